@@ -1,6 +1,15 @@
-//! The scheduler, the native lane and the kernels of threadmill. No Node.js in it.
+#![doc = include_str!("../README.md")]
 
+pub mod completion;
 pub mod error;
 pub mod kernel;
 pub mod kernels;
+pub mod mailbox;
+#[cfg(all(test, loom))]
+mod models;
+pub mod pool;
+pub mod scheduler;
+mod sleep;
+mod sync;
+mod unwind;
 pub mod value;

@@ -4,13 +4,43 @@
 use crate::kernel::Kernel;
 use once_cell::sync::Lazy;
 
+#[cfg(feature = "compress")]
+mod compress;
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(any(test, feature = "faults"))]
+mod faults;
+#[cfg(feature = "hash")]
+mod hash;
+#[cfg(feature = "numeric")]
+mod numeric;
+#[cfg(feature = "password")]
+mod password;
+#[cfg(feature = "text")]
+mod text;
+#[cfg(test)]
+mod testing;
+
 
 /// All kernels of this build. The index of a kernel in this list is its number in the binding.
 pub fn all() -> &'static [Box<dyn Kernel>] {
     static ALL: Lazy<Vec<Box<dyn Kernel>>> = Lazy::new(|| {
         #[allow(unused_mut, clippy::allow_attributes, reason = "a build without any group adds none")]
         let mut kernels: Vec<Box<dyn Kernel>> = Vec::new();
-        // groups register here
+        #[cfg(feature = "hash")]
+        kernels.extend(hash::all());
+        #[cfg(feature = "compress")]
+        kernels.extend(compress::all());
+        #[cfg(feature = "password")]
+        kernels.extend(password::all());
+        #[cfg(feature = "numeric")]
+        kernels.extend(numeric::all());
+        #[cfg(feature = "text")]
+        kernels.extend(text::all());
+        #[cfg(feature = "demo")]
+        kernels.extend(demo::all());
+        #[cfg(any(test, feature = "faults"))]
+        kernels.extend(faults::all());
         kernels
     });
     &ALL

@@ -1,0 +1,95 @@
+//! Stage: complete. Thread: whichever ended the task.
+//! The single way out of the core: what happened to a task, on its way to the env that submitted it.
+//!
+//! C1. For every admitted task exactly one [`Event::Settled`] is delivered.
+//! C2. `Settled { held: true }` says that the kernel still runs and may touch the memory of its input; exactly one
+//!     [`Event::Released`] follows or has preceded it. Without it, the memory is free when `Settled` is delivered.
+
+use crate::error::{ErrorCode, KernelError};
+use crate::value::Value;
+
+/// How a task ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With an output.
+    Ok(Value),
+    /// With an error of the kernel or of the pool.
+    Error(KernelError),
+    /// The kernel panicked; the message with its place.
+    Panicked(String),
+    /// Given up on request. The caller knows the reason.
+    Cancelled,
+    /// Its deadline passed.
+    Expired,
+}
+
+impl Outcome {
+    /// An error of the pool itself.
+    pub fn refused(code: ErrorCode, message: &str) -> Self {
+        Self::Error(KernelError::new(code, message))
+    }
+
+    /// Whether there is an output.
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok(_))
+    }
+}
+
+/// Number of a worker in completions of tasks that no worker began.
+pub const NO_WORKER: u32 = u32::MAX;
+
+/// Something for the env that submitted a task.
+#[derive(Debug)]
+pub enum Event {
+    /// The task has ended for its submitter.
+    Settled {
+        /// What the submitter gave to tell its tasks apart.
+        ticket: u32,
+        /// How it ended.
+        outcome: Outcome,
+        /// Native worker that ran it, or [`NO_WORKER`].
+        worker: u32,
+        /// Run time, ns; 0 when it did not run.
+        run_time: u64,
+        /// Whether the memory of the input is still in use (C2).
+        held: bool,
+    },
+    /// A task that was settled early has stopped; its input memory is free.
+    Released {
+        /// As in `Settled`.
+        ticket: u32,
+    },
+    /// A running kernel got on.
+    Progress {
+        /// As in `Settled`.
+        ticket: u32,
+        /// Units done.
+        done: f64,
+        /// Units in total.
+        total: f64,
+    },
+    /// A kernel sent a message.
+    Message {
+        /// Id of the pool.
+        pool: u32,
+        /// As in `Settled`.
+        ticket: u32,
+        /// Native worker that sent it.
+        worker: u32,
+        /// Type of the message.
+        message_type: String,
+        /// Its contents.
+        contents: Value,
+    },
+    /// The pool has released its threads.
+    Closed {
+        /// Id of the pool.
+        pool: u32,
+    },
+}
+
+/// Where the events of an env go. The binding implements it with the env's port.
+pub trait CompletionSink: Send + Sync + 'static {
+    /// Hands an event over; never blocks for long, never panics. After the env has gone, events are dropped.
+    fn deliver(&self, event: Event);
+}

@@ -1,0 +1,160 @@
+//! Stage: all. Thread: loom's.
+//! Models of the shell's own lock-free and parking parts: loom runs every interleaving of the real code.
+//! `scripts/ci/loom.sh` runs them.
+
+use crate::mailbox::Mailbox;
+use crate::pool::model::{Cell, Label, Section};
+use crate::sleep::Parker;
+use crate::sync::Mutex;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+const LABEL: Label = Label { ticket: 0, sink: 0, kernel: 0, in_place: false };
+
+/// The protocol of `sleep/README.md` with a scheduler of one queue: a worker never sleeps while a task is waiting.
+#[test]
+fn loom_p1_no_wake_up_is_lost() {
+    struct State {
+        waiting: usize,
+        parked: bool,
+    }
+    loom::model(|| {
+        let shared = Arc::new((Mutex::new(State { waiting: 0, parked: false }), Parker::new()));
+        let worker = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let mut done = 0;
+                while done < 2 {
+                    let mut state = shared.0.lock();
+                    state.parked = false;
+                    if state.waiting > 0 {
+                        state.waiting -= 1;
+                        done += 1;
+                        continue;
+                    }
+                    state.parked = true;
+                    drop(state);
+                    shared.1.park();
+                }
+            })
+        };
+        for _ in 0..2 {
+            let mut state = shared.0.lock();
+            state.waiting += 1;
+            let wake = std::mem::replace(&mut state.parked, false);
+            drop(state);
+            if wake {
+                shared.1.unpark();
+            }
+        }
+        // loom reports a deadlock when the worker sleeps for ever.
+        worker.join().unwrap();
+    });
+}
+
+/// Posts by two threads; the collector answers each ring. Nothing is left over, nothing comes twice.
+#[test]
+fn loom_b1_every_post_is_collected() {
+    loom::model(|| {
+        let mailbox = Arc::new(Mailbox::default());
+        let bell = Arc::new(Parker::new());
+        let posters: Vec<_> = (0..2)
+            .map(|item| {
+                let (mailbox, bell) = (mailbox.clone(), bell.clone());
+                thread::spawn(move || {
+                    if mailbox.post(item) {
+                        bell.unpark();
+                    }
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            bell.park();
+            let mut batch = Vec::new();
+            mailbox.collect(&mut batch);
+            seen.extend(batch);
+        }
+        for poster in posters {
+            poster.join().unwrap();
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1]);
+    });
+}
+
+/// The owner begins while another thread revokes: exactly one gets the payload.
+#[test]
+fn loom_l1_a_task_is_begun_or_revoked() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new());
+        cell.put(1, LABEL, 7u32);
+        let thief = {
+            let cell = cell.clone();
+            thread::spawn(move || cell.revoke(1))
+        };
+        let begun = cell.begin();
+        let revoked = thief.join().unwrap();
+        assert!(begun.is_some() != revoked.is_some());
+        assert_eq!(begun.or(revoked), Some(7));
+    });
+}
+
+/// The owner finishes while another thread gives the task up: exactly one of them settles it.
+#[test]
+fn loom_l2_a_task_is_finished_or_abandoned() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new());
+        cell.put(1, LABEL, ());
+        let settled = Arc::new(AtomicUsize::new(0));
+        cell.begin().unwrap();
+        let canceller = {
+            let (cell, settled) = (cell.clone(), settled.clone());
+            thread::spawn(move || {
+                if cell.abandon(1) {
+                    settled.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        if cell.finish() {
+            settled.fetch_add(1, Ordering::Relaxed);
+        } else {
+            cell.release();
+        }
+        canceller.join().unwrap();
+        assert_eq!(settled.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A caller and a helper share three chunks: each runs once, and the caller leaves after the helper.
+#[test]
+#[expect(unsafe_code, reason = "as the native lane does")]
+fn loom_f1_f2_chunks_run_once_and_the_caller_leaves_last() {
+    loom::model(|| {
+        // The body, dropped by the caller right after `leave`: a helper that still ran would touch a dead counter.
+        let ran = Box::new(AtomicUsize::new(0));
+        let body = |chunk: usize| {
+            ran.fetch_add(1 << (4 * chunk), Ordering::Relaxed);
+        };
+        // SAFETY: the section is taken off the list and left below, before `body` ends.
+        let section = Arc::new(unsafe { Section::new(3, &body) });
+        let list = Arc::new(Mutex::new(Some(section.clone())));
+        let helper = {
+            let list = list.clone();
+            thread::spawn(move || {
+                let guard = list.lock();
+                let Some(section) = guard.clone().filter(|section| section.wants_help()) else { return };
+                section.enter();
+                drop(guard);
+                section.work(|| false);
+                section.exit();
+            })
+        };
+        section.work(|| false);
+        *list.lock() = None;
+        assert_eq!(section.leave(), None);
+        assert_eq!(ran.load(Ordering::Relaxed), 0x111);
+        helper.join().unwrap();
+    });
+}

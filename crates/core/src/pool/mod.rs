@@ -1,0 +1,627 @@
+//! Stage: submit, schedule, complete. Thread: any.
+//! The shell around the scheduler: one lock, the native workers, waking, deadlines and the end of life.
+//!
+//! ```text
+//!  submit ──► scheduler (pure, under `state`) ──► worker: take ─► claim cell ─► kernel ─► sink
+//!                 ▲  cancel, expire: revoke a cell or abandon it
+//! ```
+//!
+//! N1. Every admitted job gives exactly one `Settled` (completion.rs, C1): from the worker that finishes it, or from
+//!     whoever revoked or abandoned it (cell.rs, L1 and L2).
+//! N2. No event is delivered by a worker that holds the lock; sinks never call back into the pool.
+//! N3. Threads exist from the first task that needs them until the pool is closed and empty.
+
+pub mod clock;
+mod cell;
+mod host;
+mod job;
+mod parallel;
+mod placement;
+mod sizing;
+mod stats;
+mod timer;
+mod worker;
+
+/// For the models.
+#[cfg(all(test, loom))]
+pub(crate) mod model {
+    pub(crate) use super::cell::{Cell, Label};
+    pub(crate) use super::parallel::Section;
+}
+
+pub use job::{Job, Payload};
+pub use placement::Pin;
+pub use sizing::{MAX_THREADS, Sizing, SizingSource};
+pub use stats::{PoolFigures, WorkerFigures};
+
+use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
+use crate::error::ErrorCode;
+use crate::kernels;
+use crate::scheduler::{
+    Cancelled, Claims, Config, CostKey, Expired, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time,
+    WorkerRef,
+};
+use crate::sleep::Parker;
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use cell::{Cell, Label};
+use once_cell::sync::OnceCell;
+use parallel::Section;
+use stats::Counters;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// Most tasks that a worker takes out of the queue at once; only measured tiny ones are taken more than one at a time.
+const TAKE_AHEAD: usize = 32;
+
+/// How a pool is built.
+#[derive(Clone, Debug)]
+pub struct PoolOptions {
+    /// Part of the thread names.
+    pub name: String,
+    /// Native workers.
+    pub sizing: Sizing,
+    /// Most tasks admitted and unfinished.
+    pub capacity: usize,
+    /// Order of waiting tasks.
+    pub schedule: Schedule,
+    /// CPUs that workers are bound to.
+    pub pin: Option<Pin>,
+    /// Nice value of the workers.
+    pub nice: Option<i32>,
+}
+
+/// One task on its way in.
+#[derive(Debug)]
+pub struct Request {
+    /// Where and when it may run.
+    pub spec: TaskSpec,
+    /// Name under which the run time is learned; the kernel's own name when there is none.
+    pub cost_key: Option<String>,
+    /// What is run.
+    pub job: Job,
+}
+
+/// A pool of native workers. It lives as long as somebody holds it or a worker of it runs.
+pub struct Pool {
+    id: u32,
+    name: String,
+    sizing: Sizing,
+    capacity: usize,
+    pin: Option<Pin>,
+    nice: Option<i32>,
+    state: Mutex<State>,
+    /// Notified when an abandoned task has stopped.
+    released: Condvar,
+    slots: Box<[Slot]>,
+    sinks: Mutex<Vec<Arc<dyn CompletionSink>>>,
+    /// Queued tasks, as of the last unlock. A hint for those who look without the lock.
+    queued: AtomicUsize,
+    /// Idle workers, as of the last unlock. A hint too.
+    idle: AtomicUsize,
+    /// Tasks admitted and not settled. Exact.
+    unfinished: AtomicUsize,
+}
+
+/// What the lock protects.
+struct State {
+    scheduler: Scheduler<Job>,
+    /// Parallel sections that may want help.
+    sections: Vec<Arc<Section>>,
+    /// Whether new tasks are refused.
+    closed: bool,
+    /// Sinks that want to know when the threads have ended.
+    listeners: Vec<Arc<dyn CompletionSink>>,
+    /// Threads that exist.
+    threads: u32,
+    /// Cost keys of the kernels, by their number.
+    kernel_keys: Vec<Option<CostKey>>,
+    /// When the timer will look at this pool; `u64::MAX` for never.
+    alarm: u64,
+    /// Tasks admitted so far.
+    admitted: u64,
+    /// What did not work when threads started.
+    notes: Vec<String>,
+}
+
+/// What belongs to one native worker and is read by others.
+struct Slot {
+    parker: Parker,
+    /// Made with the thread.
+    cells: OnceCell<Box<[Cell<Job>]>>,
+    counters: Counters,
+}
+
+impl Slot {
+    fn cells(&self) -> &[Cell<Job>] {
+        self.cells.get_or_init(|| (0..TAKE_AHEAD).map(|_| Cell::new()).collect())
+    }
+
+    fn started(&self) -> bool {
+        self.cells.get().is_some()
+    }
+
+    /// The cell that holds this task. Under the lock.
+    fn find(&self, id: u64) -> Option<&Cell<Job>> {
+        self.cells.get()?.iter().find(|cell| cell.id() == id)
+    }
+
+    fn record(&self, succeeded: bool, run_time: u64, wait_time: u64) {
+        self.counters.record(succeeded, run_time, wait_time);
+    }
+
+    fn helped(&self, chunks: u64, nanos: u64) {
+        self.counters.helped(chunks, nanos);
+    }
+}
+
+/// A task that a worker has ended and the scheduler does not know of yet.
+struct Ended {
+    id: u64,
+    run_time: u64,
+    succeeded: bool,
+}
+
+/// The native worker with this number.
+fn native(index: u32) -> WorkerRef {
+    WorkerRef { lane: Lane::Native, index }
+}
+
+/// Lets the scheduler take tasks back out of claim cells. Only used under the lock.
+struct CellClaims<'a>(&'a [Slot]);
+
+impl Claims<Job> for CellClaims<'_> {
+    fn revoke(&mut self, worker: WorkerRef, id: TaskId) -> Option<Job> {
+        let id = id.to_bits();
+        self.0.get(worker.index as usize)?.find(id)?.revoke(id)
+    }
+}
+
+impl State {
+    fn report(&mut self, worker: u32, ended: &mut Vec<Ended>, now: u64) {
+        for task in ended.drain(..) {
+            self.scheduler.complete(
+                native(worker),
+                TaskId::from_bits(task.id),
+                task.run_time,
+                task.succeeded,
+                Time(now),
+            );
+        }
+    }
+
+    /// The key of a kernel's own name. Looked up once, and again when the table has dropped it.
+    fn kernel_key(&mut self, kernel: u16) -> CostKey {
+        let index = usize::from(kernel);
+        if index >= self.kernel_keys.len() {
+            self.kernel_keys.resize(index + 1, None);
+        }
+        if let Some(key) = self.kernel_keys[index]
+            && self.scheduler.costs.contains(key)
+        {
+            return key;
+        }
+        let name = kernels::all().get(index).map_or("", |kernel| kernel.info().name);
+        let key = self.scheduler.costs.key(name);
+        self.kernel_keys[index] = Some(key);
+        key
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closed && self.scheduler.admitted() == 0 && self.sections.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// A pool without threads; they start with the first tasks.
+    pub fn new(options: PoolOptions) -> Arc<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let mut scheduler = Scheduler::new(Config { schedule: options.schedule, ..Config::default() });
+        let mut wakes = Vec::new();
+        for index in 0..options.sizing.threads {
+            scheduler.join(native(index), false, &mut wakes);
+        }
+        let threads = options.sizing.threads as usize;
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            name: options.name,
+            sizing: options.sizing,
+            capacity: options.capacity,
+            pin: options.pin,
+            nice: options.nice,
+            state: Mutex::new(State {
+                scheduler,
+                sections: Vec::new(),
+                closed: false,
+                listeners: Vec::new(),
+                threads: 0,
+                kernel_keys: Vec::new(),
+                alarm: u64::MAX,
+                admitted: 0,
+                notes: Vec::new(),
+            }),
+            released: Condvar::new(),
+            slots: (0..threads)
+                .map(|_| Slot { parker: Parker::new(), cells: OnceCell::new(), counters: Counters::default() })
+                .collect(),
+            sinks: Mutex::new(Vec::new()),
+            queued: AtomicUsize::new(0),
+            idle: AtomicUsize::new(threads),
+            unfinished: AtomicUsize::new(0),
+        })
+    }
+
+    /// Process-wide number of the pool.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Native workers, started or not.
+    pub fn threads(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Whether some native worker would start at once on a new task. A hint: may be out of date.
+    pub fn has_idle_worker(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > 0
+    }
+
+    /// Makes `sink` known; jobs name it by the number returned. The same sink keeps its number.
+    pub fn attach(&self, sink: &Arc<dyn CompletionSink>) -> u16 {
+        let mut sinks = self.sinks.lock();
+        let found = sinks.iter().position(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(sink)));
+        found.unwrap_or_else(|| {
+            sinks.push(sink.clone());
+            sinks.len() - 1
+        }) as u16
+    }
+
+    /// Admits a batch under one lock, in order. `admitted` is told the id of each task that got in; the others are
+    /// settled at once with the reason.
+    pub fn submit(
+        self: &Arc<Self>,
+        requests: impl Iterator<Item = Request>,
+        mut admitted: impl FnMut(u32, TaskId),
+    ) {
+        let now = clock::now();
+        let (mut wakes, mut refused) = (Vec::new(), Vec::new());
+        let mut alarm = None;
+        {
+            let mut state = self.state.lock();
+            let mut claims = self.claims();
+            for Request { mut spec, cost_key, job } in requests {
+                let (ticket, sink) = (job.ticket, job.sink);
+                let reason = if state.closed {
+                    (ErrorCode::PoolClosed, "the pool is closed")
+                } else if self.unfinished.load(Ordering::Relaxed) >= self.capacity {
+                    (ErrorCode::QueueFull, "the pool's capacity is reached")
+                } else {
+                    spec.key = Some(match cost_key {
+                        Some(name) => state.scheduler.costs.key(&name),
+                        None => state.kernel_key(job.kernel),
+                    });
+                    match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
+                        Ok(id) => {
+                            self.unfinished.fetch_add(1, Ordering::Relaxed);
+                            state.admitted += 1;
+                            admitted(ticket, id);
+                            continue;
+                        }
+                        Err(_) => (ErrorCode::OutOfRange, "no native worker has this index"),
+                    }
+                };
+                refused.push((sink, ticket, reason));
+            }
+            self.set_alarm(&mut state, &mut alarm);
+            self.publish(&state);
+        }
+        self.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+        for (sink, ticket, (code, message)) in refused {
+            self.settle_one(sink, ticket, Outcome::refused(code, message));
+        }
+    }
+
+    /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this
+    /// call settled it, in which case `Settled` with [`Outcome::Cancelled`] has been delivered.
+    pub fn cancel(&self, id: TaskId) -> bool {
+        let mut state = self.state.lock();
+        let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims());
+        self.publish(&state);
+        match cancelled {
+            Cancelled::Waiting(job) => {
+                drop(state);
+                self.settle(&job.label(), false, Outcome::Cancelled);
+                true
+            }
+            Cancelled::Running(worker) => self.abandon(&state, worker.index, id.to_bits(), Outcome::Cancelled),
+            Cancelled::Unknown => false,
+        }
+    }
+
+    /// The worker that is running a task.
+    pub fn worker_of(&self, id: TaskId) -> Option<u32> {
+        let _state = self.state.lock();
+        let id = id.to_bits();
+        (0..self.threads())
+            .find(|index| self.slots[*index as usize].find(id).is_some_and(Cell::is_running))
+    }
+
+    /// Settles what is past its deadline. Called by the timer; returns when to look again. `at` is the time that the
+    /// caller was asked to come; a call that has been overtaken by an earlier one does nothing.
+    pub(crate) fn expire(&self, at: u64) -> Option<u64> {
+        let now = clock::now();
+        let mut expired = Vec::new();
+        let mut state = self.state.lock();
+        if at != state.alarm {
+            return None;
+        }
+        state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
+        let mut waiting = Vec::new();
+        for task in expired {
+            match task {
+                Expired::Waiting(_, job) => waiting.push(job.label()),
+                Expired::Running(id, worker) => {
+                    self.abandon(&state, worker.index, id.to_bits(), Outcome::Expired);
+                }
+            }
+        }
+        state.alarm = state.scheduler.next_deadline().map_or(u64::MAX, |time| time.0);
+        let next = state.alarm;
+        self.publish(&state);
+        drop(state);
+        for label in waiting {
+            self.settle(&label, false, Outcome::Expired);
+        }
+        (next != u64::MAX).then_some(next)
+    }
+
+    /// No more tasks are admitted. When everything admitted has ended and the threads are gone, `listener` gets
+    /// [`Event::Closed`].
+    pub fn close(&self, listener: &Arc<dyn CompletionSink>) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.scheduler.close();
+        if state.threads == 0 && state.is_finished() {
+            drop(state);
+            listener.deliver(Event::Closed { pool: self.id });
+            return;
+        }
+        state.listeners.push(listener.clone());
+        drop(state);
+        self.unpark_all();
+    }
+
+    /// Rejects every task that has not begun. To be called after or with [`Pool::close`].
+    pub fn reject_waiting(&self) {
+        let mut rejected = Vec::new();
+        let mut state = self.state.lock();
+        state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut rejected);
+        self.publish(&state);
+        drop(state);
+        for (_, job) in rejected {
+            let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
+            self.settle(&job.label(), false, reason);
+        }
+        self.unpark_all();
+    }
+
+    /// Settles every running task now and tells it to stop.
+    pub fn abandon_running(&self) {
+        let state = self.state.lock();
+        for index in 0..self.threads() {
+            for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
+                if cell.is_running() {
+                    let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
+                    self.abandon(&state, index, cell.id(), reason);
+                }
+            }
+        }
+    }
+
+    /// The env that owns the pool is going away: ends everything, and returns only when no kernel touches memory of the
+    /// env any more. Kernels notice within a few milliseconds.
+    pub fn detach(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.scheduler.close();
+        state.listeners.clear();
+        drop(state);
+        self.reject_waiting();
+        self.abandon_running();
+        let mut state = self.state.lock();
+        while self.all_cells().any(|cell| cell.is_abandoned() && cell.label().in_place) {
+            self.released.wait(&mut state);
+        }
+    }
+
+    fn all_cells(&self) -> impl Iterator<Item = &Cell<Job>> {
+        self.slots.iter().filter_map(|slot| slot.cells.get()).flatten()
+    }
+
+    /// Hands a section to up to `helpers` idle workers.
+    pub(crate) fn offer(self: &Arc<Self>, section: &Arc<Section>, helpers: usize) {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        state.sections.push(section.clone());
+        state.scheduler.wake_idle(Lane::Native, helpers, &mut wakes);
+        self.publish(&state);
+        drop(state);
+        self.wake(&mut wakes);
+    }
+
+    /// Takes a section off the list: nobody enters it any more.
+    pub(crate) fn withdraw(&self, section: &Arc<Section>) {
+        let mut state = self.state.lock();
+        if let Some(at) = state.sections.iter().position(|listed| Arc::ptr_eq(listed, section)) {
+            state.sections.swap_remove(at);
+        }
+    }
+
+    /// A task whose deadline counts from its start has begun.
+    pub(crate) fn began(self: &Arc<Self>, id: u64, now: u64) {
+        let mut alarm = None;
+        let mut state = self.state.lock();
+        state.scheduler.began(TaskId::from_bits(id), Time(now));
+        self.set_alarm(&mut state, &mut alarm);
+        drop(state);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+    }
+
+    /// An abandoned task has stopped.
+    pub(crate) fn release(&self, cell: &Cell<Job>) {
+        let state = self.state.lock();
+        cell.release();
+        drop(state);
+        self.released.notify_all();
+    }
+
+    fn claims(&self) -> CellClaims<'_> {
+        CellClaims(&self.slots)
+    }
+
+    /// Lets those who look without the lock see the state. Before every unlock that changed it.
+    fn publish(&self, state: &State) {
+        self.queued.store(state.scheduler.queued(Lane::Native), Ordering::Relaxed);
+        self.idle.store(state.scheduler.idle_workers(Lane::Native), Ordering::Relaxed);
+        if state.is_finished() {
+            // Parked workers have nothing left to wait for but this.
+            self.unpark_all();
+        }
+    }
+
+    /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
+    fn abandon(&self, _locked: &MutexGuard<'_, State>, worker: u32, id: u64, outcome: Outcome) -> bool {
+        let Some(cell) = self.slots[worker as usize].find(id) else { return false };
+        let label = cell.label();
+        let won = cell.abandon(id);
+        if won {
+            self.settle(&label, true, outcome);
+        }
+        won
+    }
+
+    fn settle(&self, label: &Label, held: bool, outcome: Outcome) {
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+        let sink = self.sinks.lock()[usize::from(label.sink)].clone();
+        sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker: NO_WORKER, run_time: 0, held });
+    }
+
+    /// Settles a task that never got in.
+    fn settle_one(&self, sink: u16, ticket: u32, outcome: Outcome) {
+        let sink = self.sinks.lock()[usize::from(sink)].clone();
+        sink.deliver(Event::Settled { ticket, outcome, worker: NO_WORKER, run_time: 0, held: false });
+    }
+
+    fn set_alarm(&self, state: &mut State, alarm: &mut Option<u64>) {
+        if let Some(Time(at)) = state.scheduler.next_deadline()
+            && at < state.alarm
+        {
+            state.alarm = at;
+            *alarm = Some(at);
+        }
+    }
+
+    fn start_alarm(self: &Arc<Self>, at: u64) {
+        if !timer::schedule(self, at) {
+            self.note("the timer thread could not be started; deadlines are not kept".to_owned());
+        }
+    }
+
+    fn note(&self, note: String) {
+        let mut state = self.state.lock();
+        if !state.notes.contains(&note) && state.notes.len() < 64 {
+            state.notes.push(note);
+        }
+    }
+
+    /// Unparks or launches the workers that the scheduler named.
+    fn wake(self: &Arc<Self>, wakes: &mut Vec<WorkerRef>) {
+        for worker in wakes.drain(..) {
+            let slot = &self.slots[worker.index as usize];
+            if slot.started() { slot.parker.unpark() } else { self.launch(worker.index) }
+        }
+    }
+
+    fn unpark_all(&self) {
+        self.slots.iter().filter(|slot| slot.started()).for_each(|slot| slot.parker.unpark());
+    }
+
+    /// Starts the thread of a worker. The scheduler names an unlaunched worker once, so this runs once per worker.
+    fn launch(self: &Arc<Self>, index: u32) {
+        let mut state = self.state.lock();
+        if self.slots[index as usize].started() {
+            drop(state);
+            self.slots[index as usize].parker.unpark();
+            return;
+        }
+        let pool = self.clone();
+        let spawned = std::thread::Builder::new()
+            .name(format!("threadmill-{}-{index}", self.name))
+            .spawn(move || pool.thread(index));
+        match spawned {
+            Ok(_) => {
+                self.slots[index as usize].cells();
+                state.threads += 1;
+                state.scheduler.set_launched(native(index));
+            }
+            Err(error) => {
+                drop(state);
+                self.launch_failed(index, &error);
+            }
+        }
+    }
+
+    /// The system refuses another thread: the others carry on, and without any the tasks are refused.
+    fn launch_failed(self: &Arc<Self>, index: u32, error: &std::io::Error) {
+        self.note(format!("worker {index} could not be started: {error}"));
+        let (mut report, mut wakes) = (LeaveReport::default(), Vec::new());
+        let mut state = self.state.lock();
+        let me = native(index);
+        state.scheduler.leave(me, false, &mut self.claims(), Time(clock::now()), &mut report, &mut wakes);
+        let mut stranded: Vec<Job> = report.orphaned.into_iter().map(|(_, job)| job).collect();
+        if state.threads == 0 {
+            let mut waiting = Vec::new();
+            state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut waiting);
+            stranded.extend(waiting.into_iter().map(|(_, job)| job));
+        }
+        self.publish(&state);
+        let ended = state.threads == 0 && state.is_finished();
+        let listeners = if ended { std::mem::take(&mut state.listeners) } else { Vec::new() };
+        drop(state);
+        for job in stranded {
+            let reason = format!("no native worker could be started: {error}");
+            self.settle(&job.label(), false, Outcome::refused(ErrorCode::System, &reason));
+        }
+        for listener in listeners {
+            listener.deliver(Event::Closed { pool: self.id });
+        }
+        self.wake(&mut wakes);
+    }
+
+    /// Body of a worker's thread.
+    fn thread(self: Arc<Self>, index: u32) {
+        for note in placement::apply(self.pin.as_ref(), self.nice, index) {
+            self.note(note);
+        }
+        worker::run(&self, index);
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        let listeners = if state.threads == 0 { std::mem::take(&mut state.listeners) } else { Vec::new() };
+        drop(state);
+        // The others may be parked, and have nothing left to wait for.
+        self.unpark_all();
+        for listener in listeners {
+            listener.deliver(Event::Closed { pool: self.id });
+        }
+    }
+}

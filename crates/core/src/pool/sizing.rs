@@ -1,0 +1,173 @@
+//! Stage: submit. Thread: the one that builds a pool.
+//! How many native workers this process should have, and why.
+
+use serde::Serialize;
+
+/// Most native workers of a pool.
+pub const MAX_THREADS: u32 = 1024;
+
+/// What decided the number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SizingSource {
+    /// The caller.
+    Option,
+    /// The CPUs of the machine.
+    Cpus,
+    /// The affinity mask of the process.
+    Affinity,
+    /// The CPU quota of its cgroup.
+    Cgroup,
+}
+
+/// The number of workers with its reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sizing {
+    /// Native workers.
+    pub threads: u32,
+    /// What decided.
+    pub source: SizingSource,
+    /// CPUs online.
+    pub cpus: u32,
+    /// CPUs in the affinity mask.
+    pub affinity: u32,
+    /// CPU quota of the cgroup in cores.
+    pub quota: Option<f64>,
+}
+
+impl Sizing {
+    /// `threads` of the caller, or what the system grants. The count is `std::thread::available_parallelism`, which
+    /// respects the affinity mask and the cgroup quota; the other figures explain it.
+    pub fn new(threads: Option<u32>) -> Self {
+        let granted = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let cpus = online_cpus().unwrap_or(granted);
+        let affinity = allowed_cpus().map_or(cpus, |list| list.len() as u32);
+        let quota = cgroup_quota();
+        let (threads, source) = match threads {
+            Some(threads) => (threads, SizingSource::Option),
+            None if granted < affinity => (granted, SizingSource::Cgroup),
+            None if affinity < cpus => (granted, SizingSource::Affinity),
+            None => (granted, SizingSource::Cpus),
+        };
+        Self { threads: threads.clamp(1, MAX_THREADS), source, cpus, affinity, quota }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "libc calls")]
+fn online_cpus() -> Option<u32> {
+    // SAFETY: `sysconf` takes no pointers.
+    let count = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    u32::try_from(count).ok().filter(|count| *count > 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn online_cpus() -> Option<u32> {
+    None
+}
+
+/// The CPUs that this thread may run on, in ascending order.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "libc calls")]
+pub(crate) fn allowed_cpus() -> Option<Vec<usize>> {
+    // SAFETY: a `cpu_set_t` of zeros is valid, and the call writes no more than its size.
+    let (status, set) = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        (libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set), set)
+    };
+    if status != 0 {
+        return None;
+    }
+    let limit = libc::CPU_SETSIZE as usize;
+    // SAFETY: the index stays below the size of the set.
+    Some((0..limit).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
+}
+
+/// The CPUs that this thread may run on, in ascending order.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn allowed_cpus() -> Option<Vec<usize>> {
+    core_affinity::get_core_ids().map(|ids| ids.into_iter().map(|id| id.id).collect())
+}
+
+/// Quota of the tightest cgroup (version 2, else version 1) that this process is in, in cores.
+#[cfg(target_os = "linux")]
+fn cgroup_quota() -> Option<f64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    groups
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (parts.next()?, parts.next()?);
+            if controllers.is_empty() {
+                ancestors(path).filter_map(|path| quota_v2(&format!("/sys/fs/cgroup{path}/cpu.max"))).reduce(f64::min)
+            } else if controllers.split(',').any(|name| name == "cpu") {
+                ancestors(path).filter_map(|path| quota_v1(&format!("/sys/fs/cgroup/cpu{path}"))).reduce(f64::min)
+            } else {
+                None
+            }
+        })
+        .reduce(f64::min)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cgroup_quota() -> Option<f64> {
+    None
+}
+
+/// `/a/b` gives `/a/b`, `/a` and the empty path of the root.
+#[cfg(target_os = "linux")]
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path.trim_end_matches('/')), |path| path.rfind('/').map(|at| &path[..at]))
+}
+
+#[cfg(target_os = "linux")]
+fn quota_v2(file: &str) -> Option<f64> {
+    parse_quota_v2(&std::fs::read_to_string(file).ok()?)
+}
+
+#[cfg(target_os = "linux")]
+fn parse_quota_v2(text: &str) -> Option<f64> {
+    let mut words = text.split_whitespace();
+    let quota: f64 = words.next()?.parse().ok()?;
+    let period: f64 = words.next()?.parse().ok()?;
+    (quota > 0.0 && period > 0.0).then_some(quota / period)
+}
+
+#[cfg(target_os = "linux")]
+fn quota_v1(folder: &str) -> Option<f64> {
+    let read = |name: &str| -> Option<f64> {
+        std::fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().parse().ok()
+    };
+    let (quota, period) = (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?);
+    (quota > 0.0 && period > 0.0).then_some(quota / period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_what_the_system_grants() {
+        let granted = std::thread::available_parallelism().unwrap().get() as u32;
+        let sizing = Sizing::new(None);
+        assert_eq!(sizing.threads, granted.min(MAX_THREADS));
+        assert_ne!(sizing.source, SizingSource::Option);
+        assert!(sizing.affinity <= sizing.cpus.max(sizing.affinity));
+    }
+
+    #[test]
+    fn the_caller_decides_within_bounds() {
+        assert_eq!(Sizing::new(Some(7)).threads, 7);
+        assert_eq!(Sizing::new(Some(0)).threads, 1);
+        assert_eq!(Sizing::new(Some(u32::MAX)).threads, MAX_THREADS);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn quotas_are_read() {
+        assert_eq!(parse_quota_v2("150000 100000\n"), Some(1.5));
+        assert_eq!(parse_quota_v2("max 100000\n"), None);
+        assert_eq!(ancestors("/a/b").collect::<Vec<_>>(), ["/a/b", "/a", ""]);
+        assert_eq!(ancestors("/").collect::<Vec<_>>(), [""]);
+    }
+}

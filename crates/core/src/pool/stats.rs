@@ -1,0 +1,148 @@
+//! Stage: all. Thread: workers write their own counters; any thread reads.
+//! Counters of a pool, cheap enough to be always on: each is written by one thread only.
+
+use super::{Cell, Pool, Sizing, native};
+use crate::kernels;
+use crate::sync::{AtomicU64, Ordering};
+use serde::Serialize;
+
+/// What one native worker has done. Written by its own thread with plain adds; readers may see it a little late.
+#[derive(Default)]
+pub(super) struct Counters {
+    completed: AtomicU64,
+    errored: AtomicU64,
+    /// Time in tasks and in chunks of others, ns.
+    busy: AtomicU64,
+    /// Run time of successful tasks, ns.
+    run: AtomicU64,
+    /// Time from submit to start of successful tasks, ns.
+    wait: AtomicU64,
+    helped: AtomicU64,
+}
+
+/// The owner is the only writer, so no read-modify-write is needed.
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(super) fn record(&self, succeeded: bool, run: u64, wait: u64) {
+        add(&self.busy, run);
+        if succeeded {
+            add(&self.completed, 1);
+            add(&self.run, run);
+            add(&self.wait, wait);
+        } else {
+            add(&self.errored, 1);
+        }
+    }
+
+    pub(super) fn helped(&self, chunks: u64, nanos: u64) {
+        add(&self.helped, chunks);
+        add(&self.busy, nanos);
+    }
+}
+
+/// Figures of one native worker. Times in ms.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerFigures {
+    /// Its index.
+    pub id: u32,
+    /// Whether it runs a task or helps with one.
+    pub busy: bool,
+    /// Whether its thread exists.
+    pub started: bool,
+    /// Tasks that ended with an output.
+    pub tasks_completed: u64,
+    /// Tasks that ended without.
+    pub tasks_errored: u64,
+    /// Time in tasks.
+    pub busy_time: f64,
+    /// Tasks taken from others.
+    pub steals: u64,
+    /// Chunks run for tasks of others.
+    pub helped: u64,
+    /// Names of the kernels it is running.
+    pub running: Vec<&'static str>,
+}
+
+/// Figures of a pool at one moment. Times in ms.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolFigures {
+    /// Waiting tasks.
+    pub queue_length: usize,
+    /// Running tasks.
+    pub running: usize,
+    /// Tasks admitted so far.
+    pub tasks_admitted: u64,
+    /// Kernels that were given up and still run.
+    pub abandoned: usize,
+    /// Sum over successful tasks of the time from submit to end.
+    pub total_processing_time: f64,
+    /// Sum over successful tasks of the time from submit to start.
+    pub total_wait_time: f64,
+    /// Sum over successful tasks of the run time.
+    pub total_run_time: f64,
+    /// Why there are that many workers.
+    pub sizing: Sizing,
+    /// What did not work.
+    pub notes: Vec<String>,
+    /// Per worker.
+    pub workers: Vec<WorkerFigures>,
+}
+
+const MS: f64 = 1e6;
+
+impl Pool {
+    /// Figures of this moment. O(workers).
+    pub fn figures(&self) -> PoolFigures {
+        let state = self.state.lock();
+        let running = self.all_cells().filter(|cell| cell.is_running()).count();
+        let abandoned = self.all_cells().filter(|cell| cell.is_abandoned()).count();
+        let unfinished = self.unfinished.load(Ordering::Relaxed);
+        let sum = |pick: fn(&Counters) -> &AtomicU64| {
+            self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>() as f64 / MS
+        };
+        let (wait, run) = (sum(|counters| &counters.wait), sum(|counters| &counters.run));
+        PoolFigures {
+            queue_length: unfinished.saturating_sub(running - abandoned),
+            running,
+            tasks_admitted: state.admitted,
+            abandoned,
+            total_processing_time: wait + run,
+            total_wait_time: wait,
+            total_run_time: run,
+            sizing: self.sizing.clone(),
+            notes: state.notes.clone(),
+            workers: (0..self.threads())
+                .map(|index| {
+                    let slot = &self.slots[index as usize];
+                    let me = native(index);
+                    let names: Vec<&'static str> = slot
+                        .cells
+                        .get()
+                        .into_iter()
+                        .flatten()
+                        .filter(|cell| cell.is_running())
+                        .filter_map(|cell: &Cell<_>| kernels::all().get(usize::from(cell.label().kernel)))
+                        .map(|kernel| kernel.info().name)
+                        .collect();
+                    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                    WorkerFigures {
+                        id: index,
+                        busy: !names.is_empty() || state.scheduler.is_engaged(me),
+                        started: slot.started(),
+                        tasks_completed: load(&slot.counters.completed),
+                        tasks_errored: load(&slot.counters.errored),
+                        busy_time: load(&slot.counters.busy) as f64 / MS,
+                        steals: state.scheduler.worker(me).map_or(0, |figures| figures.stolen),
+                        helped: load(&slot.counters.helped),
+                        running: names,
+                    }
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Stage: run. Thread: one native worker each.
+//! The loop: take, run, hand the outcome over, park when there is nothing.
+//!
+//! W1. An outcome is handed over before the next task begins.
+//! W2. A panic ends its task and nothing else.
+//! W3. A worker holds no lock while a kernel runs.
+
+use super::cell::Cell;
+use super::host::NativeHost;
+use super::job::Job;
+use super::parallel::Section;
+use super::{Ended, Pool, TAKE_AHEAD, clock, native};
+use crate::completion::{CompletionSink, Event, Outcome};
+use crate::kernel::KernelContext;
+use crate::kernels;
+use crate::scheduler::{Taken, Time, WorkerRef};
+use crate::sync::{AtomicU64, Ordering};
+use crate::unwind::guarded;
+use std::sync::Arc;
+
+/// How long a worker looks for work before it parks, ns.
+const SPIN: u64 = 10_000;
+
+/// What the locked part of a turn decided.
+enum Turn {
+    Run(usize),
+    Help(Arc<Section>),
+    Spin,
+    Park,
+    Exit,
+}
+
+/// Runs worker `index` of `pool` until the pool is closed and empty.
+pub(super) fn run(pool: &Arc<Pool>, index: u32) {
+    let mut worker = Worker {
+        pool,
+        index,
+        cells: pool.slots[index as usize].cells(),
+        ended: Vec::new(),
+        taken: Vec::new(),
+        wakes: Vec::new(),
+        sinks: Vec::new(),
+    };
+    let mut spun = false;
+    loop {
+        let turn = worker.turn(spun);
+        pool.wake(&mut worker.wakes);
+        spun = false;
+        match turn {
+            Turn::Run(count) => worker.run(count),
+            Turn::Help(section) => worker.help(&section),
+            Turn::Spin => {
+                worker.spin();
+                spun = true;
+            }
+            Turn::Park => pool.slots[index as usize].parker.park(),
+            Turn::Exit => break,
+        }
+    }
+}
+
+struct Worker<'a> {
+    pool: &'a Arc<Pool>,
+    index: u32,
+    cells: &'a [Cell<Job>],
+    /// Tasks that ended since the last turn; the scheduler is told at the next one.
+    ended: Vec<Ended>,
+    taken: Vec<Taken<Job>>,
+    wakes: Vec<WorkerRef>,
+    /// Sinks of the pool by number, copied here so that no lock is needed to hand an outcome over.
+    sinks: Vec<Arc<dyn CompletionSink>>,
+}
+
+impl Worker<'_> {
+    /// Everything that needs the pool's lock, once per turn.
+    fn turn(&mut self, spun: bool) -> Turn {
+        let now = clock::now();
+        let mut state = self.pool.state.lock();
+        state.report(self.index, &mut self.ended, now);
+        let mut claims = self.pool.claims();
+        let me = native(self.index);
+        state.scheduler.take(me, TAKE_AHEAD, Time(now), &mut claims, &mut self.taken, &mut self.wakes);
+        let turn = if !self.taken.is_empty() {
+            let count = self.taken.len();
+            for (cell, taken) in self.cells.iter().zip(self.taken.drain(..)) {
+                cell.put(taken.id.to_bits(), taken.payload.label(), taken.payload);
+            }
+            Turn::Run(count)
+        } else if let Some(section) = state.sections.iter().find(|section| section.wants_help()).cloned() {
+            section.enter();
+            state.scheduler.set_engaged(me, true, &mut self.wakes);
+            Turn::Help(section)
+        } else if state.is_finished() {
+            Turn::Exit
+        } else if spun && state.scheduler.park(me, Time(now)) {
+            Turn::Park
+        } else {
+            Turn::Spin
+        };
+        self.pool.publish(&state);
+        turn
+    }
+
+    fn run(&mut self, count: usize) {
+        let mut now = clock::now();
+        for cell in &self.cells[..count] {
+            now = self.run_one(cell, now);
+        }
+    }
+
+    /// Runs the task in `cell` unless somebody took it back. Returns the time at its end.
+    fn run_one(&mut self, cell: &Cell<Job>, started: u64) -> u64 {
+        let Some(job) = cell.begin() else { return started };
+        let (ticket, sink, kernel, submitted) = (job.ticket, job.sink as usize, job.kernel, job.submitted);
+        if job.deadline_from_start {
+            self.pool.began(cell.id(), started);
+        }
+        if sink >= self.sinks.len() {
+            self.sinks.clone_from(&self.pool.sinks.lock());
+        }
+        let sink = &self.sinks[sink];
+        let host = NativeHost {
+            pool: self.pool,
+            worker: self.index,
+            cell,
+            sink,
+            ticket,
+            reported: AtomicU64::new(started),
+        };
+        let outcome = execute(kernel, job, &host);
+        let now = clock::now();
+        let (run_time, succeeded) = (now - started, outcome.is_ok());
+        let id = cell.id();
+        if cell.finish() {
+            self.pool.slots[self.index as usize].record(succeeded, run_time, started.saturating_sub(submitted));
+            self.pool.unfinished.fetch_sub(1, Ordering::Relaxed);
+            sink.deliver(Event::Settled { ticket, outcome, worker: self.index, run_time, held: false });
+        } else {
+            // Somebody settled the task while it ran. Its memory is free once the output, if any, is gone.
+            drop(outcome);
+            self.pool.slots[self.index as usize].record(false, run_time, 0);
+            self.pool.release(cell);
+            sink.deliver(Event::Released { ticket });
+        }
+        self.ended.push(Ended { id, run_time, succeeded });
+        now
+    }
+
+    /// Works on another task's section until its chunks are used up or tasks are waiting.
+    fn help(&mut self, section: &Section) {
+        let slot = &self.pool.slots[self.index as usize];
+        let started = clock::now();
+        let done = section.work(|| self.pool.queued.load(Ordering::Relaxed) > 0);
+        section.exit();
+        slot.helped(done as u64, clock::now() - started);
+        let mut state = self.pool.state.lock();
+        state.scheduler.set_engaged(native(self.index), false, &mut self.wakes);
+        drop(state);
+        self.pool.wake(&mut self.wakes);
+    }
+
+    /// Looks out for work for a moment, without the lock.
+    fn spin(&self) {
+        if self.pool.threads() == 1 && self.pool.sizing.affinity == 1 {
+            return;
+        }
+        let until = clock::now() + SPIN;
+        while self.pool.queued.load(Ordering::Relaxed) == 0 && clock::now() < until {
+            for _ in 0..32 {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// Runs the kernel; whatever it does becomes an outcome.
+fn execute(kernel: u16, job: Job, host: &NativeHost<'_>) -> Outcome {
+    let Some(kernel) = kernels::all().get(usize::from(kernel)) else {
+        return Outcome::refused(crate::error::ErrorCode::UnknownKernel, "no kernel has this number");
+    };
+    match guarded(|| kernel.run(job.into_input(), &KernelContext::new(host))) {
+        Ok(Ok(output)) => Outcome::Ok(output),
+        Ok(Err(error)) => Outcome::Error(error),
+        Err(message) => Outcome::Panicked(message),
+    }
+}

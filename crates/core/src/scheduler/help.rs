@@ -1,0 +1,46 @@
+//! Stage: schedule. Thread: whoever holds the pool's lock.
+//! Workers that are lent to the parallel section of another worker's task.
+
+use super::Scheduler;
+use super::task::{Lane, WorkerRef};
+
+impl<P> Scheduler<P> {
+    /// Names up to `count` idle workers although no task waits for them. Each owes a `take`, as any woken worker.
+    pub fn wake_idle(&mut self, lane: Lane, count: usize, wakes: &mut Vec<WorkerRef>) {
+        let lane = &mut self.lanes[lane as usize];
+        for _ in 0..count {
+            if !lane.wake_one(wakes) {
+                break;
+            }
+        }
+    }
+
+    /// Says that a worker, after an empty `take`, works on a section (or no longer does): meanwhile it is not coming
+    /// for tasks, and others are woken in its place.
+    pub fn set_engaged(&mut self, worker: WorkerRef, engaged: bool, wakes: &mut Vec<WorkerRef>) {
+        let lane = &mut self.lanes[worker.lane as usize];
+        if let Some(state) = lane.joined_worker(worker.index) {
+            state.searching = !engaged;
+            lane.refresh(worker.index);
+            lane.balance(wakes);
+        }
+    }
+
+    /// Whether a worker is lent to a section.
+    pub fn is_engaged(&self, worker: WorkerRef) -> bool {
+        self.lanes[worker.lane as usize]
+            .workers
+            .get(worker.index as usize)
+            .is_some_and(|state| state.joined() && !state.parked && !state.searching && state.held() == 0)
+    }
+
+    /// Workers that would start on a new task at once.
+    pub fn idle_workers(&self, lane: Lane) -> usize {
+        self.lanes[lane as usize].idle
+    }
+
+    /// Tasks in the queues of a lane, without those that workers have taken.
+    pub fn queued(&self, lane: Lane) -> usize {
+        self.lanes[lane as usize].queued
+    }
+}

@@ -1,0 +1,153 @@
+//! Stage: schedule. Thread: whoever holds the pool's lock.
+//! Workers that come and go.
+
+use super::slab::NIL;
+use super::task::{Hold, TaskId, Time, WorkerRef};
+use super::worker::{Presence, Worker};
+use super::{Claims, Scheduler};
+use std::collections::BTreeMap;
+
+/// Tasks that a leaving worker took out of the scheduler.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LeaveReport<P> {
+    /// Those it had begun, in order of admission.
+    pub running: Vec<TaskId>,
+    /// Those forced to it, not begun, when no replacement comes; in order of admission.
+    pub orphaned: Vec<(TaskId, P)>,
+}
+
+impl<P> Default for LeaveReport<P> {
+    fn default() -> Self {
+        Self { running: Vec::new(), orphaned: Vec::new() }
+    }
+}
+
+impl<P> Scheduler<P> {
+    /// Adds a worker. One that is not `launched` counts as parked: its thread is to be started when it is first named
+    /// in `wakes`. A launched one takes or parks next. `false` when it is there already.
+    pub fn join(&mut self, worker: WorkerRef, launched: bool, wakes: &mut Vec<WorkerRef>) -> bool {
+        let lane = &mut self.lanes[worker.lane as usize];
+        let index = worker.index as usize;
+        if index >= lane.workers.len() {
+            lane.workers.resize_with(index + 1, Worker::absent);
+        }
+        let state = &mut lane.workers[index];
+        if state.joined() {
+            return false;
+        }
+        state.presence = Presence::Joined;
+        (state.launched, state.parked, state.searching) = (launched, !launched, launched);
+        lane.joined += 1;
+        lane.load += state.load;
+        lane.awake += usize::from(launched);
+        lane.refresh_and_call(worker.index, wakes);
+        lane.balance(wakes);
+        true
+    }
+
+    /// The thread of a worker has been started. It comes by, also if it was never woken.
+    pub fn set_launched(&mut self, worker: WorkerRef) {
+        let lane = &mut self.lanes[worker.lane as usize];
+        if lane.joined_worker(worker.index).is_some_and(|state| state.parked && !state.launched) {
+            lane.rouse(worker.index);
+        }
+    }
+
+    /// Removes a worker. What it has begun leaves with it. What it has taken and not begun goes back to its old place.
+    /// What waits for it becomes free, or falls to another worker if it was there for its key; what is forced to it
+    /// waits for the replacement with the same number (`replaced`), or leaves too.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the tasks moved and in those of the queues they move to, times the log of their bands.
+    pub fn leave(
+        &mut self,
+        worker: WorkerRef,
+        replaced: bool,
+        claims: &mut dyn Claims<P>,
+        now: Time,
+        out: &mut LeaveReport<P>,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        let name = worker.lane as usize;
+        if !self.lanes[name].is_joined(worker.index) {
+            return;
+        }
+        let mut homeless = Vec::new();
+        for slot in self.lanes[name].ahead_of(&self.slab, worker.index) {
+            if let Some(payload) = self.revoke(slot, now, claims) {
+                self.slab[slot].payload = Some(payload);
+                homeless.push(slot);
+            }
+        }
+        let mut running: Vec<u32> =
+            self.lanes[name].workers[worker.index as usize].running.iter(&self.slab).collect();
+        running.sort_unstable_by_key(|slot| self.slab[*slot].seq);
+        for slot in running {
+            out.running.push(self.slab[slot].id(slot));
+            self.lanes[name].unhand(&mut self.slab, slot);
+            self.forget(slot);
+        }
+        self.dismiss(worker, replaced);
+        let state = &self.lanes[name].workers[worker.index as usize];
+        let mut queued = state.light.members(&self.slab);
+        queued.extend(state.strong.members(&self.slab));
+        if !replaced {
+            queued.extend(state.forced.members(&self.slab));
+        }
+        for slot in queued {
+            self.lanes[name].detach(&mut self.slab, slot);
+            homeless.push(slot);
+        }
+        homeless.sort_unstable_by_key(|slot| self.slab[*slot].seq);
+        self.settle_homeless(worker, &homeless, out, wakes);
+        self.lanes[name].balance(wakes);
+    }
+
+    /// Ends a worker's membership; its queues stay as they are.
+    fn dismiss(&mut self, worker: WorkerRef, replaced: bool) {
+        let lane = &mut self.lanes[worker.lane as usize];
+        let state = lane.at(worker.index);
+        state.presence = if replaced { Presence::Vacant } else { Presence::Absent };
+        let (parked, load) = (state.parked, state.load);
+        lane.joined -= 1;
+        lane.load -= load;
+        lane.awake -= usize::from(!parked);
+        lane.refresh(worker.index);
+        let state = lane.at(worker.index);
+        (state.launched, state.ready, state.parked, state.searching) = (false, false, false, false);
+    }
+
+    /// Finds places for tasks in no queue, given in order of admission.
+    fn settle_homeless(
+        &mut self,
+        left: WorkerRef,
+        slots: &[u32],
+        out: &mut LeaveReport<P>,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        let name = left.lane as usize;
+        let mut places: BTreeMap<(u32, u8), (Hold, Vec<u32>)> = BTreeMap::new();
+        for slot in slots.iter().copied() {
+            let home = self.slab[slot].home;
+            let waits = home == left.index
+                && self.slab[slot].hold == Hold::Forced
+                && self.lanes[name].presence(home) == Presence::Vacant;
+            if home != NIL && !waits && !self.lanes[name].is_joined(home) && !self.rehome(slot) {
+                let payload = self.slab[slot].payload.take().expect("it came with its payload");
+                out.orphaned.push((self.slab[slot].id(slot), payload));
+                self.forget(slot);
+                continue;
+            }
+            let record = &self.slab[slot];
+            places.entry((record.home, record.hold as u8)).or_insert((record.hold, Vec::new())).1.push(slot);
+        }
+        for ((home, _), (hold, slots)) in places {
+            let lane = &mut self.lanes[name];
+            lane.attach_all(&mut self.slab, hold, home, &slots);
+            if home != NIL {
+                lane.refresh_and_call(home, wakes);
+            }
+        }
+    }
+}

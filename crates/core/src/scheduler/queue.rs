@@ -1,0 +1,188 @@
+//! Stage: schedule. Thread: whoever holds the pool's lock.
+//! A queue of waiting tasks: one FIFO band per priority (and, for longest-first, per expected cost).
+//!
+//! Q1. A band is in order of admission, also after a task came back.
+//! Q2. `top` is the best band; with a single priority in use nothing else is touched and nothing allocated.
+//! Q3. Every member is in `arrivals` or in `returned`, so the oldest is found at once.
+
+use super::list::{ARRIVAL, BAND, List};
+use super::slab::{NIL, Slab};
+use super::task::{Record, Time};
+use std::collections::BTreeMap;
+
+/// Orders bands, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct BandKey {
+    /// The priority, mapped so that a higher one is a smaller number.
+    priority: u64,
+    rank: u64,
+}
+
+impl BandKey {
+    fn of<P>(record: &Record<P>) -> Self {
+        // IEEE order: flip all bits of negatives and the sign of the others. `+ 0.0` makes -0 the same as 0.
+        let bits = (record.priority + 0.0).to_bits();
+        let ascending = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+        Self { priority: !ascending, rank: record.rank }
+    }
+}
+
+/// The task that a queue would give next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) slot: u32,
+    pub(super) effective: f64,
+    pub(super) rank: u64,
+    pub(super) seq: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    top: Option<(BandKey, List<BAND>)>,
+    rest: BTreeMap<BandKey, List<BAND>>,
+    /// In order of admission.
+    arrivals: List<ARRIVAL>,
+    /// Tasks that came back to somewhere inside the order of admission, where a list would have to be walked.
+    returned: BTreeMap<u64, u32>,
+    len: usize,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self { top: None, rest: BTreeMap::new(), arrivals: List::EMPTY, returned: BTreeMap::new(), len: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The band for `key`, made if need be.
+    fn band(&mut self, key: BandKey) -> &mut List<BAND> {
+        match self.top {
+            Some((top, _)) if top < key => return self.rest.entry(key).or_insert(List::EMPTY),
+            Some((top, band)) if top > key => {
+                self.rest.insert(top, band);
+                self.top = Some((key, List::EMPTY));
+            }
+            Some(_) => {}
+            None => self.top = Some((key, List::EMPTY)),
+        }
+        let (_, band) = self.top.as_mut().expect("just made");
+        band
+    }
+
+    /// Adds a task that was admitted after all others here.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) in the best band, else O(log bands).
+    pub(super) fn push<P>(&mut self, slab: &mut Slab<P>, slot: u32) {
+        self.band(BandKey::of(&slab[slot])).push_back(slab, slot);
+        self.arrivals.push_back(slab, slot);
+        self.len += 1;
+    }
+
+    /// Puts a task back to its old place.
+    ///
+    /// # Complexity
+    ///
+    /// O(log n), and a walk over the members of its band that were admitted before it. Tasks leave from the front of
+    /// their band, so these can only be others that came back too.
+    pub(super) fn put_back<P>(&mut self, slab: &mut Slab<P>, slot: u32) {
+        self.band(BandKey::of(&slab[slot])).insert_by_seq(slab, slot, NIL);
+        let first = self.arrivals.head();
+        if first == NIL || slab[slot].seq < slab[first].seq {
+            self.arrivals.push_front(slab, slot);
+        } else {
+            slab[slot].returned = true;
+            self.returned.insert(slab[slot].seq, slot);
+        }
+        self.len += 1;
+    }
+
+    /// Adds tasks, given in order of admission, each at the place that order says.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the tasks added and those here.
+    pub(super) fn merge<P>(&mut self, slab: &mut Slab<P>, slots: &[u32]) {
+        let mut last_arrival = NIL;
+        let mut last_of: BTreeMap<BandKey, u32> = BTreeMap::new();
+        for slot in slots.iter().copied() {
+            let key = BandKey::of(&slab[slot]);
+            let last = last_of.insert(key, slot).unwrap_or(NIL);
+            self.band(key).insert_by_seq(slab, slot, last);
+            self.arrivals.insert_by_seq(slab, slot, last_arrival);
+            last_arrival = slot;
+            self.len += 1;
+        }
+    }
+
+    /// Takes a member out.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) in the best band, else O(log bands).
+    pub(super) fn remove<P>(&mut self, slab: &mut Slab<P>, slot: u32) {
+        let key = BandKey::of(&slab[slot]);
+        match &mut self.top {
+            Some((top, band)) if *top == key => {
+                band.remove(slab, slot);
+                if band.len() == 0 {
+                    self.top = self.rest.pop_first();
+                }
+            }
+            _ => {
+                let band = self.rest.get_mut(&key).expect("a queued task is in the band of its key");
+                band.remove(slab, slot);
+                if band.len() == 0 {
+                    self.rest.remove(&key);
+                }
+            }
+        }
+        if slab[slot].returned {
+            slab[slot].returned = false;
+            self.returned.remove(&slab[slot].seq);
+        } else {
+            self.arrivals.remove(slab, slot);
+        }
+        self.len -= 1;
+    }
+
+    /// The task admitted first, or [`NIL`].
+    fn oldest<P>(&self, slab: &Slab<P>) -> u32 {
+        let first = self.arrivals.head();
+        match self.returned.first_key_value() {
+            Some((seq, slot)) if first == NIL || *seq < slab[first].seq => *slot,
+            _ => first,
+        }
+    }
+
+    /// The next task: the head of the best band, unless the oldest task has gained enough by waiting to outrank it.
+    ///
+    /// # Complexity
+    ///
+    /// O(1), O(log n) while tasks that came back are waiting.
+    pub(super) fn best<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<Candidate> {
+        let (_, band) = self.top.as_ref()?;
+        let mut slot = band.head();
+        let mut effective = slab[slot].effective(now, ageing);
+        if ageing > 0 && !self.rest.is_empty() {
+            let oldest = self.oldest(slab);
+            let aged = slab[oldest].effective(now, ageing);
+            if aged > effective {
+                (slot, effective) = (oldest, aged);
+            }
+        }
+        Some(Candidate { slot, effective, rank: slab[slot].rank, seq: slab[slot].seq })
+    }
+
+    /// Members, in no particular order.
+    pub(super) fn members<P>(&self, slab: &Slab<P>) -> Vec<u32> {
+        self.arrivals.iter(slab).chain(self.returned.values().copied()).collect()
+    }
+}
