@@ -1,0 +1,35 @@
+//! The Node side of threadmill: converts values, delivers completions, owns the lifetime of envs. No scheduling here.
+//!
+//! ```text
+//!  submit   submit.rs   one raw call per batch: header, arena, values ─► core jobs
+//!  settle   settle.rs   one wake-up per batch: completions ─► header, values ─► promise resolvers in JavaScript
+//!  all      env.rs      state of one env, its doorbell, its cleanup hook
+//!           pool.rs     create, close, cancel, figures
+//!           payload.rs  JavaScript values ↔ core values
+//!           raw.rs      thin wrappers around Node-API calls
+//! ```
+
+mod env;
+mod payload;
+mod pool;
+mod raw;
+mod settle;
+mod submit;
+
+use napi::bindgen_prelude::{Object, retain_current_module_for_unload_safety};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+/// Runs once per env, on its thread.
+#[napi(module_exports)]
+pub fn init(exports: Object, env: Env) -> Result<()> {
+    // Native workers outlive envs, so the library must stay mapped.
+    retain_current_module_for_unload_safety();
+    env::register(env.raw(), napi::JsValue::raw(&exports))
+}
+
+/// Version of the package that this library was built for.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

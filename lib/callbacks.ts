@@ -1,0 +1,45 @@
+// Stage: settle. Thread: owner env.
+// Calls listeners of the user: in the async context of their registration, and so that one that throws harms nobody.
+
+import { AsyncResource } from 'node:async_hooks'
+import { wrongType } from './errors'
+
+type Listener = (...args: any[]) => void
+
+/** Listeners by name. Names are arbitrary strings. */
+export class Listeners {
+  readonly #byName = new Map<string, { readonly listener: Listener; readonly bound: Listener }[]>()
+
+  add(name: string, listener: unknown): void {
+    if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener)
+    const entry = { listener: listener as Listener, bound: AsyncResource.bind(listener as Listener) }
+    const list = this.#byName.get(name)
+    // A new list each time: one that is being called stays as it is.
+    this.#byName.set(name, list === undefined ? [entry] : [...list, entry])
+  }
+
+  remove(name: string, listener: unknown): void {
+    const list = this.#byName.get(name)
+    const at = list?.findLastIndex((entry) => entry.listener === listener) ?? -1
+    if (list === undefined || at < 0) return
+    if (list.length === 1) this.#byName.delete(name)
+    else this.#byName.set(name, list.toSpliced(at, 1))
+  }
+
+  call(name: string, ...args: unknown[]): void {
+    for (const { bound } of this.#byName.get(name) ?? []) {
+      try {
+        bound(...args)
+      } catch (error) {
+        rethrow(error)
+      }
+    }
+  }
+}
+
+/** Makes an exception of a listener an uncaught one, outside the code that called the listener. */
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

@@ -1,0 +1,15 @@
+// Compiled, never loaded: the implementation satisfies the contract in index.d.ts.
+
+import type * as contract from '..'
+import type * as implementation from './index'
+
+type Satisfies<Contract, _Implementation extends Contract> = true
+
+/** Every export of the contract exists with a fitting type. */
+export type ExportsMatch = Satisfies<
+  { [Name in Exclude<keyof typeof contract, 'WorkerPool'>]: (typeof contract)[Name] },
+  typeof implementation
+>
+
+/** Every public member of the pool exists with a fitting type. */
+export type PoolMatches = Satisfies<contract.WorkerPool, implementation.WorkerPool>

@@ -1,0 +1,65 @@
+// Stage: all. Thread: owner env.
+// The error class, the table of its names, and the one builder for errors about arguments.
+
+import { inspect } from 'node:util'
+import type { ErrorCode } from '..'
+
+/** Names that differ from the class name, as the web platform uses them. */
+const NAMES: Partial<Record<ErrorCode, string>> = {
+  ERR_THREADMILL_CANCELLED: 'AbortError',
+  ERR_THREADMILL_TIMEOUT: 'TimeoutError',
+}
+
+/** Any error of threadmill that is not about an argument. */
+export class ThreadmillError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    const name = NAMES[code] ?? 'ThreadmillError'
+    Object.defineProperty(this, 'name', { value: name, configurable: true, writable: true, enumerable: false })
+    // The stack's first line was written before the name was known.
+    if (typeof this.stack === 'string') this.stack = this.stack.replace(/^Error\b/, name)
+  }
+}
+
+type ArgumentCode = 'ERR_THREADMILL_INVALID_ARG_TYPE' | 'ERR_THREADMILL_INVALID_ARG_VALUE' | 'ERR_THREADMILL_OUT_OF_RANGE'
+
+/** A value as it appears in messages: short, on one line. */
+export function describe(value: unknown): string {
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
+  let text: string
+  try {
+    text = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 3, maxStringLength: 60 })
+  } catch {
+    text = Object.prototype.toString.call(value)
+  }
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text
+}
+
+function argumentError(
+  base: typeof TypeError | typeof RangeError,
+  code: ArgumentCode,
+  name: string,
+  expectation: string,
+  value: unknown,
+): TypeError | RangeError {
+  const error = new base(`${name} must be ${expectation}; got ${describe(value)}`)
+  return Object.assign(error, { code })
+}
+
+/** The value has the wrong type. */
+export function wrongType(name: string, expectation: string, value: unknown): TypeError {
+  return argumentError(TypeError, 'ERR_THREADMILL_INVALID_ARG_TYPE', name, expectation, value)
+}
+
+/** The value has the right type and an unusable meaning. */
+export function wrongValue(name: string, expectation: string, value: unknown): TypeError {
+  return argumentError(TypeError, 'ERR_THREADMILL_INVALID_ARG_VALUE', name, expectation, value)
+}
+
+/** The number is outside its range. */
+export function outOfRange(name: string, expectation: string, value: unknown): RangeError {
+  return argumentError(RangeError, 'ERR_THREADMILL_OUT_OF_RANGE', name, expectation, value)
+}

@@ -1,0 +1,5 @@
+// Stage: all. Thread: any env. The exports of the package, and nothing else.
+
+export { ThreadmillError } from './errors'
+export { kernelInfo } from './kernels'
+export { WorkerPool } from './pool'

@@ -1,0 +1,233 @@
+// Stage: submit. Thread: owner env.
+// Checks the options of pools and tasks and fills in defaults. Only own properties count; `undefined` means the default.
+
+import { types } from 'node:util'
+import type { TaskOptions, WorkerPoolOptions } from '..'
+import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
+import type { Kernel } from './kernels'
+import { type Checked, checkTransfer, checkValue } from './schema'
+
+const MAX_THREADS = 1024
+const MAX_CAPACITY = 2 ** 30
+const MAX_TIMEOUT = 2 ** 31 - 1
+const STRENGTHS: Record<string, number> = { light: 0, strong: 1, force: 2 }
+const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
+
+/** The own property `name`, or `undefined`. */
+export function own(options: object, name: string): unknown {
+  return Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined
+}
+
+/** The options object of a call, or an empty one. */
+export function optionsObject(options: unknown): object {
+  if (options === undefined) return {}
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw wrongType('options', 'an object', options)
+  }
+  return options
+}
+
+function wholeNumber(name: string, value: unknown, min: number, max: number): number {
+  const expectation = `a whole number from ${min} to ${max}`
+  if (typeof value !== 'number') throw wrongType(name, expectation, value)
+  if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expectation, value)
+  return value
+}
+
+/** A timeout in ms; 0 stands for none. */
+function checkTimeout(value: unknown): number {
+  const expectation = `a number of milliseconds above 0 and up to ${MAX_TIMEOUT}, or Infinity`
+  if (typeof value !== 'number') throw wrongType('options.timeout', expectation, value)
+  if (value === Number.POSITIVE_INFINITY) return 0
+  if (!(value > 0 && value <= MAX_TIMEOUT)) throw outOfRange('options.timeout', expectation, value)
+  return value
+}
+
+function checkTimeoutFrom(value: unknown): 'submit' | 'start' {
+  if (value !== 'submit' && value !== 'start') throw wrongValue('options.timeoutFrom', `'submit' or 'start'`, value)
+  return value
+}
+
+/** Pool options after their check. */
+export interface PoolSettings {
+  readonly name: string
+  readonly threads: number | undefined
+  readonly capacity: number
+  /** ms, 0 for none. */
+  readonly timeout: number
+  readonly timeoutFrom: 'submit' | 'start'
+  readonly schedule: 'fifo' | 'longest-first'
+  readonly pin: readonly number[] | 'spread' | 'compact' | undefined
+  readonly nice: number | undefined
+}
+
+let poolNumber = 0
+
+/**
+ * Checks the options of a pool.
+ * @throws TypeError, RangeError
+ */
+export function checkPoolOptions(given: unknown): PoolSettings {
+  const options = optionsObject(given)
+  const option = <K extends keyof WorkerPoolOptions>(key: K) => own(options, key)
+  const name = option('name') ?? `pool${poolNumber++}`
+  if (typeof name !== 'string') throw wrongType('options.name', 'a string', name)
+  if (name === '' || name.includes('\0')) throw wrongValue('options.name', 'a non-empty string without NUL', name)
+  const threads = option('threads')
+  const capacity = option('capacity') ?? Number.POSITIVE_INFINITY
+  const schedule = option('schedule') ?? 'fifo'
+  if (schedule !== 'fifo' && schedule !== 'longest-first') {
+    throw wrongValue('options.schedule', `'fifo' or 'longest-first'`, schedule)
+  }
+  const timeout = option('timeout')
+  const nice = option('nice')
+  return {
+    name,
+    threads: threads === undefined ? undefined : wholeNumber('options.threads', threads, 1, MAX_THREADS),
+    capacity:
+      capacity === Number.POSITIVE_INFINITY
+        ? capacity
+        : wholeNumber('options.capacity', capacity, 1, MAX_CAPACITY),
+    timeout: timeout === undefined ? 0 : checkTimeout(timeout),
+    timeoutFrom: checkTimeoutFrom(option('timeoutFrom') ?? 'submit'),
+    schedule,
+    pin: checkPin(option('pin')),
+    nice: nice === undefined ? undefined : wholeNumber('options.nice', nice, -20, 19),
+  }
+}
+
+function checkPin(pin: unknown): PoolSettings['pin'] {
+  if (pin === undefined || pin === 'spread' || pin === 'compact') return pin
+  const expectation = `'spread', 'compact' or a non-empty array of CPU numbers`
+  if (!Array.isArray(pin)) throw wrongType('options.pin', expectation, pin)
+  if (pin.length === 0) throw wrongValue('options.pin', expectation, pin)
+  return pin.map((cpu, index) => wholeNumber(`options.pin[${index}]`, cpu, 0, 1023))
+}
+
+/** Task options after their check, in the binding's terms. */
+export interface TaskSettings {
+  priority: number
+  /** -1 none; strength × 65536 + worker; with a key -2 - strength. */
+  affinity: number
+  /** ms; 0 none, below 0 from start. */
+  timeout: number
+  affinityKey: string | undefined
+  key: string | undefined
+  kernelOptions: Record<string, Checked> | undefined
+  transfer: readonly ArrayBuffer[] | undefined
+  signal: AbortSignal | undefined
+}
+
+/** The options of a call, checked. Nothing has been queued or moved yet. */
+export function checkTaskOptions(given: unknown, pool: PoolSettings, threads: number, kernel: Kernel): TaskSettings {
+  const options = optionsObject(given)
+  const settings: TaskSettings = {
+    priority: 0,
+    affinity: -1,
+    timeout: pool.timeout,
+    affinityKey: undefined,
+    key: undefined,
+    kernelOptions: undefined,
+    transfer: undefined,
+    signal: undefined,
+  }
+  let [timeoutFrom, worker, strength]: [string, number, number] = [pool.timeoutFrom, -1, 0]
+  for (const name of Object.keys(options)) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value === undefined) continue
+    switch (name as keyof TaskOptions) {
+      case 'priority':
+        settings.priority = checkPriority(value)
+        break
+      case 'workerAffinity':
+        worker = wholeNumber('options.workerAffinity', value, 0, threads - 1)
+        break
+      case 'affinityStrength':
+        strength = checkStrength(value)
+        break
+      case 'affinityKey':
+        settings.affinityKey = checkKey('options.affinityKey', value)
+        break
+      case 'key':
+        settings.key = checkKey('options.key', value)
+        break
+      case 'timeout':
+        settings.timeout = checkTimeout(value)
+        break
+      case 'timeoutFrom':
+        timeoutFrom = checkTimeoutFrom(value)
+        break
+      case 'signal':
+        settings.signal = checkSignal(value)
+        break
+      case 'transfer':
+        settings.transfer = checkTransfer(value)
+        break
+      case 'meta':
+        break
+      default: {
+        const schema = kernel.options.get(name)
+        if (schema === undefined) break
+        settings.kernelOptions ??= {}
+        settings.kernelOptions[name] = checkValue(`options.${name}`, schema, value)
+      }
+    }
+  }
+  for (const name of kernel.requiredOptions) {
+    if (settings.kernelOptions?.[name] === undefined) throw wrongType(`options.${name}`, 'given', undefined)
+  }
+  if (worker >= 0 && settings.affinityKey !== undefined) {
+    throw wrongValue('options.affinityKey', 'given without options.workerAffinity', settings.affinityKey)
+  }
+  if (worker >= 0) settings.affinity = strength * 65536 + worker
+  else if (settings.affinityKey !== undefined) settings.affinity = -2 - strength
+  if (timeoutFrom === 'start') settings.timeout = -settings.timeout
+  return settings
+}
+
+function checkPriority(value: unknown): number {
+  const expectation = `a finite number, 'high', 'normal' or 'low'`
+  if (typeof value === 'string' && Object.hasOwn(PRIORITIES, value)) return PRIORITIES[value] as number
+  if (typeof value === 'string') throw wrongValue('options.priority', expectation, value)
+  if (typeof value !== 'number') throw wrongType('options.priority', expectation, value)
+  if (!Number.isFinite(value)) throw outOfRange('options.priority', expectation, value)
+  return value
+}
+
+function checkStrength(value: unknown): number {
+  if (value === 0 || value === 1 || value === 2) return value
+  if (typeof value === 'string' && Object.hasOwn(STRENGTHS, value)) return STRENGTHS[value] as number
+  throw wrongValue('options.affinityStrength', `'light', 'strong', 'force', 0, 1 or 2`, value)
+}
+
+function checkKey(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+  return value
+}
+
+function checkSignal(value: unknown): AbortSignal {
+  if (value instanceof AbortSignal) return value
+  const like = value as AbortSignal | null
+  const usable =
+    typeof like === 'object' &&
+    like !== null &&
+    typeof like.aborted === 'boolean' &&
+    typeof like.addEventListener === 'function' &&
+    typeof like.removeEventListener === 'function'
+  if (!usable || types.isProxy(value)) throw wrongType('options.signal', 'an AbortSignal', value)
+  return like
+}
+
+/** Options of `map`, checked. */
+export function checkMapOptions(given: unknown, threads: number): { concurrency: number; ordered: boolean } {
+  const options = optionsObject(given)
+  const concurrency = own(options, 'concurrency') ?? 4 * threads
+  const ordered = own(options, 'ordered') ?? true
+  if (typeof ordered !== 'boolean') throw wrongType('options.ordered', 'a boolean', ordered)
+  return { concurrency: wholeNumber('options.concurrency', concurrency, 1, MAX_CAPACITY), ordered }
+}
+
+/** The rejection of a pool that no longer admits tasks. */
+export function poolClosed(name: string): ThreadmillError {
+  return new ThreadmillError('ERR_THREADMILL_POOL_CLOSED', `pool '${name}' is closed`)
+}

@@ -1,0 +1,340 @@
+// Stage: submit. Thread: owner env.
+// WorkerPool: check, copy or move, hand over; and the pool's own life.
+
+import type { IWorker, KernelSchema, Kernels, MapOptions, PoolStats, RunOptions, WorkerPoolOptions } from '..'
+import { Listeners } from './callbacks'
+import { ThreadmillError, wrongType } from './errors'
+import { findKernel, type Kernel, kernelRegistry } from './kernels'
+import { mapTasks } from './map'
+import { native } from './native'
+import {
+  checkMapOptions,
+  checkPoolOptions,
+  checkTaskOptions,
+  optionsObject,
+  own,
+  type PoolSettings,
+  poolClosed,
+} from './options'
+import {
+  allocate,
+  ARENA_LIMIT,
+  cancel,
+  connect,
+  flush,
+  onSettled,
+  type Owner,
+  submitBytes,
+  submitNumber,
+  submitValue,
+  type Ticket,
+} from './port'
+import { type Checked, checkValue, isView, type Moved, move, realize } from './schema'
+import { poolStats } from './stats'
+import { NativeWorker, TaskHandle } from './task'
+
+type Settle = (value: unknown) => void
+
+/** Filled by the executor below; a promise without a closure of its own. */
+let resolvePromise: Settle
+let rejectPromise: Settle
+const executor = (resolve: Settle, reject: Settle): void => {
+  resolvePromise = resolve
+  rejectPromise = reject
+}
+
+/** Releases the threads of pools that nobody can reach any more. */
+const abandoned = new FinalizationRegistry<number>((handle) => native.closePool(handle, 0, true))
+
+/** How far the end of a pool has been asked for. */
+type Ending = -1 | 0 | 1 | 2
+
+/** See `WorkerPool` in index.d.ts. */
+export class WorkerPool implements AsyncDisposable {
+  readonly name: string
+  readonly kernels: Kernels
+  readonly #core: PoolCore
+
+  constructor(options?: WorkerPoolOptions) {
+    this.#core = new PoolCore(checkPoolOptions(options))
+    this.name = this.#core.settings.name
+    this.kernels = this.#kernelMethods() as unknown as Kernels
+    abandoned.register(this, this.#core.handle, this.#core)
+  }
+
+  run(input: unknown, options: RunOptions): Promise<any> {
+    try {
+      return this.#core.submit(kernelOf(options), input, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  addTask(input: unknown, options: RunOptions): TaskHandle<any> {
+    const kernel = kernelOf(options)
+    const task = this.#core.task(kernel, input, options)
+    this.#core.submit(kernel, input, options, task)
+    return task
+  }
+
+  map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions): AsyncIterableIterator<any> {
+    const kernel = kernelOf(options)
+    // These closures keep the pool reachable while the iteration lasts.
+    return mapTasks(inputs, checkMapOptions(options, this.#core.threads), {
+      hasRoom: () => this.#core.hasRoom,
+      whenRoom: () => this.#core.whenRoom(),
+      start: (input, resolve, reject) => this.#core.start(kernel, input, options, resolve, reject, undefined),
+    })
+  }
+
+  onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this {
+    this.#core.listeners.add(checkType(type), listener)
+    return this
+  }
+
+  removeMessageListener(type: string, listener: (contents: any, origin: IWorker) => void): this {
+    this.#core.listeners.remove(checkType(type), listener)
+    return this
+  }
+
+  get isIdle(): boolean {
+    return this.#core.pending === 0
+  }
+
+  whenIdle(): Promise<void> {
+    return this.#core.whenIdle()
+  }
+
+  stats(): PoolStats {
+    return this.#core.stats()
+  }
+
+  close(): Promise<void> {
+    return this.#core.end(0)
+  }
+
+  async dispose(options?: { readonly force?: boolean | undefined }): Promise<void> {
+    const force = own(optionsObject(options), 'force') ?? false
+    if (typeof force !== 'boolean') throw wrongType('options.force', 'a boolean', force)
+    return this.#core.end(force ? 2 : 1)
+  }
+
+  destroy(): Promise<void> {
+    return this.#core.end(2)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#core.end(0)
+  }
+
+  /** One method per kernel; own keys are their names. Each keeps the pool reachable. */
+  #kernelMethods(): Record<string, KernelMethod> {
+    const methods: Record<string, KernelMethod> = {}
+    for (const kernel of kernelRegistry().values()) {
+      const { name } = kernel.info
+      // The computed key gives the function its name for stack traces.
+      const named: Record<string, KernelMethod> = {
+        [name]: (input, options) => {
+          try {
+            return this.#core.submit(kernel, input, options)
+          } catch (error) {
+            return Promise.reject(error)
+          }
+        },
+      }
+      Object.assign(methods, named)
+    }
+    return Object.freeze(methods)
+  }
+}
+
+type KernelMethod = (input: unknown, options?: object) => Promise<unknown>
+
+function kernelOf(options: unknown): Kernel {
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object with a kernel', options)
+  return findKernel(own(options, 'kernel'))
+}
+
+function checkType(type: unknown): string {
+  if (typeof type !== 'string') throw wrongType('type', 'a string', type)
+  return type
+}
+
+/** What a pool is made of, apart from the object that users hold: it lives as long as tasks do. */
+class PoolCore implements Owner {
+  readonly settings: PoolSettings
+  readonly handle: number
+  readonly threads: number
+  readonly listeners = new Listeners()
+  readonly #workers: readonly IWorker[]
+  /** Tickets without options, by kernel: the same for every call. */
+  readonly #tickets: Ticket[] = []
+  pending = 0
+  #nextId = 0
+  #completed = 0
+  #errored = 0
+  #ending: Ending = -1
+  #ended: Promise<void> | undefined
+  #resolveEnded: (() => void) | undefined
+  #idleWaiters: (() => void)[] = []
+  #roomWaiters: (() => void)[] = []
+  #lastStats: PoolStats | undefined
+
+  constructor(settings: PoolSettings) {
+    this.settings = settings
+    this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
+    this.threads = (JSON.parse(native.figures(this.handle)) as { workers: unknown[] }).workers.length
+    this.#workers = Array.from({ length: this.threads }, (_, index) => Object.freeze(new NativeWorker(index)))
+    connect(this)
+  }
+
+  get hasRoom(): boolean {
+    return this.pending < this.settings.capacity
+  }
+
+  whenRoom(): Promise<void> {
+    return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  whenIdle(): Promise<void> {
+    return this.pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  /** A handle for a task that is about to be submitted. */
+  task(kernel: Kernel, argument: unknown, options: Readonly<RunOptions>): TaskHandle<unknown> {
+    return new TaskHandle({ id: this.#nextId, argument, options, kernel: kernel.index, workers: this.#workers })
+  }
+
+  /** Checks and submits; throws before anything is queued or moved. */
+  submit(kernel: Kernel, input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
+    const promise = new Promise(executor)
+    this.start(kernel, input, options, resolvePromise, rejectPromise, task, promise)
+    return promise
+  }
+
+  /** As `submit`, with the functions to settle. Returns the slot. */
+  start(
+    kernel: Kernel,
+    input: unknown,
+    options: object | undefined,
+    resolve: Settle,
+    reject: Settle,
+    task: TaskHandle<unknown> | undefined,
+    promise?: Promise<unknown>,
+  ): number {
+    if (this.#ending >= 0) throw poolClosed(this.settings.name)
+    const { index, info } = kernel
+    let ticket = this.#tickets[index]
+    let transfer: readonly ArrayBuffer[] | undefined
+    let signal: AbortSignal | undefined
+    if (options !== undefined || ticket === undefined) {
+      const settings = checkTaskOptions(options, this.settings, this.threads, kernel)
+      transfer = settings.transfer
+      signal = settings.signal
+      const { affinityKey, key, kernelOptions, priority, affinity, timeout } = settings
+      const extra =
+        affinityKey !== undefined || key !== undefined || kernelOptions !== undefined
+          ? [affinityKey, key, kernelOptions && realize({ members: kernelOptions }, undefined)]
+          : undefined
+      ticket = { owner: this, kernel: index, priority, affinity, timeout, extra }
+      if (options === undefined) this.#tickets[index] = ticket
+    }
+    const checked = checkInput(info.input, input)
+    if (signal?.aborted) throw signal.reason
+    if (!this.hasRoom) {
+      throw new ThreadmillError(
+        'ERR_THREADMILL_QUEUE_FULL',
+        `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`,
+      )
+    }
+    // Last of all, because it cannot be undone.
+    const moved = transfer === undefined || transfer.length === 0 ? undefined : move(transfer)
+    const slot = allocate(this, index, resolve, reject)
+    this.#nextId++
+    this.pending++
+    if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+    if (signal !== undefined) follow(signal, slot)
+    hand(slot, ticket, checked, moved)
+    return slot
+  }
+
+  settled(succeeded: boolean): void {
+    if (succeeded) this.#completed++
+    else this.#errored++
+    this.pending--
+    if (this.#roomWaiters.length > 0 && this.hasRoom) {
+      const waiters = this.#roomWaiters
+      this.#roomWaiters = []
+      for (const resolve of waiters) resolve()
+    }
+    if (this.pending === 0 && this.#idleWaiters.length > 0) {
+      const waiters = this.#idleWaiters
+      this.#idleWaiters = []
+      for (const resolve of waiters) resolve()
+    }
+  }
+
+  message(type: string, contents: unknown, worker: number): void {
+    this.listeners.call(type, contents, this.#workers[worker])
+  }
+
+  stats(): PoolStats {
+    if (this.#lastStats !== undefined) return this.#lastStats
+    flush()
+    const counts = { name: this.settings.name, completed: this.#completed, errored: this.#errored }
+    return poolStats(JSON.parse(native.figures(this.handle)), counts)
+  }
+
+  /** Ends the pool; asked again, it can only end sooner. */
+  end(mode: 0 | 1 | 2): Promise<void> {
+    if (this.#ended === undefined) {
+      this.#ended = new Promise((resolve) => {
+        this.#resolveEnded = resolve
+      })
+      abandoned.unregister(this)
+    }
+    if (mode > this.#ending && this.#resolveEnded !== undefined) {
+      flush()
+      const first = this.#ending < 0
+      this.#ending = mode
+      native.closePool(this.handle, mode, first)
+    }
+    return this.#ended
+  }
+
+  closed(): void {
+    this.#lastStats = this.stats()
+    native.releasePool(this.handle)
+    this.#resolveEnded?.()
+    this.#resolveEnded = undefined
+  }
+}
+
+/** Numbers, the shortest way; everything else by its schema. */
+function checkInput(schema: KernelSchema, input: unknown): Checked {
+  if (schema.type === 'number' && typeof input === 'number' && schema.min === null && schema.max === null && !schema.integer) {
+    return input
+  }
+  return checkValue('input', schema, input)
+}
+
+/** Hands a checked input over by the cheapest way that fits it. */
+function hand(slot: number, ticket: Ticket, checked: Checked, moved: Moved | undefined): void {
+  if (typeof checked === 'number') submitNumber(slot, ticket, checked)
+  else if (isView(checked) && moved === undefined && isSmall(checked.view)) {
+    submitBytes(slot, ticket, checked.kind, checked.view)
+  } else submitValue(slot, ticket, realize(checked, moved))
+}
+
+function isSmall(view: ArrayBufferView): boolean {
+  return view.byteLength < ARENA_LIMIT && view.buffer instanceof ArrayBuffer
+}
+
+/** Cancels the task in `slot` when the signal aborts, until it is settled. */
+function follow(signal: AbortSignal, slot: number): void {
+  const abort = (): void => {
+    cancel(slot, { reason: signal.reason })
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  onSettled(slot, () => signal.removeEventListener('abort', abort))
+}

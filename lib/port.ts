@@ -1,0 +1,338 @@
+// Stage: submit and settle. Thread: owner env.
+// The two hot ends of an env: a buffer of submissions that is flushed with one native call, and the drain that settles
+// promises from a slab of resolvers.
+//
+// Q1. A slot is given to one task at a time: it is free again when the task is settled and its memory released.
+// Q2. A submission is buffered only while that cannot delay it: its kernel is known to be tiny and no worker is idle.
+// Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
+
+import { DRAIN_STRIDE, native, SUBMIT_STRIDE } from './native'
+import { ThreadmillError } from './errors'
+import type { ErrorCode } from '..'
+
+/** Submissions that are handed over together at most. */
+const BATCH = 64
+/** Bytes of small typed arrays that a batch can hold. */
+const ARENA = 256 * 1024
+/** Typed arrays from this size on are not copied through the arena. */
+export const ARENA_LIMIT = 64 * 1024
+/** Events per native drain call. */
+const EVENTS = 256
+/** Longest time that one drain keeps the event loop, ms. */
+const DRAIN_BUDGET = 2
+/** Kernels that run shorter than this, ms, are worth buffering. */
+const TINY = 0.02
+
+/** What a pool tells and is told about its tasks. */
+export interface Owner {
+  readonly handle: number
+  settled(succeeded: boolean): void
+  message(type: string, contents: unknown, worker: number): void
+  closed(): void
+}
+
+/** What a Task handle is told. */
+export interface Observer {
+  ended(worker: number, runTime: number): void
+  progress(done: number, total: number): void
+  message(type: string, contents: unknown): void
+}
+
+type Resolve = (value: unknown) => void
+type Reject = (reason: unknown) => void
+
+const header = new Float64Array(BATCH * SUBMIT_STRIDE)
+let arena = new Uint8Array(0)
+let arenaUsed = 0
+let values: unknown[] = []
+let buffered = 0
+let flushScheduled = false
+
+const resolvers: Resolve[] = []
+const rejecters: Reject[] = []
+const owners: Owner[] = []
+const observers: (Observer | undefined)[] = []
+const kernelOf: number[] = []
+/** Reason given to `cancel`, wrapped so that `undefined` can be one. */
+const reasons: ({ readonly reason: unknown } | undefined)[] = []
+const cleanups: ((() => void) | undefined)[] = []
+/** Buffers that the task's memory lies in, by slot; the binding fills it. */
+const held: unknown[] = []
+/** 0 pending, 1 settled and still held, 2 released before it was settled. */
+const lingering: number[] = []
+const free: number[] = []
+
+/** Smoothed run time by kernel, ms; -1 before the first measurement. */
+const runTimes: number[] = []
+const pools = new Map<number, Owner>()
+
+const events = new Float64Array(EVENTS * DRAIN_STRIDE)
+const eventValues: unknown[] = []
+let connected = false
+
+/** Makes a pool known, and the doorbell with the first one. */
+export function connect(owner: Owner): void {
+  if (!connected) {
+    native.connect(drain)
+    connected = true
+  }
+  pools.set(owner.handle, owner)
+}
+
+/** What to record of a submission besides its input. */
+export interface Ticket {
+  readonly owner: Owner
+  readonly kernel: number
+  readonly priority: number
+  readonly affinity: number
+  readonly timeout: number
+  /** `[affinityKey, costKey, kernelOptions]`, or undefined when there are none. */
+  readonly extra: readonly unknown[] | undefined
+}
+
+/** A slot for a new task. */
+export function allocate(owner: Owner, kernel: number, resolve: Resolve, reject: Reject): number {
+  const slot = free.length > 0 ? (free.pop() as number) : resolvers.length
+  resolvers[slot] = resolve
+  rejecters[slot] = reject
+  owners[slot] = owner
+  kernelOf[slot] = kernel
+  lingering[slot] = 0
+  if (slot === held.length) {
+    observers[slot] = undefined
+    reasons[slot] = undefined
+    cleanups[slot] = undefined
+    held[slot] = undefined
+  }
+  return slot
+}
+
+/** Tells `observer` about the task in `slot`. */
+export function observe(slot: number, observer: Observer): void {
+  observers[slot] = observer
+}
+
+/** Runs `cleanup` when the task in `slot` is settled. */
+export function onSettled(slot: number, cleanup: () => void): void {
+  cleanups[slot] = cleanup
+}
+
+/** Whether a task of this kernel may wait in the buffer for company (Q2). */
+function isTiny(kernel: number): boolean {
+  const runTime = runTimes[kernel]
+  return runTime !== undefined && runTime < TINY
+}
+
+/** Starts a record; the caller adds the input and calls `commit`. */
+function begin(slot: number, ticket: Ticket): number {
+  const at = buffered * SUBMIT_STRIDE
+  header[at] = slot
+  header[at + 1] = ticket.owner.handle
+  header[at + 2] = ticket.kernel
+  header[at + 7] = ticket.priority
+  header[at + 8] = ticket.affinity
+  header[at + 9] = ticket.timeout
+  if (ticket.extra === undefined) header[at + 10] = -1
+  else {
+    header[at + 10] = values.length
+    values.push(ticket.extra)
+  }
+  return at
+}
+
+/** Ends a record: it is handed over now, or waits for the end of this turn. */
+function commit(ticket: Ticket, mayWait: boolean): void {
+  buffered++
+  if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel) || (buffered === 1 && native.hasIdle(ticket.owner.handle))) {
+    flush()
+  } else if (!flushScheduled) {
+    flushScheduled = true
+    queueMicrotask(flushScheduledNow)
+  }
+}
+
+function flushScheduledNow(): void {
+  flushScheduled = false
+  if (buffered > 0) flush()
+}
+
+/** Hands everything buffered to the scheduler. */
+export function flush(): void {
+  const count = buffered
+  if (count === 0) return
+  const batch = values
+  buffered = 0
+  arenaUsed = 0
+  if (batch.length > 0) values = []
+  native.flush(header, count, batch, arena, held)
+}
+
+/** Submits a number. */
+export function submitNumber(slot: number, ticket: Ticket, input: number): void {
+  const at = begin(slot, ticket)
+  header[at + 3] = 4
+  header[at + 4] = input
+  commit(ticket, ticket.extra === undefined)
+}
+
+/** Submits a typed array of at most `ARENA_LIMIT` bytes, copied now. */
+export function submitBytes(slot: number, ticket: Ticket, kind: number, view: ArrayBufferView): void {
+  const size = view.byteLength
+  if (arenaUsed + size > arena.length) {
+    flush()
+    if (arena.length === 0) arena = new Uint8Array(ARENA)
+  }
+  const at = begin(slot, ticket)
+  arena.set(
+    view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, size),
+    arenaUsed,
+  )
+  header[at + 3] = 5
+  header[at + 4] = arenaUsed
+  header[at + 5] = size
+  header[at + 6] = kind
+  arenaUsed += size
+  commit(ticket, ticket.extra === undefined)
+}
+
+/** Submits any other value: a string, or a value that belongs to the task alone. */
+export function submitValue(slot: number, ticket: Ticket, input: unknown): void {
+  const at = begin(slot, ticket)
+  header[at + 3] = 6
+  header[at + 4] = values.length
+  values.push(input)
+  commit(ticket, typeof input === 'string' && ticket.extra === undefined)
+}
+
+/** Gives the task in `slot` up. Whether this call ended it; then `reason` is what it rejects with, when given. */
+export function cancel(slot: number, reason: { readonly reason: unknown } | undefined): boolean {
+  flush()
+  if (!native.cancel(slot)) return false
+  reasons[slot] = reason
+  return true
+}
+
+/** The native worker that runs the task in `slot`, or -1. */
+export function runningOn(slot: number): number {
+  flush()
+  return native.inspect(slot)
+}
+
+/** Expected run time of a kernel, ms, 0 when it has never run. */
+export function expectedCost(kernel: number): number {
+  return runTimes[kernel] ?? 0
+}
+
+function release(slot: number): void {
+  held[slot] = undefined
+  lingering[slot] = 0
+  owners[slot] = undefined as unknown as Owner
+  free.push(slot)
+}
+
+/** The doorbell rang. */
+function drain(): void {
+  const deadline = performance.now() + DRAIN_BUDGET
+  for (;;) {
+    const count = native.drain(events, eventValues, held)
+    for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) handle(at)
+    eventValues.length = 0
+    if (count < EVENTS) return
+    if (performance.now() >= deadline) {
+      native.ring()
+      return
+    }
+  }
+}
+
+function handle(at: number): void {
+  const slot = events[at] as number
+  const tag = events[at + 1] as number
+  if (tag < 10) {
+    settle(slot, tag, at)
+    return
+  }
+  const value = eventValues[events[at + 2] as number] as unknown[]
+  switch (tag) {
+    case 10:
+      if (lingering[slot] === 1) release(slot)
+      else lingering[slot] = 2
+      break
+    case 11:
+      observers[slot]?.progress(value[0] as number, value[1] as number)
+      break
+    case 12:
+      observers[slot]?.message(value[0] as string, value[1])
+      owners[slot]?.message(value[0] as string, value[1], events[at + 3] as number)
+      break
+    case 13: {
+      const owner = pools.get(slot)
+      pools.delete(slot)
+      owner?.closed()
+      break
+    }
+  }
+}
+
+/** Smooths the measured run time of a kernel. */
+function learn(kernel: number, runTime: number): void {
+  const known = runTimes[kernel]
+  runTimes[kernel] = known === undefined ? runTime : known + (runTime - known) / 8
+}
+
+function settle(slot: number, tag: number, at: number): void {
+  const payload = events[at + 2] as number
+  const resolve = resolvers[slot] as Resolve
+  const reject = rejecters[slot] as Reject
+  const owner = owners[slot] as Owner
+  const observer = observers[slot]
+  const reason = reasons[slot]
+  const worker = events[at + 3] as number
+  if (worker >= 0) learn(kernelOf[slot] as number, events[at + 4] as number)
+  resolvers[slot] = undefined as unknown as Resolve
+  rejecters[slot] = undefined as unknown as Reject
+  if (observer !== undefined) {
+    observer.ended(worker, events[at + 4] as number)
+    observers[slot] = undefined
+  }
+  const cleanup = cleanups[slot]
+  if (cleanup !== undefined) {
+    cleanups[slot] = undefined
+    cleanup()
+  }
+  if (reason !== undefined) reasons[slot] = undefined
+  if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
+  else release(slot)
+  if (tag === 4) resolve(payload)
+  else if (tag < 6) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
+  else reject(failure(tag, payload, reason))
+  owner.settled(tag < 6)
+}
+
+/** Outputs by tag 0 to 3. */
+const SIMPLE = [undefined, null, true, false]
+
+/** The error of a task that gave no output. */
+function failure(tag: number, payload: number, reason: { readonly reason: unknown } | undefined): unknown {
+  switch (tag) {
+    case 7:
+      return reason === undefined
+        ? new ThreadmillError('ERR_THREADMILL_CANCELLED', 'the task was cancelled')
+        : reason.reason
+    case 8:
+      return new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'Task timeout')
+    case 9:
+      return new ThreadmillError('ERR_THREADMILL_KERNEL_PANIC', `the kernel panicked: ${eventValues[payload]}`)
+    default: {
+      const [code, message, system] = eventValues[payload] as [ErrorCode, string, object?]
+      const text = message.trim()
+      if (code === 'ERR_THREADMILL_INVALID_ARG_TYPE' || code === 'ERR_THREADMILL_INVALID_ARG_VALUE') {
+        return Object.assign(new TypeError(text), { code })
+      }
+      if (code === 'ERR_THREADMILL_OUT_OF_RANGE') return Object.assign(new RangeError(text), { code })
+      if (system === undefined) return new ThreadmillError(code, text)
+      const cause = Object.assign(new Error(text), system)
+      return new ThreadmillError(code, text, { cause })
+    }
+  }
+}

@@ -1,0 +1,268 @@
+// Stage: submit. Thread: owner env.
+// Checks values against the shapes that kernels declare, and takes the task's own copy of them.
+
+import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
+import type { KernelField, KernelSchema } from '..'
+import { outOfRange, wrongType, wrongValue } from './errors'
+
+type View = ArrayBufferView & { readonly length?: number }
+type TypedArrayConstructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => View
+
+/** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
+const classNameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
+  ?.get as (this: unknown) => string | undefined
+
+/** Element kinds by class name; the numbers are those of the binding. */
+const KINDS: Record<string, number> = {
+  Int8Array: 0,
+  Uint8Array: 1,
+  Uint8ClampedArray: 2,
+  Int16Array: 3,
+  Uint16Array: 4,
+  Int32Array: 5,
+  Uint32Array: 6,
+  Float32Array: 7,
+  Float64Array: 8,
+  BigInt64Array: 9,
+  BigUint64Array: 10,
+  Float16Array: 11,
+}
+
+/** Bytes per element, by kind. */
+const SIZES = [1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 2]
+
+const ANY_BYTES = 'bytes (an ArrayBuffer, SharedArrayBuffer, typed array or DataView)'
+
+/** A view that has passed its check. Its place is read at once, because a transfer resets it. */
+export interface CheckedView {
+  /** Element kind in the binding. */
+  readonly kind: number
+  readonly view: View
+  readonly buffer: ArrayBufferLike
+  readonly offset: number
+  /** Elements. */
+  readonly length: number
+}
+
+function checkedView(kind: number, view: View): CheckedView {
+  const { buffer, byteOffset, byteLength } = view
+  return { kind, view, buffer, offset: byteOffset, length: byteLength / (SIZES[kind] as number) }
+}
+
+function constructorOf(kind: number): TypedArrayConstructor {
+  const name = Object.keys(KINDS)[kind] as string
+  return (globalThis as unknown as Record<string, TypedArrayConstructor>)[name] as TypedArrayConstructor
+}
+
+/** The view of `value`, or `undefined` when it is not memory at all. Throws for memory that cannot be used. */
+function viewOf(name: string, value: unknown, asBytes: boolean): CheckedView | undefined {
+  if (ArrayBuffer.isView(value)) {
+    checkBuffer(name, value.buffer, value)
+    const className = classNameOf.call(value)
+    if (className === undefined || (asBytes && className !== 'Uint8Array')) {
+      return checkedView(1, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+    }
+    const kind = KINDS[className]
+    return kind === undefined ? undefined : checkedView(kind, value as View)
+  }
+  if (types.isAnyArrayBuffer(value)) {
+    checkBuffer(name, value, value)
+    return checkedView(1, new Uint8Array(value))
+  }
+  return undefined
+}
+
+/** Refuses memory whose length can change under us, and memory that has gone. */
+function checkBuffer(name: string, buffer: ArrayBufferLike, value: unknown): void {
+  const flags = buffer as { resizable?: boolean; growable?: boolean }
+  if (flags.resizable === true || flags.growable === true) {
+    throw wrongValue(name, 'memory of fixed length', value)
+  }
+  if (buffer.byteLength === 0 && isDetached(buffer)) {
+    throw wrongValue(name, 'memory that has not been detached', value)
+  }
+}
+
+/** Whether the memory has been transferred away. */
+export function isDetached(buffer: ArrayBufferLike): boolean {
+  if (types.isSharedArrayBuffer(buffer)) return false
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** The input of one task after its check. Nothing in it has been copied or moved yet. */
+export type Checked = undefined | null | boolean | number | string | CheckedView | readonly Checked[] | CheckedObject
+
+/** An object of the caller, reduced to the members that the kernel declares. */
+export interface CheckedObject {
+  readonly members: Record<string, Checked>
+}
+
+/** Whether a checked value is memory. */
+export function isView(value: Checked): value is CheckedView {
+  return typeof value === 'object' && value !== null && 'kind' in value
+}
+
+/**
+ * Checks `value`, called `name` in messages, against `schema`.
+ * @throws TypeError, RangeError
+ */
+export function checkValue(name: string, schema: KernelSchema, value: unknown): Checked {
+  switch (schema.type) {
+    case 'number':
+      return checkNumber(name, schema, value)
+    case 'string':
+      return checkString(name, schema.minLength, value)
+    case 'boolean':
+      if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value)
+      return value
+    case 'bytes': {
+      const view = viewOf(name, value, true)
+      if (view === undefined) throw wrongType(name, ANY_BYTES, value)
+      return view
+    }
+    case 'text': {
+      if (typeof value === 'string') return value
+      const view = viewOf(name, value, true)
+      if (view === undefined) throw wrongType(name, `a string or ${ANY_BYTES}`, value)
+      return view
+    }
+    case 'typedArray': {
+      const view = ArrayBuffer.isView(value) ? viewOf(name, value, false) : undefined
+      const className = view && classNameOf.call(view.view)
+      if (view === undefined || className === undefined || !schema.kinds.includes(className)) {
+        throw wrongType(name, schema.kinds.length > 6 ? 'a typed array' : `a ${schema.kinds.join(' or ')}`, value)
+      }
+      return view
+    }
+    case 'oneOf':
+      if (typeof value !== 'string') throw wrongType(name, oneOf(schema.values), value)
+      if (!schema.values.includes(value)) throw wrongValue(name, oneOf(schema.values), value)
+      return value
+    case 'list':
+      return checkList(name, schema.items, value)
+    case 'object':
+      return { members: checkFields(name, schema.fields, value) }
+  }
+}
+
+function oneOf(values: readonly string[]): string {
+  return values.map((value) => `'${value}'`).join(' or ')
+}
+
+function checkNumber(name: string, schema: Extract<KernelSchema, { type: 'number' }>, value: unknown): number {
+  const { min, max, integer } = schema
+  const expectation = () =>
+    `a ${integer ? 'whole ' : ''}number${min === null ? '' : ` from ${min}`}${max === null ? '' : ` to ${max}`}`
+  if (typeof value !== 'number') throw wrongType(name, expectation(), value)
+  const bounded = min !== null || max !== null || integer
+  if (bounded && (Number.isNaN(value) || (min !== null && value < min) || (max !== null && value > max))) {
+    throw outOfRange(name, expectation(), value)
+  }
+  if (integer && !Number.isInteger(value)) throw outOfRange(name, expectation(), value)
+  return value
+}
+
+function checkString(name: string, minLength: number, value: unknown): string {
+  // Files may be named by their URL, as in node:fs.
+  if (value instanceof URL && value.protocol === 'file:' && name.endsWith('.path')) return fileURLToPath(value)
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+  if (value.length < minLength) throw wrongValue(name, `a string of at least ${minLength} characters`, value)
+  return value
+}
+
+function checkList(name: string, items: KernelSchema, value: unknown): Checked[] {
+  if (!Array.isArray(value)) {
+    // Quantiles and the like also come as typed arrays of numbers.
+    if (items.type === 'number' && ArrayBuffer.isView(value) && classNameOf.call(value)?.startsWith('Float')) {
+      return checkList(name, items, Array.from(value as unknown as Iterable<number>))
+    }
+    throw wrongType(name, 'an array', value)
+  }
+  const out: Checked[] = new Array(value.length)
+  for (let i = 0; i < value.length; i++) out[i] = checkValue(`${name}[${i}]`, items, value[i])
+  return out
+}
+
+function checkFields(name: string, fields: readonly KernelField[], value: unknown): Record<string, Checked> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+    throw wrongType(name, `an object with ${fields.map((field) => field.name).join(', ')}`, value)
+  }
+  const members: Record<string, Checked> = {}
+  for (const field of fields) {
+    // Only own properties count: what a prototype brings is not the caller's word.
+    const member = Object.hasOwn(value, field.name) ? (value as Record<string, unknown>)[field.name] : undefined
+    if (member === undefined) {
+      if (field.required) throw wrongType(`${name}.${field.name}`, 'given', member)
+      continue
+    }
+    members[field.name] = checkValue(`${name}.${field.name}`, field.schema, member)
+  }
+  return members
+}
+
+/** Buffers that the caller has handed over, each with what it became; `free` until a view has got its memory. */
+export type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: boolean }>
+
+/**
+ * Checks a transfer list without moving anything.
+ * @throws TypeError
+ */
+export function checkTransfer(list: unknown): readonly ArrayBuffer[] {
+  if (!Array.isArray(list)) throw wrongType('options.transfer', 'an array of ArrayBuffers', list)
+  const seen = new Set<unknown>()
+  for (const [index, buffer] of list.entries()) {
+    const name = `options.transfer[${index}]`
+    if (!types.isArrayBuffer(buffer)) throw wrongType(name, 'an ArrayBuffer', buffer)
+    if (seen.has(buffer)) throw wrongValue(name, 'in the list only once', buffer)
+    checkBuffer(name, buffer, buffer)
+    seen.add(buffer)
+  }
+  return list as ArrayBuffer[]
+}
+
+/**
+ * Moves the buffers out of the caller's reach; their memory stays where it is.
+ * @throws DataCloneError when one of them cannot be transferred
+ */
+export function move(list: readonly ArrayBuffer[]): Moved {
+  const lengths = list.map((buffer) => buffer.byteLength)
+  const moved = structuredClone(list, { transfer: list as ArrayBuffer[] })
+  for (const [index, buffer] of list.entries()) {
+    // Node 20 quietly copies a buffer that is marked as untransferable.
+    if (lengths[index] !== 0 && buffer.byteLength !== 0) {
+      throw new DOMException(`options.transfer[${index}] could not be transferred`, 'DataCloneError')
+    }
+  }
+  return new Map(list.map((buffer, index) => [buffer, { buffer: moved[index] as ArrayBuffer, free: true }]))
+}
+
+/** The task's own value: memory is moved, shared or copied, objects hold just their declared members. */
+export function realize(checked: Checked, moved: Moved | undefined): unknown {
+  if (typeof checked !== 'object' || checked === null) return checked
+  if (isView(checked)) return takeView(checked, moved)
+  if ('members' in checked) {
+    const object: Record<string, unknown> = {}
+    for (const [name, member] of Object.entries(checked.members)) object[name] = realize(member, moved)
+    return object
+  }
+  return checked.map((item) => realize(item, moved))
+}
+
+function takeView({ kind, buffer, offset, length }: CheckedView, moved: Moved | undefined): View {
+  const Kind = constructorOf(kind)
+  if (types.isSharedArrayBuffer(buffer)) return new Kind(buffer, offset, length)
+  const target = moved?.get(buffer)
+  // The first view of a moved buffer gets its memory; another one gets a copy, so that no two views overlap.
+  if (target?.free) {
+    target.free = false
+    return new Kind(target.buffer, offset, length)
+  }
+  const source = target?.buffer ?? buffer
+  return new Kind(source.slice(offset, offset + length * (SIZES[kind] as number)))
+}

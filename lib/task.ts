@@ -1,0 +1,122 @@
+// Stage: submit and settle. Thread: owner env.
+// The handle of one task: promise-like, with what is known of it.
+
+import type { IWorker, RunOptions, Task } from '..'
+import { Listeners } from './callbacks'
+import { wrongValue } from './errors'
+import { cancel, expectedCost, type Observer, observe, runningOn } from './port'
+
+/** A worker as users see it. */
+export class NativeWorker implements IWorker {
+  readonly id: number
+  readonly lane = 'native'
+
+  constructor(id: number) {
+    this.id = id
+  }
+
+  toString(): string {
+    return String(this.id)
+  }
+}
+
+/** What the pool gives a handle. */
+export interface TaskParts {
+  readonly id: number
+  readonly argument: unknown
+  readonly options: Readonly<Partial<RunOptions>>
+  readonly kernel: number
+  readonly workers: readonly IWorker[]
+}
+
+/** See `Task` in index.d.ts. */
+export class TaskHandle<T> implements Task<T>, Observer {
+  readonly id: number
+  readonly argument: unknown
+  readonly options: Readonly<Partial<RunOptions>>
+  readonly timestamp = Date.now()
+  readonly pretaskCost = 0
+  readonly #kernel: number
+  readonly #workers: readonly IWorker[]
+  readonly #listeners = new Listeners()
+  #promise!: Promise<T>
+  /** -1 once the task has ended. */
+  #slot = -1
+  #worker: IWorker | undefined
+  #cost: number | undefined
+
+  constructor(parts: TaskParts) {
+    this.id = parts.id
+    this.argument = parts.argument
+    this.options = parts.options
+    this.#kernel = parts.kernel
+    this.#workers = parts.workers
+  }
+
+  /** The task has been given a slot and a promise. */
+  attach(slot: number, promise: Promise<unknown>): void {
+    this.#slot = slot
+    this.#promise = promise as Promise<T>
+    observe(slot, this)
+  }
+
+  get worker(): IWorker | undefined {
+    if (this.#worker === undefined && this.#slot >= 0) this.#worker = this.#workers[runningOn(this.#slot)]
+    return this.#worker
+  }
+
+  get taskCost(): number {
+    return this.#cost ?? expectedCost(this.#kernel)
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a task is promise-like by contract
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#promise.then(onFulfilled, onRejected)
+  }
+
+  catch<B = never>(onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.#promise.catch(onRejected)
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.#promise.finally(onFinally)
+  }
+
+  cancel(reason?: unknown): boolean {
+    return this.#slot >= 0 && cancel(this.#slot, reason === undefined ? undefined : { reason })
+  }
+
+  on(event: 'progress' | 'message', listener: (...args: any[]) => void): this {
+    this.#listeners.add(checkEvent(event), listener)
+    return this
+  }
+
+  off(event: 'progress' | 'message', listener: (...args: any[]) => void): this {
+    this.#listeners.remove(checkEvent(event), listener)
+    return this
+  }
+
+  ended(worker: number, runTime: number): void {
+    this.#slot = -1
+    if (worker >= 0) {
+      this.#worker = this.#workers[worker]
+      this.#cost = runTime
+    }
+  }
+
+  progress(done: number, total: number): void {
+    this.#listeners.call('progress', { done, total, fraction: total > 0 ? done / total : 0 })
+  }
+
+  message(type: string, contents: unknown): void {
+    this.#listeners.call('message', type, contents)
+  }
+}
+
+function checkEvent(event: unknown): string {
+  if (event !== 'progress' && event !== 'message') throw wrongValue('event', `'progress' or 'message'`, event)
+  return event
+}

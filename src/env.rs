@@ -1,0 +1,294 @@
+//! Stage: all. Thread: owner env only, except [`Port`], which native workers call.
+//! What one env (one load of the addon in one JavaScript thread) owns, and how it ends.
+//!
+//! E1. Native workers reach an env only through its [`Port`]. Its doorbell is closed under a write lock by the cleanup
+//!     hook, so no ring is under way when Node tears the threadsafe function down.
+//! E2. When an env ends, its pools are ended with it, and no kernel touches memory of the env any more when the cleanup
+//!     hook returns.
+//! E3. The doorbell holds the event loop exactly while tasks or closing pools of the env are unfinished.
+
+#![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
+
+use crate::raw::{self, Fault, Raw, check};
+use crate::{pool, settle, submit};
+use napi::sys;
+use parking_lot::RwLock;
+use std::collections::VecDeque;
+use std::ffi::{CStr, c_void};
+use std::ptr;
+use std::sync::Arc;
+use threadmill_core::completion::{CompletionSink, Event};
+use threadmill_core::mailbox::Mailbox;
+use threadmill_core::pool::Pool;
+use threadmill_core::scheduler::TaskId;
+
+/// The way of completions into an env: a mailbox and a doorbell that the env can close.
+pub(crate) struct Port {
+    bell: RwLock<Option<Bell>>,
+    pub(crate) mailbox: Mailbox<Event>,
+}
+
+/// A threadsafe function that carries no data.
+#[derive(Clone, Copy)]
+struct Bell(sys::napi_threadsafe_function);
+
+// SAFETY: threadsafe functions may be called from any thread; E1 keeps it from being called after its end.
+unsafe impl Send for Bell {}
+// SAFETY: as above.
+unsafe impl Sync for Bell {}
+
+impl CompletionSink for Port {
+    fn deliver(&self, event: Event) {
+        let bell = self.bell.read();
+        let Some(Bell(tsfn)) = *bell else { return };
+        if self.mailbox.post(event) {
+            // SAFETY: the read lock keeps the cleanup hook waiting until this call has returned (E1).
+            unsafe {
+                sys::napi_call_threadsafe_function(
+                    tsfn,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                )
+            };
+        }
+    }
+}
+
+/// Where a slot's task is, for cancelling.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) pool: u32,
+    pub(crate) id: TaskId,
+}
+
+/// A pool that this env made.
+pub(crate) struct OwnedPool {
+    pub(crate) pool: Arc<Pool>,
+    /// Number of this env's port among the pool's sinks.
+    pub(crate) sink: u16,
+}
+
+/// State of one env. Reached through the data pointer of our functions.
+pub(crate) struct EnvState {
+    pub(crate) port: Arc<Port>,
+    pub(crate) sink: Arc<dyn CompletionSink>,
+    /// Pools by handle; `None` once closed.
+    pub(crate) pools: Vec<Option<OwnedPool>>,
+    /// Places by slot.
+    pub(crate) places: Vec<Option<Place>>,
+    /// Events collected and not yet handed to JavaScript.
+    pub(crate) events: VecDeque<Event>,
+    /// Swapped with the mailbox; empty between calls.
+    pub(crate) batch: Vec<Event>,
+    /// Unfinished tasks and closing pools (E3).
+    live: u32,
+}
+
+impl EnvState {
+    /// `count` more things to wait for.
+    pub(crate) fn hold(&mut self, env: sys::napi_env, count: u32) {
+        if self.live == 0
+            && count > 0
+            && let Some(Bell(tsfn)) = *self.port.bell.read()
+        {
+            // SAFETY: on the env's thread, with a function that is still open.
+            unsafe { sys::napi_ref_threadsafe_function(env, tsfn) };
+        }
+        self.live += count;
+    }
+
+    /// `count` fewer.
+    pub(crate) fn let_go(&mut self, env: sys::napi_env, count: u32) {
+        let before = self.live;
+        self.live = before.saturating_sub(count);
+        if before > 0
+            && self.live == 0
+            && let Some(Bell(tsfn)) = *self.port.bell.read()
+        {
+            // SAFETY: as in `hold`.
+            unsafe { sys::napi_unref_threadsafe_function(env, tsfn) };
+        }
+    }
+
+    /// Rings the env's own bell, so that the rest of a batch is drained in another turn of its event loop.
+    pub(crate) fn ring(&self) {
+        if let Some(Bell(tsfn)) = *self.port.bell.read() {
+            // SAFETY: as in `hold`.
+            unsafe {
+                sys::napi_call_threadsafe_function(
+                    tsfn,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                )
+            };
+        }
+    }
+
+    /// The pool with this handle.
+    pub(crate) fn pool(&self, handle: u32) -> Option<&OwnedPool> {
+        self.pools.get(handle as usize)?.as_ref()
+    }
+}
+
+/// The state behind the data pointer of a function of ours.
+///
+/// # Safety
+///
+/// `data` comes from a function that [`register`] made, on that env's thread, and no other reference to the state is
+/// alive: our functions call no JavaScript while they hold it.
+pub(crate) unsafe fn state<'a>(data: *mut c_void) -> &'a mut EnvState {
+    // SAFETY: contract above; the state lives until the env's instance data is finalised, after all JavaScript.
+    unsafe { &mut *data.cast::<EnvState>() }
+}
+
+/// Builds the state of an env and puts our functions on `exports`.
+pub(crate) fn register(env: sys::napi_env, exports: sys::napi_value) -> napi::Result<()> {
+    try_register(env, exports)
+        .map_err(|Fault(status)| napi::Error::from_reason(format!("threadmill could not be set up: status {status}")))
+}
+
+fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
+    let port = Arc::new(Port { bell: RwLock::new(None), mailbox: Mailbox::default() });
+    let state = Box::into_raw(Box::new(EnvState {
+        sink: port.clone(),
+        port,
+        pools: Vec::new(),
+        places: Vec::new(),
+        events: VecDeque::new(),
+        batch: Vec::new(),
+        live: 0,
+    }));
+    // SAFETY: the finaliser takes the box back once, after everything else of the env.
+    check(unsafe {
+        sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut())
+    })?;
+    let functions: [(&CStr, sys::napi_callback); 14] = [
+        (c"connect", Some(connect)),
+        (c"flush", Some(submit::flush)),
+        (c"hasIdle", Some(submit::has_idle)),
+        (c"drain", Some(settle::drain)),
+        (c"ring", Some(settle::ring)),
+        (c"kernels", Some(pool::kernels)),
+        (c"createPool", Some(pool::create)),
+        (c"closePool", Some(pool::close)),
+        (c"cancel", Some(pool::cancel)),
+        (c"inspect", Some(pool::inspect)),
+        (c"runSync", Some(pool::run_sync)),
+        (c"addressOf", Some(pool::address_of)),
+        (c"figures", Some(pool::figures)),
+        (c"releasePool", Some(pool::release)),
+    ];
+    for (name, callback) in functions {
+        set_function(env, exports, name, callback, state.cast())?;
+    }
+    Ok(())
+}
+
+fn set_function(
+    env: sys::napi_env,
+    exports: sys::napi_value,
+    name: &CStr,
+    callback: sys::napi_callback,
+    data: *mut c_void,
+) -> Raw<()> {
+    let mut function = ptr::null_mut();
+    // SAFETY: the name ends with a zero; the data lives as long as the env.
+    check(unsafe {
+        sys::napi_create_function(
+            env,
+            name.as_ptr(),
+            name.count_bytes() as isize,
+            callback,
+            data,
+            &raw mut function,
+        )
+    })?;
+    // SAFETY: both values belong to the current scope.
+    check(unsafe { sys::napi_set_named_property(env, exports, name.as_ptr(), function) })
+}
+
+/// `connect(drain)`: makes the doorbell; `drain` is called without arguments when it rings. Once per env.
+unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([drain], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        if state.port.bell.read().is_some() {
+            return Err(Fault(sys::Status::napi_generic_failure));
+        }
+        let (name, mut tsfn) = (raw::new_string(env, "threadmill")?, ptr::null_mut());
+        // SAFETY: the context is a port that the finaliser gives back.
+        check(unsafe {
+            sys::napi_create_threadsafe_function(
+                env,
+                drain,
+                ptr::null_mut(),
+                name,
+                0,
+                1,
+                Arc::into_raw(state.port.clone()).cast_mut().cast(),
+                Some(finalize_bell),
+                ptr::null_mut(),
+                Some(on_ring),
+                &raw mut tsfn,
+            )
+        })?;
+        // SAFETY: on the env's thread. It holds the loop only while something is pending (E3).
+        check(unsafe { sys::napi_unref_threadsafe_function(env, tsfn) })?;
+        *state.port.bell.write() = Some(Bell(tsfn));
+        // SAFETY: added after the function was made, so it runs before Node's own hook for it; the state outlives it.
+        check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(on_cleanup), data) })?;
+        raw::undefined(env)
+    })
+}
+
+/// The doorbell rang: calls the drain function.
+unsafe extern "C" fn on_ring(env: sys::napi_env, drain: sys::napi_value, _context: *mut c_void, _data: *mut c_void) {
+    if env.is_null() || drain.is_null() {
+        return; // The env is being torn down; nobody is left to tell.
+    }
+    let (mut this, mut result, mut error) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: on the env's thread, inside the scope that Node opened for this call.
+    unsafe {
+        if sys::napi_get_undefined(env, &raw mut this) != sys::Status::napi_ok {
+            return;
+        }
+        let status = sys::napi_call_function(env, this, drain, 0, ptr::null(), &raw mut result);
+        // The drain function isolates user callbacks; anything that still comes out is an uncaught exception.
+        if status == sys::Status::napi_pending_exception
+            && sys::napi_get_and_clear_last_exception(env, &raw mut error) == sys::Status::napi_ok
+        {
+            sys::napi_fatal_exception(env, error);
+        }
+    }
+}
+
+/// Node has let go of the doorbell.
+unsafe extern "C" fn finalize_bell(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: the reference that `connect` gave away.
+    let port = unsafe { Arc::from_raw(data.cast::<Port>().cast_const()) };
+    port.bell.write().take();
+}
+
+/// The env ends: nobody rings any more, and its pools end (E1, E2).
+unsafe extern "C" fn on_cleanup(data: *mut c_void) {
+    let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        // SAFETY: runs on the env's thread with no JavaScript on the stack; the state is freed later.
+        let state = unsafe { state(data) };
+        // Waits for native workers that are inside `deliver`.
+        let bell = state.port.bell.write().take();
+        for pool in state.pools.drain(..).flatten() {
+            pool.pool.detach();
+        }
+        bell
+    }));
+    if let Ok(Some(Bell(tsfn))) = closed {
+        // SAFETY: the function is still open: its own hook runs after this one.
+        unsafe { sys::napi_release_threadsafe_function(tsfn, sys::ThreadsafeFunctionReleaseMode::abort) };
+    }
+}
+
+unsafe extern "C" fn finalize_state(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: the box that `register` gave away; nothing of the env runs after this.
+    drop(unsafe { Box::from_raw(data.cast::<EnvState>()) });
+}

@@ -1,0 +1,213 @@
+//! Stage: all. Thread: owner env only.
+//! Thin wrappers around the Node-API calls that the hot paths use: every status is checked, nothing is cached.
+
+#![expect(unsafe_code, reason = "raw Node-API calls")]
+
+use napi::sys;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+/// A Node-API call failed, or an exception is pending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault(pub(crate) sys::napi_status);
+
+pub(crate) type Raw<T> = Result<T, Fault>;
+
+/// Turns a status into a result.
+pub(crate) fn check(status: sys::napi_status) -> Raw<()> {
+    if status == sys::Status::napi_ok { Ok(()) } else { Err(Fault(status)) }
+}
+
+/// Body of a function that JavaScript calls: faults and panics become exceptions, the latter never reach the engine.
+pub(crate) fn guard(env: sys::napi_env, body: impl FnOnce() -> Raw<sys::napi_value>) -> sys::napi_value {
+    let message = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => return value,
+        Ok(Err(Fault(status))) => format!("threadmill: the engine refused a call (status {status})"),
+        Err(_) => "threadmill: internal error".to_owned(),
+    };
+    let mut pending = false;
+    // SAFETY: `env` is the env of the running call.
+    unsafe {
+        sys::napi_is_exception_pending(env, &raw mut pending);
+        if !pending {
+            let text = std::ffi::CString::new(message).unwrap_or_default();
+            sys::napi_throw_error(env, c"ERR_THREADMILL_INTERNAL".as_ptr(), text.as_ptr());
+        }
+    }
+    ptr::null_mut()
+}
+
+/// The first `N` arguments and the data pointer of a call. Missing arguments are `undefined`.
+pub(crate) fn arguments<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> Raw<([sys::napi_value; N], *mut c_void)> {
+    let (mut count, mut values, mut data) = (N, [ptr::null_mut(); N], ptr::null_mut());
+    // SAFETY: the array has `N` places, and `count` says so.
+    check(unsafe {
+        sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data)
+    })?;
+    Ok((values, data))
+}
+
+macro_rules! getter {
+    ($(#[$doc:meta])* $name:ident, $call:ident, $type:ty, $init:expr) => {
+        $(#[$doc])*
+        pub(crate) fn $name(env: sys::napi_env, value: sys::napi_value) -> Raw<$type> {
+            let mut out: $type = $init;
+            // SAFETY: `value` belongs to the current scope of `env`.
+            check(unsafe { sys::$call(env, value, &raw mut out) })?;
+            Ok(out)
+        }
+    };
+}
+
+getter!(number, napi_get_value_double, f64, 0.0);
+getter!(type_of, napi_typeof, sys::napi_valuetype, 0);
+getter!(is_array, napi_is_array, bool, false);
+getter!(is_typed_array, napi_is_typedarray, bool, false);
+getter!(is_array_buffer, napi_is_arraybuffer, bool, false);
+getter!(boolean, napi_get_value_bool, bool, false);
+getter!(array_length, napi_get_array_length, u32, 0);
+
+/// A string as UTF-8; lone surrogates become U+FFFD.
+pub(crate) fn string(env: sys::napi_env, value: sys::napi_value) -> Raw<String> {
+    // Most strings are short: one pass into a small buffer. A full buffer may have cut the text.
+    let mut small = [0u8; 256];
+    let mut length = 0;
+    // SAFETY: the buffer is as long as said.
+    check(unsafe {
+        sys::napi_get_value_string_utf8(env, value, small.as_mut_ptr().cast(), small.len(), &raw mut length)
+    })?;
+    if length < small.len() - 4 {
+        return Ok(String::from_utf8_lossy(&small[..length]).into_owned());
+    }
+    // SAFETY: a null buffer asks for the length.
+    check(unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) })?;
+    let mut bytes = vec![0u8; length + 1];
+    // SAFETY: the buffer has room for the text and its terminator.
+    check(unsafe {
+        sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), bytes.len(), &raw mut length)
+    })?;
+    bytes.truncate(length);
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Element `index` of an array.
+pub(crate) fn element(env: sys::napi_env, array: sys::napi_value, index: u32) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: `array` belongs to the current scope.
+    check(unsafe { sys::napi_get_element(env, array, index, &raw mut value) })?;
+    Ok(value)
+}
+
+/// Sets element `index` of an array.
+pub(crate) fn set_element(
+    env: sys::napi_env,
+    array: sys::napi_value,
+    index: u32,
+    value: sys::napi_value,
+) -> Raw<()> {
+    // SAFETY: both values belong to the current scope.
+    check(unsafe { sys::napi_set_element(env, array, index, value) })
+}
+
+/// A typed array as the engine describes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    pub(crate) kind: sys::napi_typedarray_type,
+    pub(crate) length: usize,
+    pub(crate) data: *mut c_void,
+    pub(crate) buffer: sys::napi_value,
+}
+
+/// Describes a typed array.
+pub(crate) fn view(env: sys::napi_env, value: sys::napi_value) -> Raw<View> {
+    let (mut kind, mut length, mut data, mut buffer, mut offset) = (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
+    // SAFETY: `value` belongs to the current scope; the call checks its type.
+    check(unsafe {
+        sys::napi_get_typedarray_info(
+            env,
+            value,
+            &raw mut kind,
+            &raw mut length,
+            &raw mut data,
+            &raw mut buffer,
+            &raw mut offset,
+        )
+    })?;
+    Ok(View { kind, length, data, buffer })
+}
+
+/// The numbers of a `Float64Array`, for this call only.
+///
+/// # Safety
+///
+/// The caller runs no JavaScript and keeps no other view of the array while it holds the slice.
+pub(crate) unsafe fn doubles<'a>(env: sys::napi_env, value: sys::napi_value) -> Raw<&'a mut [f64]> {
+    let view = view(env, value)?;
+    if view.kind != 8 || view.data.is_null() {
+        return Err(Fault(sys::Status::napi_invalid_arg));
+    }
+    // SAFETY: the engine says that there are that many; the rest is the caller's contract.
+    Ok(unsafe { std::slice::from_raw_parts_mut(view.data.cast(), view.length) })
+}
+
+/// A new number.
+pub(crate) fn new_number(env: sys::napi_env, number: f64) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: plain creation.
+    check(unsafe { sys::napi_create_double(env, number, &raw mut value) })?;
+    Ok(value)
+}
+
+/// A new boolean.
+pub(crate) fn new_boolean(env: sys::napi_env, flag: bool) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: plain creation.
+    check(unsafe { sys::napi_get_boolean(env, flag, &raw mut value) })?;
+    Ok(value)
+}
+
+/// A new string.
+pub(crate) fn new_string(env: sys::napi_env, text: &str) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    let (start, length) = (text.as_ptr().cast(), text.len() as isize);
+    // SAFETY: the text is as long as said; one-byte text is the same in Latin-1 and faster that way.
+    check(unsafe {
+        if text.is_ascii() {
+            sys::napi_create_string_latin1(env, start, length, &raw mut value)
+        } else {
+            sys::napi_create_string_utf8(env, start, length, &raw mut value)
+        }
+    })?;
+    Ok(value)
+}
+
+/// A new array with room for `length` elements.
+pub(crate) fn new_array(env: sys::napi_env, length: usize) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: plain creation.
+    check(unsafe { sys::napi_create_array_with_length(env, length, &raw mut value) })?;
+    Ok(value)
+}
+
+/// `undefined`.
+pub(crate) fn undefined(env: sys::napi_env) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: plain creation.
+    check(unsafe { sys::napi_get_undefined(env, &raw mut value) })?;
+    Ok(value)
+}
+
+/// Runs `body` in a handle scope of its own, so that a long loop does not pile up handles.
+pub(crate) fn scoped<T>(env: sys::napi_env, body: impl FnOnce() -> Raw<T>) -> Raw<T> {
+    let mut scope = ptr::null_mut();
+    // SAFETY: opened and closed in pairs.
+    check(unsafe { sys::napi_open_handle_scope(env, &raw mut scope) })?;
+    let result = body();
+    // SAFETY: as above.
+    unsafe { sys::napi_close_handle_scope(env, scope) };
+    result
+}

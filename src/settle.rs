@@ -1,0 +1,165 @@
+//! Stage: settle. Thread: owner env only.
+//! Hands completions to JavaScript in batches.
+//!
+//! `drain(header, values, held)` fills records of [`STRIDE`] numbers and returns how many:
+//!
+//! | at | meaning |
+//! |---|---|
+//! | 0 | slot (or handle of the pool, for a closed one) |
+//! | 1 | tag |
+//! | 2 | a number, or an index in the values |
+//! | 3 | native worker, -1 for none |
+//! | 4 | run time in ms |
+//! | 5 | 1 when the input memory is still in use |
+//!
+//! Tags: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 value, 6 error `[code, message, system?]`, 7 cancelled,
+//! 8 expired, 9 panicked (message in the values), 10 released, 11 progress `[done, total]`, 12 message
+//! `[type, contents]`, 13 pool closed.
+
+#![expect(unsafe_code, reason = "raw Node-API calls")]
+
+use crate::env::{EnvState, state};
+use crate::payload::encode;
+use crate::raw::{self, Raw};
+use napi::sys;
+use threadmill_core::completion::{Event, NO_WORKER, Outcome};
+use threadmill_core::error::KernelError;
+use threadmill_core::value::Value;
+
+/// Numbers per record.
+const STRIDE: usize = 6;
+
+/// `drain(header, values, held)`.
+pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([header, values, held], data) = raw::arguments::<3>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        if state.events.is_empty() {
+            state.port.mailbox.collect(&mut state.batch);
+            state.events.extend(state.batch.drain(..));
+        }
+        let capacity = raw::view(env, header)?.length / STRIDE;
+        let mut out = Out { env, values, held, used: 0 };
+        let mut count = 0;
+        let mut finished = 0;
+        while count < capacity
+            && let Some(event) = state.events.pop_front()
+        {
+            finished += u32::from(matches!(event, Event::Settled { .. } | Event::Closed { .. }));
+            let record = out.record(state, event)?;
+            // SAFETY: creating values runs no JavaScript, and the slice is used once and dropped.
+            let numbers = unsafe { raw::doubles(env, header)? };
+            numbers[count * STRIDE..][..STRIDE].copy_from_slice(&record);
+            count += 1;
+        }
+        state.let_go(env, finished);
+        raw::new_number(env, count as f64)
+    })
+}
+
+/// Where values of a batch go.
+struct Out {
+    env: sys::napi_env,
+    values: sys::napi_value,
+    held: sys::napi_value,
+    used: u32,
+}
+
+impl Out {
+    fn push(&mut self, value: sys::napi_value) -> Raw<f64> {
+        raw::set_element(self.env, self.values, self.used, value)?;
+        self.used += 1;
+        Ok(f64::from(self.used - 1))
+    }
+
+    fn record(&mut self, state: &mut EnvState, event: Event) -> Raw<[f64; STRIDE]> {
+        let env = self.env;
+        Ok(match event {
+            Event::Settled { ticket, outcome, worker, run_time, held } => {
+                let (tag, value) = self.outcome(ticket, outcome)?;
+                let worker = if worker == NO_WORKER { -1.0 } else { f64::from(worker) };
+                if let Some(place) = state.places.get_mut(ticket as usize) {
+                    *place = None;
+                }
+                [f64::from(ticket), tag, value, worker, run_time as f64 / 1e6, f64::from(u8::from(held))]
+            }
+            Event::Released { ticket } => [f64::from(ticket), 10.0, 0.0, -1.0, 0.0, 0.0],
+            Event::Progress { ticket, done, total } => {
+                let value = Value::List(vec![Value::Number(done), Value::Number(total)]);
+                let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
+                [f64::from(ticket), 11.0, value, -1.0, 0.0, 0.0]
+            }
+            Event::Message { ticket, worker, message_type, contents, .. } => {
+                let value = Value::List(vec![Value::String(message_type), contents]);
+                let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
+                [f64::from(ticket), 12.0, value, f64::from(worker), 0.0, 0.0]
+            }
+            Event::Closed { pool } => {
+                let handle = state.pools.iter().position(|owned| owned.as_ref().is_some_and(|o| o.pool.id() == pool));
+                [handle.map_or(-1.0, |handle| handle as f64), 13.0, 0.0, -1.0, 0.0, 0.0]
+            }
+        })
+    }
+
+    fn outcome(&mut self, ticket: u32, outcome: Outcome) -> Raw<(f64, f64)> {
+        let env = self.env;
+        Ok(match outcome {
+            Outcome::Ok(Value::Undefined) => (0.0, 0.0),
+            Outcome::Ok(Value::Null) => (1.0, 0.0),
+            Outcome::Ok(Value::Bool(true)) => (2.0, 0.0),
+            Outcome::Ok(Value::Bool(false)) => (3.0, 0.0),
+            Outcome::Ok(Value::Number(number)) => (4.0, number),
+            Outcome::Ok(value) => match raw::scoped(env, || self.output(ticket, &value)) {
+                Ok(index) => (5.0, index),
+                Err(fault) => (6.0, self.refused(fault)?),
+            },
+            Outcome::Error(error) => (6.0, raw::scoped(env, || self.error(&error))?),
+            Outcome::Cancelled => (7.0, 0.0),
+            Outcome::Expired => (8.0, 0.0),
+            Outcome::Panicked(message) => (9.0, raw::scoped(env, || self.push(raw::new_string(env, &message)?))?),
+        })
+    }
+
+    fn output(&mut self, ticket: u32, value: &Value) -> Raw<f64> {
+        let env = self.env;
+        let list = raw::element(env, self.held, ticket)?;
+        let held = raw::is_array(env, list)?.then_some(list);
+        self.push(encode(env, value, held)?)
+    }
+
+    /// The engine has no room for an output: an error for this task, and nothing for the others.
+    fn refused(&mut self, fault: raw::Fault) -> Raw<f64> {
+        let (env, mut pending) = (self.env, std::ptr::null_mut());
+        // SAFETY: on the env's thread; clears what a refused allocation left behind.
+        unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut pending) };
+        let message = format!("the engine could not hold the output (status {})", fault.0);
+        let error = KernelError::new(threadmill_core::error::ErrorCode::OutputTooLarge, message);
+        raw::scoped(env, || self.error(&error))
+    }
+
+    fn error(&mut self, error: &KernelError) -> Raw<f64> {
+        let text = |text: &str| Value::String(text.to_owned());
+        let mut parts = vec![text(error.code.as_str()), text(&error.message)];
+        if let Some(system) = &error.system {
+            parts.push(Value::object([
+                ("code", text(system.name)),
+                ("errno", Value::Number(-f64::from(system.errno))),
+                ("syscall", text(system.operation)),
+                ("path", text(&system.path)),
+            ]));
+        }
+        let env = self.env;
+        self.push(encode(env, &Value::List(parts), None)?)
+    }
+}
+
+/// `ring()`: asks for another call of the drain function.
+pub(crate) unsafe extern "C" fn ring(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([_unused], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        unsafe { state(data) }.ring();
+        raw::undefined(env)
+    })
+}

@@ -1,0 +1,191 @@
+//! Stage: submit. Thread: owner env only.
+//! Reads a batch of submissions and hands it to the core under one lock.
+//!
+//! The batch is a `Float64Array` of records, an array for values that do not fit in numbers, and an arena with the bytes
+//! of small typed arrays. A record has [`STRIDE`] numbers:
+//!
+//! | at | meaning |
+//! |---|---|
+//! | 0 | slot of the promise |
+//! | 1 | handle of the pool |
+//! | 2 | number of the kernel |
+//! | 3 | tag of the input: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 bytes in the arena, 6 in the values |
+//! | 4 | the number; or the offset in the arena; or the index in the values |
+//! | 5 | for bytes in the arena: their count |
+//! | 6 | for bytes in the arena: the element kind |
+//! | 7 | priority |
+//! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
+//! | 9 | timeout in ms: 0 none, above 0 from submit, below 0 from start |
+//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions]`, or -1 |
+
+#![expect(unsafe_code, reason = "raw Node-API calls")]
+
+use crate::env::{EnvState, Place, state};
+use crate::payload::{Keep, decode};
+use crate::raw::{self, Fault, Raw};
+use napi::sys;
+use std::hash::{Hash, Hasher};
+use threadmill_core::pool::{Job, Payload, Request, clock};
+use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
+use threadmill_core::value::{Array, ElementKind, Value};
+
+/// Numbers per record.
+const STRIDE: usize = 12;
+
+/// `flush(header, count, values, arena, held)`.
+pub(crate) unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([header, count, values, arena, held], data) = raw::arguments::<5>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        // SAFETY: no JavaScript runs before the last use of the slice: decoding reads plain values only.
+        let header = unsafe { raw::doubles(env, header) }?;
+        let count = raw::number(env, count)? as usize;
+        let arena = raw::view(env, arena)?;
+        let source = Source { env, values, arena: &arena, now: clock::now() };
+        let records = header.chunks_exact(STRIDE).take(count);
+        submit(state, &source, records, held)?;
+        raw::undefined(env)
+    })
+}
+
+/// What records refer to.
+struct Source<'a> {
+    env: sys::napi_env,
+    values: sys::napi_value,
+    arena: &'a raw::View,
+    now: u64,
+}
+
+/// Consecutive records of the same pool go in under one lock.
+fn submit<'a>(
+    state: &mut EnvState,
+    source: &Source<'_>,
+    records: impl Iterator<Item = &'a [f64]>,
+    held: sys::napi_value,
+) -> Raw<()> {
+    let mut batch: Vec<Request> = Vec::new();
+    let mut current = None;
+    for record in records {
+        let handle = record[1] as u32;
+        if current != Some(handle) {
+            send(state, source.env, current, &mut batch);
+            current = Some(handle);
+        }
+        let sink = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?.sink;
+        batch.push(read_record(source, record, sink, held)?);
+    }
+    send(state, source.env, current, &mut batch);
+    Ok(())
+}
+
+fn send(state: &mut EnvState, env: sys::napi_env, handle: Option<u32>, batch: &mut Vec<Request>) {
+    let Some(handle) = handle else { return };
+    state.hold(env, batch.len() as u32);
+    let Some(pool) = state.pools[handle as usize].as_ref().map(|owned| owned.pool.clone()) else { return };
+    let places = &mut state.places;
+    pool.submit(batch.drain(..), |ticket, id| {
+        let slot = ticket as usize;
+        if slot >= places.len() {
+            places.resize((slot + 1).next_power_of_two(), None);
+        }
+        places[slot] = Some(Place { pool: handle, id });
+    });
+}
+
+fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_value) -> Raw<Request> {
+    let env = source.env;
+    let ticket = record[0] as u32;
+    let mut keep = Keep::new(held, ticket);
+    let input = match record[3] as u32 {
+        0 => Payload::from(Value::Undefined),
+        1 => Payload::from(Value::Null),
+        2 => Payload::from(Value::Bool(true)),
+        3 => Payload::from(Value::Bool(false)),
+        4 => Payload::Number(record[4]),
+        5 => Payload::from(Value::Array(from_arena(source, record)?)),
+        6 => {
+            let value = raw::element(env, source.values, record[4] as u32)?;
+            Payload::from(decode(env, value, &mut keep, 0)?)
+        }
+        _ => return Err(Fault(sys::Status::napi_invalid_arg)),
+    };
+    let kernel = record[2] as u16;
+    let (mut affinity_key, mut cost_key, mut options) = (None, None, None);
+    if record[10] >= 0.0 {
+        let extra = raw::element(env, source.values, record[10] as u32)?;
+        let mut member = |index| decode(env, raw::element(env, extra, index)?, &mut keep, 1);
+        if let Value::String(key) = member(0)? {
+            affinity_key = Some(key);
+        }
+        if let Value::String(key) = member(1)? {
+            cost_key = Some(key);
+        }
+        match member(2)? {
+            Value::Undefined => {}
+            other => options = Some(Box::new(other)),
+        }
+    }
+    let timeout = record[9];
+    let nanos = (timeout.abs() * 1e6) as u64;
+    let affinity = match (record[8], affinity_key) {
+        (packed, Some(key)) if packed <= -2.0 => {
+            let mut hasher = std::hash::DefaultHasher::new();
+            key.hash(&mut hasher);
+            Affinity::Key { hash: hasher.finish(), strength: strength(-2.0 - packed) }
+        }
+        (packed, _) if packed >= 0.0 => {
+            let packed = packed as u32;
+            Affinity::Worker { index: packed & 0xFFFF, strength: strength(f64::from(packed >> 16)) }
+        }
+        _ => Affinity::None,
+    };
+    let spec = TaskSpec {
+        priority: record[7],
+        affinity,
+        deadline: (timeout > 0.0).then(|| Time(source.now.saturating_add(nanos))),
+        deadline_from_start: (timeout < 0.0).then_some(nanos),
+        ..TaskSpec::plain(Lane::Native)
+    };
+    let job = Job {
+        kernel,
+        sink,
+        ticket,
+        in_place: keep.is_used(),
+        deadline_from_start: timeout < 0.0,
+        submitted: source.now,
+        input,
+        options,
+    };
+    Ok(Request { spec, cost_key, job })
+}
+
+fn strength(number: f64) -> Strength {
+    match number as u32 {
+        0 => Strength::Light,
+        1 => Strength::Strong,
+        _ => Strength::Force,
+    }
+}
+
+fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
+    let kind = ElementKind::from_index(record[6] as usize).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+    let (offset, count) = (record[4] as usize, record[5] as usize);
+    if offset.checked_add(count).is_none_or(|end| end > source.arena.length) || !count.is_multiple_of(kind.size()) {
+        return Err(Fault(sys::Status::napi_invalid_arg));
+    }
+    // SAFETY: the range lies inside the arena, which only this env's thread writes, and not during this call.
+    let bytes = unsafe { std::slice::from_raw_parts(source.arena.data.cast::<u8>().add(offset), count) };
+    Ok(Array::copy_from(kind, bytes))
+}
+
+/// `hasIdle(pool)`: whether a native worker would start at once.
+pub(crate) unsafe extern "C" fn has_idle(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let handle = raw::number(env, handle)? as u32;
+        raw::new_boolean(env, state.pool(handle).is_some_and(|owned| owned.pool.has_idle_worker()))
+    })
+}
