@@ -1,0 +1,188 @@
+// The end of a pool: close, dispose, destroy, and what may be called when.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { WorkerPool } from 'threadmill'
+import { occupy, rejection, until } from '../helpers/pool.mjs'
+
+const CLOSED = 'ERR_THREADMILL_POOL_CLOSED'
+
+/** Names of this process's threads that belong to the pool called `name` (Linux). */
+function threadsOf(name) {
+  if (process.platform !== 'linux') return []
+  const names = readdirSync('/proc/self/task').map((id) => {
+    try {
+      return readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim()
+    } catch {
+      return ''
+    }
+  })
+  return names.filter((thread) => thread.startsWith(`threadmill-${name}`.slice(0, 15)))
+}
+
+describe('close', () => {
+  test('finishes everything that was admitted, then the threads are gone', async () => {
+    const pool = new WorkerPool({ threads: 2, name: 'c1' })
+    const tasks = Array.from({ length: 200 }, () => pool.kernels.fib(15))
+    const gate = await occupy(pool)
+    if (process.platform === 'linux') assert.ok(threadsOf('c1').length > 0)
+    const closed = pool.close()
+    assert.equal(pool.close(), closed, 'the same promise')
+    await gate.release()
+    await closed
+    assert.deepEqual(new Set(await Promise.all(tasks)), new Set([610]))
+    await until(() => threadsOf('c1').length === 0)
+    assert.equal(pool.isIdle, true)
+  })
+
+  test('of a pool that was never used resolves, without a thread', async () => {
+    const pool = new WorkerPool({ threads: 4, name: 'c2' })
+    await pool.close()
+    assert.deepEqual(threadsOf('c2'), [])
+  })
+
+  test('await using closes', async () => {
+    const pool = new WorkerPool({ threads: 1 })
+    const task = pool.kernels.fib(20)
+    await pool[Symbol.asyncDispose]()
+    assert.equal(await task, 6765)
+    await assert.rejects(pool.kernels.fib(1), { code: CLOSED })
+  })
+})
+
+describe('dispose', () => {
+  test('finishes what runs and rejects what waits', async () => {
+    const pool = new WorkerPool({ threads: 1 })
+    const running = pool.addTask(30, { kernel: 'fib' })
+    await until(() => running.worker !== undefined)
+    const waiting = Array.from({ length: 10 }, () => rejection(pool.kernels.fib(1)))
+    const disposed = pool.dispose()
+    for (const error of await Promise.all(waiting)) assert.equal(error.code, CLOSED)
+    assert.equal(await running, 832040)
+    await disposed
+  })
+
+  test('with force is destroy', async () => {
+    const pool = new WorkerPool({ threads: 1 })
+    const running = rejection(pool.kernels.fib(60))
+    await until(() => pool.stats().busyWorkers === 1)
+    await pool.dispose({ force: true })
+    assert.equal((await running).code, CLOSED)
+    await assert.rejects(new WorkerPool().dispose({ force: 1 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+  })
+})
+
+describe('destroy', () => {
+  test('rejects everything now and resolves when the kernels have stopped', async () => {
+    const pool = new WorkerPool({ threads: 2, name: 'd1' })
+    const tasks = Array.from({ length: 50 }, () => rejection(pool.kernels.fib(60)))
+    await until(() => pool.stats().busyWorkers === 2)
+    const started = performance.now()
+    await pool.destroy()
+    for (const error of await Promise.all(tasks)) assert.equal(error.code, CLOSED)
+    assert.ok(performance.now() - started < 5000)
+    await until(() => threadsOf('d1').length === 0)
+  })
+
+  test('after close ends it sooner', async () => {
+    const pool = new WorkerPool({ threads: 1 })
+    const tasks = Array.from({ length: 5 }, () => rejection(pool.kernels.fib(60)))
+    const closed = pool.close()
+    const destroyed = pool.destroy()
+    assert.equal(closed, destroyed)
+    await destroyed
+    for (const error of await Promise.all(tasks)) assert.equal(error.code, CLOSED)
+  })
+})
+
+test('whenIdle resolves at once on an idle pool and after the last task otherwise, whether it fails or not', async () => {
+  const pool = new WorkerPool({ threads: 1 })
+  assert.equal(pool.isIdle, true)
+  await pool.whenIdle()
+  const order = []
+  const bad = pool.kernels.gunzip(new Uint8Array(2)).catch(() => order.push('bad'))
+  const good = pool.kernels.fib(15).then(() => order.push('good'))
+  assert.equal(pool.isIdle, false)
+  const waiters = [pool.whenIdle(), pool.whenIdle()].map((waiter) => waiter.then(() => order.push('idle')))
+  await Promise.all([...waiters, bad, good])
+  assert.deepEqual(order, ['bad', 'good', 'idle', 'idle'])
+  await pool.close()
+})
+
+describe('every method in every state', () => {
+  const states = {
+    open: async (pool) => pool,
+    closing: async (pool) => {
+      pool.blocker = await occupy(pool)
+      pool.close()
+      return pool
+    },
+    closed: async (pool) => {
+      await pool.close()
+      return pool
+    },
+    destroyed: async (pool) => {
+      await pool.destroy()
+      return pool
+    },
+  }
+  for (const [state, enter] of Object.entries(states)) {
+    test(state, async () => {
+      const pool = await enter(new WorkerPool({ threads: 1 }))
+      const open = state === 'open'
+      const refused = { code: CLOSED }
+      if (open) {
+        assert.equal(await pool.run(10, { kernel: 'fib' }), 55)
+        assert.equal(await pool.kernels.fib(10), 55)
+        assert.equal(await pool.addTask(10, { kernel: 'fib' }), 55)
+      } else {
+        await assert.rejects(pool.run(10, { kernel: 'fib' }), refused)
+        await assert.rejects(pool.kernels.fib(10), refused)
+        assert.throws(() => pool.addTask(10, { kernel: 'fib' }), refused)
+      }
+      const first = pool.map([10], { kernel: 'fib' }).next()
+      if (open) assert.deepEqual(await first, { done: false, value: 55 })
+      else await assert.rejects(first, refused)
+      const listener = () => {}
+      assert.equal(pool.onMessage('x', listener), pool)
+      assert.equal(pool.removeMessageListener('x', listener), pool)
+      assert.equal(pool.isIdle, state !== 'closing')
+      assert.equal(pool.stats().poolSize, 1)
+      assert.equal(typeof pool.name, 'string')
+      assert.ok(Object.keys(pool.kernels).includes('fib'))
+      if (pool.blocker) await pool.blocker.release()
+      await pool.whenIdle()
+      await pool.close()
+      await pool.dispose()
+      await pool.destroy()
+      await pool[Symbol.asyncDispose]()
+    })
+  }
+})
+
+test('a pool that is no longer reachable releases its threads', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  await (async () => {
+    const pool = new WorkerPool({ threads: 2, name: 'lost' })
+    await Promise.all([pool.kernels.fib(20), pool.kernels.fib(20)])
+  })()
+  if (process.platform === 'linux') assert.ok(threadsOf('lost').length > 0)
+  await until(() => {
+    gc()
+    return threadsOf('lost').length === 0
+  })
+})
+
+test('a pool stays alive through a method of its kernels', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  const { fib } = new WorkerPool({ threads: 1 }).kernels
+  for (let i = 0; i < 20; i++) {
+    gc()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(await fib(10), 55)
+  }
+})

@@ -1,0 +1,111 @@
+// Packs the package and looks at it as its users get it: contents, metadata, types, and a run from an empty folder in
+// both module systems. Not part of `npm test`: `npm run test:package`.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import process from 'node:process'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const TIMEOUT = 120_000
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'threadmill-package-'))
+const app = path.join(folder, 'app')
+let tarball = ''
+let contents = []
+
+before(() => {
+  const [packed] = JSON.parse(npm(['pack', '--json', '--pack-destination', folder], root))
+  tarball = path.join(folder, packed.filename)
+  contents = packed.files.map((file) => file.path)
+
+  mkdirSync(app)
+  writeFileSync(path.join(app, 'package.json'), JSON.stringify({ name: 'app', private: true }))
+  npm(['install', '--prefer-offline', '--no-audit', '--no-fund', tarball], app)
+})
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+test('the package holds what it runs with, and nothing else', () => {
+  for (const file of ['dist/index.js', 'index.d.ts', 'native/index.js', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+    assert.ok(contents.includes(file), `${file} is missing`)
+  }
+  const allowed =
+    /^(?:dist\/.+\.js|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|index\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+  assert.deepEqual(
+    contents.filter((file) => !allowed.test(file)),
+    [],
+  )
+})
+
+test('publint has nothing to say', () => {
+  runTool('publint/src/cli.js', ['run', tarball, '--strict'])
+})
+
+test('the types fit what runs, from CommonJS and from ECMAScript modules', () => {
+  runTool('@arethetypeswrong/cli/dist/index.js', [
+    tarball,
+    '--profile',
+    'node16',
+    '--no-definitely-typed',
+    '--no-color',
+  ])
+})
+
+const hello = createHash('sha256').update('hello').digest('hex')
+const body = `
+  const pool = new WorkerPool()
+  const digest = await pool.kernels.sha256('hello')
+  await pool.close()
+  console.log(digest)
+`
+
+test('it runs under require', () => {
+  const code = `const { WorkerPool } = require('threadmill')\n;(async () => {${body}})()`
+  assert.equal(runFile('main.cjs', code), hello)
+})
+
+test('it runs under import', () => {
+  assert.equal(runFile('main.mjs', `import { WorkerPool } from 'threadmill'\n${body}`), hello)
+})
+
+test('under import, every name that require gives can be imported', () => {
+  const code = `
+    import * as names from 'threadmill'
+    import { createRequire } from 'node:module'
+    const required = Object.keys(createRequire(import.meta.url)('threadmill'))
+    console.log(JSON.stringify([required.length > 0, required.filter((name) => !(name in names))]))
+  `
+  assert.equal(runFile('names.mjs', code), '[true,[]]')
+})
+
+test('an import alone lets the process end', () => {
+  assert.equal(runFile('import.mjs', "import 'threadmill'"), '')
+})
+
+function runFile(name, code) {
+  writeFileSync(path.join(app, name), code)
+  return run(process.execPath, [name], app).trim()
+}
+
+function runTool(file, args) {
+  run(process.execPath, [path.join(root, 'node_modules', file), ...args], root)
+}
+
+function npm(args, cwd) {
+  const cli = process.env.npm_execpath
+  if (cli !== undefined && /\.[cm]?js$/.test(cli)) return run(process.execPath, [cli, ...args], cwd)
+  return run('npm', args, cwd, process.platform === 'win32')
+}
+
+/** Runs a program to its end; gives its output, or fails with all that it said. */
+function run(file, args, cwd, shell = false) {
+  const options = { cwd, shell, encoding: 'utf8', timeout: TIMEOUT, killSignal: 'SIGKILL' }
+  const child = spawnSync(file, args, options)
+  assert.equal(child.error, undefined)
+  assert.equal(child.status, 0, `${path.basename(file)} ${args.join(' ')}\n${child.stdout}${child.stderr}`)
+  return child.stdout
+}

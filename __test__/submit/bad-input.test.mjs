@@ -1,0 +1,213 @@
+// Bad input is refused before anything is queued, with a typed error that names the option, the expectation and the
+// value.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { kernelInfo, ThreadmillError, WorkerPool } from 'threadmill'
+import { rejection } from '../helpers/pool.mjs'
+
+const TYPE = 'ERR_THREADMILL_INVALID_ARG_TYPE'
+const VALUE = 'ERR_THREADMILL_INVALID_ARG_VALUE'
+const RANGE = 'ERR_THREADMILL_OUT_OF_RANGE'
+
+describe('pool options', () => {
+  const cases = [
+    ['threads: 0', { threads: 0 }, RangeError, RANGE],
+    ['threads: 1e9', { threads: 1e9 }, RangeError, RANGE],
+    ['threads: 1.5', { threads: 1.5 }, RangeError, RANGE],
+    ['threads: NaN', { threads: Number.NaN }, RangeError, RANGE],
+    ["threads: '2'", { threads: '2' }, TypeError, TYPE],
+    ['name: 5', { name: 5 }, TypeError, TYPE],
+    ["name: ''", { name: '' }, TypeError, VALUE],
+    ['capacity: 0', { capacity: 0 }, RangeError, RANGE],
+    ['capacity: -1', { capacity: -1 }, RangeError, RANGE],
+    ['timeout: 0', { timeout: 0 }, RangeError, RANGE],
+    ['timeout: NaN', { timeout: Number.NaN }, RangeError, RANGE],
+    ["timeout: '5'", { timeout: '5' }, TypeError, TYPE],
+    ["timeoutFrom: 'end'", { timeoutFrom: 'end' }, TypeError, VALUE],
+    ["schedule: 'lifo'", { schedule: 'lifo' }, TypeError, VALUE],
+    ["pin: 'all'", { pin: 'all' }, TypeError, TYPE],
+    ['pin: []', { pin: [] }, TypeError, VALUE],
+    ['pin: [-1]', { pin: [-1] }, RangeError, RANGE],
+    ['nice: 20', { nice: 20 }, RangeError, RANGE],
+    ['options: 5', 5, TypeError, TYPE],
+    ['options: null', null, TypeError, TYPE],
+    ['options: []', [], TypeError, TYPE],
+  ]
+  for (const [title, options, Kind, code] of cases) {
+    test(`${title} throws`, () => {
+      assert.throws(
+        () => new WorkerPool(options),
+        (error) => error instanceof Kind && error.code === code && /must be .*; got /.test(error.message),
+      )
+    })
+  }
+
+  test('undefined means the default, unknown options and inherited ones do not count', async () => {
+    const inherited = Object.create({ threads: 0, timeout: Number.NaN })
+    for (const options of [undefined, {}, { threads: undefined, name: undefined }, { colour: 'red' }, inherited]) {
+      const pool = new WorkerPool(options)
+      assert.ok(pool.stats().poolSize >= 1)
+      await pool.close()
+    }
+  })
+})
+
+describe('task options and inputs', () => {
+  let pool
+  before(() => {
+    pool = new WorkerPool({ threads: 2 })
+  })
+  after(() => pool.close())
+
+  const detached = () => {
+    const buffer = new ArrayBuffer(8)
+    structuredClone(buffer, { transfer: [buffer] })
+    return buffer
+  }
+  const detachedView = () => {
+    const view = new Uint8Array(8)
+    structuredClone(view.buffer, { transfer: [view.buffer] })
+    return view
+  }
+  const twice = new ArrayBuffer(8)
+  const cases = [
+    ['a missing kernel', 1, {}, TypeError, TYPE],
+    ['no options', 1, undefined, TypeError, TYPE],
+    ['an unknown kernel', 1, { kernel: 'nope' }, ThreadmillError, 'ERR_THREADMILL_UNKNOWN_KERNEL'],
+    ['a kernel name from Object.prototype', 1, { kernel: 'toString' }, ThreadmillError, 'ERR_THREADMILL_UNKNOWN_KERNEL'],
+    ['an inherited kernel name', 1, Object.create({ kernel: 'fib' }), TypeError, TYPE],
+    ['a number for bytes', 5, { kernel: 'sha256' }, TypeError, TYPE],
+    ['an array for bytes', [1], { kernel: 'sha256' }, TypeError, TYPE],
+    ['no input', undefined, { kernel: 'sha256' }, TypeError, TYPE],
+    ['a function', () => {}, { kernel: 'sha256' }, TypeError, TYPE],
+    ['a symbol', Symbol('s'), { kernel: 'sha256' }, TypeError, TYPE],
+    ['a string for a number', '5', { kernel: 'fib' }, TypeError, TYPE],
+    ['NaN for a number', Number.NaN, { kernel: 'fib' }, RangeError, RANGE],
+    ['a fraction for a whole number', 1.5, { kernel: 'fib' }, RangeError, RANGE],
+    ['a number out of range', 1e9, { kernel: 'fib' }, RangeError, RANGE],
+    ['a detached buffer', detached(), { kernel: 'sha256' }, TypeError, VALUE],
+    ['a view of a detached buffer', detachedView(), { kernel: 'sha256' }, TypeError, VALUE],
+    ['a kernel option of wrong type', new Uint8Array(4), { kernel: 'sort', descending: 5 }, TypeError, TYPE],
+    ['a plain array for a typed array', [3, 1], { kernel: 'sort' }, TypeError, TYPE],
+    ['a DataView for a typed array', new DataView(new ArrayBuffer(8)), { kernel: 'sort' }, TypeError, TYPE],
+    ['NaN priority', 1, { kernel: 'fib', priority: Number.NaN }, RangeError, RANGE],
+    ['infinite priority', 1, { kernel: 'fib', priority: Number.POSITIVE_INFINITY }, RangeError, RANGE],
+    ['a priority of unknown name', 1, { kernel: 'fib', priority: 'urgent' }, TypeError, VALUE],
+    ['a priority of wrong type', 1, { kernel: 'fib', priority: {} }, TypeError, TYPE],
+    ['a worker index out of range', 1, { kernel: 'fib', workerAffinity: 2 }, RangeError, RANGE],
+    ['a negative worker index', 1, { kernel: 'fib', workerAffinity: -1 }, RangeError, RANGE],
+    ['a worker index of wrong type', 1, { kernel: 'fib', workerAffinity: '0' }, TypeError, TYPE],
+    ['an unknown strength', 1, { kernel: 'fib', workerAffinity: 0, affinityStrength: 'firm' }, TypeError, VALUE],
+    ['strength 3', 1, { kernel: 'fib', workerAffinity: 0, affinityStrength: 3 }, TypeError, VALUE],
+    ['a key and a worker', 1, { kernel: 'fib', workerAffinity: 0, affinityKey: 'a' }, TypeError, VALUE],
+    ['an affinityKey of wrong type', 1, { kernel: 'fib', affinityKey: 5 }, TypeError, TYPE],
+    ['a cost key of wrong type', 1, { kernel: 'fib', key: 5 }, TypeError, TYPE],
+    ['timeout 0', 1, { kernel: 'fib', timeout: 0 }, RangeError, RANGE],
+    ['a negative timeout', 1, { kernel: 'fib', timeout: -5 }, RangeError, RANGE],
+    ['a NaN timeout', 1, { kernel: 'fib', timeout: Number.NaN }, RangeError, RANGE],
+    ['a timeout of wrong type', 1, { kernel: 'fib', timeout: '5' }, TypeError, TYPE],
+    ['an unknown timeoutFrom', 1, { kernel: 'fib', timeoutFrom: 'end' }, TypeError, VALUE],
+    ['a signal that is none', 1, { kernel: 'fib', signal: {} }, TypeError, TYPE],
+    ['a transfer that is no array', 1, { kernel: 'fib', transfer: 5 }, TypeError, TYPE],
+    ['a transfer of a view', 1, { kernel: 'fib', transfer: [new Uint8Array(4)] }, TypeError, TYPE],
+    ['a transfer of shared memory', 1, { kernel: 'fib', transfer: [new SharedArrayBuffer(4)] }, TypeError, TYPE],
+    ['a transfer of the same buffer twice', 1, { kernel: 'fib', transfer: [twice, twice] }, TypeError, VALUE],
+    ['a transfer of a detached buffer', 1, { kernel: 'fib', transfer: [detached()] }, TypeError, VALUE],
+    ['an unknown encoding', 'a', { kernel: 'sha256', encoding: 'utf8' }, TypeError, VALUE],
+    ['an encoding of wrong type', 'a', { kernel: 'sha256', encoding: 5 }, TypeError, TYPE],
+    ['a level out of range', 'a', { kernel: 'gzip', level: 10 }, RangeError, RANGE],
+    ['a missing member', {}, { kernel: 'hashFile' }, TypeError, TYPE],
+    ['an inherited member', Object.create({ path: 'x', algorithm: 'sha256' }), { kernel: 'hashFile' }, TypeError, TYPE],
+    ['options that are no object', 1, 5, TypeError, TYPE],
+  ]
+  for (const [title, input, options, Kind, code] of cases) {
+    test(`${title}: run rejects and addTask throws, nothing is queued`, async () => {
+      const matches = (error) => {
+        assert.ok(error instanceof Kind, `${error}`)
+        assert.equal(error.code, code, `${error}`)
+        return true
+      }
+      const admitted = pool.stats().tasksAdmitted
+      await assert.rejects(pool.run(input, options), matches)
+      assert.throws(() => pool.addTask(input, options), matches)
+      assert.equal(pool.stats().tasksAdmitted, admitted)
+      assert.equal(pool.isIdle, true)
+    })
+  }
+
+  test('a resizable buffer is refused', { skip: typeof ArrayBuffer.prototype.resize !== 'function' }, async () => {
+    const buffer = new ArrayBuffer(8, { maxByteLength: 16 })
+    await assert.rejects(pool.kernels.sha256(buffer), { name: 'TypeError', code: VALUE })
+    await assert.rejects(pool.kernels.sha256(new Uint8Array(buffer)), { name: 'TypeError', code: VALUE })
+    await assert.rejects(pool.kernels.sort(new Uint8Array(buffer), { transfer: [buffer] }), { code: VALUE })
+  })
+
+  test('a buffer is not detached by a call that is refused', async () => {
+    const buffer = new ArrayBuffer(16)
+    await assert.rejects(pool.kernels.sort(new Float64Array(buffer), { transfer: [buffer], priority: Number.NaN }))
+    await assert.rejects(pool.kernels.sort([], { transfer: [buffer] }))
+    assert.equal(buffer.byteLength, 16)
+  })
+
+  test('an aborted signal rejects with its reason before anything is queued', async () => {
+    const reason = new Error('no')
+    const admitted = pool.stats().tasksAdmitted
+    const buffer = new ArrayBuffer(16)
+    const options = { signal: AbortSignal.abort(reason), transfer: [buffer] }
+    assert.equal(await rejection(pool.kernels.sort(new Float64Array(buffer), options)), reason)
+    assert.equal(buffer.byteLength, 16)
+    assert.throws(
+      () => pool.addTask(1, { kernel: 'fib', signal: AbortSignal.abort(reason) }),
+      (error) => error === reason,
+    )
+    assert.equal(pool.stats().tasksAdmitted, admitted)
+  })
+
+  test('options that are undefined mean the default', async () => {
+    const options = { priority: undefined, timeout: undefined, signal: undefined, transfer: undefined, encoding: undefined }
+    assert.equal((await pool.kernels.sha256('', options)).length, 64)
+  })
+
+  test('inherited options do not count', async () => {
+    const options = Object.create({ encoding: 'nope', priority: Number.NaN, timeout: -1 })
+    assert.equal((await pool.kernels.sha256('', options)).length, 64)
+  })
+
+  test('messages name the option, the expectation and the value', async () => {
+    const error = await rejection(pool.run(1, { kernel: 'fib', workerAffinity: 7 }))
+    assert.equal(error.message, 'options.workerAffinity must be a whole number from 0 to 1; got 7')
+  })
+
+  test('listeners and names are checked', () => {
+    assert.throws(() => pool.onMessage(5, () => {}), { code: TYPE })
+    assert.throws(() => pool.onMessage('x', 5), { code: TYPE })
+    assert.throws(() => pool.map(5, { kernel: 'fib' }), { code: TYPE })
+    assert.throws(() => pool.map([], { kernel: 'fib', concurrency: 0 }), { code: RANGE })
+    assert.throws(() => pool.map([], { kernel: 'fib', ordered: 1 }), { code: TYPE })
+    assert.throws(() => kernelInfo(5), { code: TYPE })
+    assert.equal(kernelInfo('nope'), undefined)
+    assert.equal(kernelInfo('toString'), undefined)
+  })
+})
+
+test('a closed pool refuses', async () => {
+  const pool = new WorkerPool({ threads: 1, name: 'shut' })
+  await pool.kernels.fib(3)
+  const closing = pool.close()
+  assert.match((await rejection(pool.kernels.fib(3))).message, /'shut' is closed/)
+  await closing
+  await assert.rejects(pool.kernels.fib(3), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+  assert.throws(() => pool.addTask(3, { kernel: 'fib' }), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+})
+
+test('beyond its capacity a pool refuses, and has room again when a task has ended', async () => {
+  const pool = new WorkerPool({ threads: 1, capacity: 2 })
+  const first = pool.addTask(60, { kernel: 'fib' })
+  const second = pool.kernels.fib(10)
+  await assert.rejects(pool.kernels.fib(10), { name: 'ThreadmillError', code: 'ERR_THREADMILL_QUEUE_FULL' })
+  first.cancel()
+  await assert.rejects(Promise.resolve(first), { name: 'AbortError' })
+  assert.equal(await second, 55)
+  assert.equal(await pool.kernels.fib(10), 55)
+  await pool.close()
+})

@@ -1,0 +1,78 @@
+// The pool: what compiles and what must not. Checked by tsc, never run. A line below @ts-expect-error that compiles
+// is an error of its own.
+import {
+  type IWorker,
+  type PoolStats,
+  type Task,
+  ThreadmillError,
+  WorkerPool,
+  type WorkerPoolOptions,
+} from 'threadmill'
+import { type Assert, exactly, type Same } from './assert'
+
+const pool = new WorkerPool()
+
+// Construction
+declare const options: WorkerPoolOptions
+new WorkerPool(options)
+new WorkerPool({})
+new WorkerPool({ name: 'images', threads: 2, capacity: 100, timeout: 1000, timeoutFrom: 'start', nice: 5 })
+new WorkerPool({ pin: [0, 1], schedule: 'longest-first', threads: undefined })
+new WorkerPool({ pin: 'spread' })
+// @ts-expect-error threads is a number
+new WorkerPool({ threads: '2' })
+// @ts-expect-error not a schedule
+new WorkerPool({ schedule: 'lifo' })
+// @ts-expect-error a typing mistake
+new WorkerPool({ thread: 2 })
+// @ts-expect-error a class, not a function
+WorkerPool({})
+// @ts-expect-error options are read only
+options.threads = 2
+
+// Names and kernels
+exactly<string>()(pool.name)
+exactly<boolean>()(pool.isIdle)
+// @ts-expect-error read only
+pool.name = 'other'
+
+// Tasks
+type _task = Assert<Same<Awaited<Task<number>>, number>>
+declare const task: Task<number>
+exactly<boolean>()(task.cancel())
+exactly<boolean>()(task.cancel(new Error('no longer needed')))
+exactly<IWorker | undefined>()(task.worker)
+exactly<number>()(task.id)
+exactly<Promise<string>>()(task.then((value) => value.toFixed()))
+exactly<Promise<number | null>>()(task.catch(() => null))
+task.on('progress', (progress) => exactly<number>()(progress.fraction))
+task.on('message', (type, contents) => {
+  exactly<string>()(type)
+  exactly<unknown>()(contents)
+})
+// @ts-expect-error not an event
+task.on('done', () => {})
+// @ts-expect-error read only
+task.id = 1
+
+// State
+exactly<Promise<void>>()(pool.whenIdle())
+exactly<Promise<void>>()(pool.close())
+exactly<Promise<void>>()(pool.dispose())
+exactly<Promise<void>>()(pool.dispose({ force: true }))
+exactly<Promise<void>>()(pool.destroy())
+exactly<PoolStats>()(pool.stats())
+exactly<number | null>()(pool.stats().sizing.quota)
+// @ts-expect-error figures are read only
+pool.stats().queueLength = 0
+
+// Messages
+exactly<WorkerPool>()(pool.onMessage('line', (_contents, origin) => exactly<number>()(origin.id)))
+// @ts-expect-error types are strings
+pool.onMessage(1, () => {})
+
+// Errors
+const error = new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'too slow', { cause: new Error('why') })
+if (error.code === 'ERR_THREADMILL_TIMEOUT') exactly<'ERR_THREADMILL_TIMEOUT'>()(error.code)
+// @ts-expect-error not in the closed set of codes
+new ThreadmillError('ERR_SOMETHING', 'message')
