@@ -380,7 +380,721 @@ export type KernelInput<K extends KernelName> = Parameters<Kernels[K]>[0]
 /** Output of a kernel with its default options. */
 export type KernelOutput<K extends KernelName> = Awaited<ReturnType<Kernels[K]>>
 
+/** How a digest is given: hexadecimal digits, standard base64 with padding, or bytes. */
+export type HashEncoding = 'hex' | 'base64' | 'buffer'
+
+/** What a hash with this encoding gives. */
+export type HashOutput<E extends HashEncoding> = E extends 'buffer' ? Uint8Array : string
+
+/** Options of `sha256`, `sha512`, `blake3` and `hashFile`. */
+export interface HashOptions<E extends HashEncoding = HashEncoding> {
+  /** How the digest is given. @default 'hex' */
+  readonly encoding?: E | undefined
+}
+
+/** Options of `xxh3`. */
+export interface Xxh3Options {
+  /** Whole, 0 to 2^53 - 1. Another seed gives another, unrelated hash. @default 0 */
+  readonly seed?: number | undefined
+}
+
+/** Options of `crc32`. */
+export interface Crc32Options {
+  /** Checksum of the bytes before these, whole, 0 to 2^32 - 1. @default 0 */
+  readonly initial?: number | undefined
+}
+
+/** Algorithms of `hashFile` that give a digest. */
+export type DigestAlgorithm = 'sha256' | 'sha512' | 'blake3'
+
+/** Input of `hashFile`. */
+export interface HashFileInput<A extends DigestAlgorithm | 'xxh3' | 'crc32' = DigestAlgorithm | 'xxh3' | 'crc32'> {
+  /** A path, relative to the working directory of the process, or a `file:` URL. Symbolic links are followed. */
+  readonly path: string | URL
+  /** Name of the hash kernel. */
+  readonly algorithm: A
+}
+
+/** Options of all decompressors. */
+export interface DecompressOptions {
+  /**
+   * Most bytes of output, whole, 1 to 2^53 - 1. One byte more rejects with `ERR_THREADMILL_OUTPUT_TOO_LARGE` before
+   * the memory is used. @default 2^30 (1 GiB)
+   */
+  readonly maxOutputLength?: number | undefined
+}
+
+/** Options of `gzip`. */
+export interface GzipOptions {
+  /** Effort, whole, 0 (stored) to 9. @default 6 */
+  readonly level?: number | undefined
+}
+
+/** Options of `zstd`. */
+export interface ZstdOptions {
+  /** Effort, whole, -7 (fastest) to 19; 0 means 3. @default 3 */
+  readonly level?: number | undefined
+}
+
+/** Options of `brotli`. */
+export interface BrotliOptions {
+  /** Effort, whole, 0 to 11. The default takes seconds per megabyte. @default 11 */
+  readonly quality?: number | undefined
+  /** Logarithm of the window size in bytes, whole, 10 to 24. @default 22 */
+  readonly lgwin?: number | undefined
+}
+
+/** Options of `argon2Hash`. */
+export interface Argon2Options {
+  /** Memory in KiB, whole, 8 times `parallelism` to 4,194,304 (4 GiB). @default 19456 (19 MiB) */
+  readonly memoryCost?: number | undefined
+  /** Passes over the memory, whole, 1 to 65,535. @default 2 */
+  readonly timeCost?: number | undefined
+  /** Lanes, whole, 1 to 255. They are computed one after the other on one worker. @default 1 */
+  readonly parallelism?: number | undefined
+  /** Bytes of output, whole, 10 to 64. @default 32 */
+  readonly hashLength?: number | undefined
+  /** 8 to 48 bytes, for tests and migrations only. @default 16 random bytes */
+  readonly salt?: BytesLike | undefined
+}
+
+/** Options of `bcryptHash`. */
+export interface BcryptOptions {
+  /** Logarithm of the number of rounds, whole, 4 to 31. @default 12 */
+  readonly cost?: number | undefined
+}
+
+/** Input of `argon2Verify` and `bcryptVerify`. */
+export interface PasswordVerifyInput {
+  /** The password that somebody gave. */
+  readonly password: string | BytesLike
+  /** The string that the hash kernel, or another library, gave for the right one. */
+  readonly hash: string
+}
+
+/** The plain class of a typed array: `Uint8Array` for a `Buffer`, else the class itself. */
+export type SameKind<T extends NumericArray> = T extends Int8Array
+  ? Int8Array
+  : T extends Uint8ClampedArray
+    ? Uint8ClampedArray
+    : T extends Uint8Array
+      ? Uint8Array
+      : T extends Int16Array
+        ? Int16Array
+        : T extends Uint16Array
+          ? Uint16Array
+          : T extends Int32Array
+            ? Int32Array
+            : T extends Uint32Array
+              ? Uint32Array
+              : T extends Float32Array
+                ? Float32Array
+                : T extends Float64Array
+                  ? Float64Array
+                  : T extends BigInt64Array
+                    ? BigInt64Array
+                    : BigUint64Array
+
+/** Options of `sort` and `argsort`. */
+export interface SortOptions {
+  /** Largest first; NaN then comes before everything. @default false */
+  readonly descending?: boolean | undefined
+}
+
+/** Options of `stats`. */
+export interface StatsOptions {
+  /** Quantiles to compute, each from 0 (minimum) to 1 (maximum); 0.5 is the median. @default [] */
+  readonly quantiles?: readonly number[] | undefined
+}
+
+/** Output of `stats`. If any element is NaN, every member but `count` is NaN. */
+export interface StatsResult {
+  /** Number of elements, NaN included. */
+  count: number
+  /** Sum, with compensation for rounding. 0 for an empty input. */
+  sum: number
+  /** `sum / count`. NaN for an empty input. */
+  mean: number
+  /** Variance of the population (division by `count`). NaN for an empty input, or when an element is infinite. */
+  variance: number
+  /** Variance of a sample (division by `count - 1`). NaN below two elements, or when an element is infinite. */
+  sampleVariance: number
+  /** Smallest element. NaN for an empty input. */
+  min: number
+  /** Largest element. NaN for an empty input. */
+  max: number
+  /** One number for each of `options.quantiles`, in their order; NaN for an empty input. */
+  quantiles: number[]
+}
+
+/** Options of `histogram`. */
+export interface HistogramOptions {
+  /** Number of bins, whole, 1 to 2^24. @default 10 */
+  readonly bins?: number | undefined
+  /** Lower edge of the first bin, finite, at most `max`. @default the smallest finite element */
+  readonly min?: number | undefined
+  /** Upper edge of the last bin, finite, at least `min`. @default the largest finite element */
+  readonly max?: number | undefined
+}
+
+/** Output of `histogram`. */
+export interface HistogramResult {
+  /** Elements per bin. A `Float64Array` only when the input has 2^32 elements or more. */
+  counts: Uint32Array | Float64Array
+  /** `bins + 1` edges in ascending order. */
+  edges: Float64Array
+}
+
+/** Input of `matmul`. All matrices are row by row: element (i, j) of `a` is `a[i * k + j]`. */
+export interface MatmulInput<T extends Float32Array | Float64Array> {
+  /** The left factor: exactly `m * k` elements. */
+  readonly a: T
+  /** The right factor: exactly `k * n` elements, of the same class as `a`. */
+  readonly b: T
+  /** Rows of `a` and of the product. Whole, 0 to 2^32-1; `m * n` is at most 2^30. */
+  readonly m: number
+  /** Columns of `a`, rows of `b`. Whole, 0 to 2^32-1. */
+  readonly k: number
+  /** Columns of `b` and of the product. Whole, 0 to 2^32-1; `m * n` is at most 2^30. */
+  readonly n: number
+}
+
+/** Input of `fft` and `ifft`. */
+export interface FftInput<T extends Float32Array | Float64Array> {
+  /** Real parts, at most 2^28 elements. */
+  readonly re: T
+  /** Imaginary parts, of the same class and length. @default zeros */
+  readonly im?: T | undefined
+}
+
+/** Output of `fft` and `ifft`: as many elements as the input. */
+export interface FftResult<T extends Float32Array | Float64Array> {
+  /** Real parts. */
+  re: T
+  /** Imaginary parts. */
+  im: T
+}
+
+/** Input of `topK`. */
+export interface TopKInput {
+  /** Rows of `dim` numbers one after the other; at most 2^32-1 rows. */
+  readonly matrix: Float32Array
+  /** Numbers per row. Whole, 1 to 2^32-1. */
+  readonly dim: number
+  /** The vector to compare with: exactly `dim` elements. */
+  readonly query: Float32Array
+  /** Rows to find. Whole, 1 to 2^32-1; more than there are rows gives all of them. */
+  readonly k: number
+  /**
+   * How rows are compared: `'cosine'` (of the angle, larger is nearer; a zero vector scores 0), `'dot'` (inner product,
+   * larger is nearer), `'euclidean'` (distance, smaller is nearer). @default 'cosine'
+   */
+  readonly metric?: 'cosine' | 'dot' | 'euclidean' | undefined
+}
+
+/** Output of `topK`: best first, equal scores by ascending index, NaN last. */
+export interface TopKResult {
+  /** Row numbers. */
+  indices: Uint32Array
+  /** The score of each of these rows; for `'euclidean'` its distance. */
+  scores: Float32Array
+}
+
+/** Input of `regexFind` and `regexCount`. */
+export interface RegexInput {
+  /** A string, or bytes of any content. */
+  readonly text: string | BytesLike
+  /** A pattern in the syntax of Rust's regex crate, at most 262,144 bytes of UTF-8. */
+  readonly pattern: string
+  /**
+   * Any of `i` (ignore case), `m` (`^` and `$` at every line), `s` (`.` matches newlines), `x` (spaces and comments in
+   * the pattern); `g` and `u` change nothing. @default ''
+   */
+  readonly flags?: string | undefined
+}
+
+/** Options of `regexFind`. */
+export interface RegexFindOptions {
+  /** Most matches, whole, 0 to 2^32 - 1. @default all */
+  readonly limit?: number | undefined
+}
+
+/** Where a match is, in UTF-16 code units of a string or bytes of bytes. */
+export interface TextMatch {
+  /** Offset of its first unit. */
+  start: number
+  /** Offset after its last unit; equal to `start` for an empty match. */
+  end: number
+}
+
+/** Input of `fuzzyTopK`. */
+export interface FuzzyTopKInput {
+  /** Characters to find in this order; at most 1024 bytes of UTF-8. */
+  readonly query: string
+  /** The strings to choose from. */
+  readonly candidates: readonly string[]
+  /** Most results, whole, 0 to 2^32 - 1. */
+  readonly k: number
+}
+
+/** One candidate that matches. */
+export interface FuzzyMatch {
+  /** Its index in `candidates`. */
+  index: number
+  /** The higher the better. Comparable within one result only. */
+  score: number
+}
+
+/** Options of `csvParse`. */
+export interface CsvParseOptions<T extends 'auto' | 'string' = 'auto' | 'string'> {
+  /** One ASCII character, but no quote and no line end. @default ',' */
+  readonly delimiter?: string | undefined
+  /** Whether the first row has the names. @default true */
+  readonly header?: boolean | undefined
+  /** `'auto'`: columns of numbers become `Float64Array`s. `'string'`: all columns are strings. @default 'auto' */
+  readonly types?: T | undefined
+}
+
+/** Output of `csvParse`. */
+export interface CsvTable<Column = Float64Array | string[]> {
+  /** The columns by name, in their order except for names that are array indices. Empty cells are NaN or `''`. */
+  columns: Record<string, Column>
+  /** Number of rows, that of the names not counted. */
+  rows: number
+}
+
+/** Input of `mandelbrot`. */
+export interface MandelbrotView {
+  /** Pixels per row, whole, at least 1. `width * height` is at most 2^28. */
+  readonly width: number
+  /** Rows, whole, at least 1. */
+  readonly height: number
+  /** Real part of the middle of the view, finite. @default -0.5 */
+  readonly centerX?: number | undefined
+  /** Imaginary part of the middle of the view, finite. @default 0 */
+  readonly centerY?: number | undefined
+  /** Width of the view in the complex plane, positive. @default 3.5 */
+  readonly scale?: number | undefined
+  /** Most steps per pixel, whole, 1 to 2^32 - 1. @default 256 */
+  readonly maxIterations?: number | undefined
+}
+
 /** The kernels of the default build. */
 export interface Kernels {
-  // kernels
+  // hash
+
+  /**
+   * SHA-256 of a string (as UTF-8) or of bytes, 32 bytes long.
+   *
+   * Bytes are copied, shared or, with `transfer`, moved. Cancel is checked every 256 KiB; progress counts bytes.
+   * @param input The string or the bytes.
+   * @param options `encoding`, and task options.
+   * @returns The digest in the encoding that was asked for.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
+   * @example
+   * await pool.kernels.sha256('abc') // 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+   */
+  sha256<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: KernelCallOptions & { readonly encoding: E },
+  ): Promise<HashOutput<E>>
+  sha256(input: string | BytesLike, options?: KernelCallOptions & HashOptions<'hex' | 'base64'>): Promise<string>
+
+  /**
+   * SHA-512 of a string (as UTF-8) or of bytes, 64 bytes long. Otherwise as `sha256`.
+   * @returns The digest in the encoding that was asked for.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
+   */
+  sha512<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: KernelCallOptions & { readonly encoding: E },
+  ): Promise<HashOutput<E>>
+  sha512(input: string | BytesLike, options?: KernelCallOptions & HashOptions<'hex' | 'base64'>): Promise<string>
+
+  /**
+   * BLAKE3 of a string (as UTF-8) or of bytes, 32 bytes long. The fastest of the cryptographic hashes here, on one
+   * worker. Otherwise as `sha256`.
+   * @returns The digest in the encoding that was asked for.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
+   */
+  blake3<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: KernelCallOptions & { readonly encoding: E },
+  ): Promise<HashOutput<E>>
+  blake3(input: string | BytesLike, options?: KernelCallOptions & HashOptions<'hex' | 'base64'>): Promise<string>
+
+  /**
+   * XXH3, 64 bits, of a string (as UTF-8) or of bytes. Fast and well distributed; not for security.
+   * @param options `seed`, and task options.
+   * @returns A bigint from 0 to 2^64 - 1.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
+   * @example
+   * await pool.kernels.xxh3('abc') // 0x78af5f94892f3950n
+   */
+  xxh3(input: string | BytesLike, options?: KernelCallOptions & Xxh3Options): Promise<bigint>
+
+  /**
+   * CRC-32 of a string (as UTF-8) or of bytes, as in gzip and `zlib.crc32`. Finds accidents; not for security.
+   * @param options `initial`, and task options.
+   * @returns A number from 0 to 2^32 - 1.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
+   * @example
+   * const initial = await pool.kernels.crc32('1234')
+   * await pool.kernels.crc32('56789', { initial }) // 0xcbf43926, that of '123456789'
+   */
+  crc32(input: string | BytesLike, options?: KernelCallOptions & Crc32Options): Promise<number>
+
+  /**
+   * Hash of a file, read as a stream on the native worker: the bytes never cross JavaScript, and a file of any length
+   * takes 256 KiB of memory. Only regular files are read.
+   *
+   * Cancel is checked before every read of 256 KiB; progress counts bytes.
+   * @param input `path`, and `algorithm`: the hash kernel whose output it gives.
+   * @param options `encoding` for `sha256`, `sha512` and `blake3`, and task options.
+   * @returns The digest; a bigint for `xxh3`, a number for `crc32`.
+   * @throws `ERR_THREADMILL_IO` with the system's error as `cause` (`EISDIR` for a folder);
+   * `ERR_THREADMILL_INVALID_ARG_VALUE` for a FIFO, device or socket; `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   * @example
+   * await pool.kernels.hashFile({ path: 'package.json', algorithm: 'blake3' })
+   */
+  hashFile(input: HashFileInput<'xxh3'>, options?: KernelCallOptions & HashOptions): Promise<bigint>
+  hashFile(input: HashFileInput<'crc32'>, options?: KernelCallOptions & HashOptions): Promise<number>
+  hashFile<E extends HashEncoding>(
+    input: HashFileInput<DigestAlgorithm>,
+    options: KernelCallOptions & { readonly encoding: E },
+  ): Promise<HashOutput<E>>
+  hashFile(
+    input: HashFileInput<DigestAlgorithm>,
+    options?: KernelCallOptions & HashOptions<'hex' | 'base64'>,
+  ): Promise<string>
+  hashFile(
+    input: HashFileInput,
+    options?: KernelCallOptions & HashOptions,
+  ): Promise<string | Uint8Array | bigint | number>
+
+  // compress
+
+  /**
+   * Compresses a string (as UTF-8) or bytes to one gzip member.
+   *
+   * Cancel is checked every 64 KiB of input, as for all compressors; progress counts bytes of input.
+   * @returns The compressed bytes.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
+   * @example
+   * const packed = await pool.kernels.gzip('text', { level: 9 })
+   */
+  gzip(input: string | BytesLike, options?: KernelCallOptions & GzipOptions): Promise<Uint8Array>
+
+  /**
+   * Decompresses one or more gzip members. What follows a member is treated as by `zlib.gunzipSync`.
+   * @returns The decompressed bytes.
+   * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
+   * `ERR_THREADMILL_OUT_OF_RANGE`.
+   */
+  gunzip(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+
+  /**
+   * Compresses a string (as UTF-8) or bytes to one Zstandard frame with content size and checksum.
+   * @returns The compressed bytes.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
+   */
+  zstd(input: string | BytesLike, options?: KernelCallOptions & ZstdOptions): Promise<Uint8Array>
+
+  /**
+   * Decompresses one or more Zstandard frames, with windows up to 128 MiB and without dictionaries.
+   * @returns The decompressed bytes.
+   * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
+   * `ERR_THREADMILL_OUT_OF_RANGE`.
+   */
+  unzstd(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+
+  /**
+   * Compresses a string (as UTF-8) or bytes to a Brotli stream.
+   *
+   * At quality 9 and above, up to half a second passes between two cancel checks.
+   * @returns The compressed bytes.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
+   */
+  brotli(input: string | BytesLike, options?: KernelCallOptions & BrotliOptions): Promise<Uint8Array>
+
+  /**
+   * Decompresses a Brotli stream. What follows it is ignored, as by `zlib.brotliDecompressSync`.
+   * @returns The decompressed bytes.
+   * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
+   * `ERR_THREADMILL_OUT_OF_RANGE`.
+   */
+  unbrotli(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+
+  /**
+   * Compresses a string (as UTF-8) or bytes to one LZ4 frame with content size and checksum.
+   * @returns The compressed bytes.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   */
+  lz4(input: string | BytesLike, options?: KernelCallOptions): Promise<Uint8Array>
+
+  /**
+   * Decompresses one or more LZ4 frames, without dictionaries.
+   * @returns The decompressed bytes.
+   * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
+   * `ERR_THREADMILL_OUT_OF_RANGE`.
+   */
+  unlz4(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+
+  // password
+
+  /**
+   * Argon2id hash of a password as a PHC string, with a random salt.
+   *
+   * Runs to its end once begun: a cancel or timeout settles the promise at once, but the worker stays busy until the
+   * hash is done. No progress.
+   * @param password A string (as UTF-8) or bytes.
+   * @param options Costs, and task options.
+   * @returns `$argon2id$v=19$m=...,t=...,p=...$salt$output`
+   * @throws `ERR_THREADMILL_OUT_OF_RANGE` for costs, `ERR_THREADMILL_INVALID_ARG_VALUE` for the length of the salt,
+   * `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_SYSTEM` when there is not that much memory.
+   * @example
+   * const hash = await pool.kernels.argon2Hash('correct horse')
+   * await pool.kernels.argon2Verify({ password: 'correct horse', hash }) // true
+   */
+  argon2Hash(password: string | BytesLike, options?: KernelCallOptions & Argon2Options): Promise<string>
+
+  /**
+   * Whether a password belongs to a PHC string of argon2id, argon2i or argon2d. Cancel as for `argon2Hash`.
+   * @throws `ERR_THREADMILL_INVALID_HASH` when the string does not parse or has costs beyond those of `argon2Hash`,
+   * `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_SYSTEM`.
+   */
+  argon2Verify(input: PasswordVerifyInput, options?: KernelCallOptions): Promise<boolean>
+
+  /**
+   * bcrypt hash of a password of at most 72 bytes, with a random salt.
+   *
+   * Cancel is checked every 16 rounds, about every millisecond; progress counts rounds.
+   * @param password A string (as UTF-8) or bytes.
+   * @param options `cost`, and task options.
+   * @returns `$2b$`, the cost, `$`, and 53 characters of salt and output.
+   * @throws `ERR_THREADMILL_INVALID_ARG_VALUE` for a longer password, `ERR_THREADMILL_OUT_OF_RANGE` for the cost,
+   * `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   */
+  bcryptHash(password: string | BytesLike, options?: KernelCallOptions & BcryptOptions): Promise<string>
+
+  /**
+   * Whether a password of at most 72 bytes belongs to a bcrypt string (`$2a$`, `$2b$` or `$2y$`). Cancel and progress
+   * as for `bcryptHash`.
+   * @throws `ERR_THREADMILL_INVALID_HASH` when the string does not parse, `ERR_THREADMILL_INVALID_ARG_VALUE` for a
+   * longer password, `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   */
+  bcryptVerify(input: PasswordVerifyInput, options?: KernelCallOptions): Promise<boolean>
+
+  // numeric
+
+  /**
+   * Sorts numbers in the order of `TypedArray.prototype.sort`: by value, -0 before 0, NaN last. In place for a buffer in
+   * `transfer`, which comes back as the output; otherwise the input is left alone. Parallel.
+   *
+   * @param input A typed array of any kind.
+   * @returns The sorted elements, in an array of the same kind.
+   * @example
+   * const sorted = await pool.kernels.sort(values, { transfer: [values.buffer] })
+   */
+  sort<T extends NumericArray>(input: T, options?: KernelCallOptions & SortOptions): Promise<SameKind<T>>
+
+  /**
+   * Gives the indices that would sort the input in the order of `sort`. Equal elements keep the order of their indices,
+   * also with `descending`; all NaN are equal. Parallel.
+   *
+   * Rejects with `ERR_THREADMILL_OUT_OF_RANGE` above 2^32-1 elements.
+   *
+   * @param input A typed array of any kind.
+   * @example
+   * const order = await pool.kernels.argsort(prices, { descending: true })
+   */
+  argsort(input: NumericArray, options?: KernelCallOptions & SortOptions): Promise<Uint32Array>
+
+  /**
+   * Describes numbers: count, sum, mean, variances, extremes and quantiles. Parallel; the result has the same bits
+   * whatever the number of threads. Quantiles interpolate linearly between neighbours (type 7, as numpy does by
+   * default).
+   *
+   * Rejects with `ERR_THREADMILL_OUT_OF_RANGE` for a quantile outside 0 to 1.
+   *
+   * @param input A typed array of any kind; bigints are taken as the nearest double.
+   * @example
+   * const { mean, quantiles: [median] } = await pool.kernels.stats(samples, { quantiles: [0.5] })
+   */
+  stats(input: NumericArray, options?: KernelCallOptions & StatsOptions): Promise<StatsResult>
+
+  /**
+   * Counts numbers in equal bins, with the conventions of numpy: a bin holds its lower edge and not its upper one, the
+   * last bin holds both. Elements outside of the edges, and NaN, are ignored. Parallel.
+   *
+   * Rejects with `ERR_THREADMILL_OUT_OF_RANGE` when `min` exceeds `max` or an option is outside its range.
+   *
+   * @param input A typed array of any kind; bigints are taken as the nearest double.
+   * @example
+   * const { counts, edges } = await pool.kernels.histogram(samples, { bins: 20, min: 0, max: 1 })
+   */
+  histogram(input: NumericArray, options?: KernelCallOptions & HistogramOptions): Promise<HistogramResult>
+
+  /**
+   * Multiplies an `m` by `k` matrix with a `k` by `n` matrix. Parallel.
+   *
+   * Rejects with `ERR_THREADMILL_INVALID_ARG_VALUE` when a factor has another number of elements than its shape, with
+   * `ERR_THREADMILL_INVALID_ARG_TYPE` when the factors are of different classes, and with
+   * `ERR_THREADMILL_OUT_OF_RANGE` when the product would have more than 2^30 elements.
+   *
+   * @returns `m * n` elements, row by row, of the class of the factors.
+   * @example
+   * const product = await pool.kernels.matmul({ a, b, m: 2, k: 3, n: 2 })
+   */
+  matmul(input: MatmulInput<Float32Array>, options?: KernelCallOptions): Promise<Float32Array>
+  matmul(input: MatmulInput<Float64Array>, options?: KernelCallOptions): Promise<Float64Array>
+
+  /**
+   * Gives the discrete Fourier transform of samples, of any number: element k is the sum of x[j] * exp(-2 pi i j k / n).
+   * In place for buffers in `transfer`. Parallel above 65536 elements.
+   *
+   * Rejects with `ERR_THREADMILL_INVALID_ARG_VALUE` when `re` and `im` differ in length, with
+   * `ERR_THREADMILL_INVALID_ARG_TYPE` when they differ in class, and with `ERR_THREADMILL_OUT_OF_RANGE` above 2^28
+   * elements.
+   *
+   * @example
+   * const { re, im } = await pool.kernels.fft({ re: samples })
+   */
+  fft(input: FftInput<Float32Array>, options?: KernelCallOptions): Promise<FftResult<Float32Array>>
+  fft(input: FftInput<Float64Array>, options?: KernelCallOptions): Promise<FftResult<Float64Array>>
+
+  /**
+   * The inverse of `fft`: element j is the sum of X[k] * exp(2 pi i j k / n), divided by n. In place for buffers in
+   * `transfer`. Parallel above 65536 elements. Rejects as `fft` does.
+   *
+   * @example
+   * const samples = (await pool.kernels.ifft({ re, im })).re
+   */
+  ifft(input: FftInput<Float32Array>, options?: KernelCallOptions): Promise<FftResult<Float32Array>>
+  ifft(input: FftInput<Float64Array>, options?: KernelCallOptions): Promise<FftResult<Float64Array>>
+
+  /**
+   * Finds the `k` rows of a matrix that are nearest to a query vector, by comparing with all of them. Parallel.
+   *
+   * Rejects with `ERR_THREADMILL_INVALID_ARG_VALUE` when `query` has not `dim` elements or `matrix` has a broken row.
+   *
+   * @example
+   * const { indices, scores } = await pool.kernels.topK({ matrix: embeddings, dim: 384, query, k: 10 })
+   */
+  topK(input: TopKInput, options?: KernelCallOptions): Promise<TopKResult>
+
+  // text
+
+  /**
+   * Start and end of every match of a regular expression, in order, without overlaps.
+   *
+   * The syntax is that of Rust's regex crate: linear time, no look-around, no backreferences. Cancel is checked at
+   * every match and, for patterns that cannot match a newline, every 64 KiB; else one search runs to its end.
+   * Progress counts bytes of UTF-8.
+   * @returns Offsets in UTF-16 code units for a string, in bytes for bytes.
+   * @throws `ERR_THREADMILL_INVALID_PATTERN`, `ERR_THREADMILL_INVALID_ARG_VALUE` for a flag,
+   * `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_SYSTEM` when there is no memory
+   * for the matches.
+   * @example
+   * await pool.kernels.regexFind({ text: 'one two', pattern: '\\w+' }) // [{ start: 0, end: 3 }, { start: 4, end: 7 }]
+   */
+  regexFind(input: RegexInput, options?: KernelCallOptions & RegexFindOptions): Promise<TextMatch[]>
+
+  /**
+   * How often a regular expression matches: the length of what `regexFind` gives. Idle workers help when no match can
+   * hold a newline. Otherwise as `regexFind`.
+   * @throws `ERR_THREADMILL_INVALID_PATTERN`, `ERR_THREADMILL_INVALID_ARG_VALUE` for a flag,
+   * `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   */
+  regexCount(input: RegexInput, options?: KernelCallOptions): Promise<number>
+
+  /**
+   * The candidates that match a query best, as in the file finder of an editor. Idle workers help.
+   *
+   * A candidate matches when it has all characters of the query in their order. Case counts only if the query has an
+   * upper-case letter. Progress counts candidates.
+   * @returns At most `k`, best first, ties by the lower index; candidates that do not match are left out.
+   * @throws `ERR_THREADMILL_INVALID_ARG_VALUE` for a longer query, `ERR_THREADMILL_OUT_OF_RANGE`,
+   * `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   * @example
+   * const best = await pool.kernels.fuzzyTopK({ query: 'fb', candidates: ['fooBar', 'prelude'], k: 10 })
+   * best[0].index // 0
+   */
+  fuzzyTopK(input: FuzzyTopKInput, options?: KernelCallOptions): Promise<FuzzyMatch[]>
+
+  /**
+   * Parses comma-separated values (RFC 4180) into columns.
+   *
+   * Cancel is checked every 64 KiB; progress counts bytes of UTF-8, and starts anew when a column that began with
+   * numbers has to be read again as strings.
+   * @throws `ERR_THREADMILL_INVALID_CSV` with the line, `ERR_THREADMILL_INVALID_ARG_VALUE` for the options,
+   * `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   * @example
+   * await pool.kernels.csvParse('name,size\na,1\nb,2\n')
+   * // { columns: { name: ['a', 'b'], size: Float64Array [1, 2] }, rows: 2 }
+   */
+  csvParse(
+    input: string | BytesLike,
+    options: KernelCallOptions & CsvParseOptions<'string'> & { readonly types: 'string' },
+  ): Promise<CsvTable<string[]>>
+  csvParse(input: string | BytesLike, options?: KernelCallOptions & CsvParseOptions): Promise<CsvTable>
+
+  // demo
+
+  /**
+   * Gives back the number it gets, NaN, infinities and -0 included; measures what a call costs.
+   * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   */
+  echo(value: number, options?: KernelCallOptions): Promise<number>
+
+  /**
+   * Fibonacci number by plain double recursion; work of a known size.
+   *
+   * Cancel is checked about every millisecond.
+   * @param n Whole, at most 60. Everything up to 2 gives 1.
+   * @throws `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   * @example
+   * await pool.kernels.fib(10) // 55
+   */
+  fib(n: number, options?: KernelCallOptions): Promise<number>
+
+  /**
+   * Tribonacci number by plain triple recursion; work of a known size.
+   *
+   * Cancel is checked about every millisecond.
+   * @param n Whole, at most 60. Everything up to 1 gives itself.
+   * @throws `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   * @example
+   * await pool.kernels.tribonacci(10) // 68
+   */
+  tribonacci(n: number, options?: KernelCallOptions): Promise<number>
+
+  /**
+   * All primes up to `n` in ascending order. Idle workers help.
+   * @param n Whole, 0 to 2^32 - 1.
+   * @throws `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_SYSTEM` when there is no
+   * memory for the result.
+   * @example
+   * await pool.kernels.primesUpTo(10) // Uint32Array [2, 3, 5, 7]
+   */
+  primesUpTo(n: number, options?: KernelCallOptions): Promise<Uint32Array>
+
+  /**
+   * Pi by the series of Nilakantha, added up term by term, rounded to `decimals` digits.
+   *
+   * The time grows tenfold with every three decimals; cancel is checked every 65,536 terms.
+   * @param decimals Whole, 0 to 30.
+   * @throws `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`.
+   * @example
+   * await pool.kernels.estimatePi(5) // 3.14159
+   */
+  estimatePi(decimals: number, options?: KernelCallOptions): Promise<number>
+
+  /**
+   * Iteration counts of a view of the Mandelbrot set, row by row from the top. Idle workers help.
+   * @returns `width * height` counts; `maxIterations` for points of the set.
+   * @throws `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_SYSTEM` when there is no
+   * memory for the result.
+   */
+  mandelbrot(view: MandelbrotView, options?: KernelCallOptions): Promise<Uint32Array>
 }

@@ -68,10 +68,12 @@ class Mapper {
     try {
       for (;;) {
         // The pump runs beside the consumer: a slow source does not hold finished outputs back.
-        pumping ??= this.#pump().finally(() => {
-          pumping = undefined
-          this.#notify()
-        })
+        if (pumping === undefined && this.#wantsMore) {
+          pumping = this.#pump().finally(() => {
+            pumping = undefined
+            this.#notify()
+          })
+        }
         const entry = this.#takeSettled()
         if (entry !== undefined) {
           if (entry.state === 'rejected') throw entry.value
@@ -89,10 +91,14 @@ class Mapper {
     }
   }
 
+  get #wantsMore(): boolean {
+    return !this.#stopped && !this.#exhausted && this.#entries.length < this.#concurrency
+  }
+
   /** Starts tasks until the window is full or the source is at its end. */
   async #pump(): Promise<void> {
     try {
-      while (!this.#stopped && !this.#exhausted && this.#entries.length < this.#concurrency) {
+      while (this.#wantsMore) {
         while (!this.#pool.hasRoom()) {
           await this.#pool.whenRoom()
           if (this.#stopped) return

@@ -133,7 +133,8 @@ export function checkValue(name: string, schema: KernelSchema, value: unknown): 
       return view
     }
     case 'typedArray': {
-      const view = ArrayBuffer.isView(value) ? viewOf(name, value, false) : undefined
+      const isTyped = ArrayBuffer.isView(value) && classNameOf.call(value) !== undefined
+      const view = isTyped ? viewOf(name, value, false) : undefined
       const className = view && classNameOf.call(view.view)
       if (view === undefined || className === undefined || !schema.kinds.includes(className)) {
         throw wrongType(name, schema.kinds.length > 6 ? 'a typed array' : `a ${schema.kinds.join(' or ')}`, value)

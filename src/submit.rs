@@ -174,6 +174,10 @@ fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
     if offset.checked_add(count).is_none_or(|end| end > source.arena.length) || !count.is_multiple_of(kind.size()) {
         return Err(Fault(sys::Status::napi_invalid_arg));
     }
+    if count == 0 {
+        // An arena that was never used has no memory at all.
+        return Ok(Array::copy_from(kind, &[]));
+    }
     // SAFETY: the range lies inside the arena, which only this env's thread writes, and not during this call.
     let bytes = unsafe { std::slice::from_raw_parts(source.arena.data.cast::<u8>().add(offset), count) };
     Ok(Array::copy_from(kind, bytes))

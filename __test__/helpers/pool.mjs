@@ -28,6 +28,12 @@ export async function until(condition, limit = 30_000) {
   }
 }
 
+/** Blocks this thread until `condition` holds; fails after `limit` ms. */
+export function blockUntil(condition, limit = 30_000) {
+  const end = Date.now() + limit
+  while (!condition()) assert.ok(Date.now() < end, `timed out waiting for ${condition}`)
+}
+
 /** The rejection reason of a promise; fails when it resolves. */
 export async function rejection(promise) {
   let value

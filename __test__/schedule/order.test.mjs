@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { WorkerPool } from 'threadmill'
-import { occupy, rejection, until } from '../helpers/pool.mjs'
+import { blockUntil, occupy, rejection, until } from '../helpers/pool.mjs'
 
 /** Runs `body` with a pool of its own. */
 async function withPool(options, body) {
@@ -79,13 +79,16 @@ describe('affinity', () => {
       await gate.release()
     }))
 
-  test('a light task runs on its worker when that is idle', () =>
+  test('a light task runs on its worker if that gets to it', () =>
     withPool({ threads: 4 }, async (pool) => {
-      for (let i = 0; i < 40; i++) {
+      let own = 0
+      for (let i = 0; i < 80; i++) {
         const task = pool.addTask(5, { kernel: 'fib', workerAffinity: i % 4 })
         await task
-        assert.equal(task.worker.id, i % 4)
+        if (task.worker.id === i % 4) own++
       }
+      // An idle worker may be faster than one that the system has not let run yet; by chance it would be 20.
+      assert.ok(own >= 40, `${own} of 80`)
     }))
 
   test('a strong task waits for its worker while the loads are balanced', () =>
@@ -163,9 +166,8 @@ describe('deadlines', () => {
       const tasks = Array.from({ length: 500 }, (_, index) =>
         rejection(pool.kernels.fib(1, { timeout: 1 + (index % 50) })),
       )
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 120)
-      // The deadlines have passed while this thread slept: nothing is left in the queue.
-      assert.equal(pool.stats().queueLength, 0)
+      // No turn of the event loop passes here: whoever empties the queue is not this thread.
+      blockUntil(() => pool.stats().queueLength === 0)
       for (const error of await Promise.all(tasks)) assert.equal(error.code, 'ERR_THREADMILL_TIMEOUT')
       await Promise.all(gates.map((gate) => gate.release()))
     }))

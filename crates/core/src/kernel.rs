@@ -55,6 +55,53 @@ impl Input {
         self.options.get(name).and_then(Value::as_number)
     }
 
+    /// The whole number in option `name`, or `default` when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::arg_type`] when it is no number, [`KernelError::out_of_range`] when it is not a whole number
+    /// from `min` to `max`.
+    pub fn integer_option(&self, name: &str, min: i64, max: i64, default: i64) -> Result<i64, KernelError> {
+        match self.options.get(name) {
+            None => Ok(default),
+            Some(Value::Number(number)) => {
+                if number.fract() == 0.0 && *number >= min as f64 && *number <= max as f64 {
+                    Ok(*number as i64)
+                } else {
+                    Err(KernelError::out_of_range(format!(
+                        "the option '{name}' must be a whole number from {min} to {max}, not {number}"
+                    )))
+                }
+            }
+            Some(_) => Err(KernelError::arg_type(format!("the option '{name}' must be a number"))),
+        }
+    }
+
+    /// The string in option `name`, which must be one of `choices`, or `default` when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::arg_type`] when it is no string, [`KernelError::arg_value`] when it is none of the choices.
+    pub fn choice_option(
+        &self,
+        name: &str,
+        choices: &[&'static str],
+        default: &'static str,
+    ) -> Result<&'static str, KernelError> {
+        match self.options.get(name) {
+            None => Ok(default),
+            Some(Value::String(text)) => {
+                choices.iter().copied().find(|choice| choice == text).ok_or_else(|| {
+                    KernelError::arg_value(format!(
+                        "the option '{name}' must be one of '{}', not '{text}'",
+                        choices.join("', '")
+                    ))
+                })
+            }
+            Some(_) => Err(KernelError::arg_type(format!("the option '{name}' must be a string"))),
+        }
+    }
+
     /// The boolean option `name`, or `default`.
     pub fn option_bool(&self, name: &str, default: bool) -> bool {
         self.options.get(name).and_then(Value::as_bool).unwrap_or(default)

@@ -23,6 +23,22 @@ impl Kernel for Fault {
     }
 }
 
+/// Works for that many ms.
+fn spin(ms: f64) {
+    let until = Instant::now() + Duration::from_secs_f64(ms / 1000.0);
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// Looks at its cancel flag until that is set.
+fn wait(ctx: &KernelContext<'_>) -> Result<Value, KernelError> {
+    loop {
+        ctx.check()?;
+        std::thread::yield_now();
+    }
+}
+
 macro_rules! faults {
     ($($name:literal, $summary:literal, $body:expr;)*) => {
         vec![$({
@@ -44,16 +60,19 @@ macro_rules! faults {
 /// The kernels of this group. Each takes a number.
 pub(super) fn all() -> Vec<Box<dyn Kernel>> {
     faults! {
+        "faultEcho", "Gives the number back.", |number, _| Ok(Value::Number(number));
+        "faultWait", "Runs until it is cancelled.", |_, ctx| wait(ctx);
+        "faultSlowChunks", "A section of that many chunks of 1 ms.", |number, ctx| {
+            ctx.parallel_for(number as usize, |_| spin(1.0))?;
+            Ok(Value::Number(number))
+        };
         "faultPanic", "Panics.", |number, _| panic!("panic on purpose: {number}");
         "faultParallelPanic", "Panics in the chunk with that number, of 64.", |number, ctx| {
             ctx.parallel_for(64, |chunk| assert!(chunk as f64 != number, "chunk {chunk} panics on purpose"))?;
             Ok(Value::Number(64.0))
         };
         "faultStubborn", "Does not look whether it was cancelled, for that many ms.", |number, _| {
-            let until = Instant::now() + Duration::from_secs_f64(number / 1000.0);
-            while Instant::now() < until {
-                std::hint::spin_loop();
-            }
+            spin(number);
             Ok(Value::Number(number))
         };
         "faultPost", "Posts the numbers below the given one.", |number, ctx| {

@@ -19,6 +19,8 @@ mod parallel;
 mod placement;
 mod sizing;
 mod stats;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod timer;
 mod worker;
 

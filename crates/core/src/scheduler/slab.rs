@@ -16,10 +16,11 @@ const KEPT: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Slab<P> {
-    chunks: Vec<Vec<Record<P>>>,
+    /// Arrays of a fixed size, so that the second index needs no check.
+    chunks: Vec<Box<[Record<P>; CHUNK]>>,
     /// First free place, chained through `links[0].next`.
     free: u32,
-    /// Places ever used; those from here on are not initialised.
+    /// Places ever used; the others are vacant and on no list.
     used: u32,
     live: usize,
 }
@@ -39,26 +40,33 @@ impl<P> Slab<P> {
         self.chunks.len() * CHUNK
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, record: Record<P>) -> u32 {
         self.live += 1;
-        if self.free != NIL {
-            let slot = self.free;
-            self.free = self[slot].links[0].next;
-            self[slot] = record;
-            return slot;
+        let slot = self.free;
+        if slot == NIL {
+            return self.insert_new(record);
         }
+        self.free = self[slot].links[0].next;
+        self[slot] = record;
+        slot
+    }
+
+    fn insert_new(&mut self, record: Record<P>) -> u32 {
         let slot = self.used;
         assert!(slot != NIL, "more than 2^32 - 1 tasks");
-        let chunk = slot as usize >> CHUNK_BITS;
-        if chunk == self.chunks.len() {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+        if slot as usize == self.places() {
+            let chunk: Vec<Record<P>> = (0..CHUNK).map(|_| Record::vacant()).collect();
+            let chunk = chunk.into_boxed_slice().try_into();
+            self.chunks.push(chunk.unwrap_or_else(|_| unreachable!("it was made with that length")));
         }
-        self.chunks[chunk].push(record);
         self.used += 1;
+        self[slot] = record;
         slot
     }
 
     /// Frees a place; the payload, if still there, is dropped.
+    #[inline]
     pub(super) fn remove(&mut self, slot: u32) {
         let free = self.free;
         let record = &mut self[slot];
@@ -71,7 +79,6 @@ impl<P> Slab<P> {
         self.live -= 1;
         if self.live == 0 && self.chunks.len() > KEPT {
             self.chunks.truncate(KEPT);
-            self.chunks.iter_mut().for_each(Vec::clear);
             self.free = NIL;
             self.used = 0;
         }
@@ -79,8 +86,9 @@ impl<P> Slab<P> {
 
     /// The place of a task that is still admitted. Generations come from the order of admission, so they stay unique
     /// when places are given back.
+    #[inline]
     pub(super) fn find(&self, id: TaskId) -> Option<u32> {
-        let record = self.chunks.get(id.index as usize >> CHUNK_BITS)?.get(id.index as usize % CHUNK)?;
+        let record = &self.chunks.get(id.index as usize >> CHUNK_BITS)?[id.index as usize % CHUNK];
         (record.state != State::Vacant && record.seq as u32 == id.generation).then_some(id.index)
     }
 

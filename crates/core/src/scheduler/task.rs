@@ -299,6 +299,34 @@ pub(super) struct Record<P> {
 }
 
 impl<P> Record<P> {
+    /// A place without a task.
+    pub(super) fn vacant() -> Self {
+        Self {
+            payload: None,
+            worker_costs: None,
+            seq: 0,
+            submitted: Time(0),
+            priority: 0.0,
+            rank: 0,
+            expected: 0,
+            load: 0,
+            key_hash: 0,
+            from_start: u64::MAX,
+            cost: None,
+            links: [Link::NONE; 2],
+            home: NIL,
+            holder: NIL,
+            bytes: 0,
+            timer: NIL,
+            lane: Lane::Native,
+            state: State::Vacant,
+            hold: Hold::Free,
+            keyed: false,
+            returned: false,
+            blocked: false,
+        }
+    }
+
     pub(super) fn id(&self, slot: u32) -> TaskId {
         TaskId { index: slot, generation: self.seq as u32 }
     }

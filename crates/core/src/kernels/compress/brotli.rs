@@ -3,7 +3,7 @@
 //!
 //! # Complexity
 //!
-//! Linear in input plus output for a given quality. State: about 20 MiB at quality 11 with the default window; at
+//! Linear in input plus output for a given quality. State: about 65 MiB at quality 11 with the default window; at
 //! most the window (16 MiB) to decompress.
 //!
 //! # Source

@@ -3,7 +3,7 @@
 //!
 //! # Complexity
 //!
-//! Linear in input plus output; at most 20 MiB of state, which depends on the block size of the frame.
+//! Linear in input plus output; at most 13 MiB of state, which depends on the block size of the frame.
 //!
 //! # Source
 //!

@@ -3,7 +3,7 @@
 //!
 //! # Complexity
 //!
-//! Linear in input plus output for a given level. State: up to 128 MiB at level 19, and up to 128 MiB for the window
+//! Linear in input plus output for a given level. State: about 90 MiB at level 19, and up to 128 MiB for the window
 //! of a frame that is read; frames that ask for a larger window are refused.
 //!
 //! # Source

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn every_bit_comes_back() {
-        for number in [0.0, -0.0, 1.5, f64::MIN, f64::MAX, 5e-324, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        for number in [0.0, -0.0, 1.5, f64::MIN, f64::MAX, 5e-324, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]
+        {
             let result = TestHost::new().run(&Echo, Value::Number(number), Value::Undefined).unwrap();
             assert_eq!(result.as_number().map(f64::to_bits), Some(number.to_bits()));
         }

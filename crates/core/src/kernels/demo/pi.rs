@@ -115,7 +115,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "seconds of work without optimisation"]
     fn twenty_five_decimals() {
         assert_eq!(run(25), 3.141_592_653_589_787);
     }

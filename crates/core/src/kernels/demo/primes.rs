@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn is_prime(n: u32) -> bool {
-        n >= 2 && (2..).take_while(|divisor| divisor * divisor <= n).all(|divisor| !n.is_multiple_of(divisor))
+        n >= 2 && (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor))
     }
 
     #[test]

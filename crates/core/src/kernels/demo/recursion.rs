@@ -26,7 +26,7 @@ pub(super) struct Recursion {
     grain: i64,
 }
 
-/// The greatest `n`: the results are exact as numbers, and `n = 60` already runs for hours.
+/// The greatest `n`: the results are exact as numbers, and it already takes an hour or more.
 const MAX: i64 = 60;
 
 const INPUT: Schema = Schema::Number { min: None, max: Some(MAX as f64), integer: true };
@@ -204,7 +204,7 @@ mod tests {
     fn a_cancel_is_seen() {
         assert_cancels(&FIB, 10, || (Value::Number(30.0), Value::Undefined));
         assert_cancels(&TRIBONACCI, 10, || (Value::Number(25.0), Value::Undefined));
-        // Without the cancel these run for hours.
+        // Without the cancel these run for an hour and for months.
         for kernel in [&FIB, &TRIBONACCI] {
             let host = TestHost::new().cancel_after(20);
             let error = host.run(kernel, Value::Number(60.0), Value::Undefined).unwrap_err();

@@ -20,7 +20,7 @@ use std::f64::consts::TAU;
 ///
 /// # Complexity
 ///
-/// O(n log n) for every length; about 32 bytes of scratch memory per element of a `Float64Array`, up to 160 when n is
+/// O(n log n) for every length; about 32 bytes of scratch memory per element of a `Float64Array`, up to 270 when n is
 /// long and has no divisors to split it by.
 ///
 /// # Source

@@ -1,0 +1,394 @@
+//! Tests of the shell with real threads and no Node. Events are ordered by the sink's own channel, never by sleeping.
+
+use super::{Job, Payload, Pool, PoolOptions, Request, Sizing, clock};
+use crate::completion::{CompletionSink, Event, Outcome};
+use crate::error::ErrorCode;
+use crate::kernels;
+use crate::scheduler::{Affinity, Lane, Schedule, Strength, TaskId, TaskSpec, Time};
+use crate::value::Value;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Channel(Sender<Event>);
+
+impl CompletionSink for Channel {
+    fn deliver(&self, event: Event) {
+        // A test that has ended no longer listens.
+        let _ = self.0.send(event);
+    }
+}
+
+struct Fixture {
+    pool: Arc<Pool>,
+    sink: Arc<dyn CompletionSink>,
+    number: u16,
+    events: Receiver<Event>,
+    next: u32,
+}
+
+impl Fixture {
+    fn new(threads: u32) -> Self {
+        Self::with_capacity(threads, usize::MAX)
+    }
+
+    fn with_capacity(threads: u32, capacity: usize) -> Self {
+        let pool = Pool::new(PoolOptions {
+            name: "test".to_owned(),
+            sizing: Sizing::new(Some(threads)),
+            capacity,
+            schedule: Schedule::Fifo,
+            pin: None,
+            nice: None,
+        });
+        let (sender, events) = unbounded();
+        let sink: Arc<dyn CompletionSink> = Arc::new(Channel(sender));
+        let number = pool.attach(&sink);
+        assert_eq!(pool.attach(&sink), number, "the same sink keeps its number");
+        Self { pool, sink, number, events, next: 0 }
+    }
+
+    fn request(&mut self, kernel: &str, input: f64, spec: TaskSpec) -> Request {
+        let (kernel, _) = kernels::find(kernel).unwrap();
+        self.next += 1;
+        let job = Job {
+            kernel: kernel as u16,
+            sink: self.number,
+            ticket: self.next - 1,
+            in_place: false,
+            deadline_from_start: spec.deadline_from_start.is_some(),
+            submitted: clock::now(),
+            input: Payload::Number(input),
+            options: None,
+        };
+        Request { spec, cost_key: None, job }
+    }
+
+    fn submit_with(&mut self, kernel: &str, input: f64, spec: TaskSpec) -> Option<TaskId> {
+        let request = self.request(kernel, input, spec);
+        let mut id = None;
+        self.pool.submit([request].into_iter(), |_, admitted| id = Some(admitted));
+        id
+    }
+
+    fn submit(&mut self, kernel: &str, input: f64) -> TaskId {
+        self.submit_with(kernel, input, TaskSpec::plain(Lane::Native)).expect("admitted")
+    }
+
+    fn next_event(&self) -> Event {
+        self.events.recv_timeout(Duration::from_secs(60)).expect("an event within a minute")
+    }
+
+    /// Outcomes by ticket, until `count` tasks are settled. No ticket may be settled twice.
+    fn outcomes(&self, count: usize) -> HashMap<u32, Outcome> {
+        let mut outcomes = HashMap::new();
+        while outcomes.len() < count {
+            if let Event::Settled { ticket, outcome, .. } = self.next_event() {
+                assert!(outcomes.insert(ticket, outcome).is_none(), "ticket {ticket} settled twice");
+            }
+        }
+        outcomes
+    }
+
+    fn close(self) {
+        self.pool.close(&self.sink);
+        while !matches!(self.next_event(), Event::Closed { .. }) {}
+        assert_eq!(self.pool.state.lock().threads, 0);
+    }
+
+    /// Runs a kernel that waits for its cancellation, and returns when it has begun.
+    fn occupy(&mut self) -> TaskId {
+        let id = self.submit("faultWait", 0.0);
+        while self.pool.worker_of(id).is_none() {
+            std::thread::yield_now();
+        }
+        id
+    }
+}
+
+fn number(outcome: &Outcome) -> f64 {
+    match outcome {
+        Outcome::Ok(value) => value.as_number().expect("a number"),
+        other => panic!("no output: {other:?}"),
+    }
+}
+
+#[test]
+fn n1_a_hundred_thousand_jobs_settle_once_each_with_their_own_output() {
+    let mut fixture = Fixture::new(4);
+    for batch in 0..1000 {
+        let requests: Vec<_> = (0..100)
+            .map(|index| fixture.request("faultEcho", f64::from(batch * 100 + index), TaskSpec::plain(Lane::Native)))
+            .collect();
+        fixture.pool.submit(requests.into_iter(), |_, _| {});
+    }
+    let outcomes = fixture.outcomes(100_000);
+    assert!(outcomes.iter().all(|(ticket, outcome)| number(outcome) == f64::from(*ticket)));
+    assert!(fixture.events.is_empty());
+    assert_eq!(fixture.pool.figures().queue_length, 0);
+    fixture.close();
+}
+
+#[test]
+fn w1_an_outcome_is_handed_over_before_the_next_task_begins() {
+    let mut fixture = Fixture::new(1);
+    // Teaches the scheduler that this key is tiny, so that a batch is taken.
+    let tiny = |fixture: &mut Fixture, kernel: &str| Request {
+        cost_key: Some("tiny".to_owned()),
+        ..fixture.request(kernel, 1.0, TaskSpec::plain(Lane::Native))
+    };
+    for _ in 0..64 {
+        let request = tiny(&mut fixture, "faultEcho");
+        fixture.pool.submit([request].into_iter(), |_, _| {});
+    }
+    fixture.outcomes(64);
+    let gate = fixture.occupy();
+    let requests = [tiny(&mut fixture, "faultEcho"), tiny(&mut fixture, "faultWait"), tiny(&mut fixture, "faultEcho")];
+    let mut ids = Vec::new();
+    fixture.pool.submit(requests.into_iter(), |_, id| ids.push(id));
+    assert!(fixture.pool.cancel(gate));
+    let outcomes = fixture.outcomes(2);
+    assert_eq!(outcomes.values().filter(|outcome| outcome.is_ok()).count(), 1, "the first is out while the second runs");
+    assert!(fixture.pool.cancel(ids[2]), "what was taken ahead still waits");
+    assert!(fixture.pool.cancel(ids[1]));
+    fixture.outcomes(2);
+    fixture.close();
+}
+
+#[test]
+fn w2_a_panic_ends_its_task_and_nothing_else() {
+    let mut fixture = Fixture::new(1);
+    for index in 0..50 {
+        fixture.submit(if index % 2 == 0 { "faultPanic" } else { "faultEcho" }, f64::from(index));
+    }
+    for (ticket, outcome) in fixture.outcomes(50) {
+        match outcome {
+            Outcome::Panicked(message) => {
+                assert_eq!(ticket % 2, 0);
+                assert!(message.starts_with(&format!("panic on purpose: {ticket} (at faults.rs:")), "{message}");
+            }
+            other => assert_eq!(number(&other), f64::from(ticket)),
+        }
+    }
+    fixture.close();
+}
+
+#[test]
+fn f3_sections_never_deadlock_nested_or_not() {
+    for threads in [1, 2, 5] {
+        let mut fixture = Fixture::new(threads);
+        for _ in 0..20 {
+            fixture.submit("faultNested", 3.0);
+        }
+        assert!(fixture.outcomes(20).values().all(|outcome| number(outcome) == 512.0));
+        fixture.close();
+    }
+}
+
+#[test]
+fn a_panic_in_a_chunk_rejects_the_task_after_the_others_have_stopped() {
+    let mut fixture = Fixture::new(4);
+    for _ in 0..200 {
+        fixture.submit("faultParallelPanic", 17.0);
+    }
+    for outcome in fixture.outcomes(200).values() {
+        assert!(matches!(outcome, Outcome::Panicked(message) if message.contains("chunk 17 panics")), "{outcome:?}");
+    }
+    fixture.close();
+}
+
+#[test]
+fn idle_workers_help_and_leave_for_waiting_tasks() {
+    let mut fixture = Fixture::new(3);
+    fixture.submit("faultSlowChunks", 400.0);
+    // A task that comes while everybody helps is not kept waiting until the section ends.
+    while fixture.pool.figures().workers.iter().filter(|worker| worker.busy).count() < 3 {
+        std::thread::yield_now();
+    }
+    let echo = fixture.next;
+    fixture.submit("faultEcho", 5.0);
+    let Event::Settled { ticket, .. } = fixture.next_event() else { panic!("settled") };
+    assert_eq!(ticket, echo);
+    fixture.outcomes(1);
+    assert!(fixture.pool.figures().workers.iter().map(|worker| worker.helped).sum::<u64>() > 0);
+    fixture.close();
+}
+
+#[test]
+fn a_cancelled_running_job_settles_at_once_and_is_released_when_it_stops() {
+    let mut fixture = Fixture::new(1);
+    let id = fixture.occupy();
+    assert!(fixture.pool.cancel(id));
+    assert!(!fixture.pool.cancel(id), "only once");
+    assert!(matches!(fixture.next_event(), Event::Settled { outcome: Outcome::Cancelled, held: true, .. }));
+    assert!(matches!(fixture.next_event(), Event::Released { ticket: 0 }));
+    fixture.close();
+}
+
+#[test]
+fn a_stubborn_kernel_is_counted_until_it_stops() {
+    let mut fixture = Fixture::new(1);
+    let id = fixture.submit("faultStubborn", 300.0);
+    while fixture.pool.worker_of(id).is_none() {
+        std::thread::yield_now();
+    }
+    assert!(fixture.pool.cancel(id));
+    assert_eq!(fixture.pool.figures().abandoned, 1);
+    while !matches!(fixture.next_event(), Event::Released { .. }) {}
+    assert_eq!(fixture.pool.figures().abandoned, 0);
+    fixture.close();
+}
+
+#[test]
+fn cancelling_races_with_running_and_every_job_settles_once() {
+    let mut fixture = Fixture::new(2);
+    let mut cancelled = 0;
+    for _ in 0..2000 {
+        let ids: Vec<_> = (0..8).map(|index| fixture.submit("faultEcho", f64::from(index))).collect();
+        cancelled += ids.iter().step_by(2).filter(|id| fixture.pool.cancel(**id)).count();
+    }
+    let outcomes = fixture.outcomes(16_000);
+    assert_eq!(outcomes.values().filter(|outcome| matches!(outcome, Outcome::Cancelled)).count(), cancelled);
+    fixture.close();
+}
+
+#[test]
+fn deadlines_are_kept_for_waiting_and_running_jobs() {
+    let mut fixture = Fixture::new(1);
+    let soon = |from_start: bool| TaskSpec {
+        deadline: (!from_start).then(|| Time(clock::now() + 20_000_000)),
+        deadline_from_start: from_start.then_some(20_000_000),
+        ..TaskSpec::plain(Lane::Native)
+    };
+    fixture.submit_with("faultWait", 0.0, soon(false));
+    fixture.submit_with("faultWait", 0.0, soon(false));
+    fixture.submit_with("faultWait", 0.0, soon(true));
+    assert!(fixture.outcomes(3).values().all(|outcome| matches!(outcome, Outcome::Expired)));
+    fixture.submit("faultEcho", 1.0);
+    assert_eq!(number(&fixture.outcomes(1)[&3]), 1.0);
+    fixture.close();
+}
+
+#[test]
+fn an_earlier_deadline_overtakes_a_later_one() {
+    let mut fixture = Fixture::new(1);
+    let gate = fixture.occupy();
+    let within = |ms: u64| TaskSpec {
+        deadline: Some(Time(clock::now() + ms * 1_000_000)),
+        ..TaskSpec::plain(Lane::Native)
+    };
+    for ms in [120, 80, 40, 10, 60, 100] {
+        let spec = within(ms);
+        fixture.submit_with("faultEcho", 0.0, spec);
+    }
+    let order: Vec<u32> = (0..6)
+        .map(|_| match fixture.next_event() {
+            Event::Settled { ticket, outcome: Outcome::Expired, .. } => ticket,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(order, [4, 3, 5, 2, 6, 1]);
+    assert!(fixture.pool.cancel(gate));
+    fixture.close();
+}
+
+#[test]
+fn capacity_counts_what_is_not_settled() {
+    let mut fixture = Fixture::with_capacity(1, 2);
+    let gate = fixture.occupy();
+    assert!(fixture.submit_with("faultEcho", 1.0, TaskSpec::plain(Lane::Native)).is_some());
+    assert!(fixture.submit_with("faultEcho", 2.0, TaskSpec::plain(Lane::Native)).is_none());
+    let outcomes = fixture.outcomes(1);
+    assert!(matches!(&outcomes[&2], Outcome::Error(error) if error.code == ErrorCode::QueueFull));
+    assert!(fixture.pool.cancel(gate));
+    fixture.outcomes(2);
+    assert!(fixture.submit_with("faultEcho", 3.0, TaskSpec::plain(Lane::Native)).is_some());
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn closing_finishes_what_was_admitted_and_refuses_the_rest() {
+    let mut fixture = Fixture::new(2);
+    for index in 0..500 {
+        fixture.submit("faultEcho", f64::from(index));
+    }
+    fixture.pool.close(&fixture.sink);
+    assert!(fixture.submit_with("faultEcho", 1.0, TaskSpec::plain(Lane::Native)).is_none());
+    let (mut settled, mut refused, mut closed) = (0, 0, false);
+    while settled + refused < 501 || !closed {
+        match fixture.next_event() {
+            Event::Settled { outcome: Outcome::Ok(_), .. } => settled += 1,
+            Event::Settled { outcome: Outcome::Error(error), .. } => {
+                assert_eq!(error.code, ErrorCode::PoolClosed);
+                refused += 1;
+            }
+            Event::Closed { .. } => closed = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((settled, refused), (500, 1));
+}
+
+#[test]
+fn a_closed_pool_ends_when_its_last_waiting_job_is_cancelled() {
+    let mut fixture = Fixture::new(2);
+    let gates = [fixture.occupy(), fixture.occupy()];
+    let forced = TaskSpec {
+        affinity: Affinity::Worker { index: 0, strength: Strength::Force },
+        ..TaskSpec::plain(Lane::Native)
+    };
+    let waiting = fixture.submit_with("faultEcho", 1.0, forced).unwrap();
+    fixture.pool.close(&fixture.sink);
+    for id in [gates[0], gates[1], waiting] {
+        fixture.pool.cancel(id);
+    }
+    while !matches!(fixture.next_event(), Event::Closed { .. }) {}
+}
+
+#[test]
+fn detaching_ends_everything_without_an_event_after_it() {
+    let mut fixture = Fixture::new(2);
+    fixture.occupy();
+    for _ in 0..100 {
+        fixture.submit("faultWait", 0.0);
+    }
+    fixture.pool.detach();
+    let mut settled = 0;
+    while settled < 101 {
+        if let Event::Settled { outcome: Outcome::Error(error), .. } = fixture.next_event() {
+            assert_eq!(error.code, ErrorCode::PoolClosed);
+            settled += 1;
+        }
+    }
+    while fixture.pool.state.lock().threads > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn messages_and_progress_arrive_before_the_outcome() {
+    let mut fixture = Fixture::new(1);
+    fixture.submit("faultPost", 100.0);
+    for expected in 0..100 {
+        let Event::Message { message_type, contents, worker, .. } = fixture.next_event() else { panic!("a message") };
+        assert_eq!((message_type.as_str(), worker), ("count", 0));
+        assert_eq!(contents.get("index").and_then(Value::as_number), Some(f64::from(expected)));
+    }
+    assert!(matches!(fixture.next_event(), Event::Settled { .. }));
+    fixture.close();
+}
+
+#[test]
+fn threads_start_with_the_tasks_that_need_them() {
+    let mut fixture = Fixture::new(8);
+    assert_eq!(fixture.pool.state.lock().threads, 0);
+    let first = fixture.occupy();
+    assert_eq!(fixture.pool.state.lock().threads, 1);
+    let second = fixture.occupy();
+    assert_eq!(fixture.pool.state.lock().threads, 2);
+    fixture.pool.cancel(first);
+    fixture.pool.cancel(second);
+    fixture.close();
+}

@@ -1,0 +1,4 @@
+// `npm run build:js`
+import { compileJs, main } from './setup.mjs'
+
+await main(() => compileJs())
