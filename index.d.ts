@@ -265,14 +265,20 @@ export class WorkerPool {
    * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued; later with the kernel's own error, `_TIMEOUT`,
    * `_CANCELLED` or the signal's reason.
    */
-  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions & { readonly kernel: K }): Promise<KernelOutput<K>>
+  run<K extends KernelName>(
+    input: KernelInput<K>,
+    options: RunOptions & { readonly kernel: K },
+  ): Promise<KernelOutput<K>>
   run(input: unknown, options: RunOptions): Promise<unknown>
 
   /**
    * As `run`, with a handle.
    * @throws what `run` would reject with before anything is queued
    */
-  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions & { readonly kernel: K }): Task<KernelOutput<K>>
+  addTask<K extends KernelName>(
+    input: KernelInput<K>,
+    options: RunOptions & { readonly kernel: K },
+  ): Task<KernelOutput<K>>
   addTask(input: unknown, options: RunOptions): Task<unknown>
 
   /**

@@ -4,7 +4,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import { wrongType } from './errors'
 
-type Listener = (...args: any[]) => void
+type Listener = (...args: never[]) => void
+type AnyListener = (...args: unknown[]) => void
 
 /** Listeners by name. Names are arbitrary strings. */
 export class Listeners {
@@ -12,7 +13,7 @@ export class Listeners {
 
   add(name: string, listener: unknown): void {
     if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener)
-    const entry = { listener: listener as Listener, bound: AsyncResource.bind(listener as Listener) }
+    const entry = { listener: listener as Listener, bound: AsyncResource.bind(listener as AnyListener) }
     const list = this.#byName.get(name)
     // A new list each time: one that is being called stays as it is.
     this.#byName.set(name, list === undefined ? [entry] : [...list, entry])
@@ -29,7 +30,7 @@ export class Listeners {
   call(name: string, ...args: unknown[]): void {
     for (const { bound } of this.#byName.get(name) ?? []) {
       try {
-        bound(...args)
+        ;(bound as AnyListener)(...args)
       } catch (error) {
         rethrow(error)
       }

@@ -24,7 +24,10 @@ export class ThreadmillError extends Error {
   }
 }
 
-type ArgumentCode = 'ERR_THREADMILL_INVALID_ARG_TYPE' | 'ERR_THREADMILL_INVALID_ARG_VALUE' | 'ERR_THREADMILL_OUT_OF_RANGE'
+type ArgumentCode =
+  | 'ERR_THREADMILL_INVALID_ARG_TYPE'
+  | 'ERR_THREADMILL_INVALID_ARG_VALUE'
+  | 'ERR_THREADMILL_OUT_OF_RANGE'
 
 /** A value as it appears in messages: short, on one line. */
 export function describe(value: unknown): string {

@@ -85,9 +85,7 @@ export function checkPoolOptions(given: unknown): PoolSettings {
     name,
     threads: threads === undefined ? undefined : wholeNumber('options.threads', threads, 1, MAX_THREADS),
     capacity:
-      capacity === Number.POSITIVE_INFINITY
-        ? capacity
-        : wholeNumber('options.capacity', capacity, 1, MAX_CAPACITY),
+      capacity === Number.POSITIVE_INFINITY ? capacity : wholeNumber('options.capacity', capacity, 1, MAX_CAPACITY),
     timeout: timeout === undefined ? 0 : checkTimeout(timeout),
     timeoutFrom: checkTimeoutFrom(option('timeoutFrom') ?? 'submit'),
     schedule,

@@ -17,13 +17,13 @@ import {
   poolClosed,
 } from './options'
 import {
-  allocate,
   ARENA_LIMIT,
+  allocate,
   cancel,
   connect,
   flush,
-  onSettled,
   type Owner,
+  onSettled,
   submitBytes,
   submitNumber,
   submitValue,
@@ -62,37 +62,38 @@ export class WorkerPool implements AsyncDisposable {
     abandoned.register(this, this.#core.handle, this.#core)
   }
 
-  run(input: unknown, options: RunOptions): Promise<any> {
+  run(input: unknown, options: RunOptions): Promise<never> {
     try {
-      return this.#core.submit(kernelOf(options), input, options)
+      return this.#core.submit(kernelOf(options), input, options) as Promise<never>
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  addTask(input: unknown, options: RunOptions): TaskHandle<any> {
+  addTask(input: unknown, options: RunOptions): TaskHandle<never> {
     const kernel = kernelOf(options)
     const task = this.#core.task(kernel, input, options)
     this.#core.submit(kernel, input, options, task)
-    return task
+    // The contract's overloads say what the output is; here it is whatever the kernel gives.
+    return task as TaskHandle<never>
   }
 
-  map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions): AsyncIterableIterator<any> {
+  map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions): AsyncIterableIterator<never> {
     const kernel = kernelOf(options)
     // These closures keep the pool reachable while the iteration lasts.
     return mapTasks(inputs, checkMapOptions(options, this.#core.threads), {
       hasRoom: () => this.#core.hasRoom,
       whenRoom: () => this.#core.whenRoom(),
       start: (input, resolve, reject) => this.#core.start(kernel, input, options, resolve, reject, undefined),
-    })
+    }) as AsyncIterableIterator<never>
   }
 
-  onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this {
+  onMessage(type: string, listener: (contents: never, origin: IWorker) => void): this {
     this.#core.listeners.add(checkType(type), listener)
     return this
   }
 
-  removeMessageListener(type: string, listener: (contents: any, origin: IWorker) => void): this {
+  removeMessageListener(type: string, listener: (contents: never, origin: IWorker) => void): this {
     this.#core.listeners.remove(checkType(type), listener)
     return this
   }
@@ -312,7 +313,13 @@ class PoolCore implements Owner {
 
 /** Numbers, the shortest way; everything else by its schema. */
 function checkInput(schema: KernelSchema, input: unknown): Checked {
-  if (schema.type === 'number' && typeof input === 'number' && schema.min === null && schema.max === null && !schema.integer) {
+  if (
+    schema.type === 'number' &&
+    typeof input === 'number' &&
+    schema.min === null &&
+    schema.max === null &&
+    !schema.integer
+  ) {
     return input
   }
   return checkValue('input', schema, input)

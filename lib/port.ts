@@ -6,12 +6,12 @@
 // Q2. A submission is buffered only while that cannot delay it: its kernel is known to be tiny and no worker is idle.
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
 
-import { DRAIN_STRIDE, native, SUBMIT_STRIDE } from './native'
-import { ThreadmillError } from './errors'
 import type { ErrorCode } from '..'
+import { ThreadmillError } from './errors'
+import { DRAIN_STRIDE, native, SUBMIT_STRIDE } from './native'
 
 /** Submissions that are handed over together at most. */
-const BATCH = 64
+const BATCH = 512
 /** Bytes of small typed arrays that a batch can hold. */
 const ARENA = 256 * 1024
 /** Typed arrays from this size on are not copied through the arena. */
@@ -143,7 +143,12 @@ function begin(slot: number, ticket: Ticket): number {
 /** Ends a record: it is handed over now, or waits for the end of this turn. */
 function commit(ticket: Ticket, mayWait: boolean): void {
   buffered++
-  if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel) || (buffered === 1 && native.hasIdle(ticket.owner.handle))) {
+  if (
+    buffered === BATCH ||
+    !mayWait ||
+    !isTiny(ticket.kernel) ||
+    (buffered === 1 && native.hasIdle(ticket.owner.handle))
+  ) {
     flush()
   } else if (!flushScheduled) {
     flushScheduled = true
@@ -183,10 +188,7 @@ export function submitBytes(slot: number, ticket: Ticket, kind: number, view: Ar
     if (arena.length === 0) arena = new Uint8Array(ARENA)
   }
   const at = begin(slot, ticket)
-  arena.set(
-    view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, size),
-    arenaUsed,
-  )
+  arena.set(view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, size), arenaUsed)
   header[at + 3] = 5
   header[at + 4] = arenaUsed
   header[at + 5] = size

@@ -72,12 +72,12 @@ export class TaskHandle<T> implements Task<T>, Observer {
   // biome-ignore lint/suspicious/noThenProperty: a task is promise-like by contract
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#promise.then(onFulfilled, onRejected)
   }
 
-  catch<B = never>(onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<T | B> {
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
     return this.#promise.catch(onRejected)
   }
 
@@ -89,12 +89,12 @@ export class TaskHandle<T> implements Task<T>, Observer {
     return this.#slot >= 0 && cancel(this.#slot, reason === undefined ? undefined : { reason })
   }
 
-  on(event: 'progress' | 'message', listener: (...args: any[]) => void): this {
+  on(event: 'progress' | 'message', listener: (...args: never[]) => void): this {
     this.#listeners.add(checkEvent(event), listener)
     return this
   }
 
-  off(event: 'progress' | 'message', listener: (...args: any[]) => void): this {
+  off(event: 'progress' | 'message', listener: (...args: never[]) => void): this {
     this.#listeners.remove(checkEvent(event), listener)
     return this
   }

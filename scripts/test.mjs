@@ -1,5 +1,9 @@
 // `npm test [-- words]`: sets up, then runs the Rust tests and the JavaScript tests. With words, or with --js, only
 // JavaScript: the test files whose path contains one of the words. THREADMILL_TEST_NODE names the Node to test on.
+//
+// The JavaScript tests run twice: on the release build of the addon, and, but for those that take long, on a debug build
+// that has the kernels of `faults` and the debug assertions.
+import path from 'node:path'
 import process from 'node:process'
 import { filesBelow, root } from './lib/files.mjs'
 import { run } from './lib/process.mjs'
@@ -12,25 +16,71 @@ const RUN_TIMEOUT = 15 * 60_000
 /** Files at once; few, because every test starts threads of its own. */
 const CONCURRENCY = 2
 
+/** Folders of __test__ that need the debug build. */
+const DEBUG_ONLY = ['faults']
+/** Folders that run on the debug build too. */
+const DEBUG_TOO = ['lifecycle', 'schedule', 'settle', 'submit']
+/** The debug build shares what it compiles with the Rust tests. */
+const FEATURES = ['--features', 'threadmill/faults']
+
 await main(async () => {
   const words = process.argv.slice(2).filter((argument) => argument !== '--js')
   const jsOnly = words.length > 0 || process.argv.includes('--js')
   await setup()
-  const rust = jsOnly ? 0 : await run('cargo', ['test', '--workspace'], { cwd: root })
+  const rust = jsOnly ? 0 : await run('cargo', ['test', '--workspace', ...FEATURES], { cwd: root })
   const js = await testJs(words)
   return rust || js
 })
 
 /** @param {string[]} words */
-function testJs(words) {
+async function testJs(words) {
   const all = filesBelow(['__test__']).filter((file) => /\.test\.[cm]js$/.test(file))
   const files = words.length === 0 ? all : all.filter((file) => words.some((word) => file.includes(word)))
+  const within = (folders) => files.filter((file) => folders.some((folder) => file.startsWith(`__test__/${folder}/`)))
+  const debug = within([...DEBUG_ONLY, ...DEBUG_TOO])
+  const debugOnly = within(DEBUG_ONLY)
+  const release = files.filter((file) => !debugOnly.includes(file))
   if (files.length === 0) {
     // Without a file, `node --test` would search for files by rules of its own.
     console.error(`no test file matches ${words.join(' ')}`)
     return 1
   }
+  const onRelease = release.length === 0 ? 0 : await testFiles(release, {})
+  if (debug.length === 0) return onRelease
+  const addon = await debugAddon()
+  const onDebug = addon === undefined ? 1 : await testFiles(debug, { NAPI_RS_NATIVE_LIBRARY_PATH: addon })
+  return onRelease || onDebug
+}
+
+/** Builds the debug addon; its path, or undefined when it did not build. */
+async function debugAddon() {
+  const folder = 'target/faults'
+  const napi = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
+  const args = [
+    'build',
+    '--platform',
+    '--features',
+    'faults',
+    '--output-dir',
+    folder,
+    '--js',
+    'index.js',
+    '--dts',
+    'index.d.ts',
+  ]
+  const code = await run(process.execPath, [napi, ...args], { cwd: root })
+  if (code !== 0) return undefined
+  const file = filesBelow([folder]).find((file) => file.endsWith('.node'))
+  return file === undefined ? undefined : path.join(root, file)
+}
+
+/**
+ * @param {string[]} files
+ * @param {Record<string, string>} env
+ */
+function testFiles(files, env) {
   const node = process.env.THREADMILL_TEST_NODE || process.execPath
   const flags = ['--test', '--test-reporter=spec', `--test-timeout=${TIMEOUT}`, `--test-concurrency=${CONCURRENCY}`]
-  return run(node, [...flags, ...files], { cwd: root, signal: AbortSignal.timeout(RUN_TIMEOUT) })
+  const options = { cwd: root, env: { ...process.env, ...env }, signal: AbortSignal.timeout(RUN_TIMEOUT) }
+  return run(node, [...flags, ...files], options)
 }

@@ -143,8 +143,9 @@ pub(crate) unsafe fn state<'a>(data: *mut c_void) -> &'a mut EnvState {
 
 /// Builds the state of an env and puts our functions on `exports`.
 pub(crate) fn register(env: sys::napi_env, exports: sys::napi_value) -> napi::Result<()> {
-    try_register(env, exports)
-        .map_err(|Fault(status)| napi::Error::from_reason(format!("threadmill could not be set up: status {status}")))
+    try_register(env, exports).map_err(|Fault(status)| {
+        napi::Error::from_reason(format!("threadmill could not be set up: status {status}"))
+    })
 }
 
 fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
@@ -159,9 +160,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
-    check(unsafe {
-        sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut())
-    })?;
+    check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
     let functions: [(&CStr, sys::napi_callback); 14] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
@@ -243,7 +242,12 @@ unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) 
 }
 
 /// The doorbell rang: calls the drain function.
-unsafe extern "C" fn on_ring(env: sys::napi_env, drain: sys::napi_value, _context: *mut c_void, _data: *mut c_void) {
+unsafe extern "C" fn on_ring(
+    env: sys::napi_env,
+    drain: sys::napi_value,
+    _context: *mut c_void,
+    _data: *mut c_void,
+) {
     if env.is_null() || drain.is_null() {
         return; // The env is being torn down; nobody is left to tell.
     }

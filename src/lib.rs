@@ -21,6 +21,10 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 /// Runs once per env, on its thread.
+///
+/// # Errors
+///
+/// When the engine refuses one of the calls; the package then fails to load.
 #[napi(module_exports)]
 pub fn init(exports: Object, env: Env) -> Result<()> {
     // Native workers outlive envs, so the library must stay mapped.

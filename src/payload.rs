@@ -33,13 +33,12 @@ impl Keep {
     }
 
     fn push(&mut self, env: sys::napi_env, value: sys::napi_value) -> Raw<u32> {
-        let (list, length) = match self.list {
-            Some(list) => list,
-            None => {
-                let list = raw::new_array(env, 0)?;
-                raw::set_element(env, self.held, self.slot, list)?;
-                (list, 0)
-            }
+        let (list, length) = if let Some(list) = self.list {
+            list
+        } else {
+            let list = raw::new_array(env, 0)?;
+            raw::set_element(env, self.held, self.slot, list)?;
+            (list, 0)
         };
         raw::set_element(env, list, length, value)?;
         self.list = Some((list, length + 1));
@@ -162,7 +161,11 @@ fn decode_view(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep) -> R
 }
 
 /// Makes a JavaScript value. `held` is the list of the task's buffers, for Y2.
-pub(crate) fn encode(env: sys::napi_env, value: &Value, held: Option<sys::napi_value>) -> Raw<sys::napi_value> {
+pub(crate) fn encode(
+    env: sys::napi_env,
+    value: &Value,
+    held: Option<sys::napi_value>,
+) -> Raw<sys::napi_value> {
     let mut out = ptr::null_mut();
     match value {
         Value::Undefined => return raw::undefined(env),
@@ -248,7 +251,9 @@ fn encode_array(env: sys::napi_env, array: &Array, held: Option<sys::napi_value>
     } else {
         let mut data = ptr::null_mut();
         // SAFETY: the engine allocates; a failure is a pending RangeError.
-        check(unsafe { sys::napi_create_arraybuffer(env, array.byte_len(), &raw mut data, &raw mut buffer) })?;
+        check(unsafe {
+            sys::napi_create_arraybuffer(env, array.byte_len(), &raw mut data, &raw mut buffer)
+        })?;
         if !array.is_empty() {
             // SAFETY: the fresh buffer is that long, and nobody else knows it.
             array.read_bytes(0, unsafe { std::slice::from_raw_parts_mut(data.cast(), array.byte_len()) });

@@ -14,7 +14,10 @@ use threadmill_core::scheduler::Schedule;
 use threadmill_core::value::Value;
 
 /// `kernels()`: what every kernel of this build takes and gives, as JSON, in the order of their numbers.
-pub(crate) unsafe extern "C" fn kernels(env: sys::napi_env, _info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn kernels(
+    env: sys::napi_env,
+    _info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let infos: Vec<_> = registry::all().iter().map(|kernel| kernel.info()).collect();
         json(env, &infos)
@@ -99,15 +102,21 @@ pub(crate) unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callb
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         let slot = raw::number(env, slot)? as usize;
-        let cancelled = state.places.get(slot).copied().flatten().is_some_and(|place| {
-            state.pool(place.pool).is_some_and(|owned| owned.pool.cancel(place.id))
-        });
+        let cancelled = state
+            .places
+            .get(slot)
+            .copied()
+            .flatten()
+            .is_some_and(|place| state.pool(place.pool).is_some_and(|owned| owned.pool.cancel(place.id)));
         raw::new_boolean(env, cancelled)
     })
 }
 
 /// `inspect(slot)`: the native worker that is running the task, or -1.
-pub(crate) unsafe extern "C" fn inspect(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn inspect(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let ([slot], data) = raw::arguments::<1>(env, info)?;
         // SAFETY: one of our functions.
@@ -124,7 +133,10 @@ pub(crate) unsafe extern "C" fn inspect(env: sys::napi_env, info: sys::napi_call
 }
 
 /// `figures(handle)`: the figures of a pool as JSON.
-pub(crate) unsafe extern "C" fn figures(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn figures(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let ([handle], data) = raw::arguments::<1>(env, info)?;
         // SAFETY: one of our functions.
@@ -138,7 +150,10 @@ pub(crate) unsafe extern "C" fn figures(env: sys::napi_env, info: sys::napi_call
 
 /// `runSync(kernel, input, options)`: runs a kernel on the calling thread, in the caller's own memory. For benchmarks
 /// and tests; not public.
-pub(crate) unsafe extern "C" fn run_sync(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn run_sync(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let ([name, input, options], _data) = raw::arguments::<3>(env, info)?;
         let held = raw::new_array(env, 0)?;
@@ -157,7 +172,10 @@ pub(crate) unsafe extern "C" fn run_sync(env: sys::napi_env, info: sys::napi_cal
 }
 
 /// `releasePool(handle)`: forgets a pool that has closed; the handle may be given out again.
-pub(crate) unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn release(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let ([handle], data) = raw::arguments::<1>(env, info)?;
         // SAFETY: one of our functions.
@@ -171,7 +189,10 @@ pub(crate) unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_call
 }
 
 /// `addressOf(view)`: the address of a typed array's memory. For tests; not public.
-pub(crate) unsafe extern "C" fn address_of(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn address_of(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let ([view], _data) = raw::arguments::<1>(env, info)?;
         raw::new_number(env, raw::view(env, view)?.data as usize as f64)

@@ -91,7 +91,8 @@ pub(crate) fn string(env: sys::napi_env, value: sys::napi_value) -> Raw<String> 
         sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), bytes.len(), &raw mut length)
     })?;
     bytes.truncate(length);
-    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Element `index` of an array.
@@ -124,7 +125,8 @@ pub(crate) struct View {
 
 /// Describes a typed array.
 pub(crate) fn view(env: sys::napi_env, value: sys::napi_value) -> Raw<View> {
-    let (mut kind, mut length, mut data, mut buffer, mut offset) = (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
+    let (mut kind, mut length, mut data, mut buffer, mut offset) =
+        (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
     // SAFETY: `value` belongs to the current scope; the call checks its type.
     check(unsafe {
         sys::napi_get_typedarray_info(

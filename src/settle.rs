@@ -39,18 +39,18 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
             state.port.mailbox.collect(&mut state.batch);
             state.events.extend(state.batch.drain(..));
         }
-        let capacity = raw::view(env, header)?.length / STRIDE;
+        // SAFETY: creating values runs no JavaScript, nothing else looks at the header during this call, and memory of
+        // this size lies outside the heap that the collector moves.
+        let mut records = unsafe { raw::doubles(env, header)? }.chunks_exact_mut(STRIDE);
         let mut out = Out { env, values, held, used: 0 };
         let mut count = 0;
         let mut finished = 0;
-        while count < capacity
+        while !state.events.is_empty()
+            && let Some(record) = records.next()
             && let Some(event) = state.events.pop_front()
         {
             finished += u32::from(matches!(event, Event::Settled { .. } | Event::Closed { .. }));
-            let record = out.record(state, event)?;
-            // SAFETY: creating values runs no JavaScript, and the slice is used once and dropped.
-            let numbers = unsafe { raw::doubles(env, header)? };
-            numbers[count * STRIDE..][..STRIDE].copy_from_slice(&record);
+            record.copy_from_slice(&out.record(state, event)?);
             count += 1;
         }
         state.let_go(env, finished);
@@ -96,7 +96,8 @@ impl Out {
                 [f64::from(ticket), 12.0, value, f64::from(worker), 0.0, 0.0]
             }
             Event::Closed { pool } => {
-                let handle = state.pools.iter().position(|owned| owned.as_ref().is_some_and(|o| o.pool.id() == pool));
+                let handle =
+                    state.pools.iter().position(|owned| owned.as_ref().is_some_and(|o| o.pool.id() == pool));
                 [handle.map_or(-1.0, |handle| handle as f64), 13.0, 0.0, -1.0, 0.0, 0.0]
             }
         })
@@ -117,7 +118,9 @@ impl Out {
             Outcome::Error(error) => (6.0, raw::scoped(env, || self.error(&error))?),
             Outcome::Cancelled => (7.0, 0.0),
             Outcome::Expired => (8.0, 0.0),
-            Outcome::Panicked(message) => (9.0, raw::scoped(env, || self.push(raw::new_string(env, &message)?))?),
+            Outcome::Panicked(message) => {
+                (9.0, raw::scoped(env, || self.push(raw::new_string(env, &message)?))?)
+            }
         })
     }
 

@@ -171,7 +171,9 @@ fn strength(number: f64) -> Strength {
 fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
     let kind = ElementKind::from_index(record[6] as usize).ok_or(Fault(sys::Status::napi_invalid_arg))?;
     let (offset, count) = (record[4] as usize, record[5] as usize);
-    if offset.checked_add(count).is_none_or(|end| end > source.arena.length) || !count.is_multiple_of(kind.size()) {
+    if offset.checked_add(count).is_none_or(|end| end > source.arena.length)
+        || !count.is_multiple_of(kind.size())
+    {
         return Err(Fault(sys::Status::napi_invalid_arg));
     }
     if count == 0 {
@@ -184,7 +186,10 @@ fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
 }
 
 /// `hasIdle(pool)`: whether a native worker would start at once.
-pub(crate) unsafe extern "C" fn has_idle(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn has_idle(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     raw::guard(env, || {
         let ([handle], data) = raw::arguments::<1>(env, info)?;
         // SAFETY: one of our functions.

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { runProgram } from '../helpers/child.mjs'
 
-
 /** A program that starts workers running `body` from a module beside it, then `main`. */
 function program(body, main) {
   return `import { Worker, isMainThread, parentPort } from 'node:worker_threads'
@@ -53,7 +52,9 @@ describe('worker threads', () => {
   // With THREADMILL_STRESS=full 50 rounds each, spread over processes.
   const rounds = process.env.THREADMILL_STRESS === 'full' ? 50 : 8
   for (const kind of ['terminate', 'process.exit']) {
-    test(`20 workers ended by ${kind} with 20,000 kernels in flight, ${rounds} times`, { timeout: 900_000 }, async () => {
+    test(`20 workers ended by ${kind} with 20,000 kernels in flight, ${rounds} times`, {
+      timeout: 900_000,
+    }, async () => {
       const source = program(
         `const pool = new WorkerPool({ threads: 2 })
          const ignore = () => {}

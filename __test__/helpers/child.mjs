@@ -1,8 +1,8 @@
 // Runs a program in a process of its own and tells how it ended.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** The package root: programs are put below it, so that `import 'threadmill'` finds the package itself. */
 export const root = fileURLToPath(new URL('../../', import.meta.url))

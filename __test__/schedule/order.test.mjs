@@ -22,7 +22,10 @@ describe('order', () => {
       const tasks = Array.from({ length: 300 }, (_, index) => pool.kernels.fib(index % 5).then(() => order.push(index)))
       await gate.release()
       await Promise.all(tasks)
-      assert.deepEqual(order, Array.from({ length: 300 }, (_, index) => index))
+      assert.deepEqual(
+        order,
+        Array.from({ length: 300 }, (_, index) => index),
+      )
     }))
 
   test('higher priority runs first, equal ones in the order of submission', () =>

@@ -118,7 +118,10 @@ describe('map', () => {
       const outputs = []
       const inputs = Array.from({ length: 300 }, (_, index) => index)
       for await (const output of pool.map(inputs, { kernel: 'echo', ordered: false })) outputs.push(output)
-      assert.deepEqual(outputs.sort((a, b) => a - b), inputs)
+      assert.deepEqual(
+        outputs.sort((a, b) => a - b),
+        inputs,
+      )
     }))
 
   test('takes inputs only as fast as outputs are consumed', () =>
@@ -192,9 +195,12 @@ describe('map', () => {
         throw new Error('source')
       })()
       assert.equal((await rejection(collect(failing))).message, 'source')
-      await assert.rejects(async () => {
-        for await (const _ of pool.map([new Uint8Array(5)], { kernel: 'gunzip' }));
-      }, { code: 'ERR_THREADMILL_CORRUPT_DATA' })
+      await assert.rejects(
+        async () => {
+          for await (const _ of pool.map([new Uint8Array(5)], { kernel: 'gunzip' }));
+        },
+        { code: 'ERR_THREADMILL_CORRUPT_DATA' },
+      )
       await pool.whenIdle()
     }))
 })
@@ -217,7 +223,10 @@ describe('statistics', () => {
       assert.equal(during.availableWorkers, 0)
       assert.equal(during.queueLength, 5)
       assert.equal(during.load, 1)
-      assert.deepEqual(during.workers.map((worker) => worker.running), [['fib'], ['fib']])
+      assert.deepEqual(
+        during.workers.map((worker) => worker.running),
+        [['fib'], ['fib']],
+      )
       await Promise.all(gates.map((gate) => gate.release()))
       await Promise.all(waiting)
       await rejection(pool.kernels.gunzip(new Uint8Array(3)))
@@ -229,7 +238,10 @@ describe('statistics', () => {
       assert.ok(after.avgProcessingTime > 0)
       assert.ok(Math.abs(after.totalProcessingTime / 5 - after.avgProcessingTime) < 1e-9)
       assert.ok(Math.abs(after.avgWaitTime + after.avgRunTime - after.avgProcessingTime) < 1e-6)
-      assert.equal(after.workerStats.reduce((sum, worker) => sum + worker.tasksCompleted, 0), 5)
+      assert.equal(
+        after.workerStats.reduce((sum, worker) => sum + worker.tasksCompleted, 0),
+        5,
+      )
     }))
 
   test('the default size is what the system grants, and says why', async () => {

@@ -74,7 +74,13 @@ describe('task options and inputs', () => {
     ['a missing kernel', 1, {}, TypeError, TYPE],
     ['no options', 1, undefined, TypeError, TYPE],
     ['an unknown kernel', 1, { kernel: 'nope' }, ThreadmillError, 'ERR_THREADMILL_UNKNOWN_KERNEL'],
-    ['a kernel name from Object.prototype', 1, { kernel: 'toString' }, ThreadmillError, 'ERR_THREADMILL_UNKNOWN_KERNEL'],
+    [
+      'a kernel name from Object.prototype',
+      1,
+      { kernel: 'toString' },
+      ThreadmillError,
+      'ERR_THREADMILL_UNKNOWN_KERNEL',
+    ],
     ['an inherited kernel name', 1, Object.create({ kernel: 'fib' }), TypeError, TYPE],
     ['a number for bytes', 5, { kernel: 'sha256' }, TypeError, TYPE],
     ['an array for bytes', [1], { kernel: 'sha256' }, TypeError, TYPE],
@@ -164,7 +170,13 @@ describe('task options and inputs', () => {
   })
 
   test('options that are undefined mean the default', async () => {
-    const options = { priority: undefined, timeout: undefined, signal: undefined, transfer: undefined, encoding: undefined }
+    const options = {
+      priority: undefined,
+      timeout: undefined,
+      signal: undefined,
+      transfer: undefined,
+      encoding: undefined,
+    }
     assert.equal((await pool.kernels.sha256('', options)).length, 64)
   })
 

@@ -66,7 +66,16 @@ describe('payloads', () => {
   })
 
   test('strings arrive as UTF-8, lone surrogates as U+FFFD', async () => {
-    for (const text of ['', 'a', 'ä€😀', 'x'.repeat(251), 'x'.repeat(256), 'ä'.repeat(126), '😀'.repeat(5000), 'a\0b']) {
+    for (const text of [
+      '',
+      'a',
+      'ä€😀',
+      'x'.repeat(251),
+      'x'.repeat(256),
+      'ä'.repeat(126),
+      '😀'.repeat(5000),
+      'a\0b',
+    ]) {
       assert.equal(await pool.kernels.sha256(text), sha256(Buffer.from(text)), `${text.length}`)
     }
     assert.equal(await pool.kernels.sha256('a\ud800b'), sha256(Buffer.from('a\ufffdb')))

@@ -100,7 +100,9 @@ impl Value {
             Self::String(text) => text.len(),
             Self::Array(array) => array.byte_len(),
             Self::List(items) => items.iter().map(|item| 32 + item.heap_size()).sum(),
-            Self::Object(entries) => entries.iter().map(|(key, value)| 56 + key.len() + value.heap_size()).sum(),
+            Self::Object(entries) => {
+                entries.iter().map(|(key, value)| 56 + key.len() + value.heap_size()).sum()
+            }
             Self::Rows { cells, .. } => cells.len() * 8,
             _ => 0,
         }
@@ -294,7 +296,10 @@ impl SharedRegion {
     ///
     /// When the range is not inside the region.
     fn read(&self, offset: usize, into: &mut [u8]) {
-        assert!(offset.checked_add(into.len()).is_some_and(|end| end <= self.byte_len), "range inside the region");
+        assert!(
+            offset.checked_add(into.len()).is_some_and(|end| end <= self.byte_len),
+            "range inside the region"
+        );
         // SAFETY: the range was checked, so the pointer stays inside the region.
         let mut source = unsafe { self.pointer.add(offset) };
         let mut rest = into;
@@ -433,8 +438,8 @@ impl Array {
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.storage {
             Storage::Owned(owned) => Some(owned.as_bytes()),
-            // SAFETY: contract of `from_private`; `&self` excludes writers (V2).
             Storage::Private(region) => {
+                // SAFETY: contract of `from_private`; `&self` excludes writers (V2).
                 Some(unsafe { std::slice::from_raw_parts(region.pointer, region.byte_len) })
             }
             Storage::Shared(_) => None,
@@ -519,7 +524,7 @@ impl Array {
         }
     }
 
-    /// The elements as a vector: no copy when Rust already owns them as `T`.
+    /// A copy of the elements, whatever the memory; `None` when they are of another type.
     pub fn into_vec<T: Element>(self) -> Option<Vec<T>> {
         if !T::fits(self.kind) {
             return None;

@@ -16,11 +16,10 @@ mod hash;
 mod numeric;
 #[cfg(feature = "password")]
 mod password;
-#[cfg(feature = "text")]
-mod text;
 #[cfg(test)]
 mod testing;
-
+#[cfg(feature = "text")]
+mod text;
 
 /// All kernels of this build. The index of a kernel in this list is its number in the binding.
 pub fn all() -> &'static [Box<dyn Kernel>] {
@@ -48,5 +47,9 @@ pub fn all() -> &'static [Box<dyn Kernel>] {
 
 /// The kernel called `name`, with its number.
 pub fn find(name: &str) -> Option<(usize, &'static dyn Kernel)> {
-    all().iter().enumerate().find(|(_, kernel)| kernel.info().name == name).map(|(index, kernel)| (index, &**kernel))
+    all()
+        .iter()
+        .enumerate()
+        .find(|(_, kernel)| kernel.info().name == name)
+        .map(|(index, kernel)| (index, &**kernel))
 }

@@ -11,8 +11,8 @@
 //! N2. No event is delivered by a worker that holds the lock; sinks never call back into the pool.
 //! N3. Threads exist from the first task that needs them until the pool is closed and empty.
 
-pub mod clock;
 mod cell;
+pub mod clock;
 mod host;
 mod job;
 mod parallel;
@@ -40,8 +40,8 @@ use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
 use crate::kernels;
 use crate::scheduler::{
-    Cancelled, Claims, Config, CostKey, Expired, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time,
-    WorkerRef,
+    Cancelled, Claims, Config, CostKey, Expired, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec,
+    Time, WorkerRef,
 };
 use crate::sleep::Parker;
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
@@ -208,6 +208,15 @@ impl State {
         key
     }
 
+    /// When the timer has to come, if that is earlier than what it has been asked for.
+    fn earlier_alarm(&mut self) -> Option<u64> {
+        let Time(at) = self.scheduler.next_deadline()?;
+        (at < self.alarm).then(|| {
+            self.alarm = at;
+            at
+        })
+    }
+
     fn is_finished(&self) -> bool {
         self.closed && self.scheduler.admitted() == 0 && self.sections.is_empty()
     }
@@ -249,7 +258,11 @@ impl Pool {
             }),
             released: Condvar::new(),
             slots: (0..threads)
-                .map(|_| Slot { parker: Parker::new(), cells: OnceCell::new(), counters: Counters::default() })
+                .map(|_| Slot {
+                    parker: Parker::new(),
+                    cells: OnceCell::new(),
+                    counters: Counters::default(),
+                })
                 .collect(),
             sinks: Mutex::new(Vec::new()),
             queued: AtomicUsize::new(0),
@@ -292,7 +305,7 @@ impl Pool {
     ) {
         let now = clock::now();
         let (mut wakes, mut refused) = (Vec::new(), Vec::new());
-        let mut alarm = None;
+        let alarm;
         {
             let mut state = self.state.lock();
             let mut claims = self.claims();
@@ -319,7 +332,7 @@ impl Pool {
                 };
                 refused.push((sink, ticket, reason));
             }
-            self.set_alarm(&mut state, &mut alarm);
+            alarm = state.earlier_alarm();
             self.publish(&state);
         }
         self.wake(&mut wakes);
@@ -343,7 +356,9 @@ impl Pool {
                 self.settle(&job.label(), false, Outcome::Cancelled);
                 true
             }
-            Cancelled::Running(worker) => self.abandon(&state, worker.index, id.to_bits(), Outcome::Cancelled),
+            Cancelled::Running(worker) => {
+                self.abandon(&state, worker.index, id.to_bits(), Outcome::Cancelled)
+            }
             Cancelled::Unknown => false,
         }
     }
@@ -352,8 +367,7 @@ impl Pool {
     pub fn worker_of(&self, id: TaskId) -> Option<u32> {
         let _state = self.state.lock();
         let id = id.to_bits();
-        (0..self.threads())
-            .find(|index| self.slots[*index as usize].find(id).is_some_and(Cell::is_running))
+        (0..self.threads()).find(|index| self.slots[*index as usize].find(id).is_some_and(Cell::is_running))
     }
 
     /// Settles what is past its deadline. Called by the timer; returns when to look again. `at` is the time that the
@@ -421,7 +435,8 @@ impl Pool {
         for index in 0..self.threads() {
             for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
                 if cell.is_running() {
-                    let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
+                    let reason =
+                        Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
                     self.abandon(&state, index, cell.id(), reason);
                 }
             }
@@ -469,10 +484,9 @@ impl Pool {
 
     /// A task whose deadline counts from its start has begun.
     pub(crate) fn began(self: &Arc<Self>, id: u64, now: u64) {
-        let mut alarm = None;
         let mut state = self.state.lock();
         state.scheduler.began(TaskId::from_bits(id), Time(now));
-        self.set_alarm(&mut state, &mut alarm);
+        let alarm = state.earlier_alarm();
         drop(state);
         if let Some(at) = alarm {
             self.start_alarm(at);
@@ -522,15 +536,6 @@ impl Pool {
     fn settle_one(&self, sink: u16, ticket: u32, outcome: Outcome) {
         let sink = self.sinks.lock()[usize::from(sink)].clone();
         sink.deliver(Event::Settled { ticket, outcome, worker: NO_WORKER, run_time: 0, held: false });
-    }
-
-    fn set_alarm(&self, state: &mut State, alarm: &mut Option<u64>) {
-        if let Some(Time(at)) = state.scheduler.next_deadline()
-            && at < state.alarm
-        {
-            state.alarm = at;
-            *alarm = Some(at);
-        }
     }
 
     fn start_alarm(self: &Arc<Self>, at: u64) {

@@ -36,7 +36,10 @@ unsafe impl Sync for Section {}
 
 impl std::fmt::Debug for Section {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Section").field("chunks", &self.chunks).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Section")
+            .field("chunks", &self.chunks)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -45,9 +48,10 @@ impl Section {
     ///
     /// The caller keeps `body` alive until [`Section::leave`] has returned, and lists the section nowhere after that.
     pub(crate) unsafe fn new(chunks: usize, body: &(dyn Fn(usize) + Sync)) -> Self {
-        let body: *const (dyn Fn(usize) + Sync + '_) = body;
+        type Body<'a> = dyn Fn(usize) + Sync + 'a;
         // SAFETY: only the lifetime in the type changes; F2 and the contract above keep its use inside the real one.
-        let body: *const (dyn Fn(usize) + Sync + 'static) = unsafe { std::mem::transmute(body) };
+        let body: &'static Body<'static> =
+            unsafe { std::mem::transmute::<&Body<'_>, &'static Body<'static>>(body) };
         Self {
             body,
             chunks,

@@ -43,7 +43,11 @@ fn spread(cpus: &[usize], core_of: impl Fn(usize) -> (usize, usize)) -> Vec<usiz
 /// Package and core of a CPU; a CPU of which nothing is known is its own core.
 fn core_of(cpu: usize) -> (usize, usize) {
     let read = |name: &str| -> Option<usize> {
-        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{name}")).ok()?.trim().parse().ok()
+        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{name}"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     };
     read("physical_package_id").zip(read("core_id")).unwrap_or((usize::MAX, cpu))
 }

@@ -99,9 +99,13 @@ fn cgroup_quota() -> Option<f64> {
             let mut parts = line.splitn(3, ':').skip(1);
             let (controllers, path) = (parts.next()?, parts.next()?);
             if controllers.is_empty() {
-                ancestors(path).filter_map(|path| quota_v2(&format!("/sys/fs/cgroup{path}/cpu.max"))).reduce(f64::min)
+                ancestors(path)
+                    .filter_map(|path| quota_v2(&format!("/sys/fs/cgroup{path}/cpu.max")))
+                    .reduce(f64::min)
             } else if controllers.split(',').any(|name| name == "cpu") {
-                ancestors(path).filter_map(|path| quota_v1(&format!("/sys/fs/cgroup/cpu{path}"))).reduce(f64::min)
+                ancestors(path)
+                    .filter_map(|path| quota_v1(&format!("/sys/fs/cgroup/cpu{path}")))
+                    .reduce(f64::min)
             } else {
                 None
             }

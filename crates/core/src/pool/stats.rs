@@ -103,7 +103,8 @@ impl Pool {
         let abandoned = self.all_cells().filter(|cell| cell.is_abandoned()).count();
         let unfinished = self.unfinished.load(Ordering::Relaxed);
         let sum = |pick: fn(&Counters) -> &AtomicU64| {
-            self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>() as f64 / MS
+            self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>() as f64
+                / MS
         };
         let (wait, run) = (sum(|counters| &counters.wait), sum(|counters| &counters.run));
         PoolFigures {

@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     fn next_event(&self) -> Event {
-        self.events.recv_timeout(Duration::from_secs(60)).expect("an event within a minute")
+        self.events.recv_timeout(Duration::from_mins(1)).expect("an event within a minute")
     }
 
     /// Outcomes by ticket, until `count` tasks are settled. No ticket may be settled twice.
@@ -119,7 +119,9 @@ fn n1_a_hundred_thousand_jobs_settle_once_each_with_their_own_output() {
     let mut fixture = Fixture::new(4);
     for batch in 0..1000 {
         let requests: Vec<_> = (0..100)
-            .map(|index| fixture.request("faultEcho", f64::from(batch * 100 + index), TaskSpec::plain(Lane::Native)))
+            .map(|index| {
+                fixture.request("faultEcho", f64::from(batch * 100 + index), TaskSpec::plain(Lane::Native))
+            })
             .collect();
         fixture.pool.submit(requests.into_iter(), |_, _| {});
     }
@@ -144,12 +146,17 @@ fn w1_an_outcome_is_handed_over_before_the_next_task_begins() {
     }
     fixture.outcomes(64);
     let gate = fixture.occupy();
-    let requests = [tiny(&mut fixture, "faultEcho"), tiny(&mut fixture, "faultWait"), tiny(&mut fixture, "faultEcho")];
+    let requests =
+        [tiny(&mut fixture, "faultEcho"), tiny(&mut fixture, "faultWait"), tiny(&mut fixture, "faultEcho")];
     let mut ids = Vec::new();
     fixture.pool.submit(requests.into_iter(), |_, id| ids.push(id));
     assert!(fixture.pool.cancel(gate));
     let outcomes = fixture.outcomes(2);
-    assert_eq!(outcomes.values().filter(|outcome| outcome.is_ok()).count(), 1, "the first is out while the second runs");
+    assert_eq!(
+        outcomes.values().filter(|outcome| outcome.is_ok()).count(),
+        1,
+        "the first is out while the second runs"
+    );
     assert!(fixture.pool.cancel(ids[2]), "what was taken ahead still waits");
     assert!(fixture.pool.cancel(ids[1]));
     fixture.outcomes(2);
@@ -166,7 +173,10 @@ fn w2_a_panic_ends_its_task_and_nothing_else() {
         match outcome {
             Outcome::Panicked(message) => {
                 assert_eq!(ticket % 2, 0);
-                assert!(message.starts_with(&format!("panic on purpose: {ticket} (at faults.rs:")), "{message}");
+                assert!(
+                    message.starts_with(&format!("panic on purpose: {ticket} (at faults.rs:")),
+                    "{message}"
+                );
             }
             other => assert_eq!(number(&other), f64::from(ticket)),
         }
@@ -193,7 +203,10 @@ fn a_panic_in_a_chunk_rejects_the_task_after_the_others_have_stopped() {
         fixture.submit("faultParallelPanic", 17.0);
     }
     for outcome in fixture.outcomes(200).values() {
-        assert!(matches!(outcome, Outcome::Panicked(message) if message.contains("chunk 17 panics")), "{outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Panicked(message) if message.contains("chunk 17 panics")),
+            "{outcome:?}"
+        );
     }
     fixture.close();
 }
@@ -372,7 +385,9 @@ fn messages_and_progress_arrive_before_the_outcome() {
     let mut fixture = Fixture::new(1);
     fixture.submit("faultPost", 100.0);
     for expected in 0..100 {
-        let Event::Message { message_type, contents, worker, .. } = fixture.next_event() else { panic!("a message") };
+        let Event::Message { message_type, contents, worker, .. } = fixture.next_event() else {
+            panic!("a message")
+        };
         assert_eq!((message_type.as_str(), worker), ("count", 0));
         assert_eq!(contents.get("index").and_then(Value::as_number), Some(f64::from(expected)));
     }

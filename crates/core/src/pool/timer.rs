@@ -37,7 +37,10 @@ impl Ord for Alarm {
 pub(crate) fn schedule(pool: &Arc<Pool>, at: u64) -> bool {
     let timer = TIMER.get_or_try_init(|| {
         let (sender, receiver) = unbounded::<Alarm>();
-        std::thread::Builder::new().name("threadmill-timer".to_owned()).spawn(move || run(&receiver)).map(|_| sender)
+        std::thread::Builder::new()
+            .name("threadmill-timer".to_owned())
+            .spawn(move || run(&receiver))
+            .map(|_| sender)
     });
     timer.is_ok_and(|sender| sender.send(Alarm { at, pool: Arc::downgrade(pool) }).is_ok())
 }

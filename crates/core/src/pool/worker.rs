@@ -132,7 +132,11 @@ impl Worker<'_> {
         let (run_time, succeeded) = (now - started, outcome.is_ok());
         let id = cell.id();
         if cell.finish() {
-            self.pool.slots[self.index as usize].record(succeeded, run_time, started.saturating_sub(submitted));
+            self.pool.slots[self.index as usize].record(
+                succeeded,
+                run_time,
+                started.saturating_sub(submitted),
+            );
             self.pool.unfinished.fetch_sub(1, Ordering::Relaxed);
             sink.deliver(Event::Settled { ticket, outcome, worker: self.index, run_time, held: false });
         } else {

@@ -1,0 +1,58 @@
+// The kernels: inputs, options and outputs. Checked by tsc, never run.
+import {
+  type KernelInfo,
+  type KernelInput,
+  type KernelName,
+  type KernelOutput,
+  kernelInfo,
+  type Task,
+  WorkerPool,
+} from 'threadmill'
+import { type Assert, exactly, type Same } from './assert'
+
+const pool = new WorkerPool()
+const { kernels } = pool
+const bytes = new Uint8Array(8)
+
+// Outputs follow the options
+exactly<Promise<string>>()(kernels.sha256('text'))
+exactly<Promise<string>>()(kernels.sha256(bytes, { encoding: 'hex', priority: 1, timeout: 100 }))
+exactly<Promise<Uint8Array>>()(kernels.sha256(bytes, { encoding: 'buffer' }))
+exactly<Promise<bigint>>()(kernels.xxh3('text'))
+exactly<Promise<bigint>>()(kernels.hashFile({ path: 'a', algorithm: 'xxh3' }))
+exactly<Promise<string>>()(kernels.hashFile({ path: 'a', algorithm: 'sha256' }))
+// @ts-expect-error not an encoding
+kernels.sha256('text', { encoding: 'utf8' })
+// @ts-expect-error neither text nor bytes
+kernels.sha256(42)
+// @ts-expect-error the input is missing
+kernels.sha256()
+
+// Outputs follow the input
+exactly<Promise<Float32Array>>()(kernels.sort(new Float32Array(4)))
+exactly<Promise<BigInt64Array>>()(kernels.sort(new BigInt64Array(4), { transfer: [] }))
+exactly<Promise<Float64Array>>()(kernels.matmul({ a: new Float64Array(4), b: new Float64Array(4), m: 2, k: 2, n: 2 }))
+// @ts-expect-error both factors are of one kind
+kernels.matmul({ a: new Float64Array(4), b: new Float32Array(4), m: 2, k: 2, n: 2 })
+// @ts-expect-error numbers come in typed arrays
+kernels.sort([3, 1, 2])
+
+// Compression takes text, decompression only bytes
+exactly<Promise<Uint8Array>>()(kernels.gzip('text', { level: 6 }))
+// @ts-expect-error text is not compressed data
+kernels.gunzip('text')
+
+// By name
+exactly<Promise<number>>()(pool.run(10, { kernel: 'fib' }))
+exactly<AsyncIterableIterator<number>>()(pool.map([1, 2, 3], { kernel: 'fib', concurrency: 4 }))
+exactly<Task<number>>()(pool.addTask(10, { kernel: 'fib', key: 'small' }))
+// @ts-expect-error no such kernel
+pool.run(10, { kernel: 'fibonacci' })
+// @ts-expect-error a kernel has to be named
+pool.run(10, {})
+
+// The table
+type _input = Assert<Same<KernelInput<'fib'>, number>>
+type _output = Assert<Same<KernelOutput<'fib'>, number>>
+type _name = Assert<'sha256' extends KernelName ? true : false>
+exactly<KernelInfo | undefined>()(kernelInfo('any name'))
