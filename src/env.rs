@@ -78,8 +78,6 @@ pub(crate) struct EnvState {
     pub(crate) places: Vec<Option<Place>>,
     /// Events collected and not yet handed to JavaScript.
     pub(crate) events: VecDeque<Event>,
-    /// Swapped with the mailbox; empty between calls.
-    pub(crate) batch: Vec<Event>,
     /// Unfinished tasks and closing pools (E3).
     live: u32,
 }
@@ -156,7 +154,6 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         pools: Vec::new(),
         places: Vec::new(),
         events: VecDeque::new(),
-        batch: Vec::new(),
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.

@@ -36,8 +36,7 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         if state.events.is_empty() {
-            state.port.mailbox.collect(&mut state.batch);
-            state.events.extend(state.batch.drain(..));
+            state.port.mailbox.collect(&mut state.events);
         }
         // SAFETY: creating values runs no JavaScript, nothing else looks at the header during this call, and memory of
         // this size lies outside the heap that the collector moves.

@@ -25,8 +25,11 @@ use crate::payload::{Keep, decode};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
+use threadmill_core::error::KernelError;
 use threadmill_core::pool::{Job, Payload, Request, clock};
-use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
+use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
 /// Numbers per record.
@@ -43,7 +46,7 @@ pub(crate) unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callba
         let count = raw::number(env, count)? as usize;
         let arena = raw::view(env, arena)?;
         let source = Source { env, values, arena: &arena, now: clock::now() };
-        let records = header.chunks_exact(STRIDE).take(count);
+        let records = header.get(..count * STRIDE).ok_or(Fault(sys::Status::napi_invalid_arg))?;
         submit(state, &source, records, held)?;
         raw::undefined(env)
     })
@@ -58,39 +61,73 @@ struct Source<'a> {
 }
 
 /// Consecutive records of the same pool go in under one lock.
-fn submit<'a>(
-    state: &mut EnvState,
-    source: &Source<'_>,
-    records: impl Iterator<Item = &'a [f64]>,
-    held: sys::napi_value,
-) -> Raw<()> {
-    let mut batch: Vec<Request> = Vec::new();
-    let mut current = None;
-    for record in records {
-        let handle = record[1] as u32;
-        if current != Some(handle) {
-            send(state, source.env, current, &mut batch);
-            current = Some(handle);
+fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: sys::napi_value) -> Raw<()> {
+    for group in records.as_chunks::<STRIDE>().0.chunk_by(|a, b| a[1] == b[1]) {
+        let handle = group[0][1] as u32;
+        let owned = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        let (pool, sink) = (owned.pool.clone(), owned.sink);
+        if group.iter().all(is_plain) {
+            // Nothing to ask the engine for, so records become jobs one by one under the lock.
+            let requests = group.iter().map(|record| plain(record, sink, source.now));
+            send(state, source.env, handle, group.len(), |admitted| pool.submit(requests, admitted));
+        } else {
+            let requests = group.iter().filter_map(|record| {
+                let request = read_record(source, record, sink, held);
+                request.map_err(|fault| unreadable(source.env, &state.sink, record, fault)).ok()
+            });
+            let requests: Vec<Request> = requests.collect();
+            send(state, source.env, handle, group.len(), |admitted| pool.submit(requests.into_iter(), admitted));
         }
-        let sink = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?.sink;
-        batch.push(read_record(source, record, sink, held)?);
     }
-    send(state, source.env, current, &mut batch);
     Ok(())
 }
 
-fn send(state: &mut EnvState, env: sys::napi_env, handle: Option<u32>, batch: &mut Vec<Request>) {
-    let Some(handle) = handle else { return };
-    state.hold(env, batch.len() as u32);
-    let Some(pool) = state.pools[handle as usize].as_ref().map(|owned| owned.pool.clone()) else { return };
+fn send(
+    state: &mut EnvState,
+    env: sys::napi_env,
+    pool: u32,
+    count: usize,
+    submit: impl FnOnce(&mut dyn FnMut(u32, TaskId)),
+) {
+    state.hold(env, count as u32);
     let places = &mut state.places;
-    pool.submit(batch.drain(..), |ticket, id| {
+    submit(&mut |ticket, id| {
         let slot = ticket as usize;
         if slot >= places.len() {
             places.resize((slot + 1).next_power_of_two(), None);
         }
-        places[slot] = Some(Place { pool: handle, id });
+        places[slot] = Some(Place { pool, id });
     });
+}
+
+/// The engine would not tell what an input is, although it has passed its check. Costs that task, and no other.
+fn unreadable(env: sys::napi_env, sink: &Arc<dyn CompletionSink>, record: &[f64; STRIDE], fault: Fault) {
+    let mut pending = std::ptr::null_mut();
+    // SAFETY: on the env's thread; clears what a refused call left behind.
+    unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut pending) };
+    let message = format!("the input could not be read (status {})", fault.0);
+    let outcome = Outcome::Error(KernelError::arg_value(message));
+    sink.deliver(Event::Settled { ticket: record[0] as u32, outcome, worker: NO_WORKER, run_time: 0, held: false });
+}
+
+/// Whether a record is a number without any option.
+fn is_plain(record: &[f64; STRIDE]) -> bool {
+    record[3] == 4.0 && record[8] == -1.0 && record[9] == 0.0 && record[10] < 0.0
+}
+
+fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> Request {
+    let job = Job {
+        kernel: record[2] as u16,
+        sink,
+        ticket: record[0] as u32,
+        in_place: false,
+        deadline_from_start: false,
+        submitted: now,
+        input: Payload::Number(record[4]),
+        options: None,
+    };
+    let spec = TaskSpec { priority: record[7], ..TaskSpec::plain(Lane::Native) };
+    Request { spec, cost_key: None, job }
 }
 
 fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_value) -> Raw<Request> {

@@ -5,6 +5,7 @@
 //! B2. Between two `collect`s the bell rings at most once.
 
 use crate::sync::Mutex;
+use std::collections::VecDeque;
 
 /// Items for one collector. The bell itself belongs to the user of this type.
 #[derive(Debug)]
@@ -14,14 +15,14 @@ pub struct Mailbox<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    items: Vec<T>,
+    items: VecDeque<T>,
     /// Whether the bell has rung since the last `collect`.
     rung: bool,
 }
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Self { inner: Mutex::new(Inner { items: Vec::new(), rung: false }) }
+        Self { inner: Mutex::new(Inner { items: VecDeque::new(), rung: false }) }
     }
 }
 
@@ -30,16 +31,16 @@ impl<T> Mailbox<T> {
     #[must_use]
     pub fn post(&self, item: T) -> bool {
         let mut inner = self.inner.lock();
-        inner.items.push(item);
+        inner.items.push_back(item);
         !std::mem::replace(&mut inner.rung, true)
     }
 
-    /// Takes all items, in the order of posting, in exchange for the empty vector `into`.
+    /// Takes all items, in the order of posting, in exchange for the empty queue `into`.
     ///
     /// # Panics
     ///
     /// In debug builds, when `into` is not empty.
-    pub fn collect(&self, into: &mut Vec<T>) {
+    pub fn collect(&self, into: &mut VecDeque<T>) {
         debug_assert!(into.is_empty());
         let mut inner = self.inner.lock();
         std::mem::swap(&mut inner.items, into);
@@ -49,14 +50,14 @@ impl<T> Mailbox<T> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::Mailbox;
+    use super::{Mailbox, VecDeque};
 
     #[test]
     fn b2_the_bell_rings_once_per_batch() {
         let mailbox = Mailbox::default();
         assert!(mailbox.post(1));
         assert!(!mailbox.post(2));
-        let mut items = Vec::new();
+        let mut items = VecDeque::new();
         mailbox.collect(&mut items);
         assert_eq!(items, [1, 2]);
         items.clear();

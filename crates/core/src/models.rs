@@ -72,7 +72,7 @@ fn loom_b1_every_post_is_collected() {
         let mut seen = Vec::new();
         while seen.len() < 2 {
             bell.park();
-            let mut batch = Vec::new();
+            let mut batch = std::collections::VecDeque::new();
             mailbox.collect(&mut batch);
             seen.extend(batch);
         }

@@ -309,11 +309,14 @@ impl Pool {
         {
             let mut state = self.state.lock();
             let mut claims = self.claims();
+            // Others only take away from the count, so there is at least this much room.
+            let room = self.capacity.saturating_sub(self.unfinished.load(Ordering::Relaxed));
+            let mut count = 0;
             for Request { mut spec, cost_key, job } in requests {
                 let (ticket, sink) = (job.ticket, job.sink);
                 let reason = if state.closed {
                     (ErrorCode::PoolClosed, "the pool is closed")
-                } else if self.unfinished.load(Ordering::Relaxed) >= self.capacity {
+                } else if count >= room {
                     (ErrorCode::QueueFull, "the pool's capacity is reached")
                 } else {
                     spec.key = Some(match cost_key {
@@ -322,8 +325,7 @@ impl Pool {
                     });
                     match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
                         Ok(id) => {
-                            self.unfinished.fetch_add(1, Ordering::Relaxed);
-                            state.admitted += 1;
+                            count += 1;
                             admitted(ticket, id);
                             continue;
                         }
@@ -332,6 +334,9 @@ impl Pool {
                 };
                 refused.push((sink, ticket, reason));
             }
+            // Before the unlock: nobody can take, and so settle, one of them earlier.
+            self.unfinished.fetch_add(count, Ordering::Relaxed);
+            state.admitted += count as u64;
             alarm = state.earlier_alarm();
             self.publish(&state);
         }
