@@ -71,20 +71,30 @@ export interface TaskOptions {
 /** Task options together with the kernel's own options, in one object. */
 export type KernelCallOptions = TaskOptions
 
-/** Options of `run` and `addTask`. */
-export interface RunOptions extends TaskOptions {
-  /** Name of the kernel to run. The kernel's own options go into the same object. */
-  readonly kernel: KernelName
+/** Options of `run` and `addTask`: the kernel's name, its own options and the task options, in one object. */
+export type RunOptions<K extends KernelName = KernelName> = {
+  /** Name of the kernel to run. */
+  readonly kernel: K
+} & KernelOptions<K>
+
+/** Options for a kernel whose name is known at run time only. */
+export type DynamicRunOptions<N extends string = string> = TaskOptions & {
+  /** Name of the kernel to run. */
+  readonly kernel: string extends N ? N : never
   readonly [option: string]: unknown
 }
 
-/** Options of `map`. */
-export interface MapOptions extends RunOptions {
+/** Options of `map`, beside those of `run`. `transfer` makes no sense for many inputs and is refused. */
+export interface MapOptions {
   /** Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1. @default 4 × threads */
   readonly concurrency?: number | undefined
   /** `true`: outputs come in the order of the inputs; `false`: as they finish. @default true */
   readonly ordered?: boolean | undefined
+  readonly transfer?: undefined
 }
+
+/** Inputs of `map`. */
+export type Inputs<T> = Iterable<T> | AsyncIterable<T>
 
 /** Options of `new WorkerPool()`. */
 export interface WorkerPoolOptions {
@@ -139,7 +149,7 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   /** Milliseconds since the epoch at submit. */
   readonly timestamp: number
   /** The options given; an empty object when there were none. */
-  readonly options: Readonly<Partial<RunOptions>>
+  readonly options: Readonly<TaskOptions & { readonly kernel?: string; readonly [option: string]: unknown }>
   /** The worker that runs or ran it; `undefined` while it waits. */
   readonly worker: IWorker | undefined
   /** Run time in ms: expected (0 when unknown) until it has ended, then measured. */
@@ -265,31 +275,72 @@ export class WorkerPool {
    * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued; later with the kernel's own error, `_TIMEOUT`,
    * `_CANCELLED` or the signal's reason.
    */
-  run<K extends KernelName>(
-    input: KernelInput<K>,
-    options: RunOptions & { readonly kernel: K },
-  ): Promise<KernelOutput<K>>
-  run(input: unknown, options: RunOptions): Promise<unknown>
+  run<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
+  ): Promise<HashOutput<E>>
+  run<T extends Float32Array | Float64Array>(
+    input: MatmulInput<T>,
+    options: { readonly kernel: 'matmul' } & TaskOptions,
+  ): Promise<T>
+  run<T extends Float32Array | Float64Array>(
+    input: FftInput<T>,
+    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
+  ): Promise<FftResult<T>>
+  run<T extends NumericArray>(
+    input: T,
+    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
+  ): Promise<SameKind<T>>
+  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
+  run<N extends string>(input: unknown, options: DynamicRunOptions<N>): Promise<unknown>
 
   /**
    * As `run`, with a handle.
    * @throws what `run` would reject with before anything is queued
    */
-  addTask<K extends KernelName>(
-    input: KernelInput<K>,
-    options: RunOptions & { readonly kernel: K },
-  ): Task<KernelOutput<K>>
-  addTask(input: unknown, options: RunOptions): Task<unknown>
+  addTask<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
+  ): Task<HashOutput<E>>
+  addTask<T extends Float32Array | Float64Array>(
+    input: MatmulInput<T>,
+    options: { readonly kernel: 'matmul' } & TaskOptions,
+  ): Task<T>
+  addTask<T extends Float32Array | Float64Array>(
+    input: FftInput<T>,
+    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
+  ): Task<FftResult<T>>
+  addTask<T extends NumericArray>(
+    input: T,
+    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
+  ): Task<SameKind<T>>
+  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
+  addTask<N extends string>(input: unknown, options: DynamicRunOptions<N>): Task<unknown>
 
   /**
    * Runs a kernel over every item of an iterable. Takes items only as fast as outputs are consumed. Leaving the loop
-   * early cancels what is in progress; the first failure ends the iteration with its error.
+   * early cancels what is in progress; the first failure ends the iteration with its error, after the outputs of the
+   * inputs before it when `ordered`. An abort of `signal` ends it at once.
+   * @throws what `run` would reject with because of its options, and for inputs that are not iterable
    */
-  map<K extends KernelName>(
-    inputs: Iterable<KernelInput<K>> | AsyncIterable<KernelInput<K>>,
-    options: MapOptions & { readonly kernel: K },
-  ): AsyncIterableIterator<KernelOutput<K>>
-  map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions): AsyncIterableIterator<unknown>
+  map<E extends HashEncoding>(
+    inputs: Inputs<string | BytesLike>,
+    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions & MapOptions,
+  ): AsyncIterableIterator<HashOutput<E>>
+  map<T extends Float32Array | Float64Array>(
+    inputs: Inputs<MatmulInput<T>>,
+    options: { readonly kernel: 'matmul' } & TaskOptions & MapOptions,
+  ): AsyncIterableIterator<T>
+  map<T extends Float32Array | Float64Array>(
+    inputs: Inputs<FftInput<T>>,
+    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions & MapOptions,
+  ): AsyncIterableIterator<FftResult<T>>
+  map<T extends NumericArray>(
+    inputs: Inputs<T>,
+    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions & MapOptions,
+  ): AsyncIterableIterator<SameKind<T>>
+  map<K extends KernelName>(inputs: Inputs<KernelInput<K>>, options: RunOptions<K> & MapOptions): AsyncIterableIterator<KernelOutput<K>>
+  map<N extends string>(inputs: Inputs<unknown>, options: DynamicRunOptions<N> & MapOptions): AsyncIterableIterator<unknown>
 
   /** Listens to messages that kernels post. `origin` is the worker that sent it. Types compare exactly. */
   onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this
@@ -379,8 +430,10 @@ export class ThreadmillError extends Error {
   cause?: unknown
 }
 
-/** A kernel of this build, or any other string (which is rejected at run time). */
+/** Names of the kernels of the default build. */
 export type KernelName = Extract<keyof Kernels, string>
+/** Options of a kernel, with the task options. */
+export type KernelOptions<K extends KernelName> = NonNullable<Parameters<Kernels[K]>[1]>
 /** First argument of a kernel. */
 export type KernelInput<K extends KernelName> = Parameters<Kernels[K]>[0]
 /** Output of a kernel with its default options. */
@@ -510,7 +563,7 @@ export interface SortOptions {
 /** Options of `stats`. */
 export interface StatsOptions {
   /** Quantiles to compute, each from 0 (minimum) to 1 (maximum); 0.5 is the median. @default [] */
-  readonly quantiles?: readonly number[] | undefined
+  readonly quantiles?: readonly number[] | Float32Array | Float64Array | undefined
 }
 
 /** Output of `stats`. If any element is NaN, every member but `count` is NaN. */

@@ -4,6 +4,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import { wrongType } from './errors'
 
+/** Captured, because test frameworks replace the global. */
+const schedule = queueMicrotask
+
 type Listener = (...args: never[]) => void
 type AnyListener = (...args: unknown[]) => void
 
@@ -39,8 +42,8 @@ export class Listeners {
 }
 
 /** Makes an exception of a listener an uncaught one, outside the code that called the listener. */
-function rethrow(error: unknown): void {
-  queueMicrotask(() => {
+export function rethrow(error: unknown): void {
+  schedule(() => {
     throw error
   })
 }

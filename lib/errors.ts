@@ -17,12 +17,17 @@ export class ThreadmillError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    const name = NAMES[code] ?? 'ThreadmillError'
-    Object.defineProperty(this, 'name', { value: name, configurable: true, writable: true, enumerable: false })
-    // The stack's first line was written before the name was known.
-    if (typeof this.stack === 'string') this.stack = this.stack.replace(/^Error\b/, name)
+    const name = NAMES[code]
+    if (name !== undefined) Object.defineProperty(this, 'name', { value: name, configurable: true, writable: true })
   }
 }
+
+// On the prototype, so that stacks begin with it.
+Object.defineProperty(ThreadmillError.prototype, 'name', {
+  value: 'ThreadmillError',
+  configurable: true,
+  writable: true,
+})
 
 type ArgumentCode =
   | 'ERR_THREADMILL_INVALID_ARG_TYPE'

@@ -2,10 +2,13 @@
 // `map`: takes inputs only as fast as outputs are consumed, and never more than the pool has room for.
 //
 // M1. At most `concurrency` tasks are in progress or finished and not yet consumed.
-// M2. When the consumer leaves or an input or task fails, what is in progress is cancelled and the source is closed.
+// M2. When the consumer leaves, an input or task fails, the signal aborts or the pool ends, what is in progress is
+//     cancelled, the source is closed, and whoever waits for an output is answered, whatever the source does.
 
+import { rethrow } from './callbacks'
 import { wrongType } from './errors'
 import { cancel } from './port'
+import { follow } from './signals'
 
 /** What `map` needs of its pool. */
 export interface Submitter {
@@ -13,6 +16,15 @@ export interface Submitter {
   whenRoom(): Promise<void>
   /** Submits one input; returns its slot. Throws when it is refused. */
   start(input: unknown, resolve: (value: unknown) => void, reject: (reason: unknown) => void): number
+  /** Calls `listener` when the pool admits nothing any more. Returns how to stop that. */
+  onEnd(listener: (reason: unknown) => void): () => void
+}
+
+/** Options of `map`, checked. */
+export interface MapSettings {
+  readonly concurrency: number
+  readonly ordered: boolean
+  readonly signal: AbortSignal | undefined
 }
 
 interface Entry {
@@ -22,137 +34,181 @@ interface Entry {
   value: unknown
 }
 
-/** An iterator over the outputs. */
-export function mapTasks(
-  inputs: Iterable<unknown> | AsyncIterable<unknown>,
-  options: { readonly concurrency: number; readonly ordered: boolean },
-  pool: Submitter,
-): AsyncIterableIterator<unknown> {
-  return new Mapper(iteratorOf(inputs), options, pool).outputs()
+interface Waiter {
+  readonly resolve: (result: IteratorResult<unknown, undefined>) => void
+  readonly reject: (reason: unknown) => void
 }
 
 function iteratorOf(inputs: unknown): Iterator<unknown> | AsyncIterator<unknown> {
   const source = inputs as (Partial<Iterable<unknown>> & Partial<AsyncIterable<unknown>>) | null | undefined
-  if (typeof source?.[Symbol.asyncIterator] === 'function') {
-    return (source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
-  }
-  if (typeof source?.[Symbol.iterator] === 'function') return (source as Iterable<unknown>)[Symbol.iterator]()
-  throw wrongType('inputs', 'an iterable or async iterable', inputs)
+  const open = (source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator]) as ((this: unknown) => unknown) | undefined
+  if (typeof open !== 'function') throw wrongType('inputs', 'an iterable or async iterable', inputs)
+  const iterator = open.call(inputs)
+  if (typeof iterator !== 'object' || iterator === null) throw wrongType('inputs', 'an iterable', inputs)
+  return iterator as Iterator<unknown> | AsyncIterator<unknown>
 }
 
-class Mapper {
+/** An iterator over the outputs. Nothing is taken from the source before the first `next`. */
+export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   readonly #source: Iterator<unknown> | AsyncIterator<unknown>
-  readonly #concurrency: number
-  readonly #ordered: boolean
+  readonly #settings: MapSettings
   readonly #pool: Submitter
-  /** In the order of the inputs, or of completion when not ordered (then only settled ones are taken). */
-  #entries: Entry[] = []
+  /** In the order of the inputs. A refused input or a failed source has a rejected entry in its place. */
+  readonly #entries: Entry[] = []
+  readonly #waiters: Waiter[] = []
+  readonly #cleanups: (() => void)[] = []
+  #pumping = false
+  /** The source has ended, failed or been closed. */
   #exhausted = false
-  #stopped = false
-  #failure: { readonly error: unknown } | undefined
-  #wake: (() => void) | undefined
+  #finished = false
 
-  constructor(
-    source: Iterator<unknown> | AsyncIterator<unknown>,
-    options: { readonly concurrency: number; readonly ordered: boolean },
-    pool: Submitter,
-  ) {
-    this.#source = source
-    this.#concurrency = options.concurrency
-    this.#ordered = options.ordered
+  constructor(inputs: Iterable<unknown> | AsyncIterable<unknown>, settings: MapSettings, pool: Submitter) {
+    this.#source = iteratorOf(inputs)
+    this.#settings = settings
     this.#pool = pool
+    this.#cleanups.push(pool.onEnd((reason) => this.#fail(reason)))
+    const { signal } = settings
+    if (signal === undefined) return
+    if (signal.aborted) this.#fail(signal.reason)
+    else this.#cleanups.push(follow(signal, (reason) => this.#abort(reason)))
   }
 
-  async *outputs(): AsyncGenerator<unknown, undefined> {
-    let pumping: Promise<void> | undefined
-    try {
-      for (;;) {
-        // The pump runs beside the consumer: a slow source does not hold finished outputs back.
-        if (pumping === undefined && this.#wantsMore) {
-          pumping = this.#pump().finally(() => {
-            pumping = undefined
-            this.#notify()
-          })
-        }
-        const entry = this.#takeSettled()
-        if (entry !== undefined) {
-          if (entry.state === 'rejected') throw entry.value
-          yield entry.value
-          continue
-        }
-        if (this.#failure !== undefined) throw this.#failure.error
-        if (this.#exhausted && this.#entries.length === 0) return
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      this.#advance()
+    })
+  }
+
+  return(): Promise<IteratorResult<unknown, undefined>> {
+    this.#finish()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  throw(reason: unknown): Promise<never> {
+    this.#finish()
+    return Promise.reject(reason)
+  }
+
+  /** Answers whoever waits as far as that is possible, then sees to it that there is more. */
+  #advance(): void {
+    while (this.#waiters.length > 0) {
+      if (this.#finished) {
+        this.#waiters.shift()?.resolve({ done: true, value: undefined })
+        continue
       }
-    } finally {
-      this.#stop()
+      const entry = this.#takeSettled()
+      if (entry === undefined) {
+        if (!this.#exhausted || this.#entries.length > 0) break
+        this.#finish()
+      } else if (entry.state === 'rejected') {
+        this.#waiters.shift()?.reject(entry.value)
+        this.#finish()
+      } else this.#waiters.shift()?.resolve({ done: false, value: entry.value })
+    }
+    if (this.#wantsMore && !this.#pumping) {
+      this.#pumping = true
+      this.#pump()
+        .catch((error: unknown) => this.#fail(error))
+        .finally(() => {
+          this.#pumping = false
+          // Room may have been made while the pump was on its way out.
+          if (this.#wantsMore) this.#advance()
+        })
     }
   }
 
   get #wantsMore(): boolean {
-    return !this.#stopped && !this.#exhausted && this.#entries.length < this.#concurrency
+    return !this.#finished && !this.#exhausted && this.#entries.length < this.#settings.concurrency
   }
 
-  /** Starts tasks until the window is full or the source is at its end. */
+  /** Starts tasks until the window is full or the source is at its end. Runs beside the consumer. */
   async #pump(): Promise<void> {
-    try {
-      while (this.#wantsMore) {
-        while (!this.#pool.hasRoom()) {
-          await this.#pool.whenRoom()
-          if (this.#stopped) return
-        }
-        const next = this.#source.next()
-        const { done, value } = next instanceof Promise ? await next : await Promise.resolve(next)
-        if (done) this.#exhausted = true
-        else if (!this.#stopped) await this.#submit(value)
+    while (this.#wantsMore) {
+      await this.#room()
+      if (!this.#wantsMore) return
+      const result: unknown = await this.#source.next()
+      if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
+      const { done, value } = result as IteratorResult<unknown>
+      if (done) {
+        this.#exhausted = true
+        this.#advance()
+        return
       }
-    } catch (error) {
-      this.#failure ??= { error }
-      this.#exhausted = true
+      // Another user of the pool may have taken the room while the source was asked.
+      await this.#room()
+      if (this.#finished || this.#exhausted) return
+      this.#submit(value)
     }
   }
 
-  async #submit(input: unknown): Promise<void> {
-    // Another user of the pool may have taken the room while the source was asked.
-    while (!this.#pool.hasRoom()) await this.#pool.whenRoom()
-    if (this.#stopped) return
+  async #room(): Promise<void> {
+    while (!this.#finished && !this.#exhausted && !this.#pool.hasRoom()) await this.#pool.whenRoom()
+  }
+
+  #submit(input: unknown): void {
     const entry: Entry = { slot: -1, state: 'pending', value: undefined }
     const settle = (state: 'fulfilled' | 'rejected') => (value: unknown) => {
       entry.slot = -1
       entry.state = state
       entry.value = value
-      this.#notify()
+      this.#advance()
     }
     entry.slot = this.#pool.start(input, settle('fulfilled'), settle('rejected'))
     this.#entries.push(entry)
   }
 
   #takeSettled(): Entry | undefined {
-    const at = this.#ordered ? 0 : this.#entries.findIndex((entry) => entry.state !== 'pending')
+    const at = this.#settings.ordered ? 0 : this.#entries.findIndex((entry) => entry.state !== 'pending')
     const entry = this.#entries[at]
     if (entry === undefined || entry.state === 'pending') return undefined
     this.#entries.splice(at, 1)
     return entry
   }
 
-  #notify(): void {
-    const wake = this.#wake
-    this.#wake = undefined
-    wake?.()
+  /** There are no more inputs, for this reason. What was submitted before still comes. */
+  #fail(reason: unknown): void {
+    if (this.#finished || this.#exhausted) return
+    this.#entries.push({ slot: -1, state: 'rejected', value: reason })
+    this.#closeSource()
+    this.#advance()
   }
 
-  #stop(): void {
-    if (this.#stopped) return
-    this.#stopped = true
-    for (const entry of this.#entries) if (entry.slot >= 0) cancel(entry.slot, undefined)
-    this.#entries = []
-    if (this.#exhausted && this.#failure === undefined) return
+  /** The end, now, for this reason. */
+  #abort(reason: unknown): void {
+    if (this.#finished) return
+    this.#cancelAll()
+    this.#entries.push({ slot: -1, state: 'rejected', value: reason })
+    this.#closeSource()
+    this.#advance()
+  }
+
+  #finish(): void {
+    if (this.#finished) return
+    this.#finished = true
+    for (const cleanup of this.#cleanups.splice(0)) cleanup()
+    this.#cancelAll()
+    this.#closeSource()
+    this.#advance()
+  }
+
+  #cancelAll(): void {
+    for (const entry of this.#entries.splice(0)) if (entry.slot >= 0) cancel(entry.slot, undefined)
+  }
+
+  /** Lets a generator run its `finally`. What that gives is of no interest, what it throws is. */
+  #closeSource(): void {
+    if (this.#exhausted) return
     this.#exhausted = true
     try {
-      // Lets generators run their `finally`; what it gives is of no interest any more.
-      Promise.resolve(this.#source.return?.()).catch(() => {})
-    } catch {}
+      const closed: unknown = this.#source.return?.()
+      if (closed instanceof Promise) closed.catch(() => {})
+    } catch (error) {
+      rethrow(error)
+    }
   }
 }

@@ -18,6 +18,12 @@ export function own(options: object, name: string): unknown {
   return Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined
 }
 
+/** The own property `name`, or `otherwise` when it is missing or undefined. */
+export function ownOr(options: object, name: string, otherwise: unknown): unknown {
+  const value = own(options, name)
+  return value === undefined ? otherwise : value
+}
+
 /** The options object of a call, or an empty one. */
 export function optionsObject(options: unknown): object {
   if (options === undefined) return {}
@@ -67,15 +73,16 @@ let poolNumber = 0
  * Checks the options of a pool.
  * @throws TypeError, RangeError
  */
-export function checkPoolOptions(given: unknown): PoolSettings {
-  const options = optionsObject(given)
-  const option = <K extends keyof WorkerPoolOptions>(key: K) => own(options, key)
-  const name = option('name') ?? `pool${poolNumber++}`
+export function checkPoolOptions(value: unknown): PoolSettings {
+  const options = optionsObject(value)
+  const option = (key: keyof WorkerPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const given = option('name')
+  const name = given === undefined ? `pool${poolNumber++}` : given
   if (typeof name !== 'string') throw wrongType('options.name', 'a string', name)
   if (name === '' || name.includes('\0')) throw wrongValue('options.name', 'a non-empty string without NUL', name)
   const threads = option('threads')
-  const capacity = option('capacity') ?? Number.POSITIVE_INFINITY
-  const schedule = option('schedule') ?? 'fifo'
+  const capacity = option('capacity', Number.POSITIVE_INFINITY)
+  const schedule = option('schedule', 'fifo')
   if (schedule !== 'fifo' && schedule !== 'longest-first') {
     throw wrongValue('options.schedule', `'fifo' or 'longest-first'`, schedule)
   }
@@ -87,7 +94,7 @@ export function checkPoolOptions(given: unknown): PoolSettings {
     capacity:
       capacity === Number.POSITIVE_INFINITY ? capacity : wholeNumber('options.capacity', capacity, 1, MAX_CAPACITY),
     timeout: timeout === undefined ? 0 : checkTimeout(timeout),
-    timeoutFrom: checkTimeoutFrom(option('timeoutFrom') ?? 'submit'),
+    timeoutFrom: checkTimeoutFrom(option('timeoutFrom', 'submit')),
     schedule,
     pin: checkPin(option('pin')),
     nice: nice === undefined ? undefined : wholeNumber('options.nice', nice, -20, 19),
@@ -99,7 +106,7 @@ function checkPin(pin: unknown): PoolSettings['pin'] {
   const expectation = `'spread', 'compact' or a non-empty array of CPU numbers`
   if (!Array.isArray(pin)) throw wrongType('options.pin', expectation, pin)
   if (pin.length === 0) throw wrongValue('options.pin', expectation, pin)
-  return pin.map((cpu, index) => wholeNumber(`options.pin[${index}]`, cpu, 0, 1023))
+  return Array.from(pin, (cpu: unknown, index) => wholeNumber(`options.pin[${index}]`, cpu, 0, 1023))
 }
 
 /** Task options after their check, in the binding's terms. */
@@ -219,9 +226,11 @@ function checkSignal(value: unknown): AbortSignal {
 /** Options of `map`, checked. */
 export function checkMapOptions(given: unknown, threads: number): { concurrency: number; ordered: boolean } {
   const options = optionsObject(given)
-  const concurrency = own(options, 'concurrency') ?? 4 * threads
-  const ordered = own(options, 'ordered') ?? true
+  const concurrency = ownOr(options, 'concurrency', 4 * threads)
+  const ordered = ownOr(options, 'ordered', true)
   if (typeof ordered !== 'boolean') throw wrongType('options.ordered', 'a boolean', ordered)
+  const transfer = own(options, 'transfer')
+  if (transfer !== undefined) throw wrongValue('options.transfer', 'left out: map has many inputs', transfer)
   return { concurrency: wholeNumber('options.concurrency', concurrency, 1, MAX_CAPACITY), ordered }
 }
 

@@ -1,11 +1,12 @@
 // Stage: submit. Thread: owner env.
 // WorkerPool: check, copy or move, hand over; and the pool's own life.
 
+import { types } from 'node:util'
 import type { IWorker, KernelSchema, Kernels, MapOptions, PoolStats, RunOptions, WorkerPoolOptions } from '..'
 import { Listeners } from './callbacks'
 import { ThreadmillError, wrongType } from './errors'
 import { findKernel, type Kernel, kernelRegistry } from './kernels'
-import { mapTasks } from './map'
+import { Mapper, type Submitter } from './map'
 import { native } from './native'
 import {
   checkMapOptions,
@@ -13,6 +14,7 @@ import {
   checkTaskOptions,
   optionsObject,
   own,
+  ownOr,
   type PoolSettings,
   poolClosed,
 } from './options'
@@ -24,12 +26,14 @@ import {
   flush,
   type Owner,
   onSettled,
+  prepareArena,
   submitBytes,
   submitNumber,
   submitValue,
   type Ticket,
 } from './port'
-import { type Checked, checkValue, isView, type Moved, move, realize } from './schema'
+import { type Checked, type CheckedView, checkValue, isView, move, realize } from './schema'
+import { follow } from './signals'
 import { poolStats } from './stats'
 import { NativeWorker, TaskHandle } from './task'
 
@@ -80,12 +84,19 @@ export class WorkerPool implements AsyncDisposable {
 
   map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions): AsyncIterableIterator<never> {
     const kernel = kernelOf(options)
+    const core = this.#core
+    // A copy, so that what the caller does with the object later does not matter.
+    const settings = { ...options }
+    const { signal } = checkTaskOptions(settings, core.settings, core.threads, kernel)
     // These closures keep the pool reachable while the iteration lasts.
-    return mapTasks(inputs, checkMapOptions(options, this.#core.threads), {
+    const submitter: Submitter = {
       hasRoom: () => this.#core.hasRoom,
       whenRoom: () => this.#core.whenRoom(),
-      start: (input, resolve, reject) => this.#core.start(kernel, input, options, resolve, reject, undefined),
-    }) as AsyncIterableIterator<never>
+      start: (input, resolve, reject) => this.#core.start(kernel, input, settings, resolve, reject, undefined),
+      onEnd: (listener) => this.#core.onEnd(listener),
+    }
+    const mapper = new Mapper(inputs, { ...checkMapOptions(settings, core.threads), signal }, submitter)
+    return mapper as AsyncIterableIterator<never>
   }
 
   onMessage(type: string, listener: (contents: never, origin: IWorker) => void): this {
@@ -115,7 +126,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   async dispose(options?: { readonly force?: boolean | undefined }): Promise<void> {
-    const force = own(optionsObject(options), 'force') ?? false
+    const force = ownOr(optionsObject(options), 'force', false)
     if (typeof force !== 'boolean') throw wrongType('options.force', 'a boolean', force)
     return this.#core.end(force ? 2 : 1)
   }
@@ -180,6 +191,7 @@ class PoolCore implements Owner {
   #idleWaiters: (() => void)[] = []
   #roomWaiters: (() => void)[] = []
   #lastStats: PoolStats | undefined
+  readonly #endListeners = new Set<(reason: unknown) => void>()
 
   constructor(settings: PoolSettings) {
     this.settings = settings
@@ -248,14 +260,31 @@ class PoolCore implements Owner {
         `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`,
       )
     }
-    // Last of all, because it cannot be undone.
-    const moved = transfer === undefined || transfer.length === 0 ? undefined : move(transfer)
-    const slot = allocate(this, index, resolve, reject)
+    // Everything that can fail comes before the task exists; moving buffers last of it, because that cannot be undone.
+    const small = isView(checked) && transfer === undefined && isSmall(checked) ? checked : undefined
+    let slot = -1
+    const unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
+    let value: unknown
+    try {
+      if (small === undefined) value = realize(checked, transfer && move(transfer))
+      else {
+        prepareArena()
+        value = new Uint8Array(small.buffer, small.offset, small.byteLength)
+      }
+    } catch (error) {
+      unfollow?.()
+      throw error instanceof RangeError ? noMemory(error) : error
+    }
+    slot = allocate(this, index, resolve, reject)
     this.#nextId++
     this.pending++
     if (task !== undefined && promise !== undefined) task.attach(slot, promise)
-    if (signal !== undefined) follow(signal, slot)
-    hand(slot, ticket, checked, moved)
+    if (unfollow !== undefined) onSettled(slot, unfollow)
+    if (typeof value === 'number') submitNumber(slot, ticket, value)
+    else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
+    else submitValue(slot, ticket, value)
+    // A signal may have fired while it was being subscribed to.
+    if (signal?.aborted) cancel(slot, { reason: signal.reason })
     return slot
   }
 
@@ -286,6 +315,13 @@ class PoolCore implements Owner {
     return poolStats(JSON.parse(native.figures(this.handle)), counts)
   }
 
+  /** Calls `listener` when the pool admits nothing any more. Returns how to stop that. */
+  onEnd(listener: (reason: unknown) => void): () => void {
+    if (this.#ending >= 0) listener(poolClosed(this.settings.name))
+    else this.#endListeners.add(listener)
+    return () => this.#endListeners.delete(listener)
+  }
+
   /** Ends the pool; asked again, it can only end sooner. */
   end(mode: 0 | 1 | 2): Promise<void> {
     if (this.#ended === undefined) {
@@ -298,6 +334,8 @@ class PoolCore implements Owner {
       flush()
       const first = this.#ending < 0
       this.#ending = mode
+      for (const listener of this.#endListeners) listener(poolClosed(this.settings.name))
+      this.#endListeners.clear()
       native.closePool(this.handle, mode, first)
     }
     return this.#ended
@@ -325,23 +363,11 @@ function checkInput(schema: KernelSchema, input: unknown): Checked {
   return checkValue('input', schema, input)
 }
 
-/** Hands a checked input over by the cheapest way that fits it. */
-function hand(slot: number, ticket: Ticket, checked: Checked, moved: Moved | undefined): void {
-  if (typeof checked === 'number') submitNumber(slot, ticket, checked)
-  else if (isView(checked) && moved === undefined && isSmall(checked.view)) {
-    submitBytes(slot, ticket, checked.kind, checked.view)
-  } else submitValue(slot, ticket, realize(checked, moved))
+function isSmall(view: CheckedView): boolean {
+  return view.byteLength < ARENA_LIMIT && !types.isSharedArrayBuffer(view.buffer)
 }
 
-function isSmall(view: ArrayBufferView): boolean {
-  return view.byteLength < ARENA_LIMIT && view.buffer instanceof ArrayBuffer
-}
-
-/** Cancels the task in `slot` when the signal aborts, until it is settled. */
-function follow(signal: AbortSignal, slot: number): void {
-  const abort = (): void => {
-    cancel(slot, { reason: signal.reason })
-  }
-  signal.addEventListener('abort', abort, { once: true })
-  onSettled(slot, () => signal.removeEventListener('abort', abort))
+/** The engine had no room for the task's own copy. */
+function noMemory(cause: RangeError): ThreadmillError {
+  return new ThreadmillError('ERR_THREADMILL_SYSTEM', `the input could not be copied: ${cause.message}`, { cause })
 }

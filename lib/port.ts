@@ -6,7 +6,9 @@
 // Q2. A submission is buffered only while that cannot delay it: its kernel is known to be tiny and no worker is idle.
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
 
+import { performance } from 'node:perf_hooks'
 import type { ErrorCode } from '..'
+import { rethrow } from './callbacks'
 import { ThreadmillError } from './errors'
 import { DRAIN_STRIDE, native, SUBMIT_STRIDE } from './native'
 
@@ -20,6 +22,9 @@ export const ARENA_LIMIT = 64 * 1024
 const EVENTS = 256
 /** Longest time that one drain keeps the event loop, ms. */
 const DRAIN_BUDGET = 2
+/** Fake timers of test frameworks replace the globals: what keeps tasks going must not depend on them. */
+const now = performance.now.bind(performance)
+const settled = Promise.resolve()
 /** Kernels that run shorter than this, ms, are worth buffering. */
 const TINY = 0.02
 
@@ -152,7 +157,7 @@ function commit(ticket: Ticket, mayWait: boolean): void {
     flush()
   } else if (!flushScheduled) {
     flushScheduled = true
-    queueMicrotask(flushScheduledNow)
+    settled.then(flushScheduledNow)
   }
 }
 
@@ -169,7 +174,34 @@ export function flush(): void {
   buffered = 0
   arenaUsed = 0
   if (batch.length > 0) values = []
-  native.flush(header, count, batch, arena, held)
+  try {
+    native.flush(header, count, batch, arena, held)
+  } catch (error) {
+    // The binding refuses a batch as a whole or not at all. Every task of it is told.
+    for (let at = 0; at < count * SUBMIT_STRIDE; at += SUBMIT_STRIDE) refuse(header[at] as number, error)
+  }
+}
+
+/** Settles a task that never got to the scheduler. */
+function refuse(slot: number, error: unknown): void {
+  const reject = rejecters[slot] as Reject
+  const owner = owners[slot] as Owner
+  observers[slot]?.ended(-1, 0)
+  const cleanup = cleanups[slot]
+  clear(slot)
+  release(slot)
+  reject(error)
+  owner.settled(false)
+  cleanup?.()
+}
+
+/** Forgets everything of a slot but who it belongs to. */
+function clear(slot: number): void {
+  resolvers[slot] = undefined as unknown as Resolve
+  rejecters[slot] = undefined as unknown as Reject
+  if (observers[slot] !== undefined) observers[slot] = undefined
+  if (cleanups[slot] !== undefined) cleanups[slot] = undefined
+  if (reasons[slot] !== undefined) reasons[slot] = undefined
 }
 
 /** Submits a number. */
@@ -180,15 +212,17 @@ export function submitNumber(slot: number, ticket: Ticket, input: number): void 
   commit(ticket, ticket.extra === undefined)
 }
 
-/** Submits a typed array of at most `ARENA_LIMIT` bytes, copied now. */
-export function submitBytes(slot: number, ticket: Ticket, kind: number, view: ArrayBufferView): void {
-  const size = view.byteLength
-  if (arenaUsed + size > arena.length) {
-    flush()
-    if (arena.length === 0) arena = new Uint8Array(ARENA)
-  }
+/** Memory for small typed arrays is taken before a task is: that may fail. */
+export function prepareArena(): void {
+  if (arena.length === 0) arena = new Uint8Array(ARENA)
+}
+
+/** Submits the bytes of a typed array of less than `ARENA_LIMIT` bytes, copied now. */
+export function submitBytes(slot: number, ticket: Ticket, kind: number, bytes: Uint8Array): void {
+  const size = bytes.length
+  if (arenaUsed + size > arena.length) flush()
   const at = begin(slot, ticket)
-  arena.set(view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, size), arenaUsed)
+  arena.set(bytes, arenaUsed)
   header[at + 3] = 5
   header[at + 4] = arenaUsed
   header[at + 5] = size
@@ -234,13 +268,20 @@ function release(slot: number): void {
 
 /** The doorbell rang. */
 function drain(): void {
-  const deadline = performance.now() + DRAIN_BUDGET
+  const deadline = now() + DRAIN_BUDGET
   for (;;) {
     const count = native.drain(events, eventValues, held)
-    for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) handle(at)
+    for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) {
+      try {
+        handle(at)
+      } catch (error) {
+        // One event must not cost the others of its batch.
+        rethrow(error)
+      }
+    }
     eventValues.length = 0
     if (count < EVENTS) return
-    if (performance.now() >= deadline) {
+    if (now() >= deadline) {
       native.ring()
       return
     }
@@ -250,7 +291,7 @@ function drain(): void {
 function handle(at: number): void {
   const slot = events[at] as number
   const tag = events[at + 1] as number
-  if (tag < 10) {
+  if (tag < 10 || tag === 14) {
     settle(slot, tag, at)
     return
   }
@@ -291,24 +332,16 @@ function settle(slot: number, tag: number, at: number): void {
   const reason = reasons[slot]
   const worker = events[at + 3] as number
   if (worker >= 0) learn(kernelOf[slot] as number, events[at + 4] as number)
-  resolvers[slot] = undefined as unknown as Resolve
-  rejecters[slot] = undefined as unknown as Reject
-  if (observer !== undefined) {
-    observer.ended(worker, events[at + 4] as number)
-    observers[slot] = undefined
-  }
+  observer?.ended(worker, events[at + 4] as number)
   const cleanup = cleanups[slot]
-  if (cleanup !== undefined) {
-    cleanups[slot] = undefined
-    cleanup()
-  }
-  if (reason !== undefined) reasons[slot] = undefined
+  clear(slot)
   if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
   else release(slot)
   if (tag === 4) resolve(payload)
   else if (tag < 6) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
   else reject(failure(tag, payload, reason))
   owner.settled(tag < 6)
+  cleanup?.()
 }
 
 /** Outputs by tag 0 to 3. */
@@ -323,6 +356,8 @@ function failure(tag: number, payload: number, reason: { readonly reason: unknow
         : reason.reason
     case 8:
       return new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'Task timeout')
+    case 14:
+      return new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the engine had no room for the outcome of the task')
     case 9:
       return new ThreadmillError('ERR_THREADMILL_KERNEL_PANIC', `the kernel panicked: ${eventValues[payload]}`)
     default: {

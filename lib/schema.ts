@@ -13,6 +13,28 @@ type TypedArrayConstructor = new (buffer: ArrayBufferLike, offset?: number, leng
 const classNameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
   ?.get as (this: unknown) => string | undefined
 
+/** The getter `name` of `prototype`, safe from what a subclass or an own property says. */
+function getter<T>(prototype: object, name: string): (this: unknown) => T {
+  return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
+}
+
+interface Place {
+  readonly buffer: (this: unknown) => ArrayBufferLike
+  readonly byteOffset: (this: unknown) => number
+  readonly byteLength: (this: unknown) => number
+}
+
+function placeGetters(prototype: object): Place {
+  return {
+    buffer: getter(prototype, 'buffer'),
+    byteOffset: getter(prototype, 'byteOffset'),
+    byteLength: getter(prototype, 'byteLength'),
+  }
+}
+
+const TYPED = placeGetters(Object.getPrototypeOf(Uint8Array.prototype) as object)
+const DATA_VIEW = placeGetters(DataView.prototype)
+
 /** Element kinds by class name; the numbers are those of the binding. */
 const KINDS: Record<string, number> = {
   Int8Array: 0,
@@ -38,39 +60,50 @@ const ANY_BYTES = 'bytes (an ArrayBuffer, SharedArrayBuffer, typed array or Data
 export interface CheckedView {
   /** Element kind in the binding. */
   readonly kind: number
-  readonly view: View
   readonly buffer: ArrayBufferLike
   readonly offset: number
+  readonly byteLength: number
   /** Elements. */
   readonly length: number
 }
 
-function checkedView(kind: number, view: View): CheckedView {
-  const { buffer, byteOffset, byteLength } = view
-  return { kind, view, buffer, offset: byteOffset, length: byteLength / (SIZES[kind] as number) }
+function checkedView(kind: number, buffer: ArrayBufferLike, offset: number, byteLength: number): CheckedView {
+  return { kind, buffer, offset, byteLength, length: byteLength / (SIZES[kind] as number) }
 }
 
+/** The classes by kind, as they are when this module is loaded; `undefined` where the runtime has none. */
+const CONSTRUCTORS = Object.keys(KINDS).map(
+  (name) => (globalThis as unknown as Record<string, TypedArrayConstructor | undefined>)[name],
+)
+
 function constructorOf(kind: number): TypedArrayConstructor {
-  const name = Object.keys(KINDS)[kind] as string
-  return (globalThis as unknown as Record<string, TypedArrayConstructor>)[name] as TypedArrayConstructor
+  return CONSTRUCTORS[kind] as TypedArrayConstructor
 }
 
 /** The view of `value`, or `undefined` when it is not memory at all. Throws for memory that cannot be used. */
 function viewOf(name: string, value: unknown, asBytes: boolean): CheckedView | undefined {
   if (ArrayBuffer.isView(value)) {
-    checkBuffer(name, value.buffer, value)
     const className = classNameOf.call(value)
-    if (className === undefined || (asBytes && className !== 'Uint8Array')) {
-      return checkedView(1, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-    }
-    const kind = KINDS[className]
-    return kind === undefined ? undefined : checkedView(kind, value as View)
+    const place = className === undefined ? DATA_VIEW : TYPED
+    const buffer = place.buffer.call(value)
+    checkBuffer(name, buffer, value)
+    const kind = className === undefined || asBytes ? 1 : KINDS[className]
+    return kind === undefined
+      ? undefined
+      : checkedView(kind, buffer, place.byteOffset.call(value), place.byteLength.call(value))
   }
   if (types.isAnyArrayBuffer(value)) {
     checkBuffer(name, value, value)
-    return checkedView(1, new Uint8Array(value))
+    return checkedView(1, value, 0, lengthOf(value))
   }
   return undefined
+}
+
+const bufferLength = getter<number>(ArrayBuffer.prototype, 'byteLength')
+const sharedLength = getter<number>(SharedArrayBuffer.prototype, 'byteLength')
+
+function lengthOf(buffer: ArrayBufferLike): number {
+  return types.isSharedArrayBuffer(buffer) ? sharedLength.call(buffer) : bufferLength.call(buffer)
 }
 
 /** Refuses memory whose length can change under us, and memory that has gone. */
@@ -79,13 +112,13 @@ function checkBuffer(name: string, buffer: ArrayBufferLike, value: unknown): voi
   if (flags.resizable === true || flags.growable === true) {
     throw wrongValue(name, 'memory of fixed length', value)
   }
-  if (buffer.byteLength === 0 && isDetached(buffer)) {
+  if (lengthOf(buffer) === 0 && isDetached(buffer)) {
     throw wrongValue(name, 'memory that has not been detached', value)
   }
 }
 
 /** Whether the memory has been transferred away. */
-export function isDetached(buffer: ArrayBufferLike): boolean {
+function isDetached(buffer: ArrayBufferLike): boolean {
   if (types.isSharedArrayBuffer(buffer)) return false
   try {
     new Uint8Array(buffer)
@@ -133,13 +166,11 @@ export function checkValue(name: string, schema: KernelSchema, value: unknown): 
       return view
     }
     case 'typedArray': {
-      const isTyped = ArrayBuffer.isView(value) && classNameOf.call(value) !== undefined
-      const view = isTyped ? viewOf(name, value, false) : undefined
-      const className = view && classNameOf.call(view.view)
-      if (view === undefined || className === undefined || !schema.kinds.includes(className)) {
+      const className = ArrayBuffer.isView(value) ? classNameOf.call(value) : undefined
+      if (className === undefined || !schema.kinds.includes(className)) {
         throw wrongType(name, schema.kinds.length > 6 ? 'a typed array' : `a ${schema.kinds.join(' or ')}`, value)
       }
-      return view
+      return viewOf(name, value, false) as CheckedView
     }
     case 'oneOf':
       if (typeof value !== 'string') throw wrongType(name, oneOf(schema.values), value)
@@ -170,18 +201,31 @@ function checkNumber(name: string, schema: Extract<KernelSchema, { type: 'number
 }
 
 function checkString(name: string, minLength: number, value: unknown): string {
-  // Files may be named by their URL, as in node:fs.
-  if (value instanceof URL && value.protocol === 'file:' && name.endsWith('.path')) return fileURLToPath(value)
+  if (name.endsWith('.path') && isUrl(value)) return pathOf(name, value)
   if (typeof value !== 'string') throw wrongType(name, 'a string', value)
   if (value.length < minLength) throw wrongValue(name, `a string of at least ${minLength} characters`, value)
   return value
+}
+
+/** Files may be named by their URL, as in node:fs; also by one of another realm. */
+function isUrl(value: unknown): value is URL {
+  const url = value as Partial<URL> | null
+  return typeof url === 'object' && url !== null && typeof url.href === 'string' && typeof url.protocol === 'string'
+}
+
+function pathOf(name: string, url: URL): string {
+  try {
+    return fileURLToPath(url.href)
+  } catch {
+    throw wrongValue(name, 'a path or the file: URL of a local file', url.href)
+  }
 }
 
 function checkList(name: string, items: KernelSchema, value: unknown): Checked[] {
   if (!Array.isArray(value)) {
     // Quantiles and the like also come as typed arrays of numbers.
     if (items.type === 'number' && ArrayBuffer.isView(value) && classNameOf.call(value)?.startsWith('Float')) {
-      return checkList(name, items, Array.from(value as unknown as Iterable<number>))
+      return checkList(name, items, Array.from(value as Float64Array))
     }
     throw wrongType(name, 'an array', value)
   }
@@ -232,11 +276,11 @@ export function checkTransfer(list: unknown): readonly ArrayBuffer[] {
  * @throws DataCloneError when one of them cannot be transferred
  */
 export function move(list: readonly ArrayBuffer[]): Moved {
-  const lengths = list.map((buffer) => buffer.byteLength)
+  const lengths = list.map(lengthOf)
   const moved = structuredClone(list, { transfer: list as ArrayBuffer[] })
   for (const [index, buffer] of list.entries()) {
     // Node 20 quietly copies a buffer that is marked as untransferable.
-    if (lengths[index] !== 0 && buffer.byteLength !== 0) {
+    if (lengths[index] !== 0 && lengthOf(buffer) !== 0) {
       throw new DOMException(`options.transfer[${index}] could not be transferred`, 'DataCloneError')
     }
   }
@@ -255,7 +299,7 @@ export function realize(checked: Checked, moved: Moved | undefined): unknown {
   return checked.map((item) => realize(item, moved))
 }
 
-function takeView({ kind, buffer, offset, length }: CheckedView, moved: Moved | undefined): View {
+function takeView({ kind, buffer, offset, byteLength, length }: CheckedView, moved: Moved | undefined): View {
   const Kind = constructorOf(kind)
   if (types.isSharedArrayBuffer(buffer)) return new Kind(buffer, offset, length)
   const target = moved?.get(buffer)
@@ -265,5 +309,8 @@ function takeView({ kind, buffer, offset, length }: CheckedView, moved: Moved | 
     return new Kind(target.buffer, offset, length)
   }
   const source = target?.buffer ?? buffer
-  return new Kind(source.slice(offset, offset + length * (SIZES[kind] as number)))
+  // Not with `slice`: what that gives may be of a class of the user's, who then could reach the task's own memory.
+  const copy = new Uint8Array(byteLength)
+  copy.set(new Uint8Array(source, offset, byteLength))
+  return new Kind(copy.buffer)
 }

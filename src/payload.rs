@@ -19,12 +19,14 @@ pub(crate) struct Keep {
     /// The JavaScript array of arrays, by slot.
     pub(crate) held: sys::napi_value,
     pub(crate) slot: u32,
+    /// Whether small memory is copied instead of kept: then nobody has to wait for the task when the env ends.
+    pub(crate) copy_small: bool,
     list: Option<(sys::napi_value, u32)>,
 }
 
 impl Keep {
     pub(crate) fn new(held: sys::napi_value, slot: u32) -> Self {
-        Self { held, slot, list: None }
+        Self { held, slot, copy_small: false, list: None }
     }
 
     /// Whether the task holds memory of the engine.
@@ -45,6 +47,13 @@ impl Keep {
         Ok(length)
     }
 }
+
+/// Memory below this size, in bytes, is cheap to copy.
+const SMALL: usize = 64 * 1024;
+
+/// Outputs from this size on, in bytes, are made by the `ArrayBuffer` constructor, which throws when there is no memory;
+/// Node-API's own call ends the process then.
+const LARGE: usize = 1024 * 1024;
 
 /// How deep a value may be nested.
 const MAX_DEPTH: u32 = 32;
@@ -144,16 +153,21 @@ fn decode_view(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep) -> R
         return Ok(Array::copy_from(kind, &[]));
     }
     let data: *mut u8 = view.data.cast();
-    if data.align_offset(kind.size()) != 0 {
+    let private = raw::is_array_buffer(env, view.buffer)?;
+    let misaligned = data.align_offset(kind.size()) != 0;
+    if private && (misaligned || keep.copy_small && byte_len < SMALL) {
         // Only memory that another addon brought in can be misaligned.
         // SAFETY: the engine says that there are that many bytes, and they are private (Y1).
         return Ok(Array::copy_from(kind, unsafe { std::slice::from_raw_parts(data, byte_len) }));
     }
-    Ok(if raw::is_array_buffer(env, view.buffer)? {
+    Ok(if private {
         let token = keep.push(env, view.buffer)?;
         // SAFETY: private by Y1, kept alive by the list until the task is released.
         unsafe { Array::from_private(kind, data, byte_len, token) }
     } else {
+        if misaligned {
+            return Err(Fault(sys::Status::napi_invalid_arg));
+        }
         keep.push(env, value)?;
         // SAFETY: shared memory never moves or shrinks, and the list keeps it alive.
         unsafe { Array::from_shared(kind, data, byte_len) }
@@ -250,10 +264,20 @@ fn encode_array(env: sys::napi_env, array: &Array, held: Option<sys::napi_value>
         offset = pointer as usize - base as usize;
     } else {
         let mut data = ptr::null_mut();
-        // SAFETY: the engine allocates; a failure is a pending RangeError.
-        check(unsafe {
-            sys::napi_create_arraybuffer(env, array.byte_len(), &raw mut data, &raw mut buffer)
-        })?;
+        if array.byte_len() >= LARGE {
+            buffer = raw::construct_array_buffer(env, array.byte_len())?;
+            let mut length = 0;
+            // SAFETY: a fresh buffer of this scope.
+            check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut length) })?;
+            if length != array.byte_len() {
+                return Err(Fault(sys::Status::napi_generic_failure));
+            }
+        } else {
+            // SAFETY: plain creation.
+            check(unsafe {
+                sys::napi_create_arraybuffer(env, array.byte_len(), &raw mut data, &raw mut buffer)
+            })?;
+        }
         if !array.is_empty() {
             // SAFETY: the fresh buffer is that long, and nobody else knows it.
             array.read_bytes(0, unsafe { std::slice::from_raw_parts_mut(data.cast(), array.byte_len()) });

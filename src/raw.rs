@@ -195,6 +195,27 @@ pub(crate) fn new_array(env: sys::napi_env, length: usize) -> Raw<sys::napi_valu
     Ok(value)
 }
 
+/// `new ArrayBuffer(length)`: a pending `RangeError` when there is no memory.
+pub(crate) fn construct_array_buffer(env: sys::napi_env, length: usize) -> Raw<sys::napi_value> {
+    let (mut global, mut constructor, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let length = new_number(env, length as f64)?;
+    // SAFETY: values of the current scope; the constructor is the engine's unless the user replaced the global, and
+    // what it gives is checked by the caller.
+    unsafe {
+        check(sys::napi_get_global(env, &raw mut global))?;
+        check(sys::napi_get_named_property(env, global, c"ArrayBuffer".as_ptr(), &raw mut constructor))?;
+        check(sys::napi_new_instance(env, constructor, 1, &raw const length, &raw mut buffer))?;
+    }
+    Ok(buffer)
+}
+
+/// Forgets a pending exception.
+pub(crate) fn clear_exception(env: sys::napi_env) {
+    let mut pending = ptr::null_mut();
+    // SAFETY: on the env's thread, inside a call of ours.
+    unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut pending) };
+}
+
 /// `undefined`.
 pub(crate) fn undefined(env: sys::napi_env) -> Raw<sys::napi_value> {
     let mut value = ptr::null_mut();

@@ -14,7 +14,7 @@
 //!
 //! Tags: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 value, 6 error `[code, message, system?]`, 7 cancelled,
 //! 8 expired, 9 panicked (message in the values), 10 released, 11 progress `[done, total]`, 12 message
-//! `[type, contents]`, 13 pool closed.
+//! `[type, contents]`, 13 pool closed, 14 an outcome that the engine has no room for, 15 nothing.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
@@ -49,7 +49,19 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
             && let Some(event) = state.events.pop_front()
         {
             finished += u32::from(matches!(event, Event::Settled { .. } | Event::Closed { .. }));
-            record.copy_from_slice(&out.record(state, event)?);
+            let last = match &event {
+                Event::Settled { ticket, held, .. } => Some((*ticket, *held)),
+                _ => None,
+            };
+            let filled = out.record(state, event).or_else(|_| {
+                raw::clear_exception(env);
+                // Progress and messages that the engine cannot hold are dropped, outcomes never.
+                last.map(|(ticket, held)| {
+                    [f64::from(ticket), 14.0, 0.0, -1.0, 0.0, f64::from(u8::from(held))]
+                })
+                .ok_or(())
+            });
+            record.copy_from_slice(&filled.unwrap_or([0.0, 15.0, 0.0, -1.0, 0.0, 0.0]));
             count += 1;
         }
         state.let_go(env, finished);
@@ -132,9 +144,8 @@ impl Out {
 
     /// The engine has no room for an output: an error for this task, and nothing for the others.
     fn refused(&mut self, fault: raw::Fault) -> Raw<f64> {
-        let (env, mut pending) = (self.env, std::ptr::null_mut());
-        // SAFETY: on the env's thread; clears what a refused allocation left behind.
-        unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut pending) };
+        let env = self.env;
+        raw::clear_exception(env);
         let message = format!("the engine could not hold the output (status {})", fault.0);
         let error = KernelError::new(threadmill_core::error::ErrorCode::OutputTooLarge, message);
         raw::scoped(env, || self.error(&error))

@@ -69,14 +69,18 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: sys:
         if group.iter().all(is_plain) {
             // Nothing to ask the engine for, so records become jobs one by one under the lock.
             let requests = group.iter().map(|record| plain(record, sink, source.now));
-            send(state, source.env, handle, group.len(), |admitted| pool.submit(requests, admitted));
+            send(state, source.env, handle, group.len(), |admitted| {
+                pool.submit(requests, admitted);
+            });
         } else {
             let requests = group.iter().filter_map(|record| {
                 let request = read_record(source, record, sink, held);
                 request.map_err(|fault| unreadable(source.env, &state.sink, record, fault)).ok()
             });
             let requests: Vec<Request> = requests.collect();
-            send(state, source.env, handle, group.len(), |admitted| pool.submit(requests.into_iter(), admitted));
+            send(state, source.env, handle, group.len(), |admitted| {
+                pool.submit(requests.into_iter(), admitted);
+            });
         }
     }
     Ok(())
@@ -102,12 +106,16 @@ fn send(
 
 /// The engine would not tell what an input is, although it has passed its check. Costs that task, and no other.
 fn unreadable(env: sys::napi_env, sink: &Arc<dyn CompletionSink>, record: &[f64; STRIDE], fault: Fault) {
-    let mut pending = std::ptr::null_mut();
-    // SAFETY: on the env's thread; clears what a refused call left behind.
-    unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut pending) };
+    raw::clear_exception(env);
     let message = format!("the input could not be read (status {})", fault.0);
     let outcome = Outcome::Error(KernelError::arg_value(message));
-    sink.deliver(Event::Settled { ticket: record[0] as u32, outcome, worker: NO_WORKER, run_time: 0, held: false });
+    sink.deliver(Event::Settled {
+        ticket: record[0] as u32,
+        outcome,
+        worker: NO_WORKER,
+        run_time: 0,
+        held: false,
+    });
 }
 
 /// Whether a record is a number without any option.
@@ -151,6 +159,8 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
     let (mut affinity_key, mut cost_key, mut options) = (None, None, None);
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
+        // Options are never transferred.
+        keep.copy_small = true;
         let mut member = |index| decode(env, raw::element(env, extra, index)?, &mut keep, 1);
         if let Value::String(key) = member(0)? {
             affinity_key = Some(key);

@@ -64,6 +64,20 @@ describe('dispose', () => {
     await disposed
   })
 
+  test('resolves after every task has been settled', async () => {
+    for (let round = 0; round < 5; round++) {
+      const pool = new WorkerPool({ threads: 1 })
+      let settled = 0
+      for (let i = 0; i < 20_000; i++) pool.addTask(27, { kernel: 'fib' }).then(count, count)
+      function count() {
+        settled++
+      }
+      await pool.dispose()
+      assert.equal(settled, 20_000)
+      assert.equal(pool.stats().tasksCompleted + pool.stats().tasksErrored, 20_000)
+    }
+  })
+
   test('with force is destroy', async () => {
     const pool = new WorkerPool({ threads: 1 })
     const running = rejection(pool.kernels.fib(60))

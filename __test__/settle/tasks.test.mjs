@@ -184,6 +184,52 @@ describe('map', () => {
       await pool.whenIdle()
     }))
 
+  test('an abort and the end of the pool end it, whatever the source does', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const controller = new AbortController()
+      async function* stuck() {
+        yield 5
+        await new Promise(() => {})
+      }
+      const iterator = pool.map(stuck(), { kernel: 'fib', signal: controller.signal })
+      assert.equal((await iterator.next()).value, 5)
+      const pending = rejection(iterator.next())
+      controller.abort('enough')
+      assert.equal(await pending, 'enough')
+      assert.deepEqual(await iterator.next(), { done: true, value: undefined })
+      const aborted = pool.map(stuck(), { kernel: 'fib', signal: controller.signal })
+      assert.equal(await rejection(aborted.next()), 'enough')
+      const returned = pool.map(stuck(), { kernel: 'fib' })
+      await returned.next()
+      const open = returned.next()
+      await returned.return()
+      assert.deepEqual(await open, { done: true, value: undefined })
+      const ended = pool.map(stuck(), { kernel: 'fib' })
+      await ended.next()
+      const last = rejection(ended.next())
+      await pool.destroy()
+      assert.equal((await last).code, 'ERR_THREADMILL_POOL_CLOSED')
+    }))
+
+  test('outputs before a refused input come first; options are checked at the call and kept', () =>
+    withPool({ threads: 2 }, async (pool) => {
+      const options = { kernel: 'fib' }
+      const outputs = []
+      const error = await rejection(
+        (async () => {
+          for await (const output of pool.map([20, 10, 'bad'], options)) {
+            outputs.push(output)
+            options.priority = 'changed'
+          }
+        })(),
+      )
+      assert.deepEqual(outputs, [6765, 55])
+      assert.equal(error.code, 'ERR_THREADMILL_INVALID_ARG_TYPE')
+      assert.throws(() => pool.map([], { kernel: 'fib', priority: 'x' }), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+      assert.throws(() => pool.map([], { kernel: 'fib', transfer: [] }), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+      assert.throws(() => pool.map([], { kernel: 'nope' }), { code: 'ERR_THREADMILL_UNKNOWN_KERNEL' })
+    }))
+
   test('the first failure ends it: of a task, of an input, of the source', () =>
     withPool({ threads: 2 }, async (pool) => {
       const collect = async (inputs) => {

@@ -8,7 +8,8 @@
 //!
 //! N1. Every admitted job gives exactly one `Settled` (completion.rs, C1): from the worker that finishes it, or from
 //!     whoever revoked or abandoned it (cell.rs, L1 and L2).
-//! N2. No event is delivered by a worker that holds the lock; sinks never call back into the pool.
+//! N2. `Closed` is the last event of a pool. Tasks that no worker ends are settled under the lock; sinks never call back
+//!     into the pool.
 //! N3. Threads exist from the first task that needs them until the pool is closed and empty.
 
 mod cell;
@@ -357,8 +358,7 @@ impl Pool {
         self.publish(&state);
         match cancelled {
             Cancelled::Waiting(job) => {
-                drop(state);
-                self.settle(&job.label(), false, Outcome::Cancelled);
+                self.settle(&state, &job.label(), false, Outcome::Cancelled);
                 true
             }
             Cancelled::Running(worker) => {
@@ -385,10 +385,9 @@ impl Pool {
             return None;
         }
         state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
-        let mut waiting = Vec::new();
         for task in expired {
             match task {
-                Expired::Waiting(_, job) => waiting.push(job.label()),
+                Expired::Waiting(_, job) => self.settle(&state, &job.label(), false, Outcome::Expired),
                 Expired::Running(id, worker) => {
                     self.abandon(&state, worker.index, id.to_bits(), Outcome::Expired);
                 }
@@ -397,10 +396,6 @@ impl Pool {
         state.alarm = state.scheduler.next_deadline().map_or(u64::MAX, |time| time.0);
         let next = state.alarm;
         self.publish(&state);
-        drop(state);
-        for label in waiting {
-            self.settle(&label, false, Outcome::Expired);
-        }
         (next != u64::MAX).then_some(next)
     }
 
@@ -425,13 +420,11 @@ impl Pool {
         let mut rejected = Vec::new();
         let mut state = self.state.lock();
         state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut rejected);
-        self.publish(&state);
-        drop(state);
         for (_, job) in rejected {
             let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
-            self.settle(&job.label(), false, reason);
+            self.settle(&state, &job.label(), false, reason);
         }
-        self.unpark_all();
+        self.publish(&state);
     }
 
     /// Settles every running task now and tells it to stop.
@@ -521,17 +514,18 @@ impl Pool {
     }
 
     /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
-    fn abandon(&self, _locked: &MutexGuard<'_, State>, worker: u32, id: u64, outcome: Outcome) -> bool {
+    fn abandon(&self, locked: &MutexGuard<'_, State>, worker: u32, id: u64, outcome: Outcome) -> bool {
         let Some(cell) = self.slots[worker as usize].find(id) else { return false };
         let label = cell.label();
         let won = cell.abandon(id);
         if won {
-            self.settle(&label, true, outcome);
+            self.settle(locked, &label, true, outcome);
         }
         won
     }
 
-    fn settle(&self, label: &Label, held: bool, outcome: Outcome) {
+    /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.
+    fn settle(&self, _locked: &MutexGuard<'_, State>, label: &Label, held: bool, outcome: Outcome) {
         self.unfinished.fetch_sub(1, Ordering::Relaxed);
         let sink = self.sinks.lock()[usize::from(label.sink)].clone();
         sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker: NO_WORKER, run_time: 0, held });
@@ -545,6 +539,8 @@ impl Pool {
 
     fn start_alarm(self: &Arc<Self>, at: u64) {
         if !timer::schedule(self, at) {
+            // The next deadline tries again.
+            self.state.lock().alarm = u64::MAX;
             self.note("the timer thread could not be started; deadlines are not kept".to_owned());
         }
     }
@@ -558,9 +554,19 @@ impl Pool {
 
     /// Unparks or launches the workers that the scheduler named.
     fn wake(self: &Arc<Self>, wakes: &mut Vec<WorkerRef>) {
-        for worker in wakes.drain(..) {
+        let mut failed = Vec::new();
+        // Tasks of a worker that could not be started may call for others.
+        while let Some(worker) = wakes.pop() {
             let slot = &self.slots[worker.index as usize];
-            if slot.started() { slot.parker.unpark() } else { self.launch(worker.index) }
+            if slot.started() {
+                slot.parker.unpark();
+            } else if let Err(error) = self.launch(worker.index) {
+                failed.push(worker);
+                self.launch_failed(worker, &error, wakes);
+            }
+        }
+        if !failed.is_empty() {
+            self.rejoin(&failed);
         }
     }
 
@@ -569,55 +575,59 @@ impl Pool {
     }
 
     /// Starts the thread of a worker. The scheduler names an unlaunched worker once, so this runs once per worker.
-    fn launch(self: &Arc<Self>, index: u32) {
+    fn launch(self: &Arc<Self>, index: u32) -> std::io::Result<()> {
         let mut state = self.state.lock();
-        if self.slots[index as usize].started() {
-            drop(state);
-            self.slots[index as usize].parker.unpark();
-            return;
+        let slot = &self.slots[index as usize];
+        if slot.started() {
+            slot.parker.unpark();
+            return Ok(());
         }
         let pool = self.clone();
-        let spawned = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name(format!("threadmill-{}-{index}", self.name))
-            .spawn(move || pool.thread(index));
-        match spawned {
-            Ok(_) => {
-                self.slots[index as usize].cells();
-                state.threads += 1;
-                state.scheduler.set_launched(native(index));
-            }
-            Err(error) => {
-                drop(state);
-                self.launch_failed(index, &error);
-            }
-        }
+            .spawn(move || pool.thread(index))?;
+        slot.cells();
+        state.threads += 1;
+        state.scheduler.set_launched(native(index));
+        Ok(())
     }
 
-    /// The system refuses another thread: the others carry on, and without any the tasks are refused.
-    fn launch_failed(self: &Arc<Self>, index: u32, error: &std::io::Error) {
-        self.note(format!("worker {index} could not be started: {error}"));
-        let (mut report, mut wakes) = (LeaveReport::default(), Vec::new());
+    /// The system refuses another thread: what waits for that worker goes to the others.
+    fn launch_failed(&self, worker: WorkerRef, error: &std::io::Error, wakes: &mut Vec<WorkerRef>) {
+        self.note(format!("worker {} could not be started: {error}", worker.index));
+        let mut report = LeaveReport::default();
         let mut state = self.state.lock();
-        let me = native(index);
-        state.scheduler.leave(me, false, &mut self.claims(), Time(clock::now()), &mut report, &mut wakes);
-        let mut stranded: Vec<Job> = report.orphaned.into_iter().map(|(_, job)| job).collect();
+        state.scheduler.leave(worker, false, &mut self.claims(), Time(clock::now()), &mut report, wakes);
+        for (_, job) in report.orphaned {
+            let reason = format!("the native worker of the task could not be started: {error}");
+            self.settle(&state, &job.label(), false, Outcome::refused(ErrorCode::System, &reason));
+        }
+        self.publish(&state);
+    }
+
+    /// Lets workers that could not be started try again with a later task. Without any thread, what waits is refused.
+    fn rejoin(&self, failed: &[WorkerRef]) {
+        let mut state = self.state.lock();
         if state.threads == 0 {
             let mut waiting = Vec::new();
             state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut waiting);
-            stranded.extend(waiting.into_iter().map(|(_, job)| job));
+            for (_, job) in waiting {
+                let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
+                self.settle(&state, &job.label(), false, reason);
+            }
+            let mut wakes = Vec::new();
+            for worker in failed {
+                state.scheduler.join(*worker, false, &mut wakes);
+            }
+            debug_assert!(wakes.is_empty(), "nothing waits");
         }
         self.publish(&state);
         let ended = state.threads == 0 && state.is_finished();
         let listeners = if ended { std::mem::take(&mut state.listeners) } else { Vec::new() };
         drop(state);
-        for job in stranded {
-            let reason = format!("no native worker could be started: {error}");
-            self.settle(&job.label(), false, Outcome::refused(ErrorCode::System, &reason));
-        }
         for listener in listeners {
             listener.deliver(Event::Closed { pool: self.id });
         }
-        self.wake(&mut wakes);
     }
 
     /// Body of a worker's thread.

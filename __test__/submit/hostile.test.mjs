@@ -1,0 +1,137 @@
+// Values and signals that misbehave: they cost the call that brought them, and nothing else.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { describe, test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
+import { occupy, rejection } from '../helpers/pool.mjs'
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
+
+async function withPool(options, body) {
+  const pool = new WorkerPool(options)
+  try {
+    await body(pool)
+  } finally {
+    await pool.destroy()
+  }
+}
+
+describe('hostile values', () => {
+  test('the task’s own copy is out of reach, whatever class the buffer is of', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const made = []
+      class Spy extends ArrayBuffer {
+        constructor(length) {
+          super(length)
+          made.push(this)
+        }
+      }
+      const buffer = new Spy(8 * 100_000)
+      buffer.slice = () => assert.fail('called')
+      const output = await pool.kernels.sort(new Float64Array(buffer))
+      assert.deepEqual(made, [buffer])
+      assert.notEqual(output.buffer, buffer)
+    }))
+
+  test('own properties of a view do not change what is read', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      await pool.kernels.sha256(Buffer.from('SECRET-'.repeat(20)))
+      const bytes = new Uint8Array([1, 2, 3, 4])
+      Object.defineProperty(bytes, 'byteLength', { value: 140 })
+      Object.defineProperty(bytes, 'byteOffset', { value: 1 })
+      Object.defineProperty(bytes, 'buffer', { value: new ArrayBuffer(1000) })
+      assert.equal(await pool.kernels.sha256(bytes), sha256(Uint8Array.of(1, 2, 3, 4)))
+    }))
+
+  test('a getter that detaches an earlier member is an error, and the pool is as before', () =>
+    withPool({ threads: 1, capacity: 1 }, async (pool) => {
+      const a = new Float64Array(4)
+      const input = {
+        a,
+        get b() {
+          structuredClone(a.buffer, { transfer: [a.buffer] })
+          return new Float64Array(4)
+        },
+        m: 2,
+        k: 2,
+        n: 2,
+      }
+      await assert.rejects(pool.kernels.matmul(input))
+      assert.equal(pool.isIdle, true)
+      assert.equal(await pool.kernels.fib(10), 55)
+    }))
+
+  test('signals that throw cost nobody else', async () => {
+    const source = `import { WorkerPool } from 'threadmill'
+      const caught = []
+      process.on('uncaughtException', (error) => caught.push(error.message))
+      const pool = new WorkerPool({ threads: 1 })
+      const signal = (members) => ({ aborted: false, addEventListener() {}, removeEventListener() {}, ...members })
+      const late = pool.kernels.fib(3, { signal: signal({ removeEventListener() { throw new Error('remove') } }) })
+      const others = Array.from({ length: 600 }, () => pool.kernels.fib(10))
+      const early = await pool.kernels.fib(3, { signal: signal({ addEventListener() { throw new Error('add') } }) }).catch((error) => error.message)
+      const values = new Set(await Promise.all(others))
+      console.log(await late, early, [...values].join(), pool.isIdle, caught.join())`
+    const { code, stdout, stderr } = await runProgram(source)
+    assert.deepEqual([code, stdout, stderr], [0, '2 add 55 true remove\n', ''])
+  })
+
+  test('a signal that fires while it is being subscribed to cancels', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const gate = await occupy(pool)
+      const signal = {
+        aborted: false,
+        reason: 'early',
+        addEventListener(_name, listener) {
+          this.aborted = true
+          listener()
+        },
+        removeEventListener() {},
+      }
+      assert.equal(await rejection(pool.kernels.fib(1, { signal })), 'early')
+      await gate.release()
+    }))
+
+  test('one signal followed by many tasks makes no listener warning', async () => {
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool({ threads: 1 })
+      const controller = new AbortController()
+      const tasks = Array.from({ length: 100 }, () => pool.kernels.fib(60, { signal: controller.signal }).catch((error) => error))
+      controller.abort('all')
+      console.log(new Set(await Promise.all(tasks)))`
+    const { code, stdout, stderr } = await runProgram(source)
+    assert.deepEqual([code, stdout, stderr], [0, `Set(1) { 'all' }\n`, ''])
+  })
+
+  test('tasks go on under faked timers and microtasks', async () => {
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool({ threads: 1 })
+      for (let i = 0; i < 50; i++) await pool.kernels.fib(5)
+      globalThis.queueMicrotask = () => {}
+      globalThis.performance = { now: () => 0 }
+      const values = await Promise.all(Array.from({ length: 50 }, () => pool.kernels.fib(10)))
+      console.log(new Set(values))`
+    const { code, stdout, stderr } = await runProgram(source)
+    assert.deepEqual([code, stdout, stderr], [0, 'Set(1) { 55 }\n', ''])
+  })
+
+  test('an input or output that there is no memory for rejects its task alone', { skip: process.platform !== 'linux' }, async () => {
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool({ threads: 1, capacity: 1 })
+      const { readFileSync } = await import('node:fs')
+      const { execFileSync } = await import('node:child_process')
+      await pool.kernels.fib(3)
+      const big = new Uint8Array(600_000_000)
+      const used = Number(/VmSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+      // From here on the process may grow by 300 MB: not enough for a copy, nor for the output below.
+      execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (used + 300_000_000)])
+      const input = await pool.kernels.sha256(big).catch((error) => error)
+      const output = await pool.kernels.mandelbrot({ width: 8192, height: 8192, maxIterations: 1 }).catch((error) => error)
+      console.log(input.code, output.code, pool.isIdle, await pool.kernels.fib(10))`
+    const { code, stdout, stderr } = await runProgram(source)
+    assert.equal(stderr, '')
+    assert.equal(code, 0)
+    assert.match(stdout, /^ERR_THREADMILL_SYSTEM ERR_THREADMILL_(OUTPUT_TOO_LARGE|SYSTEM) true 55\n$/)
+  })
+})

@@ -1,0 +1,47 @@
+// Stage: submit and settle. Thread: owner env.
+// Follows abort signals: one listener per signal, however many tasks follow it.
+//
+// A1. A signal has a listener of ours exactly while somebody follows it.
+
+import { rethrow } from './callbacks'
+
+type Follower = (reason: unknown) => void
+
+class Watch {
+  readonly followers = new Set<Follower>()
+  readonly #signal: AbortSignal
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  readonly #abort = (): void => {
+    watches.delete(this.#signal)
+    for (const follower of this.followers) follower(this.#signal.reason)
+  }
+
+  leave(follower: Follower): void {
+    if (!this.followers.delete(follower) || this.followers.size > 0) return
+    watches.delete(this.#signal)
+    try {
+      this.#signal.removeEventListener('abort', this.#abort)
+    } catch (error) {
+      // A signal of the user's own making must not disturb the settling of tasks.
+      rethrow(error)
+    }
+  }
+}
+
+const watches = new WeakMap<AbortSignal, Watch>()
+
+/** Calls `follower` with the reason when the signal aborts. Returns how to stop that. */
+export function follow(signal: AbortSignal, follower: Follower): () => void {
+  let watch = watches.get(signal)
+  if (watch === undefined) {
+    watch = new Watch(signal)
+    watches.set(signal, watch)
+  }
+  watch.followers.add(follower)
+  return () => watch.leave(follower)
+}
