@@ -20,7 +20,7 @@ export async function calls() {
   for (const [width, total] of [
     [1, scale(5_000)],
     [16, scale(50_000)],
-    [1024, scale(100_000)],
+    [1024, scale(300_000)],
     [Number.POSITIVE_INFINITY, scale(100_000)],
   ]) {
     const drive = (call) => (width === Number.POSITIVE_INFINITY ? allQueued(call, total) : inFlight(call, total, width))

@@ -25,7 +25,7 @@ export function kernelRegistry(): ReadonlyMap<string, Kernel> {
         info.name,
         {
           index,
-          info: deepFreeze(info),
+          info,
           options: new Map(info.options.map((field) => [field.name, field.schema])),
           requiredOptions: info.options.filter((field) => field.required).map((field) => field.name),
         },
@@ -43,7 +43,9 @@ function deepFreeze<T extends object>(value: T): T {
 /** Describes a kernel; `undefined` for a name that this build does not have. */
 export function kernelInfo(name: string): KernelInfo | undefined {
   if (typeof name !== 'string') throw wrongType('name', 'a string', name)
-  return kernelRegistry().get(name)?.info
+  const info = kernelRegistry().get(name)?.info
+  // Frozen when it is first handed out, which most programs never ask for.
+  return info === undefined || Object.isFrozen(info) ? info : deepFreeze(info)
 }
 
 /** The kernel called `name`. */

@@ -275,7 +275,7 @@ class PoolCore implements Owner {
       unfollow?.()
       throw error instanceof RangeError ? noMemory(error) : error
     }
-    slot = allocate(this, index, resolve, reject)
+    slot = allocate(ticket, resolve, reject)
     this.#nextId++
     this.pending++
     if (task !== undefined && promise !== undefined) task.attach(slot, promise)

@@ -55,12 +55,17 @@ let flushScheduled = false
 
 const resolvers: Resolve[] = []
 const rejecters: Reject[] = []
-const owners: Owner[] = []
-const observers: (Observer | undefined)[] = []
-const kernelOf: number[] = []
-/** Reason given to `cancel`, wrapped so that `undefined` can be one. */
-const reasons: ({ readonly reason: unknown } | undefined)[] = []
-const cleanups: ((() => void) | undefined)[] = []
+const tickets: Ticket[] = []
+/** What only some tasks have. */
+const extras: (Extra | undefined)[] = []
+/** What a task may have besides its promise. */
+interface Extra {
+  observer?: Observer
+  /** Reason given to `cancel`, wrapped so that `undefined` can be one. */
+  reason?: { readonly reason: unknown }
+  cleanup?: () => void
+}
+
 /** Buffers that the task's memory lies in, by slot; the binding fills it. */
 const held: unknown[] = []
 /** 0 pending, 1 settled and still held, 2 released before it was settled. */
@@ -96,30 +101,36 @@ export interface Ticket {
 }
 
 /** A slot for a new task. */
-export function allocate(owner: Owner, kernel: number, resolve: Resolve, reject: Reject): number {
+export function allocate(ticket: Ticket, resolve: Resolve, reject: Reject): number {
   const slot = free.length > 0 ? (free.pop() as number) : resolvers.length
   resolvers[slot] = resolve
   rejecters[slot] = reject
-  owners[slot] = owner
-  kernelOf[slot] = kernel
-  lingering[slot] = 0
+  tickets[slot] = ticket
   if (slot === held.length) {
-    observers[slot] = undefined
-    reasons[slot] = undefined
-    cleanups[slot] = undefined
+    extras[slot] = undefined
     held[slot] = undefined
+    lingering[slot] = 0
   }
   return slot
 }
 
+function extra(slot: number): Extra {
+  let found = extras[slot]
+  if (found === undefined) {
+    found = {}
+    extras[slot] = found
+  }
+  return found
+}
+
 /** Tells `observer` about the task in `slot`. */
 export function observe(slot: number, observer: Observer): void {
-  observers[slot] = observer
+  extra(slot).observer = observer
 }
 
 /** Runs `cleanup` when the task in `slot` is settled. */
 export function onSettled(slot: number, cleanup: () => void): void {
-  cleanups[slot] = cleanup
+  extra(slot).cleanup = cleanup
 }
 
 /** Whether a task of this kernel may wait in the buffer for company (Q2). */
@@ -185,23 +196,21 @@ export function flush(): void {
 /** Settles a task that never got to the scheduler. */
 function refuse(slot: number, error: unknown): void {
   const reject = rejecters[slot] as Reject
-  const owner = owners[slot] as Owner
-  observers[slot]?.ended(-1, 0)
-  const cleanup = cleanups[slot]
+  const { owner } = tickets[slot] as Ticket
+  const extra = extras[slot]
   clear(slot)
   release(slot)
+  extra?.observer?.ended(-1, 0)
   reject(error)
   owner.settled(false)
-  cleanup?.()
+  extra?.cleanup?.()
 }
 
-/** Forgets everything of a slot but who it belongs to. */
+/** Lets go of what a settled task holds. */
 function clear(slot: number): void {
   resolvers[slot] = undefined as unknown as Resolve
   rejecters[slot] = undefined as unknown as Reject
-  if (observers[slot] !== undefined) observers[slot] = undefined
-  if (cleanups[slot] !== undefined) cleanups[slot] = undefined
-  if (reasons[slot] !== undefined) reasons[slot] = undefined
+  if (extras[slot] !== undefined) extras[slot] = undefined
 }
 
 /** Submits a number. */
@@ -244,7 +253,7 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown): void 
 export function cancel(slot: number, reason: { readonly reason: unknown } | undefined): boolean {
   flush()
   if (!native.cancel(slot)) return false
-  reasons[slot] = reason
+  if (reason !== undefined) extra(slot).reason = reason
   return true
 }
 
@@ -260,9 +269,8 @@ export function expectedCost(kernel: number): number {
 }
 
 function release(slot: number): void {
-  held[slot] = undefined
-  lingering[slot] = 0
-  owners[slot] = undefined as unknown as Owner
+  if (held[slot] !== undefined) held[slot] = undefined
+  if (lingering[slot] !== 0) lingering[slot] = 0
   free.push(slot)
 }
 
@@ -302,11 +310,11 @@ function handle(at: number): void {
       else lingering[slot] = 2
       break
     case 11:
-      observers[slot]?.progress(value[0] as number, value[1] as number)
+      extras[slot]?.observer?.progress(value[0] as number, value[1] as number)
       break
     case 12:
-      observers[slot]?.message(value[0] as string, value[1])
-      owners[slot]?.message(value[0] as string, value[1], events[at + 3] as number)
+      extras[slot]?.observer?.message(value[0] as string, value[1])
+      tickets[slot]?.owner.message(value[0] as string, value[1], events[at + 3] as number)
       break
     case 13: {
       const owner = pools.get(slot)
@@ -325,23 +333,21 @@ function learn(kernel: number, runTime: number): void {
 
 function settle(slot: number, tag: number, at: number): void {
   const payload = events[at + 2] as number
+  const worker = events[at + 3] as number
   const resolve = resolvers[slot] as Resolve
   const reject = rejecters[slot] as Reject
-  const owner = owners[slot] as Owner
-  const observer = observers[slot]
-  const reason = reasons[slot]
-  const worker = events[at + 3] as number
-  if (worker >= 0) learn(kernelOf[slot] as number, events[at + 4] as number)
-  observer?.ended(worker, events[at + 4] as number)
-  const cleanup = cleanups[slot]
+  const { owner, kernel } = tickets[slot] as Ticket
+  const extra = extras[slot]
+  if (worker >= 0) learn(kernel, events[at + 4] as number)
   clear(slot)
   if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
   else release(slot)
+  extra?.observer?.ended(worker, events[at + 4] as number)
   if (tag === 4) resolve(payload)
   else if (tag < 6) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else reject(failure(tag, payload, reason))
+  else reject(failure(tag, payload, extra?.reason))
   owner.settled(tag < 6)
-  cleanup?.()
+  extra?.cleanup?.()
 }
 
 /** Outputs by tag 0 to 3. */

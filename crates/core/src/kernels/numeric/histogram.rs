@@ -33,7 +33,7 @@ static INFO: KernelInfo = KernelInfo {
         Field::optional("min", Schema::number(f64::MIN, f64::MAX)),
         Field::optional("max", Schema::number(f64::MIN, f64::MAX)),
     ],
-    output: "Histogram",
+    output: "HistogramResult",
     in_place: false,
     parallel: true,
 };

@@ -28,7 +28,7 @@ static INFO: KernelInfo = KernelInfo {
     summary: "Gives count, sum, mean, variances, minimum, maximum and quantiles of a typed array.",
     input: ANY_NUMBERS,
     options: &[Field::optional("quantiles", Schema::List { items: &Schema::number(0.0, 1.0) })],
-    output: "Stats",
+    output: "StatsResult",
     in_place: false,
     parallel: true,
 };

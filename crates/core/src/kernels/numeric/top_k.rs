@@ -48,7 +48,7 @@ static INFO: KernelInfo = KernelInfo {
         ],
     },
     options: &[],
-    output: "TopK",
+    output: "TopKResult",
     in_place: false,
     parallel: true,
 };
