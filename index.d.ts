@@ -339,8 +339,14 @@ export class WorkerPool {
     inputs: Inputs<T>,
     options: { readonly kernel: 'sort' } & TaskOptions & SortOptions & MapOptions,
   ): AsyncIterableIterator<SameKind<T>>
-  map<K extends KernelName>(inputs: Inputs<KernelInput<K>>, options: RunOptions<K> & MapOptions): AsyncIterableIterator<KernelOutput<K>>
-  map<N extends string>(inputs: Inputs<unknown>, options: DynamicRunOptions<N> & MapOptions): AsyncIterableIterator<unknown>
+  map<K extends KernelName>(
+    inputs: Inputs<KernelInput<K>>,
+    options: RunOptions<K> & MapOptions,
+  ): AsyncIterableIterator<KernelOutput<K>>
+  map<N extends string>(
+    inputs: Inputs<unknown>,
+    options: DynamicRunOptions<N> & MapOptions,
+  ): AsyncIterableIterator<unknown>
 
   /** Listens to messages that kernels post. `origin` is the worker that sent it. Types compare exactly. */
   onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this

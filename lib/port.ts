@@ -156,19 +156,18 @@ function begin(slot: number, ticket: Ticket): number {
   return at
 }
 
-/** Ends a record: it is handed over now, or waits for the end of this turn. */
+/**
+ * Ends a record: it is handed over now, or waits for the end of this turn. The first one of a turn goes at once while a
+ * worker is idle, so that work starts even if the caller then blocks; more than one would only wake workers for tasks
+ * that are run faster than a worker is woken.
+ */
 function commit(ticket: Ticket, mayWait: boolean): void {
   buffered++
-  if (
-    buffered === BATCH ||
-    !mayWait ||
-    !isTiny(ticket.kernel) ||
-    (buffered === 1 && native.hasIdle(ticket.owner.handle))
-  ) {
-    flush()
-  } else if (!flushScheduled) {
+  if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel)) flush()
+  else if (!flushScheduled) {
     flushScheduled = true
     settled.then(flushScheduledNow)
+    if (native.hasIdle(ticket.owner.handle)) flush()
   }
 }
 

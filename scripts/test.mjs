@@ -3,6 +3,8 @@
 //
 // The JavaScript tests run twice: on the release build of the addon, and, but for those that take long, on a debug build
 // that has the kernels of `faults` and the debug assertions.
+import { spawnSync } from 'node:child_process'
+import { copyFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { filesBelow, root } from './lib/files.mjs'
@@ -47,31 +49,31 @@ async function testJs(words) {
   }
   const onRelease = release.length === 0 ? 0 : await testFiles(release, {})
   if (debug.length === 0) return onRelease
-  const addon = await debugAddon()
+  const addon = debugAddon()
   const onDebug = addon === undefined ? 1 : await testFiles(debug, { NAPI_RS_NATIVE_LIBRARY_PATH: addon })
   return onRelease || onDebug
 }
 
 /** Builds the debug addon; its path, or undefined when it did not build. */
-async function debugAddon() {
-  const folder = 'target/faults'
-  const napi = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
-  const args = [
-    'build',
-    '--platform',
-    '--features',
-    'faults',
-    '--output-dir',
-    folder,
-    '--js',
-    'index.js',
-    '--dts',
-    'index.d.ts',
-  ]
-  const code = await run(process.execPath, [napi, ...args], { cwd: root })
-  if (code !== 0) return undefined
-  const file = filesBelow([folder]).find((file) => file.endsWith('.node'))
-  return file === undefined ? undefined : path.join(root, file)
+function debugAddon() {
+  // Not through the napi command, which builds for a named target and so would compile everything once more.
+  const args = ['build', '--package', 'threadmill', ...FEATURES, '--message-format=json-render-diagnostics']
+  const { status, stdout } = spawnSync('cargo', args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 28,
+  })
+  if (status !== 0) return undefined
+  const messages = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const artifact = messages.findLast((message) => message.target?.kind.includes('cdylib') && message.filenames)
+  // Node loads addons by this ending only.
+  const addon = path.join(path.dirname(artifact.filenames[0]), 'threadmill.node')
+  copyFileSync(artifact.filenames[0], addon)
+  return addon
 }
 
 /**

@@ -20,8 +20,8 @@ const terminal = { skip: hasScript ? false : 'needs script of util-linux' }
 function onTerminal(args, env = {}) {
   const command = ['stty cols 100 rows 30;', 'exec', ...[process.execPath, PROGRAM, ...args].map((word) => `'${word}'`)]
   const inherited = { ...process.env, TERM: 'xterm-256color' }
-  delete inherited.NO_COLOR
-  delete inherited.FORCE_COLOR
+  // What a person's terminal does not have: Node takes CI for a terminal without colours.
+  for (const name of ['NO_COLOR', 'CI', 'FORCE_COLOR', 'NODE_DISABLE_COLORS']) delete inherited[name]
   const child = spawn('script', ['-qec', command.join(' '), '/dev/null'], { env: { ...inherited, ...env } })
   return { child, outcome: outcomeOf(child) }
 }

@@ -116,7 +116,9 @@ describe('hostile values', () => {
     assert.deepEqual([code, stdout, stderr], [0, 'Set(1) { 55 }\n', ''])
   })
 
-  test('an input or output that there is no memory for rejects its task alone', { skip: process.platform !== 'linux' }, async () => {
+  test('an input or output that there is no memory for rejects its task alone', {
+    skip: process.platform !== 'linux',
+  }, async () => {
     const source = `import { WorkerPool } from 'threadmill'
       const pool = new WorkerPool({ threads: 1, capacity: 1 })
       const { readFileSync } = await import('node:fs')

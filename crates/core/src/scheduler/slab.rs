@@ -18,8 +18,9 @@ const KEPT: usize = 16;
 pub(super) struct Slab<P> {
     /// Arrays of a fixed size, so that the second index needs no check.
     chunks: Vec<Box<[Record<P>; CHUNK]>>,
-    /// First free place, chained through `links[0].next`.
-    free: u32,
+    /// Free places, the one freed last on top. Not chained through the records: those were last written by another
+    /// core, and a chain would wait for each of them in turn.
+    free: Vec<u32>,
     /// Places ever used; the others are vacant and on no list.
     used: u32,
     live: usize,
@@ -27,7 +28,7 @@ pub(super) struct Slab<P> {
 
 impl<P> Slab<P> {
     pub(super) fn new() -> Self {
-        Self { chunks: Vec::new(), free: NIL, used: 0, live: 0 }
+        Self { chunks: Vec::new(), free: Vec::new(), used: 0, live: 0 }
     }
 
     /// Number of tasks.
@@ -43,11 +44,7 @@ impl<P> Slab<P> {
     #[inline]
     pub(super) fn insert(&mut self, record: Record<P>) -> u32 {
         self.live += 1;
-        let slot = self.free;
-        if slot == NIL {
-            return self.insert_new(record);
-        }
-        self.free = self[slot].links[0].next;
+        let Some(slot) = self.free.pop() else { return self.insert_new(record) };
         self[slot] = record;
         slot
     }
@@ -68,18 +65,16 @@ impl<P> Slab<P> {
     /// Frees a place; the payload, if still there, is dropped.
     #[inline]
     pub(super) fn remove(&mut self, slot: u32) {
-        let free = self.free;
         let record = &mut self[slot];
         debug_assert!(record.state != State::Vacant);
         record.state = State::Vacant;
         record.payload = None;
         record.worker_costs = None;
-        record.links[0].next = free;
-        self.free = slot;
+        self.free.push(slot);
         self.live -= 1;
         if self.live == 0 && self.chunks.len() > KEPT {
             self.chunks.truncate(KEPT);
-            self.free = NIL;
+            self.free = Vec::new();
             self.used = 0;
         }
     }
