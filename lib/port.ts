@@ -25,6 +25,8 @@ const DRAIN_BUDGET = 2
 /** Fake timers of test frameworks replace the globals: what keeps tasks going must not depend on them. */
 const now = performance.now.bind(performance)
 const settled = Promise.resolve()
+/** Longest string, in UTF-16 units, that may wait in the buffer. */
+const SHORT = 4096
 /** Kernels that run shorter than this, ms, are worth buffering. */
 const TINY = 0.02
 
@@ -245,7 +247,8 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown): void 
   header[at + 3] = 6
   header[at + 4] = values.length
   values.push(input)
-  commit(ticket, typeof input === 'string' && ticket.extra === undefined)
+  // How long a kernel takes for a short string says little of a long one.
+  commit(ticket, typeof input === 'string' && input.length <= SHORT && ticket.extra === undefined)
 }
 
 /** Gives the task in `slot` up. Whether this call ended it; then `reason` is what it rejects with, when given. */
