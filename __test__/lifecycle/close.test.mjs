@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { WorkerPool } from 'threadmill'
-import { occupy, rejection, until } from '../helpers/pool.mjs'
+import { blockUntil, occupy, rejection, until } from '../helpers/pool.mjs'
 
 const CLOSED = 'ERR_THREADMILL_POOL_CLOSED'
 
@@ -55,12 +55,13 @@ describe('close', () => {
 describe('dispose', () => {
   test('finishes what runs and rejects what waits', async () => {
     const pool = new WorkerPool({ threads: 1 })
-    const running = pool.addTask(30, { kernel: 'fib' })
-    await until(() => running.worker !== undefined)
+    // Long beside the few calls from here to dispose(), which no turn of the event loop interrupts.
+    const running = pool.addTask(41, { kernel: 'fib' })
+    blockUntil(() => running.worker !== undefined)
     const waiting = Array.from({ length: 10 }, () => rejection(pool.kernels.fib(1)))
     const disposed = pool.dispose()
     for (const error of await Promise.all(waiting)) assert.equal(error.code, CLOSED)
-    assert.equal(await running, 832040)
+    assert.equal(await running, 165580141)
     await disposed
   })
 
