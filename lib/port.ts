@@ -3,7 +3,8 @@
 // promises from a slab of resolvers.
 //
 // Q1. A slot is given to one task at a time: it is free again when the task is settled and its memory released.
-// Q2. A submission is buffered only while that cannot delay it: its kernel is known to be tiny and no worker is idle.
+// Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker is
+//     idle. At most BATCH × TINY ms of work waits for the end of a turn.
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
 
 import { performance } from 'node:perf_hooks'
