@@ -9,23 +9,58 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
+use crate::ids::Ids;
 use crate::raw::{self, Fault, Raw, check};
 use crate::{pool, settle, submit};
 use napi::sys;
 use parking_lot::RwLock;
-use std::collections::VecDeque;
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::Arc;
-use threadmill_core::completion::{CompletionSink, Event};
-use threadmill_core::mailbox::Mailbox;
+use std::sync::atomic::{AtomicBool, Ordering};
+use threadmill_core::completion::{CompletionSink, Event, Outcome};
+use threadmill_core::mailbox::{Batch, Mailbox};
 use threadmill_core::pool::Pool;
 use threadmill_core::scheduler::TaskId;
+use threadmill_core::value::Value;
 
 /// The way of completions into an env: a mailbox and a doorbell that the env can close.
 pub(crate) struct Port {
     bell: RwLock<Option<Bell>>,
-    pub(crate) mailbox: Mailbox<Event>,
+    /// Whether anybody will collect. A hint: what is posted nevertheless is dropped with the port.
+    open: AtomicBool,
+    pub(crate) mailbox: Mailbox<Post>,
+    /// Where a slot's task is, for cancelling.
+    pub(crate) ids: Ids,
+}
+
+/// What happened, small for the case that counts.
+pub(crate) enum Post {
+    /// A task gave a number.
+    Number {
+        ticket: u32,
+        worker: u32,
+        number: f64,
+        /// ns
+        run_time: u64,
+    },
+    /// Anything else.
+    Event(Box<Event>),
+}
+
+impl From<Event> for Post {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Settled {
+                ticket,
+                outcome: Outcome::Ok(Value::Number(number)),
+                worker,
+                run_time,
+                held: false,
+            } => Self::Number { ticket, worker, number, run_time },
+            other => Self::Event(Box::new(other)),
+        }
+    }
 }
 
 /// A threadsafe function that carries no data.
@@ -37,11 +72,19 @@ unsafe impl Send for Bell {}
 // SAFETY: as above.
 unsafe impl Sync for Bell {}
 
-impl CompletionSink for Port {
-    fn deliver(&self, event: Event) {
-        let bell = self.bell.read();
-        let Some(Bell(tsfn)) = *bell else { return };
-        if self.mailbox.post(event) {
+impl Port {
+    /// `shard`: `None` for what comes last of all.
+    fn post(&self, shard: Option<u32>, post: Post) {
+        if !self.open.load(Ordering::Relaxed) {
+            return;
+        }
+        let must_ring = match shard {
+            Some(shard) => self.mailbox.post(shard, post),
+            None => self.mailbox.post_last(post),
+        };
+        if must_ring {
+            let bell = self.bell.read();
+            let Some(Bell(tsfn)) = *bell else { return };
             // SAFETY: the read lock keeps the cleanup hook waiting until this call has returned (E1).
             unsafe {
                 sys::napi_call_threadsafe_function(
@@ -54,11 +97,26 @@ impl CompletionSink for Port {
     }
 }
 
-/// Where a slot's task is, for cancelling.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub(crate) pool: u32,
-    pub(crate) id: TaskId,
+impl CompletionSink for Port {
+    fn deliver(&self, event: Event) {
+        // The shard of the worker, so that what one worker tells stays in order.
+        let shard = match &event {
+            Event::Closed { .. } => None,
+            Event::Settled { worker, .. }
+            | Event::Released { worker, .. }
+            | Event::Progress { worker, .. }
+            | Event::Message { worker, .. } => Some(*worker),
+        };
+        self.post(shard, event.into());
+    }
+
+    fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
+        self.post(Some(worker), Post::Number { ticket, worker, number, run_time });
+    }
+
+    fn admitted(&self, ticket: u32, id: TaskId) {
+        self.ids.set(ticket, id);
+    }
 }
 
 /// A pool that this env made.
@@ -74,10 +132,8 @@ pub(crate) struct EnvState {
     pub(crate) sink: Arc<dyn CompletionSink>,
     /// Pools by handle; `None` once closed.
     pub(crate) pools: Vec<Option<OwnedPool>>,
-    /// Places by slot.
-    pub(crate) places: Vec<Option<Place>>,
     /// Events collected and not yet handed to JavaScript.
-    pub(crate) events: VecDeque<Event>,
+    pub(crate) events: Batch<Post>,
     /// Unfinished tasks and closing pools (E3).
     live: u32,
 }
@@ -147,13 +203,17 @@ pub(crate) fn register(env: sys::napi_env, exports: sys::napi_value) -> napi::Re
 }
 
 fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
-    let port = Arc::new(Port { bell: RwLock::new(None), mailbox: Mailbox::default() });
+    let port = Arc::new(Port {
+        bell: RwLock::new(None),
+        open: AtomicBool::new(true),
+        mailbox: Mailbox::default(),
+        ids: Ids::default(),
+    });
     let state = Box::into_raw(Box::new(EnvState {
         sink: port.clone(),
         port,
         pools: Vec::new(),
-        places: Vec::new(),
-        events: VecDeque::new(),
+        events: Batch::default(),
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
@@ -276,7 +336,8 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
     let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         // SAFETY: runs on the env's thread with no JavaScript on the stack; the state is freed later.
         let state = unsafe { state(data) };
-        // Waits for native workers that are inside `deliver`.
+        state.port.open.store(false, Ordering::Relaxed);
+        // Waits for native workers that are ringing.
         let bell = state.port.bell.write().take();
         for pool in state.pools.drain(..).flatten() {
             pool.pool.detach();

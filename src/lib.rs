@@ -10,6 +10,7 @@
 //! ```
 
 mod env;
+mod ids;
 mod payload;
 mod pool;
 mod raw;

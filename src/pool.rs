@@ -7,10 +7,11 @@ use crate::env::{OwnedPool, state};
 use crate::payload::{Keep, decode, encode};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
+use std::sync::Arc;
 use threadmill_core::kernel::{Detached, Input, KernelContext};
 use threadmill_core::kernels as registry;
 use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing};
-use threadmill_core::scheduler::Schedule;
+use threadmill_core::scheduler::{Schedule, TaskId};
 use threadmill_core::value::Value;
 
 /// `kernels()`: what every kernel of this build takes and gives, as JSON, in the order of their numbers.
@@ -95,39 +96,35 @@ pub(crate) unsafe extern "C" fn close(env: sys::napi_env, info: sys::napi_callba
     })
 }
 
-/// `cancel(slot)`: whether this call ended the task. Its record follows.
+/// `cancel(pool, slot)`: whether this call ended the task of that pool. Its record follows.
 pub(crate) unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     raw::guard(env, || {
-        let ([slot], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
-        let slot = raw::number(env, slot)? as usize;
-        let cancelled = state
-            .places
-            .get(slot)
-            .copied()
-            .flatten()
-            .is_some_and(|place| state.pool(place.pool).is_some_and(|owned| owned.pool.cancel(place.id)));
-        raw::new_boolean(env, cancelled)
+        let (pool, id) = find(env, info)?;
+        raw::new_boolean(env, pool.zip(id).is_some_and(|(pool, id)| pool.cancel(id)))
     })
 }
 
-/// `inspect(slot)`: the native worker that is running the task, or -1.
+/// The pool and the task that `(pool, slot)` names.
+fn find(env: sys::napi_env, info: sys::napi_callback_info) -> Raw<(Option<Arc<Pool>>, Option<TaskId>)> {
+    let ([pool, slot], data) = raw::arguments::<2>(env, info)?;
+    // SAFETY: one of our functions.
+    let state = unsafe { state(data) };
+    let pool = state.pool(raw::number(env, pool)? as u32).map(|owned| owned.pool.clone());
+    if let Some(pool) = &pool {
+        // Only what is in the scheduler has an id.
+        pool.ingest();
+    }
+    Ok((pool, state.port.ids.get(raw::number(env, slot)? as u32)))
+}
+
+/// `inspect(pool, slot)`: the native worker that is running the task of that pool, or -1.
 pub(crate) unsafe extern "C" fn inspect(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     raw::guard(env, || {
-        let ([slot], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
-        let slot = raw::number(env, slot)? as usize;
-        let worker = state
-            .places
-            .get(slot)
-            .copied()
-            .flatten()
-            .and_then(|place| state.pool(place.pool)?.pool.worker_of(place.id));
+        let (pool, id) = find(env, info)?;
+        let worker = pool.zip(id).and_then(|(pool, id)| pool.worker_of(id));
         raw::new_number(env, worker.map_or(-1.0, f64::from))
     })
 }

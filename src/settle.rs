@@ -18,7 +18,7 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::{EnvState, state};
+use crate::env::{EnvState, Post, state};
 use crate::payload::encode;
 use crate::raw::{self, Raw};
 use napi::sys;
@@ -35,19 +35,37 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
         let ([header, values, held], data) = raw::arguments::<3>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
-        if state.events.is_empty() {
-            state.port.mailbox.collect(&mut state.events);
-        }
         // SAFETY: creating values runs no JavaScript, nothing else looks at the header during this call, and memory of
         // this size lies outside the heap that the collector moves.
         let mut records = unsafe { raw::doubles(env, header)? }.chunks_exact_mut(STRIDE);
         let mut out = Out { env, values, held, used: 0 };
         let mut count = 0;
         let mut finished = 0;
+        if state.events.is_empty() {
+            state.port.mailbox.collect(&mut state.events);
+        }
         while !state.events.is_empty()
             && let Some(record) = records.next()
-            && let Some(event) = state.events.pop_front()
+            && let Some(post) = state.events.pop()
         {
+            count += 1;
+            let event = match post {
+                Post::Number { ticket, worker, number, run_time } => {
+                    state.port.ids.clear(ticket);
+                    let run_time = run_time as f64 / 1e6;
+                    record.copy_from_slice(&[
+                        f64::from(ticket),
+                        4.0,
+                        number,
+                        f64::from(worker),
+                        run_time,
+                        0.0,
+                    ]);
+                    finished += 1;
+                    continue;
+                }
+                Post::Event(event) => *event,
+            };
             finished += u32::from(matches!(event, Event::Settled { .. } | Event::Closed { .. }));
             let last = match &event {
                 Event::Settled { ticket, held, .. } => Some((*ticket, *held)),
@@ -62,7 +80,6 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
                 .ok_or(())
             });
             record.copy_from_slice(&filled.unwrap_or([0.0, 15.0, 0.0, -1.0, 0.0, 0.0]));
-            count += 1;
         }
         state.let_go(env, finished);
         raw::new_number(env, count as f64)
@@ -90,13 +107,11 @@ impl Out {
             Event::Settled { ticket, outcome, worker, run_time, held } => {
                 let (tag, value) = self.outcome(ticket, outcome)?;
                 let worker = if worker == NO_WORKER { -1.0 } else { f64::from(worker) };
-                if let Some(place) = state.places.get_mut(ticket as usize) {
-                    *place = None;
-                }
+                state.port.ids.clear(ticket);
                 [f64::from(ticket), tag, value, worker, run_time as f64 / 1e6, f64::from(u8::from(held))]
             }
-            Event::Released { ticket } => [f64::from(ticket), 10.0, 0.0, -1.0, 0.0, 0.0],
-            Event::Progress { ticket, done, total } => {
+            Event::Released { ticket, .. } => [f64::from(ticket), 10.0, 0.0, -1.0, 0.0, 0.0],
+            Event::Progress { ticket, done, total, .. } => {
                 let value = Value::List(vec![Value::Number(done), Value::Number(total)]);
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
                 [f64::from(ticket), 11.0, value, -1.0, 0.0, 0.0]

@@ -20,7 +20,7 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::{EnvState, Place, state};
+use crate::env::{EnvState, state};
 use crate::payload::{Keep, decode};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
@@ -28,12 +28,15 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::{Job, Payload, Request, clock};
-use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec, Time};
+use threadmill_core::pool::{Job, Payload, PlainJob, Request, clock};
+use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
 /// Numbers per record.
 const STRIDE: usize = 12;
+/// Batches of plain records from this length on are posted to the workers. While a worker is idle, shorter ones are
+/// scheduled here, which starts them sooner.
+const POSTED: usize = 16;
 
 /// `flush(header, count, values, arena, held)`.
 pub(crate) unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -66,42 +69,31 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: sys:
         let handle = group[0][1] as u32;
         let owned = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?;
         let (pool, sink) = (owned.pool.clone(), owned.sink);
-        if group.iter().all(is_plain) {
+        state.hold(source.env, group.len() as u32);
+        let is_plain = group.iter().all(is_plain);
+        if is_plain
+            && (group.len() >= POSTED || !pool.has_idle_worker())
+            && pool.post(group.iter().map(|record| plain(record, sink, source.now)))
+        {
+            continue;
+        }
+        if is_plain {
             // Nothing to ask the engine for, so records become jobs one by one under the lock.
-            let requests = group.iter().map(|record| plain(record, sink, source.now));
-            send(state, source.env, handle, group.len(), |admitted| {
-                pool.submit(requests, admitted);
-            });
+            pool.submit(group.iter().map(|record| Request {
+                spec: TaskSpec { priority: record[7], ..TaskSpec::plain(Lane::Native) },
+                cost_key: None,
+                job: plain(record, sink, source.now).into(),
+            }));
         } else {
             let requests = group.iter().filter_map(|record| {
                 let request = read_record(source, record, sink, held);
                 request.map_err(|fault| unreadable(source.env, &state.sink, record, fault)).ok()
             });
             let requests: Vec<Request> = requests.collect();
-            send(state, source.env, handle, group.len(), |admitted| {
-                pool.submit(requests.into_iter(), admitted);
-            });
+            pool.submit(requests.into_iter());
         }
     }
     Ok(())
-}
-
-fn send(
-    state: &mut EnvState,
-    env: sys::napi_env,
-    pool: u32,
-    count: usize,
-    submit: impl FnOnce(&mut dyn FnMut(u32, TaskId)),
-) {
-    state.hold(env, count as u32);
-    let places = &mut state.places;
-    submit(&mut |ticket, id| {
-        let slot = ticket as usize;
-        if slot >= places.len() {
-            places.resize((slot + 1).next_power_of_two(), None);
-        }
-        places[slot] = Some(Place { pool, id });
-    });
 }
 
 /// The engine would not tell what an input is, although it has passed its check. Costs that task, and no other.
@@ -123,19 +115,15 @@ fn is_plain(record: &[f64; STRIDE]) -> bool {
     record[3] == 4.0 && record[8] == -1.0 && record[9] == 0.0 && record[10] < 0.0
 }
 
-fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> Request {
-    let job = Job {
+fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
+    PlainJob {
+        ticket: record[0] as u32,
         kernel: record[2] as u16,
         sink,
-        ticket: record[0] as u32,
-        in_place: false,
-        deadline_from_start: false,
+        input: record[4],
+        priority: record[7],
         submitted: now,
-        input: Payload::Number(record[4]),
-        options: None,
-    };
-    let spec = TaskSpec { priority: record[7], ..TaskSpec::plain(Lane::Native) };
-    Request { spec, cost_key: None, job }
+    }
 }
 
 fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_value) -> Raw<Request> {

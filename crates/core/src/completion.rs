@@ -6,6 +6,7 @@
 //!     [`Event::Released`] follows or has preceded it. Without it, the memory is free when `Settled` is delivered.
 
 use crate::error::{ErrorCode, KernelError};
+use crate::scheduler::TaskId;
 use crate::value::Value;
 
 /// How a task ended.
@@ -58,11 +59,15 @@ pub enum Event {
     Released {
         /// As in `Settled`.
         ticket: u32,
+        /// Native worker that ran it.
+        worker: u32,
     },
     /// A running kernel got on.
     Progress {
         /// As in `Settled`.
         ticket: u32,
+        /// Native worker that runs it.
+        worker: u32,
         /// Units done.
         done: f64,
         /// Units in total.
@@ -92,4 +97,14 @@ pub enum Event {
 pub trait CompletionSink: Send + Sync + 'static {
     /// Hands an event over; never blocks for long, never panics. After the env has gone, events are dropped.
     fn deliver(&self, event: Event);
+
+    /// `deliver` of a [`Event::Settled`] with a number for output and nothing held, the case that has to be fast.
+    fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
+        let outcome = Outcome::Ok(Value::Number(number));
+        self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
+    }
+
+    /// Tells under which id the task with this ticket got in. Called under the pool's lock, before anything else is told
+    /// of the task; not called for a task that is refused.
+    fn admitted(&self, ticket: u32, id: TaskId);
 }

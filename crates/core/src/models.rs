@@ -2,8 +2,9 @@
 //! Models of the shell's own lock-free and parking parts: loom runs every interleaving of the real code.
 //! `scripts/ci/loom.sh` runs them.
 
-use crate::mailbox::Mailbox;
-use crate::pool::model::{Cell, Label, Section};
+use crate::mailbox::{Batch, Mailbox};
+use crate::pool::PlainJob;
+use crate::pool::model::{Cell, Inbox, Label, Posted, Section};
 use crate::sleep::Parker;
 use crate::sync::Mutex;
 use loom::sync::Arc;
@@ -53,32 +54,85 @@ fn loom_p1_no_wake_up_is_lost() {
     });
 }
 
-/// Posts by two threads; the collector answers each ring. Nothing is left over, nothing comes twice.
+/// A worker that takes everything or parks, beside a submitter that leaves two batches: nothing stays behind while the
+/// worker sleeps.
 #[test]
-fn loom_b1_every_post_is_collected() {
+fn loom_i1_nothing_is_left_in_the_inbox() {
+    struct Shared {
+        /// Whether the worker is parked; stands for the pool's lock.
+        parked: Mutex<bool>,
+        inbox: Inbox,
+        parker: Parker,
+    }
+    loom::model(|| {
+        let shared =
+            Arc::new(Shared { parked: Mutex::new(false), inbox: Inbox::new(false), parker: Parker::new() });
+        let worker = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (mut done, mut jobs) = (0, Vec::new());
+                while done < 2 {
+                    let mut parked = shared.parked.lock();
+                    if std::mem::replace(&mut *parked, false) {
+                        shared.inbox.set_idle(false);
+                    }
+                    shared.inbox.take(&mut jobs);
+                    if jobs.is_empty() {
+                        *parked = true;
+                        shared.inbox.set_idle(true);
+                        if !shared.inbox.is_waiting() {
+                            drop(parked);
+                            shared.parker.park();
+                        }
+                        continue;
+                    }
+                    done += jobs.drain(..).count();
+                }
+            })
+        };
+        for ticket in 0..2 {
+            if shared.inbox.post([PlainJob { ticket, ..PlainJob::default() }].into_iter()) == Posted::Call
+                && *shared.parked.lock()
+            {
+                shared.parker.unpark();
+            }
+        }
+        worker.join().unwrap();
+    });
+}
+
+/// Two posters in different shards, then one whose item comes last; the collector answers each ring. Nothing is left
+/// over, nothing comes twice, and the last is last.
+#[test]
+fn loom_b1_b4_every_post_is_collected() {
     loom::model(|| {
         let mailbox = Arc::new(Mailbox::default());
         let bell = Arc::new(Parker::new());
+        let posted = Arc::new(AtomicUsize::new(0));
         let posters: Vec<_> = (0..2)
             .map(|item| {
-                let (mailbox, bell) = (mailbox.clone(), bell.clone());
+                let (mailbox, bell, posted) = (mailbox.clone(), bell.clone(), posted.clone());
                 thread::spawn(move || {
-                    if mailbox.post(item) {
+                    if mailbox.post(item, item) {
+                        bell.unpark();
+                    }
+                    if posted.fetch_add(1, Ordering::AcqRel) == 1 && mailbox.post_last(9) {
                         bell.unpark();
                     }
                 })
             })
             .collect();
         let mut seen = Vec::new();
-        while seen.len() < 2 {
+        let mut batch = Batch::default();
+        while seen.len() < 3 {
             bell.park();
-            let mut batch = std::collections::VecDeque::new();
             mailbox.collect(&mut batch);
-            seen.extend(batch);
+            seen.extend(std::iter::from_fn(|| batch.pop()));
         }
         for poster in posters {
             poster.join().unwrap();
         }
+        assert_eq!(seen.pop(), Some(9));
         seen.sort_unstable();
         assert_eq!(seen, [0, 1]);
     });

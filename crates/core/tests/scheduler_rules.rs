@@ -532,7 +532,8 @@ fn s7_a_strong_task_becomes_movable_when_the_load_of_others_drops() {
 fn only_tiny_tasks_are_taken_several_at_a_time_and_never_more_than_a_fair_share() {
     assert_eq!(batch_limit(32, None, false, 100, 0, 2), 1, "nothing is known");
     assert_eq!(batch_limit(32, Some(TINY), false, 100, 0, 2), 1, "not tiny");
-    assert_eq!(batch_limit(32, Some(TINY - 1), false, 100, 0, 2), 32, "no more than asked for");
+    assert_eq!(batch_limit(32, Some(0), false, 100, 0, 2), 32, "no more than asked for");
+    assert_eq!(batch_limit(32, Some(TINY - 1), false, 100, 0, 2), 5, "no more than 100 µs of work");
     assert_eq!(batch_limit(32, Some(0), false, 10, 0, 4), 2, "a share");
     assert_eq!(batch_limit(32, Some(0), false, 10, 3, 4), 5, "and one's own");
     assert_eq!(batch_limit(32, Some(0), true, 100, 0, 2), 1, "somebody is about to be woken");

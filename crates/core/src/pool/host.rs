@@ -39,7 +39,7 @@ impl Host for NativeHost<'_> {
         {
             return;
         }
-        self.sink.deliver(Event::Progress { ticket: self.ticket, done, total });
+        self.sink.deliver(Event::Progress { ticket: self.ticket, worker: self.worker, done, total });
     }
 
     fn post(&self, message_type: &str, contents: Value) {

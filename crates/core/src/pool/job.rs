@@ -32,6 +32,38 @@ impl Payload {
     }
 }
 
+/// A job without anything but a number: no options, affinity, deadline or key of its own. See [`super::Pool::post`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainJob {
+    /// As in [`Job`].
+    pub ticket: u32,
+    /// As in [`Job`].
+    pub kernel: u16,
+    /// As in [`Job`].
+    pub sink: u16,
+    /// The input.
+    pub input: f64,
+    /// Higher goes first.
+    pub priority: f64,
+    /// As in [`Job`].
+    pub submitted: u64,
+}
+
+impl From<PlainJob> for Job {
+    fn from(plain: PlainJob) -> Self {
+        Self {
+            kernel: plain.kernel,
+            sink: plain.sink,
+            ticket: plain.ticket,
+            in_place: false,
+            deadline_from_start: false,
+            submitted: plain.submitted,
+            input: Payload::Number(plain.input),
+            options: None,
+        }
+    }
+}
+
 /// What a native worker needs to run a task.
 #[derive(Debug)]
 pub struct Job {
@@ -71,5 +103,6 @@ mod tests {
     #[test]
     fn a_queued_number_is_small() {
         assert!(size_of::<super::Job>() <= 48, "{}", size_of::<super::Job>());
+        assert!(size_of::<super::PlainJob>() <= 32, "{}", size_of::<super::PlainJob>());
     }
 }

@@ -2,8 +2,8 @@
 //! The shell around the scheduler: one lock, the native workers, waking, deadlines and the end of life.
 //!
 //! ```text
-//!  submit ──► scheduler (pure, under `state`) ──► worker: take ─► claim cell ─► kernel ─► sink
-//!                 ▲  cancel, expire: revoke a cell or abandon it
+//!  submit ───────────► scheduler (pure, under `state`) ──► worker: take ─► claim cell ─► kernel ─► sink
+//!  post ──► inbox ────────▲  ▲  cancel, expire: revoke a cell or abandon it
 //! ```
 //!
 //! N1. Every admitted job gives exactly one `Settled` (completion.rs, C1): from the worker that finishes it, or from
@@ -15,6 +15,7 @@
 mod cell;
 pub mod clock;
 mod host;
+mod inbox;
 mod job;
 mod parallel;
 mod placement;
@@ -29,10 +30,11 @@ mod worker;
 #[cfg(all(test, loom))]
 pub(crate) mod model {
     pub(crate) use super::cell::{Cell, Label};
+    pub(crate) use super::inbox::{Inbox, Posted};
     pub(crate) use super::parallel::Section;
 }
 
-pub use job::{Job, Payload};
+pub use job::{Job, Payload, PlainJob};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{PoolFigures, WorkerFigures};
@@ -47,6 +49,7 @@ use crate::scheduler::{
 use crate::sleep::Parker;
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use cell::{Cell, Label};
+use inbox::{Inbox, Posted};
 use once_cell::sync::OnceCell;
 use parallel::Section;
 use stats::Counters;
@@ -54,7 +57,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 /// Most tasks that a worker takes out of the queue at once; only measured tiny ones are taken more than one at a time.
-const TAKE_AHEAD: usize = 32;
+const TAKE_AHEAD: usize = 128;
 
 /// How a pool is built.
 #[derive(Clone, Debug)]
@@ -93,6 +96,7 @@ pub struct Pool {
     pin: Option<Pin>,
     nice: Option<i32>,
     state: Mutex<State>,
+    inbox: Inbox,
     /// Notified when an abandoned task has stopped.
     released: Condvar,
     slots: Box<[Slot]>,
@@ -101,13 +105,18 @@ pub struct Pool {
     queued: AtomicUsize,
     /// Idle workers, as of the last unlock. A hint too.
     idle: AtomicUsize,
-    /// Tasks admitted and not settled. Exact.
-    unfinished: AtomicUsize,
+    /// Tasks posted or admitted, less those that were settled by anybody but a worker that finished them; those are in
+    /// the workers' own counters, see [`Pool::unfinished`].
+    open: AtomicUsize,
 }
 
 /// What the lock protects.
 struct State {
     scheduler: Scheduler<Job>,
+    /// An empty list to exchange for what is in the inbox.
+    posted: Vec<PlainJob>,
+    /// What the inbox was last told of idle workers.
+    told_idle: bool,
     /// Parallel sections that may want help.
     sections: Vec<Arc<Section>>,
     /// Whether new tasks are refused.
@@ -150,6 +159,10 @@ impl Slot {
 
     fn record(&self, succeeded: bool, run_time: u64, wait_time: u64) {
         self.counters.record(succeeded, run_time, wait_time);
+    }
+
+    fn settle(&self) {
+        self.counters.settle();
     }
 
     fn helped(&self, chunks: u64, nanos: u64) {
@@ -217,10 +230,6 @@ impl State {
             at
         })
     }
-
-    fn is_finished(&self) -> bool {
-        self.closed && self.scheduler.admitted() == 0 && self.sections.is_empty()
-    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -248,6 +257,8 @@ impl Pool {
             nice: options.nice,
             state: Mutex::new(State {
                 scheduler,
+                posted: Vec::new(),
+                told_idle: threads > 0,
                 sections: Vec::new(),
                 closed: false,
                 listeners: Vec::new(),
@@ -257,6 +268,7 @@ impl Pool {
                 admitted: 0,
                 notes: Vec::new(),
             }),
+            inbox: Inbox::new(threads > 0),
             released: Condvar::new(),
             slots: (0..threads)
                 .map(|_| Slot {
@@ -268,7 +280,7 @@ impl Pool {
             sinks: Mutex::new(Vec::new()),
             queued: AtomicUsize::new(0),
             idle: AtomicUsize::new(threads),
-            unfinished: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
         })
     }
 
@@ -287,6 +299,11 @@ impl Pool {
         self.idle.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether tasks wait for a worker. A hint, as above.
+    fn has_waiting(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0 || self.inbox.is_waiting()
+    }
+
     /// Makes `sink` known; jobs name it by the number returned. The same sink keeps its number.
     pub fn attach(&self, sink: &Arc<dyn CompletionSink>) -> u16 {
         let mut sinks = self.sinks.lock();
@@ -297,21 +314,116 @@ impl Pool {
         }) as u16
     }
 
-    /// Admits a batch under one lock, in order. `admitted` is told the id of each task that got in; the others are
-    /// settled at once with the reason.
-    pub fn submit(
-        self: &Arc<Self>,
-        requests: impl Iterator<Item = Request>,
-        mut admitted: impl FnMut(u32, TaskId),
-    ) {
+    /// Leaves a batch for the next worker to schedule: a fraction of the submitter's time that [`Pool::submit`] takes,
+    /// worth it from some ten jobs on. Admits the whole batch, or nothing and gives `false`, when the pool is closed or
+    /// has no room for it; `submit` then tells which tasks are refused and why.
+    #[must_use]
+    pub fn post(self: &Arc<Self>, batch: impl ExactSizeIterator<Item = PlainJob>) -> bool {
+        let count = batch.len();
+        if self.reserve(count, true) < count {
+            return false;
+        }
+        match self.inbox.post(batch) {
+            Posted::Left => true,
+            Posted::Call => {
+                let mut wakes = Vec::new();
+                let mut state = self.state.lock();
+                if self.inbox.is_waiting() {
+                    state.scheduler.wake_idle(Lane::Native, 1, &mut wakes);
+                    self.publish(&mut state);
+                }
+                drop(state);
+                self.wake(&mut wakes);
+                true
+            }
+            Posted::Closed => {
+                self.open.fetch_sub(count, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Counts up to `count` tasks as unfinished, as many as there is room for, or with `whole` all or none.
+    fn reserve(&self, count: usize, whole: bool) -> usize {
+        let mut granted = 0;
+        // Settled ones only grow in number, so there is at least this much room.
+        let settled = self.settled_by_workers();
+        let grant = |open: usize| {
+            let room = self.capacity.saturating_sub(open - settled);
+            granted = if count <= room {
+                count
+            } else if whole {
+                0
+            } else {
+                room
+            };
+            Some(open + granted)
+        };
+        // The closure never declines.
+        let _ = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
+        granted
+    }
+
+    fn settled_by_workers(&self) -> usize {
+        self.slots.iter().map(|slot| slot.counters.settled()).sum::<u64>() as usize
+    }
+
+    /// Tasks posted or admitted, and not settled. Never too few.
+    fn unfinished(&self) -> usize {
+        // In this order: a task is counted in `open` before it can be settled.
+        let settled = self.settled_by_workers();
+        self.open.load(Ordering::Relaxed) - settled
+    }
+
+    /// Puts what was posted into the scheduler.
+    pub fn ingest(self: &Arc<Self>) {
+        if self.inbox.is_waiting() {
+            let mut wakes = Vec::new();
+            let mut state = self.state.lock();
+            self.ingest_into(&mut state, &mut wakes);
+            self.publish(&mut state);
+            drop(state);
+            self.wake(&mut wakes);
+        }
+    }
+
+    /// As [`Pool::ingest`], under the lock.
+    fn ingest_into(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        if !self.inbox.is_waiting() {
+            return;
+        }
+        let mut posted = std::mem::take(&mut state.posted);
+        self.inbox.take(&mut posted);
+        let mut claims = self.claims();
+        let sinks = self.sinks.lock();
+        for plain in posted.drain(..) {
+            let spec = TaskSpec {
+                priority: plain.priority,
+                key: Some(state.kernel_key(plain.kernel)),
+                ..TaskSpec::plain(Lane::Native)
+            };
+            let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
+            let admitted = state.scheduler.submit(spec, plain.into(), submitted, &mut claims, wakes);
+            let id = admitted.expect("free tasks are admitted by a scheduler that is open and unlimited");
+            sinks[sink].admitted(ticket, id);
+            state.admitted += 1;
+        }
+        state.posted = posted;
+    }
+
+    /// Admits a batch under one lock, in order. Sinks are told the id of each task that got in; the others are settled
+    /// at once with the reason.
+    pub fn submit(self: &Arc<Self>, requests: impl ExactSizeIterator<Item = Request>) {
         let now = clock::now();
         let (mut wakes, mut refused) = (Vec::new(), Vec::new());
         let alarm;
         {
             let mut state = self.state.lock();
+            self.ingest_into(&mut state, &mut wakes);
             let mut claims = self.claims();
-            // Others only take away from the count, so there is at least this much room.
-            let room = self.capacity.saturating_sub(self.unfinished.load(Ordering::Relaxed));
+            // Before the unlock: nobody can take, and so settle, one of them earlier.
+            let room = self.reserve(requests.len(), false);
+            let sinks = self.sinks.lock();
             let mut count = 0;
             for Request { mut spec, cost_key, job } in requests {
                 let (ticket, sink) = (job.ticket, job.sink);
@@ -327,7 +439,7 @@ impl Pool {
                     match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
                         Ok(id) => {
                             count += 1;
-                            admitted(ticket, id);
+                            sinks[usize::from(sink)].admitted(ticket, id);
                             continue;
                         }
                         Err(_) => (ErrorCode::OutOfRange, "no native worker has this index"),
@@ -335,11 +447,10 @@ impl Pool {
                 };
                 refused.push((sink, ticket, reason));
             }
-            // Before the unlock: nobody can take, and so settle, one of them earlier.
-            self.unfinished.fetch_add(count, Ordering::Relaxed);
+            self.open.fetch_sub(room - count, Ordering::Relaxed);
             state.admitted += count as u64;
             alarm = state.earlier_alarm();
-            self.publish(&state);
+            self.publish(&mut state);
         }
         self.wake(&mut wakes);
         if let Some(at) = alarm {
@@ -355,7 +466,7 @@ impl Pool {
     pub fn cancel(&self, id: TaskId) -> bool {
         let mut state = self.state.lock();
         let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims());
-        self.publish(&state);
+        self.publish(&mut state);
         match cancelled {
             Cancelled::Waiting(job) => {
                 self.settle(&state, &job.label(), false, Outcome::Cancelled);
@@ -395,24 +506,38 @@ impl Pool {
         }
         state.alarm = state.scheduler.next_deadline().map_or(u64::MAX, |time| time.0);
         let next = state.alarm;
-        self.publish(&state);
+        self.publish(&mut state);
         (next != u64::MAX).then_some(next)
     }
 
     /// No more tasks are admitted. When everything admitted has ended and the threads are gone, `listener` gets
     /// [`Event::Closed`].
-    pub fn close(&self, listener: &Arc<dyn CompletionSink>) {
+    pub fn close(self: &Arc<Self>, listener: &Arc<dyn CompletionSink>) {
+        let mut wakes = Vec::new();
         let mut state = self.state.lock();
-        state.closed = true;
-        state.scheduler.close();
-        if state.threads == 0 && state.is_finished() {
+        self.shut(&mut state, &mut wakes);
+        if state.threads == 0 && self.is_finished(&state) {
             drop(state);
             listener.deliver(Event::Closed { pool: self.id });
             return;
         }
         state.listeners.push(listener.clone());
         drop(state);
+        self.wake(&mut wakes);
         self.unpark_all();
+    }
+
+    /// Admits what was posted until now, and nothing more.
+    fn shut(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        self.inbox.close();
+        self.ingest_into(state, wakes);
+        state.closed = true;
+        state.scheduler.close();
+        self.publish(state);
+    }
+
+    fn is_finished(&self, state: &State) -> bool {
+        state.closed && state.scheduler.admitted() == 0 && state.sections.is_empty() && self.unfinished() == 0
     }
 
     /// Rejects every task that has not begun. To be called after or with [`Pool::close`].
@@ -424,7 +549,7 @@ impl Pool {
             let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
             self.settle(&state, &job.label(), false, reason);
         }
-        self.publish(&state);
+        self.publish(&mut state);
     }
 
     /// Settles every running task now and tells it to stop.
@@ -443,12 +568,13 @@ impl Pool {
 
     /// The env that owns the pool is going away: ends everything, and returns only when no kernel touches memory of the
     /// env any more. Kernels notice within a few milliseconds.
-    pub fn detach(&self) {
+    pub fn detach(self: &Arc<Self>) {
+        let mut wakes = Vec::new();
         let mut state = self.state.lock();
-        state.closed = true;
-        state.scheduler.close();
+        self.shut(&mut state, &mut wakes);
         state.listeners.clear();
         drop(state);
+        self.wake(&mut wakes);
         self.reject_waiting();
         self.abandon_running();
         let mut state = self.state.lock();
@@ -467,7 +593,7 @@ impl Pool {
         let mut state = self.state.lock();
         state.sections.push(section.clone());
         state.scheduler.wake_idle(Lane::Native, helpers, &mut wakes);
-        self.publish(&state);
+        self.publish(&mut state);
         drop(state);
         self.wake(&mut wakes);
     }
@@ -504,10 +630,15 @@ impl Pool {
     }
 
     /// Lets those who look without the lock see the state. Before every unlock that changed it.
-    fn publish(&self, state: &State) {
+    fn publish(&self, state: &mut State) {
         self.queued.store(state.scheduler.queued(Lane::Native), Ordering::Relaxed);
-        self.idle.store(state.scheduler.idle_workers(Lane::Native), Ordering::Relaxed);
-        if state.is_finished() {
+        let idle = state.scheduler.idle_workers(Lane::Native);
+        self.idle.store(idle, Ordering::Relaxed);
+        if state.told_idle != (idle > 0) {
+            state.told_idle = idle > 0;
+            self.inbox.set_idle(idle > 0);
+        }
+        if self.is_finished(state) {
             // Parked workers have nothing left to wait for but this.
             self.unpark_all();
         }
@@ -526,7 +657,7 @@ impl Pool {
 
     /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.
     fn settle(&self, _locked: &MutexGuard<'_, State>, label: &Label, held: bool, outcome: Outcome) {
-        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
         let sink = self.sinks.lock()[usize::from(label.sink)].clone();
         sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker: NO_WORKER, run_time: 0, held });
     }
@@ -597,12 +728,14 @@ impl Pool {
         self.note(format!("worker {} could not be started: {error}", worker.index));
         let mut report = LeaveReport::default();
         let mut state = self.state.lock();
+        // What it was woken for, perhaps: others are called for it then.
+        self.ingest_into(&mut state, wakes);
         state.scheduler.leave(worker, false, &mut self.claims(), Time(clock::now()), &mut report, wakes);
         for (_, job) in report.orphaned {
             let reason = format!("the native worker of the task could not be started: {error}");
             self.settle(&state, &job.label(), false, Outcome::refused(ErrorCode::System, &reason));
         }
-        self.publish(&state);
+        self.publish(&mut state);
     }
 
     /// Lets workers that could not be started try again with a later task. Without any thread, what waits is refused.
@@ -610,6 +743,8 @@ impl Pool {
         let mut state = self.state.lock();
         if state.threads == 0 {
             let mut waiting = Vec::new();
+            // Nobody is left to be woken for it.
+            self.ingest_into(&mut state, &mut Vec::new());
             state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut waiting);
             for (_, job) in waiting {
                 let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
@@ -621,8 +756,8 @@ impl Pool {
             }
             debug_assert!(wakes.is_empty(), "nothing waits");
         }
-        self.publish(&state);
-        let ended = state.threads == 0 && state.is_finished();
+        self.publish(&mut state);
+        let ended = state.threads == 0 && self.is_finished(&state);
         let listeners = if ended { std::mem::take(&mut state.listeners) } else { Vec::new() };
         drop(state);
         for listener in listeners {

@@ -5,6 +5,7 @@ use super::{Cell, Pool, Sizing, native};
 use crate::kernels;
 use crate::sync::{AtomicU64, Ordering};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// What one native worker has done. Written by its own thread with plain adds; readers may see it a little late.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(super) struct Counters {
     /// Time from submit to start of successful tasks, ns.
     wait: AtomicU64,
     helped: AtomicU64,
+    /// Tasks that the worker settled.
+    settled: AtomicU64,
 }
 
 /// The owner is the only writer, so no read-modify-write is needed.
@@ -35,6 +38,15 @@ impl Counters {
         } else {
             add(&self.errored, 1);
         }
+    }
+
+    /// Release and acquire: whoever reads the count has also seen those tasks come in.
+    pub(super) fn settle(&self) {
+        self.settled.store(self.settled.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    pub(super) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
     }
 
     pub(super) fn helped(&self, chunks: u64, nanos: u64) {
@@ -97,11 +109,12 @@ const MS: f64 = 1e6;
 
 impl Pool {
     /// Figures of this moment. O(workers).
-    pub fn figures(&self) -> PoolFigures {
+    pub fn figures(self: &Arc<Self>) -> PoolFigures {
+        self.ingest();
         let state = self.state.lock();
         let running = self.all_cells().filter(|cell| cell.is_running()).count();
         let abandoned = self.all_cells().filter(|cell| cell.is_abandoned()).count();
-        let unfinished = self.unfinished.load(Ordering::Relaxed);
+        let unfinished = self.unfinished();
         let sum = |pick: fn(&Counters) -> &AtomicU64| {
             self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>() as f64
                 / MS

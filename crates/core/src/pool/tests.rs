@@ -1,22 +1,28 @@
 //! Tests of the shell with real threads and no Node. Events are ordered by the sink's own channel, never by sleeping.
 
-use super::{Job, Payload, Pool, PoolOptions, Request, Sizing, clock};
+use super::{Job, Payload, PlainJob, Pool, PoolOptions, Request, Sizing, clock};
 use crate::completion::{CompletionSink, Event, Outcome};
 use crate::error::ErrorCode;
 use crate::kernels;
 use crate::scheduler::{Affinity, Lane, Schedule, Strength, TaskId, TaskSpec, Time};
+use crate::sync::Mutex;
 use crate::value::Value;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-struct Channel(Sender<Event>);
+/// Events on a channel, ids by ticket.
+struct Channel(Sender<Event>, Arc<Mutex<HashMap<u32, TaskId>>>);
 
 impl CompletionSink for Channel {
     fn deliver(&self, event: Event) {
         // A test that has ended no longer listens.
         let _ = self.0.send(event);
+    }
+
+    fn admitted(&self, ticket: u32, id: TaskId) {
+        self.1.lock().insert(ticket, id);
     }
 }
 
@@ -25,6 +31,7 @@ struct Fixture {
     sink: Arc<dyn CompletionSink>,
     number: u16,
     events: Receiver<Event>,
+    ids: Arc<Mutex<HashMap<u32, TaskId>>>,
     next: u32,
 }
 
@@ -43,10 +50,11 @@ impl Fixture {
             nice: None,
         });
         let (sender, events) = unbounded();
-        let sink: Arc<dyn CompletionSink> = Arc::new(Channel(sender));
+        let ids: Arc<Mutex<HashMap<u32, TaskId>>> = Arc::default();
+        let sink: Arc<dyn CompletionSink> = Arc::new(Channel(sender, ids.clone()));
         let number = pool.attach(&sink);
         assert_eq!(pool.attach(&sink), number, "the same sink keeps its number");
-        Self { pool, sink, number, events, next: 0 }
+        Self { pool, sink, number, events, ids, next: 0 }
     }
 
     fn request(&mut self, kernel: &str, input: f64, spec: TaskSpec) -> Request {
@@ -67,13 +75,36 @@ impl Fixture {
 
     fn submit_with(&mut self, kernel: &str, input: f64, spec: TaskSpec) -> Option<TaskId> {
         let request = self.request(kernel, input, spec);
-        let mut id = None;
-        self.pool.submit([request].into_iter(), |_, admitted| id = Some(admitted));
-        id
+        let ticket = request.job.ticket;
+        self.pool.submit([request].into_iter());
+        self.ids.lock().get(&ticket).copied()
     }
 
     fn submit(&mut self, kernel: &str, input: f64) -> TaskId {
         self.submit_with(kernel, input, TaskSpec::plain(Lane::Native)).expect("admitted")
+    }
+
+    /// Posts `inputs` as a batch; the tickets count on.
+    fn post(&mut self, kernel: &str, inputs: &[f64]) -> bool {
+        let (kernel, _) = kernels::find(kernel).unwrap();
+        let (first, sink, submitted) = (self.next, self.number, clock::now());
+        let batch: Vec<_> = inputs
+            .iter()
+            .zip(first..)
+            .map(|(input, ticket)| PlainJob {
+                ticket,
+                kernel: kernel as u16,
+                sink,
+                input: *input,
+                priority: 0.0,
+                submitted,
+            })
+            .collect();
+        let posted = self.pool.post(batch.into_iter());
+        if posted {
+            self.next += inputs.len() as u32;
+        }
+        posted
     }
 
     fn next_event(&self) -> Event {
@@ -123,7 +154,7 @@ fn n1_a_hundred_thousand_jobs_settle_once_each_with_their_own_output() {
                 fixture.request("faultEcho", f64::from(batch * 100 + index), TaskSpec::plain(Lane::Native))
             })
             .collect();
-        fixture.pool.submit(requests.into_iter(), |_, _| {});
+        fixture.pool.submit(requests.into_iter());
     }
     let outcomes = fixture.outcomes(100_000);
     assert!(outcomes.iter().all(|(ticket, outcome)| number(outcome) == f64::from(*ticket)));
@@ -142,14 +173,15 @@ fn w1_an_outcome_is_handed_over_before_the_next_task_begins() {
     };
     for _ in 0..64 {
         let request = tiny(&mut fixture, "faultEcho");
-        fixture.pool.submit([request].into_iter(), |_, _| {});
+        fixture.pool.submit([request].into_iter());
     }
     fixture.outcomes(64);
     let gate = fixture.occupy();
     let requests =
         [tiny(&mut fixture, "faultEcho"), tiny(&mut fixture, "faultWait"), tiny(&mut fixture, "faultEcho")];
-    let mut ids = Vec::new();
-    fixture.pool.submit(requests.into_iter(), |_, id| ids.push(id));
+    let ids = requests.each_ref().map(|request| request.job.ticket);
+    fixture.pool.submit(requests.into_iter());
+    let ids = ids.map(|ticket| fixture.ids.lock()[&ticket]);
     assert!(fixture.pool.cancel(gate));
     let outcomes = fixture.outcomes(2);
     assert_eq!(
@@ -161,6 +193,79 @@ fn w1_an_outcome_is_handed_over_before_the_next_task_begins() {
     assert!(fixture.pool.cancel(ids[1]));
     fixture.outcomes(2);
     fixture.close();
+}
+
+#[test]
+fn i1_what_is_posted_is_run_by_workers_that_park_again_and_again() {
+    for threads in [1, 2, 4] {
+        let mut fixture = Fixture::new(threads);
+        for round in 0..2000_u32 {
+            let inputs: Vec<f64> = (0..=round % 7).map(f64::from).collect();
+            assert!(fixture.post("faultEcho", &inputs));
+            let first = fixture.next - inputs.len() as u32;
+            for (ticket, outcome) in fixture.outcomes(inputs.len()) {
+                assert_eq!(number(&outcome), f64::from(ticket - first));
+            }
+        }
+        fixture.close();
+    }
+}
+
+#[test]
+fn i2_a_submission_does_not_overtake_what_was_posted() {
+    let mut fixture = Fixture::new(1);
+    let gate = fixture.occupy();
+    assert!(fixture.post("faultEcho", &[1.0, 2.0]));
+    fixture.submit("faultEcho", 3.0);
+    assert!(fixture.post("faultEcho", &[4.0]));
+    assert!(fixture.pool.cancel(gate));
+    let mut order = Vec::new();
+    while order.len() < 4 {
+        if let Event::Settled { outcome: Outcome::Ok(value), .. } = fixture.next_event() {
+            order.push(value.as_number().unwrap());
+        }
+    }
+    assert_eq!(order, [1.0, 2.0, 3.0, 4.0]);
+    fixture.close();
+}
+
+#[test]
+fn a_posted_task_can_be_cancelled_and_counts_at_once() {
+    let mut fixture = Fixture::with_capacity(1, 4);
+    let gate = fixture.occupy();
+    assert!(fixture.post("faultEcho", &[1.0, 2.0]));
+    assert!(!fixture.post("faultEcho", &[3.0, 4.0]), "one place is left");
+    assert_eq!(fixture.pool.figures().queue_length, 2);
+    let id = fixture.ids.lock()[&2];
+    assert!(fixture.pool.cancel(id));
+    assert!(!fixture.pool.cancel(id), "only once");
+    assert!(fixture.post("faultEcho", &[5.0, 6.0]));
+    assert!(fixture.pool.cancel(gate));
+    let outcomes = fixture.outcomes(5);
+    assert_eq!(outcomes.values().filter(|outcome| outcome.is_ok()).count(), 3);
+    fixture.close();
+}
+
+#[test]
+fn n2_what_was_posted_before_the_close_is_run() {
+    for _ in 0..200 {
+        let mut fixture = Fixture::new(2);
+        assert!(fixture.post("faultEcho", &[1.0, 2.0, 3.0]));
+        fixture.pool.close(&fixture.sink);
+        assert!(!fixture.post("faultEcho", &[4.0]), "nothing gets in after it");
+        let mut settled = 0;
+        loop {
+            match fixture.next_event() {
+                Event::Settled { outcome, .. } => {
+                    assert!(outcome.is_ok());
+                    settled += 1;
+                }
+                Event::Closed { .. } => break,
+                _ => {}
+            }
+        }
+        assert_eq!(settled, 3, "the end comes last");
+    }
 }
 
 #[test]
@@ -235,7 +340,7 @@ fn a_cancelled_running_job_settles_at_once_and_is_released_when_it_stops() {
     assert!(fixture.pool.cancel(id));
     assert!(!fixture.pool.cancel(id), "only once");
     assert!(matches!(fixture.next_event(), Event::Settled { outcome: Outcome::Cancelled, held: true, .. }));
-    assert!(matches!(fixture.next_event(), Event::Released { ticket: 0 }));
+    assert!(matches!(fixture.next_event(), Event::Released { ticket: 0, .. }));
     fixture.close();
 }
 

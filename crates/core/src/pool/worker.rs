@@ -14,8 +14,9 @@ use crate::completion::{CompletionSink, Event, Outcome};
 use crate::kernel::KernelContext;
 use crate::kernels;
 use crate::scheduler::{Taken, Time, WorkerRef};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::AtomicU64;
 use crate::unwind::guarded;
+use crate::value::Value;
 use std::sync::Arc;
 
 /// How long a worker looks for work before it parks, ns.
@@ -77,6 +78,7 @@ impl Worker<'_> {
         let now = clock::now();
         let mut state = self.pool.state.lock();
         state.report(self.index, &mut self.ended, now);
+        self.pool.ingest_into(&mut state, &mut self.wakes);
         let mut claims = self.pool.claims();
         let me = native(self.index);
         state.scheduler.take(me, TAKE_AHEAD, Time(now), &mut claims, &mut self.taken, &mut self.wakes);
@@ -90,14 +92,19 @@ impl Worker<'_> {
             section.enter();
             state.scheduler.set_engaged(me, true, &mut self.wakes);
             Turn::Help(section)
-        } else if state.is_finished() {
+        } else if self.pool.is_finished(&state) {
             Turn::Exit
         } else if spun && state.scheduler.park(me, Time(now)) {
             Turn::Park
         } else {
             Turn::Spin
         };
-        self.pool.publish(&state);
+        self.pool.publish(&mut state);
+        if matches!(turn, Turn::Park) {
+            // What was posted before the inbox knew that this worker is idle (I1). It may be woken at once.
+            self.pool.ingest_into(&mut state, &mut self.wakes);
+            self.pool.publish(&mut state);
+        }
         turn
     }
 
@@ -132,19 +139,22 @@ impl Worker<'_> {
         let (run_time, succeeded) = (now - started, outcome.is_ok());
         let id = cell.id();
         if cell.finish() {
-            self.pool.slots[self.index as usize].record(
-                succeeded,
-                run_time,
-                started.saturating_sub(submitted),
-            );
-            self.pool.unfinished.fetch_sub(1, Ordering::Relaxed);
-            sink.deliver(Event::Settled { ticket, outcome, worker: self.index, run_time, held: false });
+            let slot = &self.pool.slots[self.index as usize];
+            slot.record(succeeded, run_time, started.saturating_sub(submitted));
+            slot.settle();
+            match outcome {
+                Outcome::Ok(Value::Number(number)) => sink.number(ticket, number, self.index, run_time),
+                outcome => {
+                    let worker = self.index;
+                    sink.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
+                }
+            }
         } else {
             // Somebody settled the task while it ran. Its memory is free once the output, if any, is gone.
             drop(outcome);
             self.pool.slots[self.index as usize].record(false, run_time, 0);
             self.pool.release(cell);
-            sink.deliver(Event::Released { ticket });
+            sink.deliver(Event::Released { ticket, worker: self.index });
         }
         self.ended.push(Ended { id, run_time, succeeded });
         now
@@ -154,7 +164,7 @@ impl Worker<'_> {
     fn help(&mut self, section: &Section) {
         let slot = &self.pool.slots[self.index as usize];
         let started = clock::now();
-        let done = section.work(|| self.pool.queued.load(Ordering::Relaxed) > 0);
+        let done = section.work(|| self.pool.has_waiting());
         section.exit();
         slot.helped(done as u64, clock::now() - started);
         let mut state = self.pool.state.lock();
@@ -169,10 +179,9 @@ impl Worker<'_> {
             return;
         }
         let until = clock::now() + SPIN;
-        while self.pool.queued.load(Ordering::Relaxed) == 0 && clock::now() < until {
-            for _ in 0..32 {
-                std::hint::spin_loop();
-            }
+        while !self.pool.has_waiting() && clock::now() < until {
+            // Whoever else is ready to run on this CPU, the submitter perhaps, goes first.
+            std::thread::yield_now();
         }
     }
 }

@@ -8,12 +8,15 @@ use super::{Claims, Scheduler};
 /// A task whose measured cost is below this, in nanoseconds, is tiny: fetching the next one costs about as much as
 /// running it, so several are taken at a time.
 pub const TINY: u64 = 20_000;
+/// Most expected run time that one `take` hands out, ns.
+const AHEAD: u64 = 100_000;
 
 /// How many tasks one `take` hands out, judged by the first one; those after it must be tiny too.
 ///
 /// One, unless its measured cost is below [`TINY`]: what is taken is harder to move than what waits. One also while
 /// `others_idle`, that is, while a worker is idle that may run it, since that one is about to be woken for the rest.
-/// Otherwise the worker's share of the `free` tasks among the workers `awake`, and all its `own`, up to `max`.
+/// Otherwise the worker's share of the `free` tasks among the workers `awake`, and all its `own`, up to `max`, and up to
+/// 100 µs of expected run time.
 pub fn batch_limit(
     max: usize,
     measured: Option<u64>,
@@ -25,7 +28,8 @@ pub fn batch_limit(
     if others_idle || measured.is_none_or(|nanos| nanos >= TINY) {
         return max.min(1);
     }
-    (free / awake.max(1) + own).max(1).min(max)
+    let in_time = measured.map_or(1, |nanos| AHEAD / nanos.max(1)) as usize;
+    (free / awake.max(1) + own).min(in_time).max(1).min(max)
 }
 
 /// One worker's visit.
