@@ -12,6 +12,13 @@ export interface Kernel {
   readonly info: KernelInfo
   readonly options: ReadonlyMap<string, KernelSchema>
   readonly requiredOptions: readonly string[]
+  /** Whether every number is a complete and valid input. */
+  readonly takesAnyNumber: boolean
+}
+
+function takesAnyNumber({ input, options }: KernelInfo): boolean {
+  const isFree = input.type === 'number' && input.min === null && input.max === null && !input.integer
+  return isFree && !options.some((field) => field.required)
 }
 
 let registry: ReadonlyMap<string, Kernel> | undefined
@@ -28,6 +35,7 @@ export function kernelRegistry(): ReadonlyMap<string, Kernel> {
           info,
           options: new Map(info.options.map((field) => [field.name, field.schema])),
           requiredOptions: info.options.filter((field) => field.required).map((field) => field.name),
+          takesAnyNumber: takesAnyNumber(info),
         },
       ]),
     )

@@ -30,9 +30,9 @@ export interface Native {
   /** Forgets a closed pool. */
   releasePool(pool: number): void
   /** Whether this call ended the task in the slot. */
-  cancel(slot: number): boolean
+  cancel(pool: number, slot: number): boolean
   /** The native worker that runs the task in the slot, or -1. */
-  inspect(slot: number): number
+  inspect(pool: number, slot: number): number
   /** JSON of the pool's figures. */
   figures(pool: number): string
   /** Runs a kernel on this thread. For benchmarks and tests. */

@@ -2,7 +2,7 @@
 // WorkerPool: check, copy or move, hand over; and the pool's own life.
 
 import { types } from 'node:util'
-import type { IWorker, KernelSchema, Kernels, MapOptions, PoolStats, RunOptions, WorkerPoolOptions } from '..'
+import type { IWorker, Kernels, MapOptions, PoolStats, RunOptions, WorkerPoolOptions } from '..'
 import { Listeners } from './callbacks'
 import { ThreadmillError, wrongType } from './errors'
 import { findKernel, type Kernel, kernelRegistry } from './kernels'
@@ -25,6 +25,7 @@ import {
   connect,
   flush,
   type Owner,
+  onRejected,
   onSettled,
   prepareArena,
   submitBytes,
@@ -32,7 +33,7 @@ import {
   submitValue,
   type Ticket,
 } from './port'
-import { type Checked, type CheckedView, checkValue, isView, move, realize } from './schema'
+import { type CheckedView, checkValue, isView, move, realize } from './schema'
 import { follow } from './signals'
 import { poolStats } from './stats'
 import { NativeWorker, TaskHandle } from './task'
@@ -148,7 +149,9 @@ export class WorkerPool implements AsyncDisposable {
       const named: Record<string, KernelMethod> = {
         [name]: (input, options) => {
           try {
-            return this.#core.submit(kernel, input, options)
+            return options === undefined && typeof input === 'number' && kernel.takesAnyNumber
+              ? this.#core.submitPlain(kernel, input)
+              : this.#core.submit(kernel, input, options)
           } catch (error) {
             return Promise.reject(error)
           }
@@ -225,6 +228,18 @@ class PoolCore implements Owner {
     return promise
   }
 
+  /** As `submit` without options, for a number that needs no check: the shortest way. */
+  submitPlain(kernel: Kernel, input: number): Promise<unknown> {
+    const ticket = this.#tickets[kernel.index]
+    // The first one makes the ticket; one that is refused learns why.
+    if (ticket === undefined || this.#ending >= 0 || !this.hasRoom) return this.submit(kernel, input, undefined)
+    const promise = new Promise(executor)
+    this.#nextId++
+    this.pending++
+    submitNumber(allocate(ticket, resolvePromise), ticket, input)
+    return promise
+  }
+
   /** As `submit`, with the functions to settle. Returns the slot. */
   start(
     kernel: Kernel,
@@ -252,7 +267,7 @@ class PoolCore implements Owner {
       ticket = { owner: this, kernel: index, priority, affinity, timeout, extra }
       if (options === undefined) this.#tickets[index] = ticket
     }
-    const checked = checkInput(info.input, input)
+    const checked = kernel.takesAnyNumber && typeof input === 'number' ? input : checkValue('input', info.input, input)
     if (signal?.aborted) throw signal.reason
     if (!this.hasRoom) {
       throw new ThreadmillError(
@@ -275,7 +290,8 @@ class PoolCore implements Owner {
       unfollow?.()
       throw error instanceof RangeError ? noMemory(error) : error
     }
-    slot = allocate(ticket, resolve, reject)
+    slot = allocate(ticket, resolve)
+    onRejected(slot, reject)
     this.#nextId++
     this.pending++
     if (task !== undefined && promise !== undefined) task.attach(slot, promise)
@@ -347,20 +363,6 @@ class PoolCore implements Owner {
     this.#resolveEnded?.()
     this.#resolveEnded = undefined
   }
-}
-
-/** Numbers, the shortest way; everything else by its schema. */
-function checkInput(schema: KernelSchema, input: unknown): Checked {
-  if (
-    schema.type === 'number' &&
-    typeof input === 'number' &&
-    schema.min === null &&
-    schema.max === null &&
-    !schema.integer
-  ) {
-    return input
-  }
-  return checkValue('input', schema, input)
 }
 
 function isSmall(view: CheckedView): boolean {

@@ -57,7 +57,8 @@ let buffered = 0
 let flushScheduled = false
 
 const resolvers: Resolve[] = []
-const rejecters: Reject[] = []
+/** Only for tasks that have one; see `fail`. */
+const rejecters: (Reject | undefined)[] = []
 const tickets: Ticket[] = []
 /** What only some tasks have. */
 const extras: (Extra | undefined)[] = []
@@ -104,12 +105,12 @@ export interface Ticket {
 }
 
 /** A slot for a new task. */
-export function allocate(ticket: Ticket, resolve: Resolve, reject: Reject): number {
+export function allocate(ticket: Ticket, resolve: Resolve): number {
   const slot = free.length > 0 ? (free.pop() as number) : resolvers.length
   resolvers[slot] = resolve
-  rejecters[slot] = reject
   tickets[slot] = ticket
   if (slot === held.length) {
+    rejecters[slot] = undefined
     extras[slot] = undefined
     held[slot] = undefined
     lingering[slot] = 0
@@ -197,13 +198,14 @@ export function flush(): void {
 
 /** Settles a task that never got to the scheduler. */
 function refuse(slot: number, error: unknown): void {
-  const reject = rejecters[slot] as Reject
+  const resolve = resolvers[slot] as Resolve
+  const reject = rejecters[slot]
   const { owner } = tickets[slot] as Ticket
   const extra = extras[slot]
   clear(slot)
   release(slot)
   extra?.observer?.ended(-1, 0)
-  reject(error)
+  fail(resolve, reject, error)
   owner.settled(false)
   extra?.cleanup?.()
 }
@@ -211,8 +213,19 @@ function refuse(slot: number, error: unknown): void {
 /** Lets go of what a settled task holds. */
 function clear(slot: number): void {
   resolvers[slot] = undefined as unknown as Resolve
-  rejecters[slot] = undefined as unknown as Reject
+  if (rejecters[slot] !== undefined) rejecters[slot] = undefined
   if (extras[slot] !== undefined) extras[slot] = undefined
+}
+
+/** Calls `reject` when the task in `slot` fails. */
+export function onRejected(slot: number, reject: Reject): void {
+  rejecters[slot] = reject
+}
+
+/** Rejects a promise, through its resolver if nobody has kept the other one: it takes on the state of a rejected one. */
+function fail(resolve: Resolve, reject: Reject | undefined, reason: unknown): void {
+  if (reject === undefined) resolve(Promise.reject(reason))
+  else reject(reason)
 }
 
 /** Submits a number. */
@@ -252,10 +265,14 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown): void 
   commit(ticket, typeof input === 'string' && input.length <= SHORT && ticket.extra === undefined)
 }
 
+function handleOf(slot: number): number {
+  return (tickets[slot] as Ticket).owner.handle
+}
+
 /** Gives the task in `slot` up. Whether this call ended it; then `reason` is what it rejects with, when given. */
 export function cancel(slot: number, reason: { readonly reason: unknown } | undefined): boolean {
   flush()
-  if (!native.cancel(slot)) return false
+  if (!native.cancel(handleOf(slot), slot)) return false
   if (reason !== undefined) extra(slot).reason = reason
   return true
 }
@@ -263,7 +280,7 @@ export function cancel(slot: number, reason: { readonly reason: unknown } | unde
 /** The native worker that runs the task in `slot`, or -1. */
 export function runningOn(slot: number): number {
   flush()
-  return native.inspect(slot)
+  return native.inspect(handleOf(slot), slot)
 }
 
 /** Expected run time of a kernel, ms, 0 when it has never run. */
@@ -284,7 +301,7 @@ function drain(): void {
     const count = native.drain(events, eventValues, held)
     for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) {
       try {
-        handle(at)
+        if (!settleNumber(at)) handle(at)
       } catch (error) {
         // One event must not cost the others of its batch.
         rethrow(error)
@@ -297,6 +314,21 @@ function drain(): void {
       return
     }
   }
+}
+
+/** A number for a task without extras, the shortest way; `false` when the record is anything else. */
+function settleNumber(at: number): boolean {
+  const slot = events[at] as number
+  if (events[at + 1] !== 4 || extras[slot] !== undefined || events[at + 5] === 1 || lingering[slot] !== 0) return false
+  const resolve = resolvers[slot] as Resolve
+  const { owner, kernel } = tickets[slot] as Ticket
+  learn(kernel, events[at + 4] as number)
+  resolvers[slot] = undefined as unknown as Resolve
+  if (rejecters[slot] !== undefined) rejecters[slot] = undefined
+  free.push(slot)
+  resolve(events[at + 2])
+  owner.settled(true)
+  return true
 }
 
 function handle(at: number): void {
@@ -338,7 +370,7 @@ function settle(slot: number, tag: number, at: number): void {
   const payload = events[at + 2] as number
   const worker = events[at + 3] as number
   const resolve = resolvers[slot] as Resolve
-  const reject = rejecters[slot] as Reject
+  const reject = rejecters[slot]
   const { owner, kernel } = tickets[slot] as Ticket
   const extra = extras[slot]
   if (worker >= 0) learn(kernel, events[at + 4] as number)
@@ -348,7 +380,7 @@ function settle(slot: number, tag: number, at: number): void {
   extra?.observer?.ended(worker, events[at + 4] as number)
   if (tag === 4) resolve(payload)
   else if (tag < 6) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else reject(failure(tag, payload, extra?.reason))
+  else fail(resolve, reject, failure(tag, payload, extra?.reason))
   owner.settled(tag < 6)
   extra?.cleanup?.()
 }
