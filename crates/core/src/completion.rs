@@ -18,6 +18,8 @@ pub enum Outcome {
     Error(KernelError),
     /// The kernel panicked; the message with its place.
     Panicked(String),
+    /// What a JS worker answered.
+    Answer(Box<Answer>),
     /// Given up on request. The caller knows the reason.
     Cancelled,
     /// Its deadline passed.
@@ -34,6 +36,17 @@ impl Outcome {
     pub fn is_ok(&self) -> bool {
         matches!(self, Self::Ok(_))
     }
+}
+
+/// What the entry function of a JS pool gave or threw.
+#[derive(Debug)]
+pub struct Answer {
+    /// Whether it threw.
+    pub failed: bool,
+    /// How the value is to be read; passed on as it is.
+    pub codec: u8,
+    /// Its result, or what it threw.
+    pub value: Value,
 }
 
 /// Number of a worker in completions of tasks that no worker began.
@@ -83,6 +96,19 @@ pub enum Event {
         worker: u32,
         /// Type of the message.
         message_type: String,
+        /// Its contents.
+        contents: Value,
+    },
+    /// A JS worker sent a message.
+    Mail {
+        /// Id of the pool.
+        pool: u32,
+        /// JS worker that sent it.
+        worker: u32,
+        /// Type of the message.
+        message_type: String,
+        /// How the contents are to be read; passed on as it is.
+        codec: u8,
         /// Its contents.
         contents: Value,
     },

@@ -24,6 +24,10 @@ pub enum ErrorCode {
     Cancelled,
     /// The deadline passed.
     Timeout,
+    /// The JS worker that ran the task ended.
+    WorkerCrashed,
+    /// The entry module of the pool cannot be used.
+    Entry,
     /// The kernel panicked; its thread lives on.
     KernelPanic,
     /// Input that should be compressed or encoded data is not.
@@ -54,6 +58,8 @@ impl ErrorCode {
             Self::QueueFull => "ERR_THREADMILL_QUEUE_FULL",
             Self::Cancelled => "ERR_THREADMILL_CANCELLED",
             Self::Timeout => "ERR_THREADMILL_TIMEOUT",
+            Self::WorkerCrashed => "ERR_THREADMILL_WORKER_CRASHED",
+            Self::Entry => "ERR_THREADMILL_ENTRY",
             Self::KernelPanic => "ERR_THREADMILL_KERNEL_PANIC",
             Self::CorruptData => "ERR_THREADMILL_CORRUPT_DATA",
             Self::OutputTooLarge => "ERR_THREADMILL_OUTPUT_TOO_LARGE",

@@ -5,6 +5,9 @@ use super::cell::Label;
 use crate::kernel::Input;
 use crate::value::Value;
 
+/// Stands for the entry function of the pool's module where a kernel's number is asked for.
+pub const ENTRY: u16 = 255;
+
 /// The input of a job: numbers need no allocation.
 #[derive(Debug)]
 pub enum Payload {
@@ -55,6 +58,7 @@ impl From<PlainJob> for Job {
             kernel: plain.kernel,
             sink: plain.sink,
             ticket: plain.ticket,
+            codec: 0,
             in_place: false,
             deadline_from_start: false,
             submitted: plain.submitted,
@@ -73,6 +77,8 @@ pub struct Job {
     pub sink: u16,
     /// What the submitter tells its tasks apart by.
     pub ticket: u32,
+    /// For the entry function: how its input is to be read; passed on as it is.
+    pub codec: u8,
     /// Whether the input is, or holds, memory of the submitter's env.
     pub in_place: bool,
     /// Whether the deadline starts with the run.

@@ -17,6 +17,7 @@ pub mod clock;
 mod host;
 mod inbox;
 mod job;
+mod js;
 mod parallel;
 mod placement;
 mod sizing;
@@ -34,7 +35,8 @@ pub(crate) mod model {
     pub(crate) use super::parallel::Section;
 }
 
-pub use job::{Job, Payload, PlainJob};
+pub use job::{ENTRY, Job, Payload, PlainJob};
+pub use js::{JsMail, JsTask, JsWorkerFigures, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{PoolFigures, WorkerFigures};
@@ -47,9 +49,10 @@ use crate::scheduler::{
     Time, WorkerRef,
 };
 use crate::sleep::Parker;
-use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
 use cell::{Cell, Label};
 use inbox::{Inbox, Posted};
+use js::JsWorker;
 use once_cell::sync::OnceCell;
 use parallel::Section;
 use stats::Counters;
@@ -74,6 +77,8 @@ pub struct PoolOptions {
     pub pin: Option<Pin>,
     /// Nice value of the workers.
     pub nice: Option<i32>,
+    /// Tasks that a JS worker runs at a time.
+    pub worker_concurrency: u32,
 }
 
 /// One task on its way in.
@@ -123,6 +128,11 @@ struct State {
     closed: bool,
     /// Sinks that want to know when the threads have ended.
     listeners: Vec<Arc<dyn CompletionSink>>,
+    /// JS workers by index.
+    js: Vec<JsWorker>,
+    /// Time of successful tasks of the JS lane: running, and from submit to start, ns.
+    js_run: u64,
+    js_wait: u64,
     /// Threads that exist.
     threads: u32,
     /// Cost keys of the kernels, by their number.
@@ -187,6 +197,9 @@ struct CellClaims<'a>(&'a [Slot]);
 
 impl Claims<Job> for CellClaims<'_> {
     fn revoke(&mut self, worker: WorkerRef, id: TaskId) -> Option<Job> {
+        if worker.lane == Lane::Js {
+            return None;
+        }
         let id = id.to_bits();
         self.0.get(worker.index as usize)?.find(id)?.revoke(id)
     }
@@ -216,7 +229,11 @@ impl State {
         {
             return key;
         }
-        let name = kernels::all().get(index).map_or("", |kernel| kernel.info().name);
+        let name = if kernel == ENTRY {
+            "entry"
+        } else {
+            kernels::all().get(index).map_or("", |kernel| kernel.info().name)
+        };
         let key = self.scheduler.costs.key(name);
         self.kernel_keys[index] = Some(key);
         key
@@ -242,7 +259,11 @@ impl Pool {
     /// A pool without threads; they start with the first tasks.
     pub fn new(options: PoolOptions) -> Arc<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut scheduler = Scheduler::new(Config { schedule: options.schedule, ..Config::default() });
+        let mut scheduler = Scheduler::new(Config {
+            schedule: options.schedule,
+            concurrency: [1, options.worker_concurrency.max(1)],
+            ..Config::default()
+        });
         let mut wakes = Vec::new();
         for index in 0..options.sizing.threads {
             scheduler.join(native(index), false, &mut wakes);
@@ -262,6 +283,9 @@ impl Pool {
                 sections: Vec::new(),
                 closed: false,
                 listeners: Vec::new(),
+                js: Vec::new(),
+                js_run: 0,
+                js_wait: 0,
                 threads: 0,
                 kernel_keys: Vec::new(),
                 alarm: u64::MAX,
@@ -472,18 +496,18 @@ impl Pool {
                 self.settle(&state, &job.label(), false, Outcome::Cancelled);
                 true
             }
-            Cancelled::Running(worker) => {
-                self.abandon(&state, worker.index, id.to_bits(), Outcome::Cancelled)
-            }
+            Cancelled::Running(worker) => self.abandon(&mut state, worker, id, Outcome::Cancelled),
             Cancelled::Unknown => false,
         }
     }
 
-    /// The worker that is running a task.
+    /// The worker, of the lane that the task is for, that is running it.
     pub fn worker_of(&self, id: TaskId) -> Option<u32> {
-        let _state = self.state.lock();
-        let id = id.to_bits();
-        (0..self.threads()).find(|index| self.slots[*index as usize].find(id).is_some_and(Cell::is_running))
+        let state = self.state.lock();
+        let bits = id.to_bits();
+        (0..self.threads())
+            .find(|index| self.slots[*index as usize].find(bits).is_some_and(Cell::is_running))
+            .or_else(|| Self::js_worker_of(&state, id))
     }
 
     /// Settles what is past its deadline. Called by the timer; returns when to look again. `at` is the time that the
@@ -500,7 +524,7 @@ impl Pool {
             match task {
                 Expired::Waiting(_, job) => self.settle(&state, &job.label(), false, Outcome::Expired),
                 Expired::Running(id, worker) => {
-                    self.abandon(&state, worker.index, id.to_bits(), Outcome::Expired);
+                    self.abandon(&mut state, worker, id, Outcome::Expired);
                 }
             }
         }
@@ -544,7 +568,7 @@ impl Pool {
     pub fn reject_waiting(&self) {
         let mut rejected = Vec::new();
         let mut state = self.state.lock();
-        state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut rejected);
+        state.scheduler.reject_waiting(None, Time(clock::now()), &mut self.claims(), &mut rejected);
         for (_, job) in rejected {
             let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
             self.settle(&state, &job.label(), false, reason);
@@ -554,16 +578,16 @@ impl Pool {
 
     /// Settles every running task now and tells it to stop.
     pub fn abandon_running(&self) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        let reason = || Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
         for index in 0..self.threads() {
             for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
                 if cell.is_running() {
-                    let reason =
-                        Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
-                    self.abandon(&state, index, cell.id(), reason);
+                    self.abandon(&mut state, native(index), TaskId::from_bits(cell.id()), reason());
                 }
             }
         }
+        self.js_abandon_all(&mut state, reason);
     }
 
     /// The env that owns the pool is going away: ends everything, and returns only when no kernel touches memory of the
@@ -641,12 +665,21 @@ impl Pool {
         if self.is_finished(state) {
             // Parked workers have nothing left to wait for but this.
             self.unpark_all();
+            if state.threads == 0 {
+                for listener in state.listeners.drain(..) {
+                    listener.deliver(Event::Closed { pool: self.id });
+                }
+            }
         }
     }
 
     /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
-    fn abandon(&self, locked: &MutexGuard<'_, State>, worker: u32, id: u64, outcome: Outcome) -> bool {
-        let Some(cell) = self.slots[worker as usize].find(id) else { return false };
+    fn abandon(&self, locked: &mut State, worker: WorkerRef, id: TaskId, outcome: Outcome) -> bool {
+        if worker.lane == Lane::Js {
+            return self.js_abandon(locked, worker.index, id, outcome);
+        }
+        let id = id.to_bits();
+        let Some(cell) = self.slots[worker.index as usize].find(id) else { return false };
         let label = cell.label();
         let won = cell.abandon(id);
         if won {
@@ -656,10 +689,15 @@ impl Pool {
     }
 
     /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.
-    fn settle(&self, _locked: &MutexGuard<'_, State>, label: &Label, held: bool, outcome: Outcome) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+    fn settle(&self, _locked: &State, label: &Label, held: bool, outcome: Outcome) {
+        self.note_settled();
         let sink = self.sinks.lock()[usize::from(label.sink)].clone();
         sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker: NO_WORKER, run_time: 0, held });
+    }
+
+    /// A task was settled by anybody but a native worker that finished it.
+    fn note_settled(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Settles a task that never got in.
@@ -688,6 +726,10 @@ impl Pool {
         let mut failed = Vec::new();
         // Tasks of a worker that could not be started may call for others.
         while let Some(worker) = wakes.pop() {
+            if worker.lane == Lane::Js {
+                self.js_wake(worker.index);
+                continue;
+            }
             let slot = &self.slots[worker.index as usize];
             if slot.started() {
                 slot.parker.unpark();
@@ -745,7 +787,8 @@ impl Pool {
             let mut waiting = Vec::new();
             // Nobody is left to be woken for it.
             self.ingest_into(&mut state, &mut Vec::new());
-            state.scheduler.reject_waiting(Time(clock::now()), &mut self.claims(), &mut waiting);
+            let lane = Some(Lane::Native);
+            state.scheduler.reject_waiting(lane, Time(clock::now()), &mut self.claims(), &mut waiting);
             for (_, job) in waiting {
                 let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
                 self.settle(&state, &job.label(), false, reason);

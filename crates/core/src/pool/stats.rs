@@ -1,7 +1,7 @@
 //! Stage: all. Thread: workers write their own counters; any thread reads.
 //! Counters of a pool, cheap enough to be always on: each is written by one thread only.
 
-use super::{Cell, Pool, Sizing, native};
+use super::{Cell, JsWorkerFigures, Pool, Sizing, native};
 use crate::kernels;
 use crate::sync::{AtomicU64, Ordering};
 use serde::Serialize;
@@ -101,8 +101,10 @@ pub struct PoolFigures {
     pub sizing: Sizing,
     /// What did not work.
     pub notes: Vec<String>,
-    /// Per worker.
+    /// Per native worker.
     pub workers: Vec<WorkerFigures>,
+    /// Per JS worker.
+    pub js_workers: Vec<JsWorkerFigures>,
 }
 
 const MS: f64 = 1e6;
@@ -112,14 +114,15 @@ impl Pool {
     pub fn figures(self: &Arc<Self>) -> PoolFigures {
         self.ingest();
         let state = self.state.lock();
-        let running = self.all_cells().filter(|cell| cell.is_running()).count();
+        let running = self.all_cells().filter(|cell| cell.is_running()).count() + state.js_running();
         let abandoned = self.all_cells().filter(|cell| cell.is_abandoned()).count();
         let unfinished = self.unfinished();
         let sum = |pick: fn(&Counters) -> &AtomicU64| {
             self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>() as f64
                 / MS
         };
-        let (wait, run) = (sum(|counters| &counters.wait), sum(|counters| &counters.run));
+        let wait = sum(|counters| &counters.wait) + state.js_wait as f64 / MS;
+        let run = sum(|counters| &counters.run) + state.js_run as f64 / MS;
         PoolFigures {
             queue_length: unfinished.saturating_sub(running - abandoned),
             running,
@@ -130,6 +133,7 @@ impl Pool {
             total_run_time: run,
             sizing: self.sizing.clone(),
             notes: state.notes.clone(),
+            js_workers: state.js_figures(),
             workers: (0..self.threads())
                 .map(|index| {
                     let slot = &self.slots[index as usize];

@@ -1,7 +1,7 @@
 //! Stage: run and complete. Thread: whoever holds the pool's lock.
 //! How tasks begin, wait for others, and leave.
 
-use super::task::{Cancelled, Expired, State, Status, TaskId, Time, WorkerRef};
+use super::task::{Cancelled, Expired, Lane, State, Status, TaskId, Time, WorkerRef};
 use super::{Claims, Scheduler};
 
 impl<P> Scheduler<P> {
@@ -127,9 +127,17 @@ impl<P> Scheduler<P> {
         self.deadlines.next()
     }
 
-    /// Takes out everything that has not begun, in order of admission.
-    pub fn reject_waiting(&mut self, now: Time, claims: &mut dyn Claims<P>, out: &mut Vec<(TaskId, P)>) {
-        let mut slots: Vec<u32> = self.slab.occupied().collect();
+    /// Takes out everything that has not begun, of one lane or of both, in order of admission.
+    pub fn reject_waiting(
+        &mut self,
+        lane: Option<Lane>,
+        now: Time,
+        claims: &mut dyn Claims<P>,
+        out: &mut Vec<(TaskId, P)>,
+    ) {
+        let occupied =
+            self.slab.occupied().filter(|slot| lane.is_none_or(|lane| self.slab[*slot].lane == lane));
+        let mut slots: Vec<u32> = occupied.collect();
         slots.sort_unstable_by_key(|slot| self.slab[*slot].seq);
         for slot in slots {
             let id = self.slab[slot].id(slot);

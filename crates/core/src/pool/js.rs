@@ -1,0 +1,347 @@
+//! Stage: run. Thread: the owner env adds and removes workers; each worker's own env does the rest.
+//! The JS lane: workers whose threads belong to Node. They take tasks and give answers in calls of their own, and are
+//! woken through their event loops, so nothing here waits.
+//!
+//! J1. A task that a JS worker has taken is settled once: by its answer, by whoever gives it up, or when its worker
+//!     leaves. The entry in `running` is the right to do so; it is taken out under the pool's lock.
+//! J2. A worker that was told that there is nothing is rung when there is something (S3).
+
+use super::job::Job;
+use super::{Label, Pool, State, clock};
+use crate::completion::{Answer, Event, Outcome};
+use crate::error::ErrorCode;
+use crate::scheduler::{Lane, LeaveReport, TaskId, Time, WorkerRef};
+use crate::value::Value;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Most messages that one [`Pool::js_turn`] gives.
+const JS_MAILS: usize = 64;
+
+/// Makes the event loop of a JS worker come by. Called without the pool's lock, from any thread.
+pub trait Waker: Send + Sync + 'static {
+    /// Asks for a call of [`Pool::js_turn`] by the worker; never blocks, never panics.
+    fn wake(&self);
+}
+
+/// A JS worker.
+#[derive(Default)]
+pub(super) struct JsWorker {
+    joined: bool,
+    waker: Option<Arc<dyn Waker>>,
+    running: Vec<Running>,
+    /// Messages that the worker has not fetched; those of one that is not attached yet wait for it.
+    mails: Vec<JsMail>,
+    completed: u64,
+    errored: u64,
+    /// ns
+    busy: u64,
+}
+
+/// A task that a JS worker has begun.
+struct Running {
+    id: TaskId,
+    label: Label,
+    submitted: u64,
+    started: u64,
+    /// Settled early; the answer will be thrown away.
+    abandoned: bool,
+}
+
+/// A task for a JS worker.
+#[derive(Debug)]
+pub struct JsTask {
+    /// Names it in the answer.
+    pub id: TaskId,
+    /// Its input and options.
+    pub job: Job,
+}
+
+/// A message to or from a JS worker.
+#[derive(Debug)]
+pub struct JsMail {
+    /// Its type, any string.
+    pub message_type: String,
+    /// How the contents are to be read; passed on as it is.
+    pub codec: u8,
+    /// Its contents.
+    pub contents: Value,
+}
+
+/// Figures of one JS worker. Times in ms.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JsWorkerFigures {
+    /// Its index.
+    pub id: u32,
+    /// Whether it runs a task.
+    pub busy: bool,
+    /// Whether it has loaded its module.
+    pub started: bool,
+    /// Tasks that ended with an output.
+    pub tasks_completed: u64,
+    /// Tasks that ended without.
+    pub tasks_errored: u64,
+    /// Time in tasks.
+    pub busy_time: f64,
+    /// Tasks taken from others.
+    pub steals: u64,
+}
+
+fn js(index: u32) -> WorkerRef {
+    WorkerRef { lane: Lane::Js, index }
+}
+
+impl Pool {
+    /// A JS worker is being launched. Tasks may be assigned to it from now on; it takes them once it is attached.
+    /// `false` when it is there already.
+    pub fn js_join(self: &Arc<Self>, index: u32) -> bool {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        if self.is_finished(&state) || !state.scheduler.join(js(index), false, &mut wakes) {
+            return false;
+        }
+        let at = index as usize;
+        if at >= state.js.len() {
+            state.js.resize_with(at + 1, JsWorker::default);
+        }
+        state.js[at].joined = true;
+        drop(state);
+        self.wake(&mut wakes);
+        true
+    }
+
+    /// The worker's env is ready; its first [`Pool::js_turn`] follows. `false` when it is not expected, or no more.
+    pub fn js_attach(&self, index: u32, waker: Arc<dyn Waker>) -> bool {
+        let mut state = self.state.lock();
+        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
+            return false;
+        };
+        worker.waker = Some(waker);
+        state.scheduler.set_launched(js(index));
+        true
+    }
+
+    /// Takes messages for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung
+    /// later; until then it need not come by. `false` when the worker is not in the pool any more.
+    pub fn js_turn(self: &Arc<Self>, index: u32, mails: &mut Vec<JsMail>, out: &mut Vec<JsTask>) -> bool {
+        let now = clock::now();
+        let (mut wakes, mut taken) = (Vec::new(), Vec::new());
+        let mut state = self.state.lock();
+        if !state.js.get(index as usize).is_some_and(|worker| worker.joined) {
+            return false;
+        }
+        loop {
+            let before = taken.len();
+            // What a JS worker takes it begins: its env cannot be asked to give something back.
+            state.scheduler.take(js(index), 1, Time(now), &mut self.claims(), &mut taken, &mut wakes);
+            if taken.len() == before {
+                break;
+            }
+        }
+        let worker = &mut state.js[index as usize];
+        let count = worker.mails.len().min(JS_MAILS);
+        mails.extend(worker.mails.drain(..count));
+        let mut timed = Vec::new();
+        for task in taken {
+            let job = task.payload;
+            worker.running.push(Running {
+                id: task.id,
+                label: job.label(),
+                submitted: job.submitted,
+                started: now,
+                abandoned: false,
+            });
+            if task.report_begin {
+                timed.push(task.id);
+            }
+            out.push(JsTask { id: task.id, job });
+        }
+        for id in timed {
+            state.scheduler.began(id, Time(now));
+        }
+        let alarm = state.earlier_alarm();
+        // Also beside messages: while it has nothing to do it is to be rung for a task.
+        if out.is_empty() {
+            state.scheduler.park(js(index), Time(now));
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+        true
+    }
+
+    /// A JS worker's answer to a task. `false` when the task was settled before.
+    pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js.get_mut(index as usize) else { return false };
+        let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
+        let running = worker.running.swap_remove(at);
+        let run_time = now - running.started;
+        worker.busy += run_time;
+        let succeeded = !answer.failed && !running.abandoned;
+        if succeeded {
+            worker.completed += 1;
+            state.js_run += run_time;
+            state.js_wait += running.started.saturating_sub(running.submitted);
+        } else {
+            worker.errored += 1;
+        }
+        state.scheduler.complete(js(index), id, run_time, succeeded, Time(now));
+        if !running.abandoned {
+            self.settle_as(&state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
+        }
+        self.publish(&mut state);
+        !running.abandoned
+    }
+
+    /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
+    pub fn js_detach(&self, index: u32) {
+        if let Some(worker) = self.state.lock().js.get_mut(index as usize) {
+            worker.waker = None;
+        }
+    }
+
+    /// A JS worker has gone. What it had begun ends with `reason`; what waits for it goes elsewhere, or to the worker
+    /// that takes its number (`replaced`). Returns how many tasks that settled.
+    pub fn js_leave(self: &Arc<Self>, index: u32, replaced: bool, code: ErrorCode, reason: &str) -> usize {
+        let now = Time(clock::now());
+        let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
+        let mut state = self.state.lock();
+        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else { return 0 };
+        (worker.joined, worker.waker) = (false, None);
+        worker.mails.clear();
+        let running = std::mem::take(&mut worker.running);
+        worker.errored += running.len() as u64;
+        state.scheduler.leave(js(index), replaced, &mut self.claims(), now, &mut report, &mut wakes);
+        let mut settled = report.orphaned.len();
+        for task in running.into_iter().filter(|task| !task.abandoned) {
+            settled += 1;
+            self.settle_as(&state, &task.label, Outcome::refused(code, reason), index, 0);
+        }
+        for (_, job) in report.orphaned {
+            let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
+            self.settle(&state, &job.label(), false, outcome);
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        settled
+    }
+
+    /// Leaves a message for a JS worker. `false` when there is none with this index.
+    pub fn js_post(&self, index: u32, mail: JsMail) -> bool {
+        let mut state = self.state.lock();
+        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
+            return false;
+        };
+        worker.mails.push(mail);
+        let waker = worker.waker.clone();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Hands a message of a JS worker to the env that owns the pool, the first one attached.
+    pub fn js_post_to_pool(&self, index: u32, mail: JsMail) {
+        let owner = self.sinks.lock().first().cloned();
+        if let Some(owner) = owner {
+            let JsMail { message_type, codec, contents } = mail;
+            owner.deliver(Event::Mail { pool: self.id, worker: index, message_type, codec, contents });
+        }
+    }
+
+    /// Rejects every task of the JS lane that has not begun.
+    pub fn js_reject_waiting(&self, code: ErrorCode, reason: &str) {
+        let mut rejected = Vec::new();
+        let mut state = self.state.lock();
+        let now = Time(clock::now());
+        state.scheduler.reject_waiting(Some(Lane::Js), now, &mut self.claims(), &mut rejected);
+        for (_, job) in rejected {
+            self.settle(&state, &job.label(), false, Outcome::refused(code, reason));
+        }
+        self.publish(&mut state);
+    }
+
+    /// Settles a task that a JS worker has begun; the worker's answer will be thrown away. Under the lock.
+    pub(super) fn js_abandon(&self, state: &mut State, index: u32, id: TaskId, outcome: Outcome) -> bool {
+        let Some(worker) = state.js.get_mut(index as usize) else { return false };
+        let found = worker.running.iter_mut().find(|running| running.id == id && !running.abandoned);
+        let Some(running) = found else { return false };
+        running.abandoned = true;
+        let label = running.label;
+        self.settle(state, &label, false, outcome);
+        true
+    }
+
+    /// Settles everything that JS workers have begun. Under the lock.
+    pub(super) fn js_abandon_all(&self, state: &mut State, reason: impl Fn() -> Outcome) {
+        let running: Vec<(u32, TaskId)> = (0..)
+            .zip(&state.js)
+            .flat_map(|(index, worker)| worker.running.iter().map(move |running| (index, running.id)))
+            .collect();
+        for (index, id) in running {
+            self.js_abandon(state, index, id, reason());
+        }
+    }
+
+    /// The worker that runs a task. Under the lock.
+    pub(super) fn js_worker_of(state: &State, id: TaskId) -> Option<u32> {
+        let at = state.js.iter().position(|worker| worker.running.iter().any(|running| running.id == id));
+        at.map(|index| index as u32)
+    }
+
+    /// Rings a JS worker, if it has an env.
+    pub(super) fn js_wake(&self, index: u32) {
+        let state = self.state.lock();
+        let waker = state.js.get(index as usize).and_then(|worker| worker.waker.clone());
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn settle_as(&self, _locked: &State, label: &Label, outcome: Outcome, worker: u32, run_time: u64) {
+        self.note_settled();
+        let sink = self.sinks.lock()[usize::from(label.sink)].clone();
+        match outcome {
+            Outcome::Answer(answer) if !answer.failed && matches!(answer.value, Value::Number(_)) => {
+                let number = answer.value.as_number().unwrap_or_default();
+                sink.number(label.ticket, number, worker, run_time);
+            }
+            outcome => {
+                sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker, run_time, held: false });
+            }
+        }
+    }
+}
+
+impl State {
+    /// Figures of the JS workers.
+    pub(super) fn js_figures(&self) -> Vec<JsWorkerFigures> {
+        (0..)
+            .zip(&self.js)
+            .filter(|(_, worker)| worker.joined)
+            .map(|(index, worker)| JsWorkerFigures {
+                id: index,
+                busy: !worker.running.is_empty(),
+                started: worker.waker.is_some(),
+                tasks_completed: worker.completed,
+                tasks_errored: worker.errored,
+                busy_time: worker.busy as f64 / 1e6,
+                steals: self.scheduler.worker(js(index)).map_or(0, |figures| figures.stolen),
+            })
+            .collect()
+    }
+
+    /// Tasks that JS workers have begun.
+    pub(super) fn js_running(&self) -> usize {
+        self.js.iter().map(|worker| worker.running.len()).sum()
+    }
+}
