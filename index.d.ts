@@ -122,6 +122,62 @@ export interface WorkerPoolOptions {
   readonly nice?: number | undefined
 }
 
+/** The entry function of a module: called once for each task, in a worker. */
+export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClient) => U | Promise<U>
+
+/** What entry functions and their hooks get as `client`: the same object for all tasks of a worker. */
+export interface IWorkerClient {
+  /** Number of this worker. */
+  readonly id: number
+  /** Sends a message that `pool.onMessage` hears, before the running task completes. @throws DataCloneError */
+  postMessageToPool(type: string, contents?: unknown): this
+  /** Listens to messages for this worker. Those sent before `onWorkerStart` has finished wait for it. */
+  onMessage(type: string, listener: (contents: any, client: IWorkerClient) => void): this
+  removeMessageListener(type: string, listener: (contents: any, client: IWorkerClient) => void): this
+}
+
+/** Options of a pool with a module. */
+export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
+  /** The entry function, for its types only; workers load the module. */
+  readonly entryPoint?: WorkerEntryPoint<T, U> | undefined
+  /** Export to use. @default the first function of `workerEntrypoint`, `processTask` and the default export */
+  readonly entrypointSymbol?: string | undefined
+  /** Most JS workers, 1 to 1024. @default `os.availableParallelism()` */
+  readonly maxWorkers?: number | undefined
+  /** Another worker is launched while unfinished tasks exceed workers × this. @default 1 */
+  readonly taskPerWorker?: number | undefined
+  /** Tasks that one worker has in progress at a time, 1 to 1024. @default 1 */
+  readonly workerConcurrency?: number | undefined
+  /** Milliseconds that a worker has for `onWorkerExit` before it is terminated. @default 5000 */
+  readonly disposeTimeout?: number | undefined
+  /** As for `new Worker`. */
+  readonly env?: object | undefined
+  readonly argv?: readonly unknown[] | undefined
+  readonly execArgv?: readonly string[] | undefined
+  readonly resourceLimits?: object | undefined
+  readonly stdout?: boolean | undefined
+  readonly stderr?: boolean | undefined
+  /** What `workerData` of `node:worker_threads` is in the entry module. */
+  readonly workerData?: unknown
+}
+
+/** Options of a task for the entry function. */
+export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer'> {
+  /** What of the input is moved instead of copied: ArrayBuffers, MessagePorts and other transferable objects. They detach at the call. */
+  readonly transfer?: readonly object[] | undefined
+  /** Another export of the entry module to call. */
+  readonly name?: string | undefined
+  readonly kernel?: undefined
+}
+
+/**
+ * Marks a value that a task gets or gives: what `list` names is moved instead of copied, and detaches here. For inputs
+ * `transfer` in the options of the task does the same.
+ * @param list ArrayBuffers, MessagePorts and other transferable objects within `value`
+ * @throws TypeError
+ */
+export function transfer<T>(value: T, list: readonly object[]): T
+
 /** Progress of a running kernel, at most about 20 reports a second, none for work below 50 ms. */
 export interface Progress {
   /** Units done. */
@@ -137,7 +193,12 @@ export interface IWorker {
   /** Number within its lane, from 0. */
   readonly id: number
   /** The lane it belongs to. */
-  readonly lane: 'native'
+  readonly lane: 'native' | 'js'
+  /**
+   * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages and tasks for
+   * one worker arrive in the order in which they were sent. @throws DataCloneError
+   */
+  postMessageToWorker(type: string, contents?: unknown): this
 }
 
 /** One submitted task: a promise-like handle. */
@@ -179,7 +240,7 @@ export interface Task<T = unknown> extends PromiseLike<T> {
 /** Figures of one worker. */
 export interface WorkerStats {
   readonly id: number
-  readonly lane: 'native'
+  readonly lane: 'native' | 'js'
   /** Whether it is running a task or helping with one. */
   readonly busy: boolean
   /** Whether its thread exists. */
@@ -241,12 +302,17 @@ export interface PoolStats {
     /** What did not work, such as a refused nice value. */
     readonly notes: readonly string[]
   }
+  /** Native workers. */
+  readonly native: readonly WorkerStats[]
+  /** JS workers that exist. */
+  readonly js: readonly WorkerStats[]
+  /** Those of the lane that the pool is for: `js` in a pool with a module, else `native`. */
   readonly workers: readonly WorkerStats[]
   readonly workerStats: readonly WorkerStats[]
 }
 
 /**
- * A pool of native workers that run kernels.
+ * A pool of native workers that run kernels and, with a module, of JS workers that run its entry function.
  *
  * An idle pool does not keep the process alive; pending tasks do. A pool that is no longer reachable releases its
  * threads.
@@ -256,12 +322,27 @@ export interface PoolStats {
  * const digest = await pool.kernels.sha256('hello')
  * await pool.close()
  */
-export class WorkerPool {
+export const WorkerPool: {
   /**
+   * A pool of native workers.
    * @throws TypeError, RangeError with code `ERR_THREADMILL_INVALID_ARG_TYPE`, `_INVALID_ARG_VALUE` or `_OUT_OF_RANGE`
    */
-  constructor(options?: WorkerPoolOptions)
+  new (options?: WorkerPoolOptions): WorkerPool<never, never>
+  /**
+   * A pool whose JS workers load `module` and call its entry function; kernels run as well. `module`: absolute path,
+   * `file:` or `data:` URL, package name, or a path relative to the working directory. A number of workers instead of
+   * options launches that many at once.
+   */
+  new <T = any, U = any>(module: string | URL, options?: JsPoolOptions<T, U> | number): WorkerPool<T, U>
+  /** The same for a function that carries `modulePath` and, if it is not the entry by name, `moduleSymbol`. */
+  new <T = any, U = any>(
+    entry: WorkerEntryPoint<T, U> & { readonly modulePath: string; readonly moduleSymbol?: string },
+    options?: JsPoolOptions<T, U> | number,
+  ): WorkerPool<T, U>
+  readonly prototype: WorkerPool
+}
 
+export interface WorkerPool<T = any, U = any> {
   /** Name of the pool. */
   readonly name: string
 
@@ -275,6 +356,7 @@ export class WorkerPool {
    * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued; later with the kernel's own error, `_TIMEOUT`,
    * `_CANCELLED` or the signal's reason.
    */
+  run(input: T, options?: EntryTaskOptions): Promise<U>
   run<E extends HashEncoding>(
     input: string | BytesLike,
     options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
@@ -298,6 +380,7 @@ export class WorkerPool {
    * As `run`, with a handle.
    * @throws what `run` would reject with before anything is queued
    */
+  addTask(input: T, options?: EntryTaskOptions): Task<U>
   addTask<E extends HashEncoding>(
     input: string | BytesLike,
     options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
@@ -323,6 +406,7 @@ export class WorkerPool {
    * inputs before it when `ordered`. An abort of `signal` ends it at once.
    * @throws what `run` would reject with because of its options, and for inputs that are not iterable
    */
+  map(inputs: Inputs<T>, options?: EntryTaskOptions & MapOptions): AsyncIterableIterator<U>
   map<E extends HashEncoding>(
     inputs: Inputs<string | BytesLike>,
     options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions & MapOptions,
@@ -352,6 +436,11 @@ export class WorkerPool {
   onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this
   /** Removes a listener that `onMessage` added. */
   removeMessageListener(type: string, listener: (contents: any, origin: IWorker) => void): this
+
+  /** Sends a message to every JS worker that exists. @throws DataCloneError */
+  postMessageToWorkers(type: string, contents?: unknown): this
+  /** The workers: JS workers that exist in a pool with a module, else the native ones. */
+  readonly workers: readonly IWorker[]
 
   /** Whether no task is waiting or running. */
   readonly isIdle: boolean
@@ -418,6 +507,8 @@ export type ErrorCode =
   | 'ERR_THREADMILL_POOL_CLOSED'
   | 'ERR_THREADMILL_QUEUE_FULL'
   | 'ERR_THREADMILL_CANCELLED'
+  | 'ERR_THREADMILL_WORKER_CRASHED'
+  | 'ERR_THREADMILL_ENTRY'
   | 'ERR_THREADMILL_TIMEOUT'
   | 'ERR_THREADMILL_KERNEL_PANIC'
   | 'ERR_THREADMILL_CORRUPT_DATA'

@@ -3,3 +3,4 @@
 export { ThreadmillError } from './errors'
 export { kernelInfo } from './kernels'
 export { WorkerPool } from './pool'
+export { transfer } from './transfer'

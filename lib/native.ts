@@ -33,6 +33,29 @@ export interface Native {
   cancel(pool: number, slot: number): boolean
   /** The native worker that runs the task in the slot, or -1. */
   inspect(pool: number, slot: number): number
+  /** The id under which workers attach to the pool. */
+  shareWorkers(pool: number): number
+  /** A JS worker is being launched. */
+  joinWorker(pool: number, index: number): boolean
+  /** A JS worker has gone; 0 crashed, 1 the pool is closed. Returns how many tasks that settled. */
+  leaveWorker(pool: number, index: number, replaced: boolean, code: 0 | 1, reason: string): number
+  /** Rejects what waits in the JS lane; codes as above, or 2 the entry module cannot be used. */
+  rejectWaiting(pool: number, code: 0 | 1 | 2, reason: string): void
+  /** Whether there is such a JS worker. */
+  postToWorker(pool: number, index: number, type: string, codec: number, contents: unknown): boolean
+  /** This env is a JS worker of that pool from now on. */
+  attachWorker(poolId: number, index: number): boolean
+  /** A message of this JS worker. */
+  postToPool(type: string, codec: number, contents: unknown): void
+  /** Hands answers over, and with `take` brings messages and tasks; see src/js.rs. */
+  exchange(
+    answers: Float64Array,
+    count: number,
+    answerValues: unknown[],
+    tasks: Float64Array,
+    taskValues: unknown[],
+    take: boolean,
+  ): number
   /** JSON of the pool's figures. */
   figures(pool: number): string
   /** Runs a kernel on this thread. For benchmarks and tests. */

@@ -1,14 +1,19 @@
 // Stage: submit. Thread: owner env.
 // Checks the options of pools and tasks and fills in defaults. Only own properties count; `undefined` means the default.
 
+import { availableParallelism } from 'node:os'
 import { types } from 'node:util'
-import type { TaskOptions, WorkerPoolOptions } from '..'
+import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
+import type { LaneSettings } from './lane'
 import { type Checked, checkTransfer, checkValue } from './schema'
+import { checkTransferList } from './transfer'
 
 const MAX_THREADS = 1024
 const MAX_CAPACITY = 2 ** 30
+const MAX_CONCURRENCY = 1024
+const MAX_WORKERS = 1024
 const MAX_TIMEOUT = 2 ** 31 - 1
 const STRENGTHS: Record<string, number> = { light: 0, strong: 1, force: 2 }
 const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
@@ -65,6 +70,8 @@ export interface PoolSettings {
   readonly schedule: 'fifo' | 'longest-first'
   readonly pin: readonly number[] | 'spread' | 'compact' | undefined
   readonly nice: number | undefined
+  /** Tasks that a JS worker runs at a time. */
+  readonly workerConcurrency: number
 }
 
 let poolNumber = 0
@@ -98,8 +105,68 @@ export function checkPoolOptions(value: unknown): PoolSettings {
     schedule,
     pin: checkPin(option('pin')),
     nice: nice === undefined ? undefined : wholeNumber('options.nice', nice, -20, 19),
+    workerConcurrency: wholeNumber(
+      'options.workerConcurrency',
+      ownOr(options, 'workerConcurrency', ownOr(options, 'workerConcurency', 1)),
+      1,
+      MAX_CONCURRENCY,
+    ),
   }
 }
+
+/**
+ * Checks the options of the JS lane.
+ * @throws TypeError, RangeError
+ */
+export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSettings {
+  const fixed = typeof value === 'number'
+  const options = fixed ? { maxWorkers: value } : optionsObject(value)
+  const option = (key: keyof JsPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const workerOptions: Record<string, unknown> = {}
+  for (const name of ['env', 'argv', 'execArgv', 'resourceLimits', 'stdout', 'stderr'] as const) {
+    const given = option(name)
+    if (given !== undefined) workerOptions[name] = given
+  }
+  return {
+    maxWorkers: wholeNumber('options.maxWorkers', option('maxWorkers', availableParallelism()), 1, MAX_WORKERS),
+    taskPerWorker: wholeNumber('options.taskPerWorker', option('taskPerWorker', 1), 1, MAX_CAPACITY),
+    workerConcurrency: settings.workerConcurrency,
+    disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),
+    launchAll: fixed,
+    workerOptions,
+    workerData: option('workerData'),
+  }
+}
+
+/** Options of a task for the entry function, checked. A worker that cannot exist is no affinity, unless forced. */
+export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: number): EntrySettings {
+  const options = optionsObject(given)
+  const worker = own(options, 'workerAffinity')
+  const strength = own(options, 'affinityStrength')
+  const isBeyond = typeof worker === 'number' && Number.isInteger(worker) && worker >= workers
+  const isForced = strength === 'force' || strength === 2
+  const checked = isBeyond && !isForced ? { ...options, workerAffinity: undefined } : options
+  const transfer = own(options, 'transfer')
+  const settings = checkTaskOptions({ ...checked, transfer: undefined }, pool, workers, ENTRY_KERNEL)
+  const name = own(options, 'name')
+  if (name !== undefined && typeof name !== 'string') throw wrongType('options.name', 'a string', name)
+  const wanted = settings.affinity >= 0 ? settings.affinity & 0xffff : -1
+  const list = transfer === undefined ? undefined : checkTransferList('options.transfer', transfer)
+  return { ...settings, transfer: undefined, list, name, wanted }
+}
+
+/** Task settings of the JS lane. */
+export interface EntrySettings extends TaskSettings {
+  /** Another export of the entry module. */
+  readonly name: string | undefined
+  /** The worker asked for, or -1. */
+  readonly wanted: number
+  /** What is moved instead of copied. */
+  readonly list: readonly object[] | undefined
+}
+
+/** Stands for the entry function where a kernel is asked for: no options of its own. */
+const ENTRY_KERNEL = { options: new Map<string, never>(), requiredOptions: [] as readonly string[] }
 
 function checkPin(pin: unknown): PoolSettings['pin'] {
   if (pin === undefined || pin === 'spread' || pin === 'compact') return pin
@@ -124,7 +191,12 @@ export interface TaskSettings {
 }
 
 /** The options of a call, checked. Nothing has been queued or moved yet. */
-export function checkTaskOptions(given: unknown, pool: PoolSettings, threads: number, kernel: Kernel): TaskSettings {
+export function checkTaskOptions(
+  given: unknown,
+  pool: PoolSettings,
+  threads: number,
+  kernel: Pick<Kernel, 'options' | 'requiredOptions'>,
+): TaskSettings {
   const options = optionsObject(given)
   const settings: TaskSettings = {
     priority: 0,

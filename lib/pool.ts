@@ -2,16 +2,22 @@
 // WorkerPool: check, copy or move, hand over; and the pool's own life.
 
 import { types } from 'node:util'
-import type { IWorker, Kernels, MapOptions, PoolStats, RunOptions, WorkerPoolOptions } from '..'
+import type { IWorker, Kernels, MapOptions, PoolStats, RunOptions } from '..'
 import { Listeners } from './callbacks'
+import { type Encoded, encode, POSTED } from './codec'
+import { type EntryPlace, resolveEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
 import { findKernel, type Kernel, kernelRegistry } from './kernels'
+import { JsLane, type LaneSettings } from './lane'
 import { Mapper, type Submitter } from './map'
 import { native } from './native'
 import {
+  checkEntryOptions,
+  checkLaneOptions,
   checkMapOptions,
   checkPoolOptions,
   checkTaskOptions,
+  type EntrySettings,
   optionsObject,
   own,
   ownOr,
@@ -23,20 +29,26 @@ import {
   allocate,
   cancel,
   connect,
+  disconnect,
+  ENTRY,
   flush,
   type Owner,
   onRejected,
   onSettled,
   prepareArena,
+  settleNow,
   submitBytes,
+  submitEntry,
   submitNumber,
   submitValue,
   type Ticket,
 } from './port'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
+import { isOwnEntry } from './self'
 import { follow } from './signals'
 import { poolStats } from './stats'
 import { NativeWorker, TaskHandle } from './task'
+import { transferOf } from './transfer'
 
 type Settle = (value: unknown) => void
 
@@ -60,43 +72,55 @@ export class WorkerPool implements AsyncDisposable {
   readonly kernels: Kernels
   readonly #core: PoolCore
 
-  constructor(options?: WorkerPoolOptions) {
-    this.#core = new PoolCore(checkPoolOptions(options))
+  constructor(...given: unknown[]) {
+    this.#core = createCore(given)
     this.name = this.#core.settings.name
     this.kernels = this.#kernelMethods() as unknown as Kernels
     abandoned.register(this, this.#core.handle, this.#core)
   }
 
-  run(input: unknown, options: RunOptions): Promise<never> {
+  run(input?: unknown, options?: object): Promise<never> {
     try {
-      return this.#core.submit(kernelOf(options), input, options) as Promise<never>
+      const core = this.#core
+      return (
+        core.isForEntry(options) ? core.submitEntry(input, options) : core.submit(kernelOf(options), input, options)
+      ) as Promise<never>
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  addTask(input: unknown, options: RunOptions): TaskHandle<never> {
+  addTask(input?: unknown, options?: object): TaskHandle<never> {
+    if (this.#core.isForEntry(options)) {
+      const task = this.#core.entryTask(input, options)
+      this.#core.submitEntry(input, options, task)
+      return task as TaskHandle<never>
+    }
     const kernel = kernelOf(options)
-    const task = this.#core.task(kernel, input, options)
+    const task = this.#core.task(kernel, input, options as RunOptions)
     this.#core.submit(kernel, input, options, task)
     // The contract's overloads say what the output is; here it is whatever the kernel gives.
     return task as TaskHandle<never>
   }
 
-  map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions): AsyncIterableIterator<never> {
-    const kernel = kernelOf(options)
+  map(inputs: Iterable<unknown> | AsyncIterable<unknown>, options?: MapOptions): AsyncIterableIterator<never> {
     const core = this.#core
+    const kernel = core.isForEntry(options) ? undefined : kernelOf(options)
     // A copy, so that what the caller does with the object later does not matter.
     const settings = { ...options }
-    const { signal } = checkTaskOptions(settings, core.settings, core.threads, kernel)
+    const { signal } =
+      kernel === undefined ? core.checkEntry(settings) : checkTaskOptions(settings, core.settings, core.threads, kernel)
     // These closures keep the pool reachable while the iteration lasts.
     const submitter: Submitter = {
       hasRoom: () => this.#core.hasRoom,
       whenRoom: () => this.#core.whenRoom(),
-      start: (input, resolve, reject) => this.#core.start(kernel, input, settings, resolve, reject, undefined),
+      start: (input, resolve, reject) =>
+        kernel === undefined
+          ? this.#core.startEntry(input, settings, resolve, reject, undefined)
+          : this.#core.start(kernel, input, settings, resolve, reject, undefined),
       onEnd: (listener) => this.#core.onEnd(listener),
     }
-    const mapper = new Mapper(inputs, { ...checkMapOptions(settings, core.threads), signal }, submitter)
+    const mapper = new Mapper(inputs, { ...checkMapOptions(settings, core.parallelism), signal }, submitter)
     return mapper as AsyncIterableIterator<never>
   }
 
@@ -108,6 +132,15 @@ export class WorkerPool implements AsyncDisposable {
   removeMessageListener(type: string, listener: (contents: never, origin: IWorker) => void): this {
     this.#core.listeners.remove(checkType(type), listener)
     return this
+  }
+
+  postMessageToWorkers(type: string, contents?: unknown): this {
+    this.#core.lane?.broadcast(checkType(type), contents)
+    return this
+  }
+
+  get workers(): readonly IWorker[] {
+    return this.#core.workers
   }
 
   get isIdle(): boolean {
@@ -163,6 +196,17 @@ export class WorkerPool implements AsyncDisposable {
   }
 }
 
+/** A pool for kernels, or one with a module: `(options?)`, `(module, options?)`, `(module, workers)`. */
+function createCore([first, second]: unknown[]): PoolCore {
+  const isModule = typeof first === 'string' || typeof first === 'function' || first instanceof URL
+  if (!isModule) return new PoolCore(checkPoolOptions(first))
+  const options = typeof second === 'number' ? {} : optionsObject(second)
+  const settings = checkPoolOptions(options)
+  const lane = checkLaneOptions(typeof second === 'number' ? second : options, settings)
+  const { place } = resolveEntry(first, own(options, 'entrypointSymbol'))
+  return new PoolCore(settings, { place, settings: lane, isOwn: isOwnEntry(place.url) })
+}
+
 type KernelMethod = (input: unknown, options?: object) => Promise<unknown>
 
 function kernelOf(options: unknown): Kernel {
@@ -175,15 +219,29 @@ function checkType(type: unknown): string {
   return type
 }
 
+/** The module of a pool. */
+interface LaneEntry {
+  readonly place: EntryPlace
+  readonly settings: LaneSettings
+  /** Whether this thread is a worker with that entry module. */
+  readonly isOwn: boolean
+}
+
 /** What a pool is made of, apart from the object that users hold: it lives as long as tasks do. */
 class PoolCore implements Owner {
   readonly settings: PoolSettings
   readonly handle: number
   readonly threads: number
   readonly listeners = new Listeners()
+  readonly lane: JsLane | undefined
+  readonly #laneWorkers: number
+  /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
+  readonly #isInert: boolean
   readonly #workers: readonly IWorker[]
   /** Tickets without options, by kernel: the same for every call. */
   readonly #tickets: Ticket[] = []
+  /** The same for the entry function. */
+  #entryTicket: Ticket | undefined
   pending = 0
   #nextId = 0
   #completed = 0
@@ -196,12 +254,134 @@ class PoolCore implements Owner {
   #lastStats: PoolStats | undefined
   readonly #endListeners = new Set<(reason: unknown) => void>()
 
-  constructor(settings: PoolSettings) {
+  constructor(settings: PoolSettings, entry?: LaneEntry) {
     this.settings = settings
     this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
     this.threads = (JSON.parse(native.figures(this.handle)) as { workers: unknown[] }).workers.length
     this.#workers = Array.from({ length: this.threads }, (_, index) => Object.freeze(new NativeWorker(index)))
     connect(this)
+    const host = {
+      handle: this.handle,
+      name: settings.name,
+      settled: (succeeded: boolean) => this.settled(succeeded),
+      message: (type: string, contents: unknown, origin: IWorker) => this.listeners.call(type, contents, origin),
+    }
+    this.#laneWorkers = entry?.settings.maxWorkers ?? 0
+    // A worker that makes the pool it is a worker of gets one that does nothing.
+    this.#isInert = entry?.isOwn === true
+    this.lane = entry === undefined || entry.isOwn ? undefined : new JsLane(host, entry.place, entry.settings)
+  }
+
+  /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
+  isForEntry(options: unknown): boolean {
+    if (this.lane === undefined && !this.#isInert) return false
+    return typeof options !== 'object' || options === null || own(options, 'kernel') === undefined
+  }
+
+  /** Workers of the lane that a pool of this kind is for. */
+  get parallelism(): number {
+    return this.lane === undefined ? this.threads : this.#laneWorkers
+  }
+
+  get workers(): readonly IWorker[] {
+    return this.lane?.workers ?? this.#workers
+  }
+
+  checkEntry(options: object): EntrySettings {
+    return checkEntryOptions(options, this.settings, this.#laneWorkers)
+  }
+
+  entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
+    const worker = (index: number) => this.lane?.worker(index)
+    return new TaskHandle({ id: this.#nextId, argument, options: options ?? {}, kernel: ENTRY, worker })
+  }
+
+  /** As `submit`, for the entry function of the pool's module. */
+  submitEntry(input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
+    const promise = new Promise(executor)
+    this.startEntry(input, options, resolvePromise, rejectPromise, task, promise)
+    return promise
+  }
+
+  /** As `start`, for the entry function. An input that cannot cross rejects and is not queued. */
+  startEntry(
+    input: unknown,
+    options: object | undefined,
+    resolve: Settle,
+    reject: Settle,
+    task: TaskHandle<unknown> | undefined,
+    promise?: Promise<unknown>,
+  ): number {
+    const { lane } = this
+    if (lane === undefined) {
+      task?.attach(-1, promise as Promise<unknown>)
+      return -1
+    }
+    if (this.#ending >= 0) throw poolClosed(this.settings.name)
+    let ticket = this.#entryTicket
+    let signal: AbortSignal | undefined
+    let wanted = -1
+    let list: readonly object[] | undefined
+    if (options !== undefined || ticket === undefined) {
+      const settings = this.checkEntry(options ?? {})
+      list = settings.list
+      signal = settings.signal
+      wanted = settings.wanted
+      const { affinityKey, key, name, priority, affinity, timeout } = settings
+      const hasExtra = affinityKey !== undefined || key !== undefined || name !== undefined
+      const extra = hasExtra ? [affinityKey, key, name] : undefined
+      ticket = { owner: lane, kernel: ENTRY, priority, affinity, timeout, extra }
+      if (options === undefined) this.#entryTicket = ticket
+    }
+    if (signal?.aborted) throw signal.reason
+    if (!this.hasRoom) throw this.#full()
+    let encoded: Encoded
+    const marked = transferOf(input)
+    if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(list ?? [])]]
+    try {
+      encoded = list === undefined ? encode(input) : { codec: POSTED, data: undefined }
+      if (encoded.codec === POSTED) encoded = { codec: POSTED, data: lane.keep(input, list ?? []) }
+    } catch (error) {
+      task?.attach(-1, promise as Promise<unknown>)
+      this.#nextId++
+      reject(error)
+      return -1
+    }
+    const key = encoded.codec === POSTED ? (encoded.data as number) : -1
+    try {
+      lane.admit(wanted)
+    } catch (error) {
+      lane.discard(key)
+      throw error
+    }
+    let slot = -1
+    const unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
+    slot = allocate(ticket, resolve)
+    onRejected(slot, reject)
+    this.#nextId++
+    this.pending++
+    if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+    if (unfollow !== undefined || key >= 0) {
+      onSettled(slot, () => {
+        unfollow?.()
+        lane.discard(key)
+      })
+    }
+    submitEntry(slot, ticket, encoded.codec, encoded.data)
+    if (signal?.aborted) cancel(slot, { reason: signal.reason })
+    return slot
+  }
+
+  #full(): ThreadmillError {
+    return new ThreadmillError(
+      'ERR_THREADMILL_QUEUE_FULL',
+      `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`,
+    )
+  }
+
+  /** A message of a JS worker. */
+  mail(type: string, contents: unknown, worker: number): void {
+    this.lane?.mail(type, contents, worker)
   }
 
   get hasRoom(): boolean {
@@ -218,7 +398,8 @@ class PoolCore implements Owner {
 
   /** A handle for a task that is about to be submitted. */
   task(kernel: Kernel, argument: unknown, options: Readonly<RunOptions>): TaskHandle<unknown> {
-    return new TaskHandle({ id: this.#nextId, argument, options, kernel: kernel.index, workers: this.#workers })
+    const worker = (index: number) => this.#workers[index]
+    return new TaskHandle({ id: this.#nextId, argument, options, kernel: kernel.index, worker })
   }
 
   /** Checks and submits; throws before anything is queued or moved. */
@@ -269,12 +450,7 @@ class PoolCore implements Owner {
     }
     const checked = kernel.takesAnyNumber && typeof input === 'number' ? input : checkValue('input', info.input, input)
     if (signal?.aborted) throw signal.reason
-    if (!this.hasRoom) {
-      throw new ThreadmillError(
-        'ERR_THREADMILL_QUEUE_FULL',
-        `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`,
-      )
-    }
+    if (!this.hasRoom) throw this.#full()
     // Everything that can fail comes before the task exists; moving buffers last of it, because that cannot be undone.
     const small = isView(checked) && transfer === undefined && isSmall(checked) ? checked : undefined
     let slot = -1
@@ -327,7 +503,12 @@ class PoolCore implements Owner {
   stats(): PoolStats {
     if (this.#lastStats !== undefined) return this.#lastStats
     flush()
-    const counts = { name: this.settings.name, completed: this.#completed, errored: this.#errored }
+    const counts = {
+      name: this.settings.name,
+      completed: this.#completed,
+      errored: this.#errored,
+      maxWorkers: this.#laneWorkers,
+    }
     return poolStats(JSON.parse(native.figures(this.handle)), counts)
   }
 
@@ -358,8 +539,19 @@ class PoolCore implements Owner {
   }
 
   closed(): void {
+    if (this.lane === undefined) this.#release()
+    else {
+      // Nothing is unfinished any more; the workers say goodbye.
+      this.lane.shutdown(this.#ending === 2).then(() => {
+        settleNow()
+        this.#release()
+      })
+    }
+  }
+
+  #release(): void {
     this.#lastStats = this.stats()
-    native.releasePool(this.handle)
+    disconnect(this)
     this.#resolveEnded?.()
     this.#resolveEnded = undefined
   }

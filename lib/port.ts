@@ -10,8 +10,10 @@
 import { performance } from 'node:perf_hooks'
 import type { ErrorCode } from '..'
 import { rethrow } from './callbacks'
+import { decode, PLAIN, POSTED } from './codec'
 import { ThreadmillError } from './errors'
 import { DRAIN_STRIDE, native, SUBMIT_STRIDE } from './native'
+import { decodeReason } from './reason'
 
 /** Submissions that are handed over together at most. */
 const BATCH = 512
@@ -28,6 +30,8 @@ const now = performance.now.bind(performance)
 const settled = Promise.resolve()
 /** Longest string, in UTF-16 units, that may wait in the buffer. */
 const SHORT = 4096
+/** Stands for the entry function of the pool's module where a kernel's number is asked for. */
+export const ENTRY = 255
 /** Kernels that run shorter than this, ms, are worth buffering. */
 const TINY = 0.02
 
@@ -37,6 +41,12 @@ export interface Owner {
   settled(succeeded: boolean): void
   message(type: string, contents: unknown, worker: number): void
   closed(): void
+  /** A message of a JS worker. */
+  mail?(type: string, contents: unknown, worker: number): void
+  /** The output of a JS worker comes by its port. */
+  collect?(key: number, worker: number, give: (value: unknown) => void, fail: (reason: unknown) => void): void
+  /** Adds to an error of the scheduler what is known on this side. */
+  explain?(error: ThreadmillError, worker: number): ThreadmillError
 }
 
 /** What a Task handle is told. */
@@ -91,6 +101,29 @@ export function connect(owner: Owner): void {
     connected = true
   }
   pools.set(owner.handle, owner)
+}
+
+/** Settles and delivers what has arrived by now. Not to be called by what a drain calls. */
+export function settleNow(): void {
+  drain()
+}
+
+/** Forgets a pool that has ended. */
+export function disconnect(owner: Owner): void {
+  pools.delete(owner.handle)
+  native.releasePool(owner.handle)
+}
+
+/** Called when the doorbell rings, in a JS worker. */
+let seat: (() => void) | undefined
+
+/** Makes this env reachable as a JS worker: `turn` is called when there may be something to do. */
+export function takeSeat(turn: () => void): void {
+  seat = turn
+  if (!connected) {
+    native.connect(drain)
+    connected = true
+  }
 }
 
 /** What to record of a submission besides its input. */
@@ -265,6 +298,24 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown): void 
   commit(ticket, typeof input === 'string' && input.length <= SHORT && ticket.extra === undefined)
 }
 
+/** Submits a value for the entry function of the pool's module. */
+export function submitEntry(slot: number, ticket: Ticket, codec: number, data: unknown): void {
+  const at = begin(slot, ticket)
+  header[at + 11] = codec
+  if (typeof data === 'number') {
+    header[at + 3] = 4
+    header[at + 4] = data
+  } else {
+    const simple = SIMPLE.indexOf(data as undefined)
+    header[at + 3] = simple < 0 ? 6 : simple
+    header[at + 4] = values.length
+    if (simple < 0) values.push(data)
+  }
+  // Bytes of the caller's are copied by the flush, so it cannot wait.
+  const isLasting = typeof data === 'string' ? data.length <= SHORT : typeof data !== 'object' || codec !== PLAIN
+  commit(ticket, isLasting && ticket.extra === undefined)
+}
+
 function handleOf(slot: number): number {
   return (tickets[slot] as Ticket).owner.handle
 }
@@ -296,6 +347,7 @@ function release(slot: number): void {
 
 /** The doorbell rang. */
 function drain(): void {
+  seat?.()
   const deadline = now() + DRAIN_BUDGET
   for (;;) {
     const count = native.drain(events, eventValues, held)
@@ -334,7 +386,7 @@ function settleNumber(at: number): boolean {
 function handle(at: number): void {
   const slot = events[at] as number
   const tag = events[at + 1] as number
-  if (tag < 10 || tag === 14) {
+  if (tag < 10 || tag === 14 || tag >= 20) {
     settle(slot, tag, at)
     return
   }
@@ -351,12 +403,12 @@ function handle(at: number): void {
       extras[slot]?.observer?.message(value[0] as string, value[1])
       tickets[slot]?.owner.message(value[0] as string, value[1], events[at + 3] as number)
       break
-    case 13: {
-      const owner = pools.get(slot)
-      pools.delete(slot)
-      owner?.closed()
+    case 16:
+      pools.get(slot)?.mail?.(value[0] as string, decode(events[at + 5] as number, value[1]), events[at + 3] as number)
       break
-    }
+    case 13:
+      pools.get(slot)?.closed()
+      break
   }
 }
 
@@ -378,11 +430,34 @@ function settle(slot: number, tag: number, at: number): void {
   if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
   else release(slot)
   extra?.observer?.ended(worker, events[at + 4] as number)
+  let succeeded = tag < 6
   if (tag === 4) resolve(payload)
-  else if (tag < 6) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else fail(resolve, reject, failure(tag, payload, extra?.reason))
-  owner.settled(tag < 6)
+  else if (succeeded) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
+  else if (tag === 20 + POSTED) {
+    owner.collect?.(eventValues[payload] as number, worker, resolve, (reason) => fail(resolve, reject, reason))
+    succeeded = true
+  } else if (tag >= 20) succeeded = settleAnswer(resolve, reject, tag, eventValues[payload])
+  else {
+    const reason = failure(tag, payload, extra?.reason)
+    fail(resolve, reject, reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason)
+  }
+  owner.settled(succeeded)
   extra?.cleanup?.()
+}
+
+/** What a JS worker gave or threw. Whether it gave something that could be read. */
+function settleAnswer(resolve: Resolve, reject: Reject | undefined, tag: number, data: unknown): boolean {
+  let value: unknown
+  let succeeded = tag < 24
+  try {
+    value = succeeded ? decode(tag - 20, data) : decodeReason(tag - 24, data)
+  } catch (error) {
+    succeeded = false
+    value = error
+  }
+  if (succeeded) resolve(value)
+  else fail(resolve, reject, value)
+  return succeeded
 }
 
 /** Outputs by tag 0 to 3. */

@@ -15,6 +15,11 @@ export class NativeWorker implements IWorker {
     this.id = id
   }
 
+  /** Kernels hear no messages. */
+  postMessageToWorker(): this {
+    return this
+  }
+
   toString(): string {
     return String(this.id)
   }
@@ -26,7 +31,8 @@ export interface TaskParts {
   readonly argument: unknown
   readonly options: Readonly<Partial<RunOptions>>
   readonly kernel: number
-  readonly workers: readonly IWorker[]
+  /** The worker with a number, in the lane of the task. */
+  readonly worker: (index: number) => IWorker | undefined
 }
 
 /** See `Task` in index.d.ts. */
@@ -37,7 +43,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
   readonly timestamp = Date.now()
   readonly pretaskCost = 0
   readonly #kernel: number
-  readonly #workers: readonly IWorker[]
+  readonly #workerAt: (index: number) => IWorker | undefined
   readonly #listeners = new Listeners()
   #promise!: Promise<T>
   /** -1 once the task has ended. */
@@ -50,18 +56,18 @@ export class TaskHandle<T> implements Task<T>, Observer {
     this.argument = parts.argument
     this.options = parts.options
     this.#kernel = parts.kernel
-    this.#workers = parts.workers
+    this.#workerAt = parts.worker
   }
 
   /** The task has been given a slot and a promise. */
   attach(slot: number, promise: Promise<unknown>): void {
     this.#slot = slot
     this.#promise = promise as Promise<T>
-    observe(slot, this)
+    if (slot >= 0) observe(slot, this)
   }
 
   get worker(): IWorker | undefined {
-    if (this.#worker === undefined && this.#slot >= 0) this.#worker = this.#workers[runningOn(this.#slot)]
+    if (this.#worker === undefined && this.#slot >= 0) this.#worker = this.#workerAt(runningOn(this.#slot))
     return this.#worker
   }
 
@@ -102,7 +108,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
   ended(worker: number, runTime: number): void {
     this.#slot = -1
     if (worker >= 0) {
-      this.#worker = this.#workers[worker]
+      this.#worker = this.#workerAt(worker)
       this.#cost = runTime
     }
   }

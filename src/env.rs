@@ -11,7 +11,7 @@
 
 use crate::ids::Ids;
 use crate::raw::{self, Fault, Raw, check};
-use crate::{pool, settle, submit};
+use crate::{js, pool, settle, submit};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
@@ -83,17 +83,22 @@ impl Port {
             None => self.mailbox.post_last(post),
         };
         if must_ring {
-            let bell = self.bell.read();
-            let Some(Bell(tsfn)) = *bell else { return };
-            // SAFETY: the read lock keeps the cleanup hook waiting until this call has returned (E1).
-            unsafe {
-                sys::napi_call_threadsafe_function(
-                    tsfn,
-                    ptr::null_mut(),
-                    sys::ThreadsafeFunctionCallMode::nonblocking,
-                )
-            };
+            self.call();
         }
+    }
+
+    /// Rings from any thread.
+    pub(crate) fn call(&self) {
+        let bell = self.bell.read();
+        let Some(Bell(tsfn)) = *bell else { return };
+        // SAFETY: the read lock keeps the cleanup hook waiting until this call has returned (E1).
+        unsafe {
+            sys::napi_call_threadsafe_function(
+                tsfn,
+                ptr::null_mut(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            )
+        };
     }
 }
 
@@ -105,6 +110,7 @@ impl CompletionSink for Port {
             Event::Settled { worker, .. }
             | Event::Released { worker, .. }
             | Event::Progress { worker, .. }
+            | Event::Mail { worker, .. }
             | Event::Message { worker, .. } => Some(*worker),
         };
         self.post(shard, event.into());
@@ -117,6 +123,14 @@ impl CompletionSink for Port {
     fn admitted(&self, ticket: u32, id: TaskId) {
         self.ids.set(ticket, id);
     }
+}
+
+/// The place of an env that is a JS worker.
+pub(crate) struct Seat {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) index: u32,
+    /// Whether the pool knows that the worker is ready.
+    pub(crate) attached: bool,
 }
 
 /// A pool that this env made.
@@ -134,6 +148,8 @@ pub(crate) struct EnvState {
     pub(crate) pools: Vec<Option<OwnedPool>>,
     /// Events collected and not yet handed to JavaScript.
     pub(crate) events: Batch<Post>,
+    /// Set in an env that is a JS worker.
+    pub(crate) seat: Option<Seat>,
     /// Unfinished tasks and closing pools (E3).
     live: u32,
 }
@@ -214,11 +230,12 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         port,
         pools: Vec::new(),
         events: Batch::default(),
+        seat: None,
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 14] = [
+    let functions: [(&CStr, sys::napi_callback); 22] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -233,6 +250,14 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"addressOf", Some(pool::address_of)),
         (c"figures", Some(pool::figures)),
         (c"releasePool", Some(pool::release)),
+        (c"shareWorkers", Some(js::share)),
+        (c"joinWorker", Some(js::join)),
+        (c"leaveWorker", Some(js::leave)),
+        (c"rejectWaiting", Some(js::reject_waiting)),
+        (c"postToWorker", Some(js::post_to_worker)),
+        (c"attachWorker", Some(js::attach)),
+        (c"postToPool", Some(js::post_to_pool)),
+        (c"exchange", Some(js::exchange)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;
@@ -341,6 +366,10 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
         let bell = state.port.bell.write().take();
         for pool in state.pools.drain(..).flatten() {
             pool.pool.detach();
+        }
+        if let Some(Seat { pool, index, .. }) = state.seat.take() {
+            // The owner env is told by Node how the worker ended, and settles its tasks with that.
+            pool.js_detach(index);
         }
         bell
     }));

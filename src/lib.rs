@@ -11,6 +11,7 @@
 
 mod env;
 mod ids;
+mod js;
 mod payload;
 mod pool;
 mod raw;

@@ -58,8 +58,8 @@ const LARGE: usize = 1024 * 1024;
 /// How deep a value may be nested.
 const MAX_DEPTH: u32 = 32;
 
-/// Reads a value that the JavaScript side has prepared (Y1).
-pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep, depth: u32) -> Raw<Value> {
+/// Reads a value that is neither an array nor an object.
+pub(crate) fn primitive(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
     use sys::ValueType as T;
     Ok(match raw::type_of(env, value)? {
         T::napi_undefined => Value::Undefined,
@@ -68,6 +68,14 @@ pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep
         T::napi_number => Value::Number(raw::number(env, value)?),
         T::napi_string => Value::String(raw::string(env, value)?),
         T::napi_bigint => Value::BigInt(bigint(env, value)?),
+        _ => return Err(Fault(sys::Status::napi_invalid_arg)),
+    })
+}
+
+/// Reads a value that the JavaScript side has prepared (Y1).
+pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep, depth: u32) -> Raw<Value> {
+    use sys::ValueType as T;
+    Ok(match raw::type_of(env, value)? {
         T::napi_object if depth < MAX_DEPTH => {
             if raw::is_typed_array(env, value)? {
                 Value::Array(decode_view(env, value, keep)?)
@@ -84,7 +92,7 @@ pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep
                 decode_object(env, value, keep, depth)?
             }
         }
-        _ => return Err(Fault(sys::Status::napi_invalid_arg)),
+        _ => primitive(env, value)?,
     })
 }
 

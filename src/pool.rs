@@ -60,6 +60,7 @@ pub(crate) unsafe extern "C" fn create(env: sys::napi_env, info: sys::napi_callb
             schedule: if longest_first { Schedule::LongestFirst } else { Schedule::Fifo },
             pin,
             nice: number("nice").map(|nice| nice as i32),
+            worker_concurrency: number("workerConcurrency").map_or(1, |count| count as u32),
         });
         let owned = OwnedPool { sink: pool.attach(&state.sink), pool };
         let handle = state.pools.iter().position(Option::is_none).unwrap_or_else(|| {

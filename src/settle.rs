@@ -14,7 +14,9 @@
 //!
 //! Tags: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 value, 6 error `[code, message, system?]`, 7 cancelled,
 //! 8 expired, 9 panicked (message in the values), 10 released, 11 progress `[done, total]`, 12 message
-//! `[type, contents]`, 13 pool closed, 14 an outcome that the engine has no room for, 15 nothing.
+//! `[type, contents]`, 13 pool closed, 14 an outcome that the engine has no room for, 15 nothing, 16 message of a JS
+//! worker `[type, contents]` (slot: handle of the pool; last number: codec), 20 + codec what a JS worker gave, 24 + codec
+//! what it threw.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
@@ -28,6 +30,12 @@ use threadmill_core::value::Value;
 
 /// Numbers per record.
 const STRIDE: usize = 6;
+
+/// The handle of a pool of this env, -1 for none.
+fn handle_of(state: &EnvState, pool: u32) -> f64 {
+    let handle = state.pools.iter().position(|owned| owned.as_ref().is_some_and(|o| o.pool.id() == pool));
+    handle.map_or(-1.0, |handle| handle as f64)
+}
 
 /// `drain(header, values, held)`.
 pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -121,11 +129,12 @@ impl Out {
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
                 [f64::from(ticket), 12.0, value, f64::from(worker), 0.0, 0.0]
             }
-            Event::Closed { pool } => {
-                let handle =
-                    state.pools.iter().position(|owned| owned.as_ref().is_some_and(|o| o.pool.id() == pool));
-                [handle.map_or(-1.0, |handle| handle as f64), 13.0, 0.0, -1.0, 0.0, 0.0]
+            Event::Mail { pool, worker, message_type, codec, contents } => {
+                let value = Value::List(vec![Value::String(message_type), contents]);
+                let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
+                [handle_of(state, pool), 16.0, value, f64::from(worker), 0.0, f64::from(codec)]
             }
+            Event::Closed { pool } => [handle_of(state, pool), 13.0, 0.0, -1.0, 0.0, 0.0],
         })
     }
 
@@ -141,6 +150,14 @@ impl Out {
                 Ok(index) => (5.0, index),
                 Err(fault) => (6.0, self.refused(fault)?),
             },
+            Outcome::Answer(answer) => {
+                let base = if answer.failed { 24.0 } else { 20.0 };
+                let value = raw::scoped(env, || self.push(encode(env, &answer.value, None)?));
+                match value {
+                    Ok(index) => (base + f64::from(answer.codec), index),
+                    Err(fault) => (6.0, self.refused(fault)?),
+                }
+            }
             Outcome::Error(error) => (6.0, raw::scoped(env, || self.error(&error))?),
             Outcome::Cancelled => (7.0, 0.0),
             Outcome::Expired => (8.0, 0.0),

@@ -17,10 +17,14 @@
 //! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
 //! | 9 | timeout in ms: 0 none, above 0 from submit, below 0 from start |
 //! | 10 | index in the values of `[affinityKey, costKey, kernelOptions]`, or -1 |
+//! | 11 | for the entry function: codec of the input |
+//!
+//! For the entry function (kernel 255) the options are the name of another export.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
 use crate::env::{EnvState, state};
+use crate::js::own_value;
 use crate::payload::{Keep, decode};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
@@ -28,7 +32,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::{Job, Payload, PlainJob, Request, clock};
+use threadmill_core::pool::{ENTRY, Job, Payload, PlainJob, Request, clock};
 use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
@@ -112,7 +116,7 @@ fn unreadable(env: sys::napi_env, sink: &Arc<dyn CompletionSink>, record: &[f64;
 
 /// Whether a record is a number without any option.
 fn is_plain(record: &[f64; STRIDE]) -> bool {
-    record[3] == 4.0 && record[8] == -1.0 && record[9] == 0.0 && record[10] < 0.0
+    record[2] as u16 != ENTRY && record[3] == 4.0 && record[8] == -1.0 && record[9] == 0.0 && record[10] < 0.0
 }
 
 fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
@@ -130,6 +134,8 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
     let env = source.env;
     let ticket = record[0] as u32;
     let mut keep = Keep::new(held, ticket);
+    let kernel = record[2] as u16;
+    let is_entry = kernel == ENTRY;
     let input = match record[3] as u32 {
         0 => Payload::from(Value::Undefined),
         1 => Payload::from(Value::Null),
@@ -139,11 +145,14 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         5 => Payload::from(Value::Array(from_arena(source, record)?)),
         6 => {
             let value = raw::element(env, source.values, record[4] as u32)?;
-            Payload::from(decode(env, value, &mut keep, 0)?)
+            if is_entry {
+                Payload::from(own_value(env, value)?)
+            } else {
+                Payload::from(decode(env, value, &mut keep, 0)?)
+            }
         }
         _ => return Err(Fault(sys::Status::napi_invalid_arg)),
     };
-    let kernel = record[2] as u16;
     let (mut affinity_key, mut cost_key, mut options) = (None, None, None);
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
@@ -180,12 +189,13 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         affinity,
         deadline: (timeout > 0.0).then(|| Time(source.now.saturating_add(nanos))),
         deadline_from_start: (timeout < 0.0).then_some(nanos),
-        ..TaskSpec::plain(Lane::Native)
+        ..TaskSpec::plain(if is_entry { Lane::Js } else { Lane::Native })
     };
     let job = Job {
         kernel,
         sink,
         ticket,
+        codec: record[11] as u8,
         in_place: keep.is_used(),
         deadline_from_start: timeout < 0.0,
         submitted: source.now,

@@ -67,7 +67,7 @@ exactly<number | null>()(pool.stats().sizing.quota)
 pool.stats().queueLength = 0
 
 // Messages
-exactly<WorkerPool>()(pool.onMessage('line', (_contents, origin) => exactly<number>()(origin.id)))
+exactly<WorkerPool<never, never>>()(pool.onMessage('line', (_contents, origin) => exactly<number>()(origin.id)))
 // @ts-expect-error types are strings
 pool.onMessage(1, () => {})
 

@@ -311,7 +311,9 @@ impl Pool {
         self.note_settled();
         let sink = self.sinks.lock()[usize::from(label.sink)].clone();
         match outcome {
-            Outcome::Answer(answer) if !answer.failed && matches!(answer.value, Value::Number(_)) => {
+            Outcome::Answer(answer)
+                if !answer.failed && answer.codec == 0 && matches!(answer.value, Value::Number(_)) =>
+            {
                 let number = answer.value.as_number().unwrap_or_default();
                 sink.number(label.ticket, number, worker, run_time);
             }

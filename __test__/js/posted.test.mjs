@@ -1,0 +1,86 @@
+// Values that only postMessage can move: transfer, shared memory, ports; and the module that makes its own pool.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { MessageChannel } from 'node:worker_threads'
+import { transfer, WorkerPool } from 'threadmill'
+
+const POSTED = new URL('./fixtures/posted.mjs', import.meta.url)
+
+function closing(t, pool) {
+  t.after(() => pool.close())
+  return pool
+}
+
+test('transferred buffers detach at the call and come back moved', async (t) => {
+  const pool = closing(t, new WorkerPool(POSTED, { maxWorkers: 2 }))
+  const results = []
+  for (let round = 0; round < 20; round++) {
+    const bytes = new Uint8Array(100_000).fill(round)
+    results.push(pool.run({ bytes }, { transfer: [bytes.buffer] }))
+    assert.equal(bytes.length, 0)
+  }
+  for (const [round, { bytes }] of (await Promise.all(results)).entries()) {
+    assert.equal(bytes.length, 100_000)
+    assert.ok(bytes.every((byte) => byte === round + 1))
+  }
+  const marked = new Uint8Array([1])
+  const output = await pool.run(transfer({ bytes: marked }, [marked.buffer]))
+  assert.equal(marked.length, 0)
+  assert.deepEqual(output.bytes, new Uint8Array([2]))
+})
+
+test('shared memory is shared', async (t) => {
+  const pool = closing(t, new WorkerPool(POSTED, { maxWorkers: 1 }))
+  const shared = new Int32Array(new SharedArrayBuffer(8))
+  const output = await pool.run({ shared })
+  assert.equal(shared[0], 7)
+  output.shared[1] = 9
+  assert.equal(shared[1], 9)
+})
+
+test('a port works on the other side', async (t) => {
+  const pool = closing(t, new WorkerPool(POSTED, { maxWorkers: 1 }))
+  const { port1, port2 } = new MessageChannel()
+  const done = pool.run({ port: port2 }, { transfer: [port2] })
+  port1.postMessage('ping')
+  const [message] = await once(port1, 'message')
+  assert.equal(message, 'ping back')
+  assert.equal(await done, 'answered')
+  port1.close()
+})
+
+test('what cannot be moved rejects and is not queued; a cancelled one is gone', async (t) => {
+  const pool = closing(t, new WorkerPool(POSTED, { maxWorkers: 1 }))
+  const { port1, port2 } = new MessageChannel()
+  // Node names the error differently from version to version, as it does for postMessage.
+  await assert.rejects(pool.run({ port: port2 }), /transfer/i)
+  port1.close()
+  await assert.rejects(pool.run(1, { transfer: [5] }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+  await assert.rejects(pool.run(1, { transfer: 5 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+  assert.throws(() => transfer(1, 'x'), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+  const bytes = new Uint8Array(10)
+  const task = pool.addTask({ bytes }, { transfer: [bytes.buffer] })
+  assert.equal(task.cancel('no'), true)
+  assert.equal(await task.catch((reason) => reason), 'no')
+  await assert.rejects(pool.run({ throw: 'moved' }, { transfer: [] }), { message: 'moved' })
+  assert.deepEqual(await pool.run({ bytes: new Uint8Array([1]) }), { bytes: new Uint8Array([2]) })
+})
+
+test('the process waits for an output that is on its way', () => {
+  const script = `
+    const { WorkerPool } = require('threadmill')
+    new WorkerPool(${JSON.stringify(fileURLToPath(POSTED))}, { maxWorkers: 1 })
+      .run({ bytes: new Uint8Array(5e6) }).then(({ bytes }) => console.log(bytes.length))`
+  const cwd = fileURLToPath(new URL('../..', import.meta.url))
+  const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000, cwd })
+  assert.deepEqual([child.stdout, child.stderr, child.status], ['5000000\n', '', 0])
+})
+
+test('a module that is the entry of its own pool makes it once', () => {
+  const self = fileURLToPath(new URL('./fixtures/self-entry.mjs', import.meta.url))
+  const child = spawnSync(process.execPath, [self], { encoding: 'utf8', timeout: 60_000 })
+  assert.deepEqual([child.stdout, child.stderr, child.status], ['Hello, World!\n', '', 0])
+})

@@ -1,0 +1,43 @@
+// Pools with an entry module. Checked by tsc, never run.
+import { type IWorker, type IWorkerClient, type Task, WorkerPool } from 'threadmill'
+import { exactly } from './assert'
+
+const greet = (name: string, _client: IWorkerClient): Promise<number> => Promise.resolve(name.length)
+
+// The function gives the types
+const typed = new WorkerPool('./worker.js', { entryPoint: greet, maxWorkers: 2 })
+exactly<Promise<number>>()(typed.run('text'))
+exactly<Task<number>>()(typed.addTask('text', { name: 'other', priority: 'high' }))
+exactly<AsyncIterableIterator<number>>()(typed.map(['a', 'b'], { concurrency: 2 }))
+// @ts-expect-error the entry function takes a string
+typed.run(5)
+// @ts-expect-error not a strength
+typed.run('a', { affinityStrength: 'weak' })
+
+// Kernels as in any pool
+exactly<Promise<number>>()(typed.run(10, { kernel: 'fib' }))
+
+// A function that carries its place
+const located = Object.assign((input: { n: number }) => input.n, { modulePath: '/tmp/module.js' })
+const carried = new WorkerPool(located)
+exactly<Promise<number>>()(carried.run({ n: 1 }))
+// @ts-expect-error it does not say where it is
+new WorkerPool(greet)
+
+// Nothing is known
+const untyped = new WorkerPool(new URL('file:///worker.js'), 2)
+exactly<Promise<any>>()(untyped.run(5))
+new WorkerPool<string, boolean>('./worker.js').run('a').then((value) => exactly<boolean>()(value))
+
+// Without a module there is no entry function
+// @ts-expect-error a kernel is missing
+new WorkerPool().run(5)
+
+const any: WorkerPool = new WorkerPool()
+any.close()
+
+typed.onMessage('x', (contents, origin) => {
+  exactly<IWorker>()(origin)
+  origin.postMessageToWorker('y', contents)
+})
+exactly<readonly IWorker[]>()(typed.workers)

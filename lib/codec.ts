@@ -1,0 +1,357 @@
+// Stage: submit and settle. Thread: any env, the owner and its JS workers alike.
+// How a value crosses between JavaScript threads when it does not go through postMessage.
+// C1. What `decode` gives for what `encode` gave equals `structuredClone(value)`.
+// C2. `encode` throws for what `structuredClone` refuses, and with the error that it throws.
+// C3. A getter of the user runs once, and only inside `structuredClone`.
+// The rare inputs for which C1 to C3 do not hold are listed at `isTree`, `survey` and `plainView`. What is too deep for
+// the stack of the thread that reads throws in `decode`.
+
+import { types } from 'node:util'
+import { Deserializer, Serializer } from 'node:v8'
+
+/** The data is the value itself, and the caller copies it. */
+export const PLAIN = 0
+/** The data is JSON text. */
+export const JSON_TEXT = 1
+/** The data is a Uint8Array of V8's serializer. */
+export const V8 = 2
+/** The data goes through postMessage: it is the value itself, or a clone of it where that had to be made anyway. */
+export const POSTED = 3
+
+export type Codec = typeof PLAIN | typeof JSON_TEXT | typeof V8 | typeof POSTED
+
+/** A value on its way to another thread. */
+export interface Encoded {
+  readonly codec: Codec
+  /** How it is to be read depends on `codec`. */
+  readonly data: unknown
+}
+
+// Users patch prototypes and globals (polyfills, fake timers): everything used here is taken once, at load.
+const { stringify, parse } = JSON
+const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object
+const { isArray } = Array
+const { isView } = ArrayBuffer
+const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
+const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isSharedArrayBuffer, isWeakMap, isWeakSet } = types
+const clone = structuredClone
+const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
+const mapForEach = Map.prototype.forEach
+const setForEach = Set.prototype.forEach
+const objectPrototype = Object.prototype
+const arrayPrototype = Array.prototype
+const { prototype: bufferPrototype, poolSize } = Buffer
+const Bytes = Uint8Array
+const domException = DOMException.prototype
+const isInChain = objectPrototype.isPrototypeOf
+
+const PAST_64_BITS = 1n << 64n
+
+/** A set whose methods nobody else can reach. */
+class Seen extends Set<object> {}
+Seen.prototype.has = Set.prototype.has
+Seen.prototype.add = Set.prototype.add
+
+/**
+ * Encodes `value` as it is now.
+ * @throws DataCloneError, or what a getter of the value throws
+ */
+export function encode(value: unknown): Encoded {
+  switch (typeof value) {
+    case 'number':
+    case 'undefined':
+    case 'boolean':
+      return { codec: PLAIN, data: value }
+    case 'string':
+      return isWellFormed.call(value) ? { codec: PLAIN, data: value } : serialized(value)
+    case 'bigint':
+      return value < PAST_64_BITS && value > -PAST_64_BITS ? { codec: PLAIN, data: value } : serialized(value)
+    case 'object':
+      return value === null ? { codec: PLAIN, data: value } : encodeObject(value)
+    default:
+      return posted(clone(value))
+  }
+}
+
+/** Reads what `encode` has made. */
+export function decode(codec: number, data: unknown): unknown {
+  if (codec === JSON_TEXT) return parse(data as string)
+  if (codec !== V8) return data
+  // From a copy, for the input may be memory that is used again.
+  const reader = new Deserializer(new Bytes(data as Uint8Array))
+  reader.readHeader()
+  return reader.readValue()
+}
+
+function posted(data: unknown): Encoded {
+  return { codec: POSTED, data }
+}
+
+function encodeObject(value: object): Encoded {
+  const encoded = withoutPlatform(value)
+  if (encoded !== undefined) return encoded
+  let copy: object
+  try {
+    copy = clone(value)
+  } catch (error) {
+    // Whether the port or the stream is in the transfer list is known only where the value is posted.
+    if (needsTransfer(error)) return posted(value)
+    throw error
+  }
+  // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
+  return withoutPlatform(copy) ?? posted(copy)
+}
+
+/** `undefined` when only the platform's own clone can tell what the value is. */
+function withoutPlatform(value: object): Encoded | undefined {
+  if (isView(value)) {
+    const view = plainView(value)
+    if (view !== undefined) return { codec: PLAIN, data: view }
+  } else if (isJson(value)) {
+    return { codec: JSON_TEXT, data: stringify(value) }
+  }
+  return survey(value) ? serialized(value) : undefined
+}
+
+function needsTransfer(error: unknown): boolean {
+  // Node 20 has a code of its own for it, later ones throw a DataCloneError that only its text tells apart.
+  if (typeof error !== 'object' || error === null) return false
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  if (code === 'ERR_MISSING_TRANSFERABLE_IN_TRANSFER_LIST') return true
+  return code === 25 && message === 'Object that needs transfer was found in message but not listed in transferList'
+}
+
+// --- V8 ---
+
+/** Notes what only the platform can clone. */
+class Writer extends Serializer {
+  platform = false
+
+  _writeHostObject(): void {
+    this.platform = true
+  }
+
+  _getSharedArrayBufferId(): number {
+    this.platform = true
+    return 0
+  }
+
+  /** What is thrown does not matter: `serialized` asks the platform for the error. */
+  _getDataCloneError(): undefined {
+    return undefined
+  }
+
+  declare _setTreatArrayBufferViewsAsHostObjects: (treat: boolean) => void
+}
+
+function serialized(value: unknown): Encoded {
+  const writer = new Writer()
+  // Views then keep their offset and their buffer, which they may share.
+  writer._setTreatArrayBufferViewsAsHostObjects(false)
+  writer.writeHeader()
+  try {
+    writer.writeValue(value)
+  } catch {
+    return posted(clone(value))
+  }
+  return writer.platform ? posted(value) : { codec: V8, data: writer.releaseBuffer() }
+}
+
+/**
+ * Whether V8's serializer knows all that is in `root`, or finds out itself that it does not. It takes objects of the
+ * platform (a Blob, a URL) for plain ones, therefore classes that are not of the language are not vouched for; nor are
+ * proxies and getters, whose code would run here.
+ *
+ * What it does not see: objects of the platform whose prototype has been replaced; plain objects given to
+ * `markAsUncloneable`; and in arrays longer than `LONG`, getters of elements, which run twice, and objects of the
+ * platform under names that are no index.
+ */
+function survey(root: object): boolean {
+  const seen = new Seen()
+  const stack: object[] = [root]
+  let [top, count] = [1, 0]
+  const push: Push = (member) => {
+    if (typeof member === 'object' && member !== null) stack[top++] = member
+  }
+  while (top > 0) {
+    const object = stack[--top] as object
+    if (isProxy(object)) return false
+    if (seen.has(object)) continue
+    let large = true
+    if (isArray(object) && object.length > LONG) {
+      if (!pushElements(object, push)) return false
+    } else if (isArray(object) || isPlainPrototype(getPrototypeOf(object))) {
+      const names = keys(object)
+      if (!pushMembers(object, names, push)) return false
+      large = names.length > 16
+    } else if (isMap(object)) {
+      mapForEach.call(object, (value, key) => {
+        push(key)
+        push(value)
+      })
+    } else if (isSet(object)) {
+      setForEach.call(object, push)
+    } else if (isNativeError(object)) {
+      if (isInChain.call(domException, object)) return false
+      if (!pushMembers(object, ['cause', 'errors'], push)) return false
+    } else if (!isView(object) && !isAnyArrayBuffer(object) && !isDate(object) && !isRegExp(object)) {
+      if (!isBoxedPrimitive(object)) return false
+    }
+    // To remember is slow. One small object in 16 is enough to end: each that is remembered is not looked at again.
+    if (large || (count++ & 15) === 15) seen.add(object)
+  }
+  return true
+}
+
+type Push = (member: unknown) => void
+
+/** `false` when one of the properties is a getter. */
+function pushMembers(object: object, names: readonly string[], push: Push): boolean {
+  for (const name of names) {
+    const descriptor = getOwnPropertyDescriptor(object, name)
+    if (descriptor === undefined) continue
+    if (!hasOwn(descriptor, 'value')) return false
+    push(descriptor.value)
+  }
+  return true
+}
+
+/** Longer arrays are read without looking at the property of each element. */
+const LONG = 16
+
+function pushElements(array: readonly unknown[], push: Push): boolean {
+  let holes = 0
+  for (let i = 0; i < array.length; i++) {
+    const element = array[i]
+    if (typeof element === 'object') push(element)
+    else if (element === undefined && !hasOwn(array, i) && ++holes > LONG) return pushMembers(array, keys(array), push)
+  }
+  return true
+}
+
+/** Whether it is no prototype at all or `Object.prototype`, maybe that of another realm (node:vm, Jest). */
+function isPlainPrototype(prototype: object | null): boolean {
+  if (prototype === objectPrototype || prototype === null) return true
+  return !isProxy(prototype) && getPrototypeOf(prototype) === null && hasOwn(prototype, '__lookupGetter__')
+}
+
+// --- JSON ---
+
+// Beyond these bounds V8's serializer is quicker, or close to it.
+const MOST_NODES = 64
+const MOST_TEXT = 1024
+/** Digits take their time: what a number that is no small integer counts for. */
+const FRACTION = 4
+const MOST_DEPTH = 16
+
+/** What is left of the bounds, and the objects so far. */
+interface Walk {
+  nodes: number
+  text: number
+  readonly seen: object[]
+  count: number
+}
+
+/** Whether JSON text loses nothing of `value`. Quick: it decides the speed of small objects. */
+function isJson(value: object): boolean {
+  // A descriptor of a getter has no `value`, but would inherit this one.
+  if ('value' in objectPrototype) return false
+  return isTree(value, MOST_DEPTH, { nodes: MOST_NODES, text: MOST_TEXT, seen: [], count: 0 })
+}
+
+/**
+ * Whether `object` is a tree of plain objects and dense arrays without anything that JSON leaves out or changes.
+ *
+ * What it does not see: objects of other classes whose prototype has been replaced by `Object.prototype` or null and
+ * that have enumerable properties too.
+ */
+function isTree(object: object, depth: number, walk: Walk): boolean {
+  if (isProxy(object)) return false
+  for (let i = 0; i < walk.count; i++) if (walk.seen[i] === object) return false
+  walk.seen[walk.count++] = object
+  const prototype = getPrototypeOf(object)
+  const array = isArray(object)
+  if (array && (prototype !== arrayPrototype || object.length > walk.nodes)) return false
+  const names = keys(object)
+  walk.nodes -= names.length + 1
+  if (array) {
+    if (object.length !== names.length) return false
+    // Indices come first: when the last name is one, all are.
+    if (names.length > 0 && names[names.length - 1] !== `${names.length - 1}`) return false
+  } else {
+    if (prototype !== objectPrototype && (prototype !== null || isSpecial(object, names))) return false
+    if (isArgumentsObject(object) || (names.length === 0 && isOtherClass(object))) return false
+  }
+  if (walk.nodes < 0 || 'toJSON' in object) return false
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string
+    walk.text -= name.length
+    const member: unknown = getOwnPropertyDescriptor(object, name)?.value
+    switch (typeof member) {
+      case 'string':
+        walk.text -= member.length
+        if (walk.text < 0) return false
+        break
+      case 'number':
+        // Neither NaN nor an infinity nor -0.
+        if (member - member !== 0 || (member === 0 && 1 / member < 0)) return false
+        if ((member | 0) !== member) walk.nodes -= FRACTION
+        break
+      case 'boolean':
+        break
+      case 'object':
+        if (member !== null && (depth === 0 || !isTree(member, depth - 1, walk))) return false
+        break
+      default:
+        // Also a getter.
+        return false
+    }
+  }
+  return walk.nodes >= 0
+}
+
+/** Objects without prototype that are not cloned: modules, and what `JSON.rawJSON` gives. */
+function isSpecial(object: object, names: readonly string[]): boolean {
+  return isModuleNamespaceObject(object) || (names.length === 1 && names[0] === 'rawJSON')
+}
+
+/** Whether an object without members is not the plain one that its prototype makes it look like. */
+function isOtherClass(object: object): boolean {
+  if (isDate(object) || isRegExp(object) || isMap(object) || isSet(object) || isNativeError(object)) return true
+  if (isBoxedPrimitive(object) || isView(object) || isAnyArrayBuffer(object)) return true
+  return isPromise(object) || isWeakMap(object) || isWeakSet(object)
+}
+
+// --- memory ---
+
+/** The getter `name` of `prototype`, safe from what a subclass or an own property says. */
+function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
+  return getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
+}
+
+const typedPrototype = getPrototypeOf(Uint8Array.prototype) as object
+/** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
+const classNameOf = getter<string | undefined>(typedPrototype, Symbol.toStringTag)
+const bufferOf = getter<ArrayBufferLike>(typedPrototype, 'buffer')
+const lengthOfView = getter<number>(typedPrototype, 'byteLength')
+const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
+const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
+
+const MOST_BYTES = 64 * 1024
+
+/** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
+function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
+  if (classNameOf.call(value) === undefined) return undefined
+  const buffer = bufferOf.call(value)
+  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
+  const length = lengthOfView.call(value)
+  // Memory of no length may have been transferred away.
+  if (length === 0 || length >= MOST_BYTES) return undefined
+  const whole = length === lengthOf.call(buffer)
+  const prototype = getPrototypeOf(value)
+  if (prototype === bufferPrototype) {
+    // A clone is a Uint8Array, and would bring all of Node's pool: that is nobody's business on the other side.
+    return whole || lengthOf.call(buffer) === poolSize ? new Bytes(value as Uint8Array) : undefined
+  }
+  return whole && prototype !== null && getPrototypeOf(prototype) === typedPrototype ? value : undefined
+}

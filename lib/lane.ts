@@ -1,0 +1,400 @@
+// Stage: run. Thread: owner env.
+// The JS lane of a pool: launches workers, hears how they end, and shuts them down. Which worker runs what is decided by
+// the scheduler.
+//
+// J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
+// J4. A worker that cannot load the entry module is not launched again: what waits rejects with the reason.
+
+import path from 'node:path'
+import { MessageChannel, type MessagePort, type Transferable, Worker } from 'node:worker_threads'
+import type { IWorker } from '..'
+import { encode } from './codec'
+import type { EntryPlace } from './entry'
+import { ThreadmillError } from './errors'
+import { native } from './native'
+import { flush, type Owner } from './port'
+import { decodeReason, encodeReason } from './reason'
+
+/** What a pool with a module is told about its JS workers. */
+export interface LaneSettings {
+  readonly maxWorkers: number
+  readonly taskPerWorker: number
+  readonly workerConcurrency: number
+  /** ms that a worker has for `onWorkerExit`. */
+  readonly disposeTimeout: number
+  /** Launch all of them at construction. */
+  readonly launchAll: boolean
+  /** Options for `new Worker`. */
+  readonly workerOptions: Readonly<Record<string, unknown>>
+  readonly workerData: unknown
+}
+
+/** What a worker is started with. */
+export interface Launch {
+  readonly poolId: number
+  readonly index: number
+  readonly place: EntryPlace
+  readonly control: MessagePort
+  readonly concurrency: number
+  readonly workerData: unknown
+}
+
+/** What a worker reports on its control port. */
+export type Report =
+  | { readonly type: 'ready' }
+  /** It has begun a task and needs the value that only `postMessage` can move. */
+  | { readonly type: 'fetch'; readonly key: number }
+  /** The output of a task that only `postMessage` can move. */
+  | { readonly type: 'output'; readonly key: number; readonly value: unknown }
+  | { readonly type: 'failed'; readonly codec: number; readonly data: unknown }
+
+/** What the owner tells a worker on its control port. */
+export type Order =
+  | { readonly type: 'exit' }
+  | { readonly type: 'input'; readonly key: number; readonly value: unknown; readonly list: readonly unknown[] }
+  | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
+
+/** A value that waits to be posted, and what of it is moved. */
+interface Parcel {
+  readonly value: unknown
+  readonly list: readonly Transferable[]
+}
+
+/** What the lane needs of its pool. */
+export interface LaneHost {
+  readonly handle: number
+  readonly name: string
+  settled(succeeded: boolean): void
+  message(type: string, contents: unknown, origin: IWorker): void
+}
+
+/** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
+const CRASH_LIMIT = 3
+const SCRIPT = path.join(__dirname, 'worker.js')
+
+/** A JS worker as users see it. */
+class JsWorker implements IWorker {
+  readonly id: number
+  readonly lane = 'js'
+  readonly #post: (type: string, contents: unknown) => void
+
+  constructor(id: number, post: (type: string, contents: unknown) => void) {
+    this.id = id
+    this.#post = post
+  }
+
+  postMessageToWorker(type: string, contents?: unknown): this {
+    this.#post(type, contents)
+    return this
+  }
+
+  toString(): string {
+    return String(this.id)
+  }
+}
+
+/** The thread behind a number. */
+interface Thread {
+  readonly worker: Worker
+  readonly control: MessagePort
+  ready: boolean
+  /** The error that ended it. */
+  cause: unknown
+  hasCause: boolean
+}
+
+/** Who waits for an output. */
+interface Waiter {
+  readonly give: (value: unknown) => void
+  readonly fail: (reason: unknown) => void
+}
+
+/** How the last worker with a number ended without being asked to. */
+interface Crash {
+  readonly exitCode: number
+  readonly cause: unknown
+}
+
+/** See the head of this file. */
+export class JsLane implements Owner {
+  readonly handle: number
+  readonly #host: LaneHost
+  readonly #place: EntryPlace
+  readonly #settings: LaneSettings
+  readonly #poolId: number
+  readonly #threads: (Thread | undefined)[] = []
+  readonly #workers: JsWorker[] = []
+  readonly #crashes: (Crash | undefined)[] = []
+  #launched = 0
+  #pending = 0
+  #crashesInARow = 0
+  /** Inputs that only `postMessage` can move, by key. */
+  readonly #parcels = new Map<number, Parcel>()
+  #nextKey = 0
+  /** By worker and key: outputs that came before their answers, and answers before their outputs. */
+  readonly #outputs: Map<number, unknown>[] = []
+  readonly #awaited: Map<number, Waiter>[] = []
+  /** Why the entry module cannot be used. */
+  #broken: { readonly reason: unknown } | undefined
+  #closing = false
+  #allGone: (() => void) | undefined
+
+  constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings) {
+    this.handle = host.handle
+    this.#host = host
+    this.#place = place
+    this.#settings = settings
+    this.#poolId = native.shareWorkers(host.handle)
+    if (settings.launchAll) for (let index = 0; index < settings.maxWorkers; index++) this.#launch(index)
+  }
+
+  /** The workers that exist. */
+  get workers(): readonly IWorker[] {
+    return this.#workers.filter((_, index) => this.#threads[index] !== undefined)
+  }
+
+  /** The worker with this number, as users see it. */
+  worker(index: number): IWorker | undefined {
+    return this.#workers[index]
+  }
+
+  /**
+   * A task is about to be submitted: launches the workers that it takes. `wanted` is the worker it asks for, or -1.
+   * @throws ThreadmillError when the entry module cannot be used
+   */
+  admit(wanted: number): void {
+    if (this.#broken !== undefined) throw this.#unusable(this.#broken.reason)
+    this.#pending++
+    const { maxWorkers, taskPerWorker } = this.#settings
+    while (
+      this.#launched < maxWorkers &&
+      (this.#pending > this.#launched * taskPerWorker || wanted >= this.#launched)
+    ) {
+      this.#launch(this.#threads.length <= this.#launched ? this.#launched : this.#vacancy())
+    }
+  }
+
+  /** Takes back an `admit` whose task was not submitted after all. */
+  withdraw(): void {
+    this.#pending--
+  }
+
+  #vacancy(): number {
+    const at = this.#threads.indexOf(undefined)
+    return at < 0 ? this.#threads.length : at
+  }
+
+  /**
+   * Keeps an input for the worker that will begin its task. What `transfer` names is moved now.
+   * @returns its key
+   * @throws DataCloneError
+   */
+  keep(value: unknown, transfer: readonly object[]): number {
+    const list = transfer as Transferable[]
+    const parcel = structuredClone({ value, list }, { transfer: list })
+    const key = this.#nextKey++
+    this.#parcels.set(key, parcel)
+    return key
+  }
+
+  /** The task is settled. */
+  discard(key: number): void {
+    this.#parcels.delete(key)
+  }
+
+  /** The answer of a worker says that the output comes by its port. */
+  collect(key: number, index: number, give: (value: unknown) => void, fail: (reason: unknown) => void): void {
+    const outputs = this.#outputs[index]
+    if (outputs?.has(key)) {
+      const value = outputs.get(key)
+      outputs.delete(key)
+      give(value)
+      return
+    }
+    if (this.#awaited[index] === undefined) this.#awaited[index] = new Map()
+    this.#awaited[index].set(key, { give, fail })
+    // The task is settled for the scheduler, so nothing else keeps the process alive for its output.
+    this.#threads[index]?.control.ref()
+  }
+
+  settled(succeeded: boolean): void {
+    this.#pending--
+    if (succeeded) this.#crashesInARow = 0
+    this.#host.settled(succeeded)
+  }
+
+  message(): void {}
+
+  closed(): void {}
+
+  /** A message of a worker. */
+  mail(type: string, contents: unknown, index: number): void {
+    const origin = this.#workers[index]
+    if (origin !== undefined) this.#host.message(type, contents, origin)
+  }
+
+  /** Adds to an error of the scheduler what is known on this side. */
+  explain(error: ThreadmillError, index: number): ThreadmillError {
+    if (error.code === 'ERR_THREADMILL_ENTRY' && this.#broken !== undefined) return this.#unusable(this.#broken.reason)
+    const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? this.#crashes[Math.max(0, index)] : undefined
+    if (crash === undefined) return error
+    const { exitCode, cause } = crash
+    const explained = new ThreadmillError(error.code, error.message, cause === undefined ? {} : { cause })
+    return Object.assign(explained, { exitCode })
+  }
+
+  #unusable(reason: unknown): ThreadmillError {
+    const message = reason instanceof Error ? reason.message : 'the entry module cannot be used'
+    return new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: reason })
+  }
+
+  /** Sends a message to every worker that exists. @throws DataCloneError */
+  broadcast(type: string, contents: unknown): void {
+    const encoded = encode(contents)
+    for (const [index, thread] of this.#threads.entries()) {
+      if (thread !== undefined) native.postToWorker(this.handle, index, type, encoded.codec, encoded.data)
+    }
+  }
+
+  #post(index: number, type: string, contents: unknown): void {
+    const { codec, data } = encode(contents)
+    // Tasks submitted before it come first.
+    flush()
+    native.postToWorker(this.handle, index, type, codec, data)
+  }
+
+  #launch(index: number): void {
+    if (!native.joinWorker(this.handle, index)) return
+    const { port1, port2 } = new MessageChannel()
+    const launch: Launch = {
+      poolId: this.#poolId,
+      index,
+      place: this.#place,
+      control: port2,
+      concurrency: this.#settings.workerConcurrency,
+      workerData: this.#settings.workerData,
+    }
+    const worker = new Worker(SCRIPT, {
+      ...this.#settings.workerOptions,
+      name: `threadmill-${this.#host.name}-js-${index}`,
+      workerData: launch,
+      transferList: [port2],
+    })
+    const thread: Thread = { worker, control: port1, ready: false, cause: undefined, hasCause: false }
+    this.#threads[index] = thread
+    this.#workers[index] ??= new JsWorker(index, (type, contents) => this.#post(index, type, contents))
+    this.#launched++
+    worker.on('error', (error) => {
+      thread.cause = error
+      thread.hasCause = true
+    })
+    worker.on('exit', (code) => this.#exited(index, thread, code))
+    port1.on('message', (report: Report) => this.#reported(index, thread, report))
+    port1.unref()
+    worker.unref()
+  }
+
+  #reported(index: number, thread: Thread, report: Report): void {
+    switch (report.type) {
+      case 'ready':
+        thread.ready = true
+        if (this.#closing) this.#stop(thread, false)
+        break
+      case 'fetch': {
+        const parcel = this.#parcels.get(report.key)
+        this.#parcels.delete(report.key)
+        // Without one the task is settled already; its worker needs an end of it all the same.
+        const { value, list } = parcel ?? { value: undefined, list: [] }
+        const order: Order = { type: 'input', key: report.key, value, list }
+        try {
+          thread.control.postMessage(order, list)
+        } catch (error) {
+          const refused: Order = { type: 'refused', key: report.key, ...encodeReason(error) }
+          thread.control.postMessage(refused)
+        }
+        break
+      }
+      case 'output': {
+        const awaited = this.#awaited[index]?.get(report.key)
+        this.#awaited[index]?.delete(report.key)
+        if (this.#awaited[index]?.size === 0) thread.control.unref()
+        if (awaited !== undefined) awaited.give(report.value)
+        else {
+          if (this.#outputs[index] === undefined) this.#outputs[index] = new Map()
+          this.#outputs[index].set(report.key, report.value)
+        }
+        break
+      }
+      case 'failed':
+        this.#broken = { reason: decodeReason(report.codec, report.data) }
+        this.#rejectWaiting()
+    }
+  }
+
+  /** Nobody can run what waits. */
+  #rejectWaiting(): void {
+    flush()
+    if (this.#broken !== undefined) native.rejectWaiting(this.handle, 2, 'the entry module cannot be used')
+    else native.rejectWaiting(this.handle, 0, `the workers of pool '${this.#host.name}' crash again and again`)
+  }
+
+  #exited(index: number, thread: Thread, exitCode: number): void {
+    // Outputs that it had posted have arrived: their port is read before the end of the thread is told.
+    thread.control.close()
+    for (const { fail } of this.#awaited[index]?.values() ?? []) {
+      fail(new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', `worker ${index} ended before its output arrived`))
+    }
+    this.#awaited[index]?.clear()
+    this.#outputs[index]?.clear()
+    this.#threads[index] = undefined
+    this.#launched--
+    if (this.#closing) {
+      native.leaveWorker(this.handle, index, false, 1, 'the pool was closed while the task ran')
+      if (this.#launched === 0) this.#allGone?.()
+      return
+    }
+    const cause = thread.hasCause ? thread.cause : undefined
+    this.#crashes[index] = { exitCode, cause }
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    const goesOn = this.#broken === undefined
+    flush()
+    const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
+    const settled = native.leaveWorker(this.handle, index, goesOn, 0, text)
+    if (!goesOn) {
+      this.#rejectWaiting()
+      return
+    }
+    this.#crashesInARow++
+    if (this.#pending <= settled) return
+    if (this.#crashesInARow >= CRASH_LIMIT) {
+      this.#crashesInARow = 0
+      this.#rejectWaiting()
+    } else this.#launch(index)
+  }
+
+  /** Ends all workers; resolves when their threads are gone. The pool has no tasks any more, or `force` is set. */
+  shutdown(force: boolean): Promise<void> {
+    this.#closing = true
+    const threads = this.#threads.filter((thread) => thread !== undefined)
+    for (const thread of threads) this.#stop(thread, force)
+    if (this.#launched === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#allGone = resolve
+    })
+  }
+
+  #stop(thread: Thread, force: boolean): void {
+    const { worker, control } = thread
+    // Whoever waits for the end keeps the process alive for it.
+    worker.ref()
+    // One that has not loaded its module has nothing to say goodbye for.
+    if (force || !thread.ready) {
+      worker.terminate()
+      return
+    }
+    const order: Order = { type: 'exit' }
+    control.postMessage(order)
+    const timer = setTimeout(() => worker.terminate(), this.#settings.disposeTimeout)
+    worker.once('exit', () => clearTimeout(timer))
+  }
+}

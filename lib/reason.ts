@@ -1,0 +1,229 @@
+// Stage: settle. Thread: any env, the owner and its JS workers alike.
+// How the reason of a rejection crosses between JavaScript threads: an error arrives as itself, anything else as a value.
+// R1. `encodeReason` never throws. R2. What of an error cannot be cloned is left out, property by property.
+
+import { types } from 'node:util'
+import { decode, type Encoded, encode, PLAIN } from './codec'
+import { describe } from './errors'
+
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, keys, setPrototypeOf } = Object
+const { isArray } = Array
+const { isNativeError, isProxy } = types
+const clone = structuredClone
+const BaseError = Error
+const BaseException = DOMException
+const objectPrototype = Object.prototype
+const isInChain = objectPrototype.isPrototypeOf
+
+/** A part of an error: another error by its place in the list, or a value. */
+type Part = { readonly error: number } | { readonly value: unknown }
+
+/** An error, taken apart. Members that are absent were absent. */
+interface Fault {
+  /** Names of its class and of those above it, nearest first. */
+  readonly classes: readonly string[]
+  name?: string
+  message?: string
+  stack?: string
+  cause?: Part
+  errors?: readonly Part[]
+  /** Its other properties. */
+  readonly own: (readonly [name: string, part: Part, enumerable: boolean])[]
+  /** Which of name, message, stack, cause and errors are enumerable. */
+  readonly shown: readonly string[]
+}
+
+/** What is encoded for all that is not a simple value; the first error is the reason. */
+type Parcel = { readonly faults: readonly Fault[] } | { readonly value: unknown }
+
+const TEXTS = ['name', 'message', 'stack'] as const
+const SPECIAL: readonly string[] = [...TEXTS, 'cause', 'errors']
+/** Kept also when they are not enumerable; the last two are those of a SuppressedError. */
+const HIDDEN = ['code', 'error', 'suppressed']
+
+/** More errors than any chain of causes has: getters can go on forever. */
+const MOST_FAULTS = 100_000
+const MOST_CLASSES = 16
+
+/** Encodes the reason of a rejection or a thrown value. */
+export function encodeReason(reason: unknown): Encoded {
+  try {
+    if (isFault(reason)) return pack({ faults: takeApart(reason) })
+    if (typeof reason !== 'object' || reason === null) {
+      const encoded = encode(reason)
+      if (encoded.codec === PLAIN) return encoded
+    }
+    return pack({ value: reason })
+  } catch {
+    return pack({
+      faults: takeApart(new BaseError(`the task failed with a value that cannot be cloned: ${text(reason)}`)),
+    })
+  }
+}
+
+/** Reads what `encodeReason` has made. */
+export function decodeReason(codec: number, data: unknown): unknown {
+  if (codec === PLAIN) return data
+  let parcel: Parcel
+  try {
+    parcel = decode(codec, data) as Parcel
+  } catch (cause) {
+    // Too deep for this thread's stack; in Node 20 also an error within a value that leads back to itself.
+    return new BaseError('the task failed with a value that cannot be read in this thread', { cause })
+  }
+  return 'faults' in parcel ? putTogether(parcel.faults) : parcel.value
+}
+
+function pack(parcel: Parcel): Encoded {
+  return encode(parcel)
+}
+
+function text(reason: unknown): string {
+  try {
+    return describe(reason)
+  } catch {
+    return `a ${typeof reason}`
+  }
+}
+
+function isFault(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || isProxy(value)) return false
+  // The last one for errors without a stack: Object.create(Error.prototype).
+  return isNativeError(value) || isInChain.call(BaseError.prototype, value)
+}
+
+/** The property, or `undefined` when reading it fails. */
+function read(object: object, name: string): unknown {
+  try {
+    return (object as Record<string, unknown>)[name]
+  } catch {
+    return undefined
+  }
+}
+
+function takeApart(root: object): Fault[] {
+  const found: object[] = [root]
+  const places = new Map<object, number>([[root, 0]])
+  const faults: Fault[] = []
+
+  /** `undefined` for what cannot be cloned. */
+  const part = (value: unknown): Part | undefined => {
+    try {
+      if (!isFault(value)) {
+        // A clone: what a getter in it gives may not be the same a second time, and then fail all.
+        return { value: typeof value === 'object' || typeof value === 'function' ? clone(value) : checked(value) }
+      }
+      let place = places.get(value)
+      if (place === undefined) {
+        if (found.length === MOST_FAULTS) return undefined
+        place = found.length
+        places.set(value, place)
+        found[place] = value
+      }
+      return { error: place }
+    } catch {
+      return undefined
+    }
+  }
+
+  for (let i = 0; i < found.length; i++) faults[i] = fault(found[i] as object, part)
+  return faults
+}
+
+function checked(value: unknown): unknown {
+  if (typeof value === 'symbol') throw new TypeError('symbols cannot be cloned')
+  return value
+}
+
+function fault(error: object, part: (value: unknown) => Part | undefined): Fault {
+  const own: Fault['own'] = []
+  const shown = keys(error)
+  const result: Fault = { classes: classesOf(error), own, shown: shown.filter((name) => SPECIAL.includes(name)) }
+  for (const name of TEXTS) {
+    const value = read(error, name)
+    if (typeof value === 'string') result[name] = value
+  }
+  const cause = 'cause' in error ? part(read(error, 'cause')) : undefined
+  if (cause !== undefined) result.cause = cause
+  const errors = 'errors' in error ? read(error, 'errors') : undefined
+  const list = isArray(errors) && !isProxy(errors)
+  if (list) result.errors = partsOf(errors, part)
+  for (const name of shown) {
+    if (SPECIAL.includes(name) && (name !== 'errors' || list)) continue
+    const value = part(read(error, name))
+    if (value !== undefined) own.push([name, value, true])
+  }
+  // The code of a DOMException follows from its name.
+  if (isInChain.call(BaseException.prototype, error)) return result
+  for (const name of HIDDEN) {
+    if (!(name in error) || shown.includes(name)) continue
+    const value = part(read(error, name))
+    if (value !== undefined) own.push([name, value, false])
+  }
+  return result
+}
+
+function partsOf(list: readonly unknown[], part: (value: unknown) => Part | undefined): Part[] {
+  const parts: Part[] = []
+  for (let i = 0; i < list.length && i < MOST_FAULTS; i++) {
+    const item = part(list[i])
+    if (item !== undefined) parts.push(item)
+  }
+  return parts
+}
+
+function classesOf(error: object): string[] {
+  const names: string[] = []
+  let prototype = getPrototypeOf(error)
+  for (let i = 0; i < MOST_CLASSES && prototype !== null && !isProxy(prototype); i++) {
+    const Class: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value
+    const name = typeof Class === 'function' ? getOwnPropertyDescriptor(Class, 'name')?.value : undefined
+    if (typeof name === 'string' && name !== '' && name !== 'Object') names.push(name)
+    prototype = getPrototypeOf(prototype)
+  }
+  return names
+}
+
+function putTogether(faults: readonly Fault[]): unknown {
+  const errors = faults.map(create)
+  const value = (part: Part) => ('error' in part ? errors[part.error] : part.value)
+  for (const [i, error] of errors.entries()) {
+    const { cause, errors: list, own, shown } = faults[i] as Fault
+    if (cause !== undefined) define(error, 'cause', value(cause), shown.includes('cause'))
+    if (list !== undefined) define(error, 'errors', list.map(value), shown.includes('errors'))
+    for (const [name, part, enumerable] of own) define(error, name, value(part), enumerable)
+  }
+  return errors[0]
+}
+
+function define(error: Error, name: string, value: unknown, enumerable: boolean): void {
+  defineProperty(error, name, { value, enumerable, configurable: true, writable: true })
+}
+
+/** The error itself, without what may lead to others. */
+function create({ classes, name, message, stack, shown }: Fault): Error {
+  const [className, Class] = nearestClass(classes)
+  const exception = Class === BaseException || isInChain.call(BaseException.prototype, Class.prototype as object)
+  const error = exception ? new BaseException(message ?? '', name ?? 'Error') : new BaseError()
+  if (getPrototypeOf(error) !== Class.prototype) setPrototypeOf(error, Class.prototype as object)
+  if (message !== undefined && error.message !== message) define(error, 'message', message, shown.includes('message'))
+  // A class that is not known here lives on in the name, unless the error has a name of its own.
+  const wanted = name === undefined || name === className ? (classes[0] ?? className) : name
+  if (error.name !== wanted || shown.includes('name')) define(error, 'name', wanted, shown.includes('name'))
+  define(error, 'stack', stack ?? `${error.name}: ${error.message}`, shown.includes('stack'))
+  return error
+}
+
+type ErrorClass = typeof Error | typeof DOMException
+
+/** The first of the classes that is a global one here. */
+function nearestClass(names: readonly string[]): [string, ErrorClass] {
+  for (const name of names) {
+    const Class = read(globalThis, name) as ErrorClass | undefined
+    if (typeof Class !== 'function' || isProxy(Class)) continue
+    if (Class === BaseError || isInChain.call(BaseError.prototype, read(Class, 'prototype') as object)) {
+      return [name, Class]
+    }
+  }
+  return ['Error', BaseError]
+}

@@ -1,0 +1,35 @@
+// Stage: run. Thread: any.
+// Marks a value whose buffers or ports are to be moved instead of copied when it leaves this thread.
+
+import { wrongType } from './errors'
+
+/** The same in every copy of the package. */
+const BRAND = Symbol.for('threadmill.transfer')
+
+/** A value with the list of what is moved. */
+export interface Transfer {
+  readonly value: unknown
+  readonly list: readonly object[]
+}
+
+/** See `transfer` in index.d.ts. */
+export function transfer<T>(value: T, list: readonly object[]): T {
+  const marked = { [BRAND]: true, value, list: checkTransferList('list', list) }
+  // What the caller sees is the value that the other side will get.
+  return marked as unknown as T
+}
+
+/** The mark that `transfer` set, if any. */
+export function transferOf(value: unknown): Transfer | undefined {
+  const isMarked = typeof value === 'object' && value !== null && Object.hasOwn(value, BRAND)
+  return isMarked ? (value as Transfer) : undefined
+}
+
+/** @throws TypeError */
+export function checkTransferList(name: string, list: unknown): readonly object[] {
+  const expectation = 'an array of ArrayBuffers, MessagePorts and other transferable objects'
+  if (!Array.isArray(list)) throw wrongType(name, expectation, list)
+  const copy: unknown[] = Array.from(list)
+  for (const item of copy) if (typeof item !== 'object' || item === null) throw wrongType(name, expectation, item)
+  return copy as object[]
+}

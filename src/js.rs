@@ -1,0 +1,281 @@
+//! Stage: submit, run and settle. Thread: the owner env of a pool, or the env of one of its JS workers.
+//! The binding's side of the JS lane. What a value means beyond its primitive form is told by its codec, a number that
+//! is passed on unread.
+//!
+//! Y3. Values of the JS lane never share memory between envs: bytes are copied in and out.
+
+#![expect(unsafe_code, reason = "raw Node-API calls")]
+
+use crate::env::{EnvState, Port, Seat, state};
+use crate::payload::{encode, kind_of};
+use crate::raw::{self, Fault, Raw};
+use napi::sys;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use threadmill_core::completion::Answer;
+use threadmill_core::error::ErrorCode;
+use threadmill_core::pool::{JsMail, JsTask, Payload, Pool, Waker};
+use threadmill_core::scheduler::TaskId;
+use threadmill_core::value::{Array, Value};
+
+/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed.
+const ANSWER: usize = 6;
+/// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the options or -1. A
+/// message has tag 9 and `[type, contents]` in the values.
+const TASK: usize = 6;
+
+/// Pools that workers may attach to, by id.
+static POOLS: parking_lot::Mutex<Option<HashMap<u32, Weak<Pool>>>> = parking_lot::Mutex::new(None);
+
+/// Reads a primitive or a typed array; bytes are copied (Y3).
+pub(crate) fn own_value(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
+    if raw::is_typed_array(env, value)? {
+        let view = raw::view(env, value)?;
+        let kind = kind_of(view.kind).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        if view.length == 0 {
+            return Ok(Value::Array(Array::copy_from(kind, &[])));
+        }
+        // SAFETY: memory of a view of this env, which only this thread changes; no JavaScript runs meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>(), view.length * kind.size()) };
+        return Ok(Value::Array(Array::copy_from(kind, bytes)));
+    }
+    crate::payload::primitive(env, value)
+}
+
+impl Waker for Port {
+    fn wake(&self) {
+        self.call();
+    }
+}
+
+fn pool_of(state: &EnvState, handle: f64) -> Raw<Arc<Pool>> {
+    Ok(state.pool(handle as u32).ok_or(Fault(sys::Status::napi_invalid_arg))?.pool.clone())
+}
+
+/// `shareWorkers(pool)`: the id under which workers attach to the pool.
+pub(crate) unsafe extern "C" fn share(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        let mut pools = POOLS.lock();
+        let pools = pools.get_or_insert_default();
+        pools.retain(|_, pool| pool.strong_count() > 0);
+        pools.insert(pool.id(), Arc::downgrade(&pool));
+        raw::new_number(env, f64::from(pool.id()))
+    })
+}
+
+/// `joinWorker(pool, index)`: a worker is being launched.
+pub(crate) unsafe extern "C" fn join(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, index], data) = raw::arguments::<2>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        raw::new_boolean(env, pool.js_join(raw::number(env, index)? as u32))
+    })
+}
+
+/// `leaveWorker(pool, index, replaced, code, reason)`: a worker has gone; what it had begun fails. `code`: 0 it crashed,
+/// 1 the pool is closed. Returns how many tasks that settled.
+pub(crate) unsafe extern "C" fn leave(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, index, replaced, code, reason], data) = raw::arguments::<5>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        let (index, replaced) = (raw::number(env, index)? as u32, raw::boolean(env, replaced)?);
+        let settled =
+            pool.js_leave(index, replaced, code_of(raw::number(env, code)?), &raw::string(env, reason)?);
+        raw::new_number(env, settled as f64)
+    })
+}
+
+/// `rejectWaiting(pool, code, reason)`: rejects every task of the JS lane that has not begun. `code` as for
+/// `leaveWorker`, or 2 the entry module cannot be used.
+pub(crate) unsafe extern "C" fn reject_waiting(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, code, reason], data) = raw::arguments::<3>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        pool.js_reject_waiting(code_of(raw::number(env, code)?), &raw::string(env, reason)?);
+        raw::undefined(env)
+    })
+}
+
+fn code_of(code: f64) -> ErrorCode {
+    match code as u32 {
+        0 => ErrorCode::WorkerCrashed,
+        1 => ErrorCode::PoolClosed,
+        _ => ErrorCode::Entry,
+    }
+}
+
+/// `postToWorker(pool, index, type, codec, contents)`: whether there is such a worker.
+pub(crate) unsafe extern "C" fn post_to_worker(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, index, message_type, codec, contents], data) = raw::arguments::<5>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        let mail = JsMail {
+            message_type: raw::string(env, message_type)?,
+            codec: raw::number(env, codec)? as u8,
+            contents: own_value(env, contents)?,
+        };
+        raw::new_boolean(env, pool.js_post(raw::number(env, index)? as u32, mail))
+    })
+}
+
+/// `attachWorker(poolId, index)`: this env is a worker of that pool from now on and may send messages; tasks and messages
+/// come from its first `exchange` on. `false` when there is no such pool any more.
+pub(crate) unsafe extern "C" fn attach(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([id, index], data) = raw::arguments::<2>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let (id, index) = (raw::number(env, id)? as u32, raw::number(env, index)? as u32);
+        let pool = POOLS.lock().as_ref().and_then(|pools| pools.get(&id)?.upgrade());
+        state.seat = pool.map(|pool| Seat { pool, index, attached: false });
+        raw::new_boolean(env, state.seat.is_some())
+    })
+}
+
+/// `postToPool(type, codec, contents)`: a message of this worker.
+pub(crate) unsafe extern "C" fn post_to_pool(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([message_type, codec, contents], data) = raw::arguments::<3>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let mail = JsMail {
+            message_type: raw::string(env, message_type)?,
+            codec: raw::number(env, codec)? as u8,
+            contents: own_value(env, contents)?,
+        };
+        if let Some(seat) = &state.seat {
+            seat.pool.js_post_to_pool(seat.index, mail);
+        }
+        raw::undefined(env)
+    })
+}
+
+/// `exchange(answers, count, answerValues, tasks, taskValues, take)`: hands `count` answers over and, with `take`, fills in
+/// messages and tasks that are to begin now. Returns how many; -1 when this worker has no pool any more.
+pub(crate) unsafe extern "C" fn exchange(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([answers, count, answer_values, tasks, task_values, take], data) =
+            raw::arguments::<6>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let Some(Seat { pool, index, attached }) = &mut state.seat else { return raw::new_number(env, -1.0) };
+        // SAFETY: nothing below runs JavaScript before the last use of the slice.
+        let records = unsafe { raw::doubles(env, answers) }?;
+        let count = raw::number(env, count)? as usize;
+        for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
+            let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
+            let value = raw::scoped(env, || read(env, record[2], record[3], answer_values));
+            let answer = match value {
+                Ok(value) => Answer { failed: record[5] != 0.0, codec: record[4] as u8, value },
+                Err(Fault(status)) => {
+                    raw::clear_exception(env);
+                    let text = format!("the answer could not be read (status {status})");
+                    Answer { failed: true, codec: 0, value: Value::String(text) }
+                }
+            };
+            pool.js_answer(*index, id, answer);
+        }
+        if !raw::boolean(env, take)? {
+            return raw::new_number(env, 0.0);
+        }
+        if !*attached {
+            *attached = pool.js_attach(*index, state.port.clone());
+        }
+        let (mut mails, mut taken) = (Vec::new(), Vec::new());
+        if !pool.js_turn(*index, &mut mails, &mut taken) {
+            return raw::new_number(env, -1.0);
+        }
+        let total = mails.len() + taken.len();
+        // SAFETY: as above; creating values runs no JavaScript.
+        let records = unsafe { raw::doubles(env, tasks) }?;
+        let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
+        let mut out = Out { env, values: task_values, used: 0 };
+        for mail in mails {
+            let record = records.next().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+            *record = out.mail(mail)?;
+        }
+        for task in taken {
+            let record = records.next().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+            *record = out.task(task)?;
+        }
+        raw::new_number(env, total as f64)
+    })
+}
+
+fn read(env: sys::napi_env, tag: f64, payload: f64, values: sys::napi_value) -> Raw<Value> {
+    Ok(match tag as u32 {
+        0 => Value::Undefined,
+        1 => Value::Null,
+        2 => Value::Bool(true),
+        3 => Value::Bool(false),
+        4 => Value::Number(payload),
+        _ => own_value(env, raw::element(env, values, payload as u32)?)?,
+    })
+}
+
+struct Out {
+    env: sys::napi_env,
+    values: sys::napi_value,
+    used: u32,
+}
+
+impl Out {
+    fn push(&mut self, value: &Value) -> Raw<f64> {
+        let (env, values, at) = (self.env, self.values, self.used);
+        raw::scoped(env, || raw::set_element(env, values, at, encode(env, value, None)?))?;
+        self.used += 1;
+        Ok(f64::from(at))
+    }
+
+    fn value(&mut self, value: &Value) -> Raw<(f64, f64)> {
+        Ok(match value {
+            Value::Undefined => (0.0, 0.0),
+            Value::Null => (1.0, 0.0),
+            Value::Bool(true) => (2.0, 0.0),
+            Value::Bool(false) => (3.0, 0.0),
+            Value::Number(number) => (4.0, *number),
+            other => (5.0, self.push(other)?),
+        })
+    }
+
+    fn mail(&mut self, mail: JsMail) -> Raw<[f64; TASK]> {
+        let pair = Value::List(vec![Value::String(mail.message_type), mail.contents]);
+        Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0])
+    }
+
+    fn task(&mut self, JsTask { id, job }: JsTask) -> Raw<[f64; TASK]> {
+        let (tag, payload) = match &job.input {
+            Payload::Number(number) => (4.0, *number),
+            Payload::Value(value) => self.value(value)?,
+        };
+        let options = match &job.options {
+            Some(options) => self.push(options)?,
+            None => -1.0,
+        };
+        Ok([f64::from(id.index), f64::from(id.generation), tag, payload, f64::from(job.codec), options])
+    }
+}
