@@ -178,6 +178,9 @@ export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer'> {
  */
 export function transfer<T>(value: T, list: readonly object[]): T
 
+/** Names of the events of a pool. */
+export type PoolEvent = 'task-added' | 'task-complete' | 'worker-launched' | 'worker-exit'
+
 /** Progress of a running kernel, at most about 20 reports a second, none for work below 50 ms. */
 export interface Progress {
   /** Units done. */
@@ -436,6 +439,32 @@ export interface WorkerPool<T = any, U = any> {
   onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this
   /** Removes a listener that `onMessage` added. */
   removeMessageListener(type: string, listener: (contents: any, origin: IWorker) => void): this
+
+  /**
+   * Events, synchronous in the thread of the pool:
+   *
+   * - `task-added`: a task was submitted, within the call;
+   * - `task-complete`: exactly once per task, after its promise was settled and before `whenIdle` resolves; `error` is
+   *   `undefined` on success, and an `Error` with the `reason` when a task failed with a falsy one. A failure that a
+   *   listener has been told of is no unhandled rejection;
+   * - `worker-launched`: a JS worker was created; it can be sent messages at once;
+   * - `worker-exit`: a JS worker has ended.
+   *
+   * A listener that throws is rethrown as an uncaught exception.
+   */
+  on(event: 'task-added', listener: (task: Task<U>) => void): this
+  on(event: 'task-complete', listener: (error: any, result: U | undefined, task: Task<U>) => void): this
+  on(event: 'worker-launched', listener: (worker: IWorker) => void): this
+  on(event: 'worker-exit', listener: (worker: IWorker, exitCode: number, error: unknown) => void): this
+  once(event: 'task-added', listener: (task: Task<U>) => void): this
+  once(event: 'task-complete', listener: (error: any, result: U | undefined, task: Task<U>) => void): this
+  once(event: 'worker-launched', listener: (worker: IWorker) => void): this
+  once(event: 'worker-exit', listener: (worker: IWorker, exitCode: number, error: unknown) => void): this
+  off(event: PoolEvent, listener: (...args: any[]) => void): this
+  removeListener(event: PoolEvent, listener: (...args: any[]) => void): this
+
+  /** Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one. */
+  resizeUpTo(workers: number): void
 
   /** Sends a message to every JS worker that exists. @throws DataCloneError */
   postMessageToWorkers(type: string, contents?: unknown): this

@@ -10,13 +10,24 @@ const schedule = queueMicrotask
 type Listener = (...args: never[]) => void
 type AnyListener = (...args: unknown[]) => void
 
+interface Entry {
+  readonly listener: Listener
+  readonly bound: Listener
+  readonly once: boolean
+}
+
 /** Listeners by name. Names are arbitrary strings. */
 export class Listeners {
-  readonly #byName = new Map<string, { readonly listener: Listener; readonly bound: Listener }[]>()
+  readonly #byName = new Map<string, Entry[]>()
 
-  add(name: string, listener: unknown): void {
+  /** Whether anybody listens. */
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  add(name: string, listener: unknown, once = false): void {
     if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener)
-    const entry = { listener: listener as Listener, bound: AsyncResource.bind(listener as AnyListener) }
+    const entry = { listener: listener as Listener, bound: AsyncResource.bind(listener as AnyListener), once }
     const list = this.#byName.get(name)
     // A new list each time: one that is being called stays as it is.
     this.#byName.set(name, list === undefined ? [entry] : [...list, entry])
@@ -31,7 +42,8 @@ export class Listeners {
   }
 
   call(name: string, ...args: unknown[]): void {
-    for (const { bound } of this.#byName.get(name) ?? []) {
+    for (const { bound, listener, once } of this.#byName.get(name) ?? []) {
+      if (once) this.remove(name, listener)
       try {
         ;(bound as AnyListener)(...args)
       } catch (error) {

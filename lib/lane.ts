@@ -12,7 +12,7 @@ import { encode } from './codec'
 import type { EntryPlace } from './entry'
 import { ThreadmillError } from './errors'
 import { native } from './native'
-import { flush, type Owner } from './port'
+import { flush, type Observer, type Owner } from './port'
 import { decodeReason, encodeReason } from './reason'
 
 /** What a pool with a module is told about its JS workers. */
@@ -64,7 +64,9 @@ interface Parcel {
 export interface LaneHost {
   readonly handle: number
   readonly name: string
-  settled(succeeded: boolean): void
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
+  launched(worker: IWorker): void
+  exited(worker: IWorker, exitCode: number, error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
 }
 
@@ -104,10 +106,7 @@ interface Thread {
 }
 
 /** Who waits for an output. */
-interface Waiter {
-  readonly give: (value: unknown) => void
-  readonly fail: (reason: unknown) => void
-}
+type Waiter = (succeeded: boolean, value: unknown) => void
 
 /** How the last worker with a number ended without being asked to. */
 interface Crash {
@@ -170,13 +169,26 @@ export class JsLane implements Owner {
       this.#launched < maxWorkers &&
       (this.#pending > this.#launched * taskPerWorker || wanted >= this.#launched)
     ) {
-      this.#launch(this.#threads.length <= this.#launched ? this.#launched : this.#vacancy())
+      const before = this.#launched
+      this.#launch(this.#vacancy())
+      // A pool that is finished takes no workers.
+      if (this.#launched === before) return
     }
   }
 
   /** Takes back an `admit` whose task was not submitted after all. */
   withdraw(): void {
     this.#pending--
+  }
+
+  /** Launches workers until `workers`, or the most there may be, exist. */
+  resizeUpTo(workers: number): void {
+    const most = Math.min(workers, this.#settings.maxWorkers)
+    while (this.#launched < most && !this.#closing && this.#broken === undefined) {
+      const before = this.#launched
+      this.#launch(this.#vacancy())
+      if (this.#launched === before) return
+    }
   }
 
   #vacancy(): number {
@@ -203,24 +215,24 @@ export class JsLane implements Owner {
   }
 
   /** The answer of a worker says that the output comes by its port. */
-  collect(key: number, index: number, give: (value: unknown) => void, fail: (reason: unknown) => void): void {
+  collect(key: number, index: number, end: Waiter): void {
     const outputs = this.#outputs[index]
     if (outputs?.has(key)) {
       const value = outputs.get(key)
       outputs.delete(key)
-      give(value)
+      end(true, value)
       return
     }
     if (this.#awaited[index] === undefined) this.#awaited[index] = new Map()
-    this.#awaited[index].set(key, { give, fail })
+    this.#awaited[index].set(key, end)
     // The task is settled for the scheduler, so nothing else keeps the process alive for its output.
     this.#threads[index]?.control.ref()
   }
 
-  settled(succeeded: boolean): void {
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     this.#pending--
     if (succeeded) this.#crashesInARow = 0
-    this.#host.settled(succeeded)
+    this.#host.settled(succeeded, value, observer)
   }
 
   message(): void {}
@@ -292,6 +304,7 @@ export class JsLane implements Owner {
     port1.on('message', (report: Report) => this.#reported(index, thread, report))
     port1.unref()
     worker.unref()
+    this.#host.launched(this.#workers[index])
   }
 
   #reported(index: number, thread: Thread, report: Report): void {
@@ -318,7 +331,7 @@ export class JsLane implements Owner {
         const awaited = this.#awaited[index]?.get(report.key)
         this.#awaited[index]?.delete(report.key)
         if (this.#awaited[index]?.size === 0) thread.control.unref()
-        if (awaited !== undefined) awaited.give(report.value)
+        if (awaited !== undefined) awaited(true, report.value)
         else {
           if (this.#outputs[index] === undefined) this.#outputs[index] = new Map()
           this.#outputs[index].set(report.key, report.value)
@@ -341,13 +354,18 @@ export class JsLane implements Owner {
   #exited(index: number, thread: Thread, exitCode: number): void {
     // Outputs that it had posted have arrived: their port is read before the end of the thread is told.
     thread.control.close()
-    for (const { fail } of this.#awaited[index]?.values() ?? []) {
-      fail(new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', `worker ${index} ended before its output arrived`))
+    for (const end of this.#awaited[index]?.values() ?? []) {
+      end(
+        false,
+        new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', `worker ${index} ended before its output arrived`),
+      )
     }
     this.#awaited[index]?.clear()
     this.#outputs[index]?.clear()
     this.#threads[index] = undefined
     this.#launched--
+    const origin = this.#workers[index]
+    if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
     if (this.#closing) {
       native.leaveWorker(this.handle, index, false, 1, 'the pool was closed while the task ran')
       if (this.#launched === 0) this.#allGone?.()

@@ -6,7 +6,7 @@ import type { IWorker, Kernels, MapOptions, PoolStats, RunOptions } from '..'
 import { Listeners } from './callbacks'
 import { type Encoded, encode, POSTED } from './codec'
 import { type EntryPlace, resolveEntry } from './entry'
-import { ThreadmillError, wrongType } from './errors'
+import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { findKernel, type Kernel, kernelRegistry } from './kernels'
 import { JsLane, type LaneSettings } from './lane'
 import { Mapper, type Submitter } from './map'
@@ -32,6 +32,7 @@ import {
   disconnect,
   ENTRY,
   flush,
+  type Observer,
   type Owner,
   onRejected,
   onSettled,
@@ -134,6 +135,29 @@ export class WorkerPool implements AsyncDisposable {
     return this
   }
 
+  on(event: string, listener: (...args: never[]) => void): this {
+    this.#core.events.add(checkEvent(event), listener)
+    return this
+  }
+
+  once(event: string, listener: (...args: never[]) => void): this {
+    this.#core.events.add(checkEvent(event), listener, true)
+    return this
+  }
+
+  off(event: string, listener: (...args: never[]) => void): this {
+    this.#core.events.remove(checkEvent(event), listener)
+    return this
+  }
+
+  removeListener(event: string, listener: (...args: never[]) => void): this {
+    return this.off(event, listener)
+  }
+
+  resizeUpTo(workers: number): void {
+    this.#core.lane?.resizeUpTo(workers)
+  }
+
   postMessageToWorkers(type: string, contents?: unknown): this {
     this.#core.lane?.broadcast(checkType(type), contents)
     return this
@@ -214,6 +238,14 @@ function kernelOf(options: unknown): Kernel {
   return findKernel(own(options, 'kernel'))
 }
 
+const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'worker-launched', 'worker-exit']
+
+function checkEvent(event: unknown): string {
+  if (!EVENTS.includes(event))
+    throw wrongValue('event', `'task-added', 'task-complete', 'worker-launched' or 'worker-exit'`, event)
+  return event as string
+}
+
 function checkType(type: unknown): string {
   if (typeof type !== 'string') throw wrongType('type', 'a string', type)
   return type
@@ -233,6 +265,7 @@ class PoolCore implements Owner {
   readonly handle: number
   readonly threads: number
   readonly listeners = new Listeners()
+  readonly events = new Listeners()
   readonly lane: JsLane | undefined
   readonly #laneWorkers: number
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
@@ -263,7 +296,10 @@ class PoolCore implements Owner {
     const host = {
       handle: this.handle,
       name: settings.name,
-      settled: (succeeded: boolean) => this.settled(succeeded),
+      settled: (succeeded: boolean, value: unknown, observer: Observer | undefined) =>
+        this.settled(succeeded, value, observer),
+      launched: (worker: IWorker) => this.events.call('worker-launched', worker),
+      exited: (worker: IWorker, code: number, error: unknown) => this.events.call('worker-exit', worker, code, error),
       message: (type: string, contents: unknown, origin: IWorker) => this.listeners.call(type, contents, origin),
     }
     this.#laneWorkers = entry?.settings.maxWorkers ?? 0
@@ -299,6 +335,7 @@ class PoolCore implements Owner {
   /** As `submit`, for the entry function of the pool's module. */
   submitEntry(input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
+    if (task === undefined && this.#isWatched) task = this.entryTask(input, options)
     this.startEntry(input, options, resolvePromise, rejectPromise, task, promise)
     return promise
   }
@@ -369,6 +406,7 @@ class PoolCore implements Owner {
     }
     submitEntry(slot, ticket, encoded.codec, encoded.data)
     if (signal?.aborted) cancel(slot, { reason: signal.reason })
+    this.#added(task)
     return slot
   }
 
@@ -405,6 +443,7 @@ class PoolCore implements Owner {
   /** Checks and submits; throws before anything is queued or moved. */
   submit(kernel: Kernel, input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
+    if (task === undefined && this.#isWatched) task = this.task(kernel, input, (options ?? {}) as RunOptions)
     this.start(kernel, input, options, resolvePromise, rejectPromise, task, promise)
     return promise
   }
@@ -413,7 +452,8 @@ class PoolCore implements Owner {
   submitPlain(kernel: Kernel, input: number): Promise<unknown> {
     const ticket = this.#tickets[kernel.index]
     // The first one makes the ticket; one that is refused learns why.
-    if (ticket === undefined || this.#ending >= 0 || !this.hasRoom) return this.submit(kernel, input, undefined)
+    if (ticket === undefined || this.#ending >= 0 || !this.hasRoom || this.#isWatched)
+      return this.submit(kernel, input, undefined)
     const promise = new Promise(executor)
     this.#nextId++
     this.pending++
@@ -477,13 +517,15 @@ class PoolCore implements Owner {
     else submitValue(slot, ticket, value)
     // A signal may have fired while it was being subscribed to.
     if (signal?.aborted) cancel(slot, { reason: signal.reason })
+    this.#added(task)
     return slot
   }
 
-  settled(succeeded: boolean): void {
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     if (succeeded) this.#completed++
     else this.#errored++
     this.pending--
+    if (observer instanceof TaskHandle && this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
     if (this.#roomWaiters.length > 0 && this.hasRoom) {
       const waiters = this.#roomWaiters
       this.#roomWaiters = []
@@ -494,6 +536,26 @@ class PoolCore implements Owner {
       this.#idleWaiters = []
       for (const resolve of waiters) resolve()
     }
+  }
+
+  #tellEnd(task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
+    if (succeeded) {
+      this.events.call('task-complete', undefined, value, task)
+      return
+    }
+    // Whoever listens has seen the failure.
+    task.then(undefined, () => {})
+    const wrapped = () => Object.assign(new Error('a task failed with a falsy reason'), { reason: value })
+    this.events.call('task-complete', value || wrapped(), undefined, task)
+  }
+
+  /** Tells listeners of the new task; makes a handle for those that have none when somebody listens. */
+  #added(task: TaskHandle<unknown> | undefined): void {
+    if (task !== undefined) this.events.call('task-added', task)
+  }
+
+  get #isWatched(): boolean {
+    return this.events.has('task-added') || this.events.has('task-complete')
   }
 
   message(type: string, contents: unknown, worker: number): void {

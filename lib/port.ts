@@ -38,13 +38,14 @@ const TINY = 0.02
 /** What a pool tells and is told about its tasks. */
 export interface Owner {
   readonly handle: number
-  settled(succeeded: boolean): void
+  /** `value`: the output or the reason; `observer`: the handle of the task, if it has one. */
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   message(type: string, contents: unknown, worker: number): void
   closed(): void
   /** A message of a JS worker. */
   mail?(type: string, contents: unknown, worker: number): void
   /** The output of a JS worker comes by its port. */
-  collect?(key: number, worker: number, give: (value: unknown) => void, fail: (reason: unknown) => void): void
+  collect?(key: number, worker: number, end: (succeeded: boolean, value: unknown) => void): void
   /** Adds to an error of the scheduler what is known on this side. */
   explain?(error: ThreadmillError, worker: number): ThreadmillError
 }
@@ -239,7 +240,7 @@ function refuse(slot: number, error: unknown): void {
   release(slot)
   extra?.observer?.ended(-1, 0)
   fail(resolve, reject, error)
-  owner.settled(false)
+  owner.settled(false, error, extra?.observer)
   extra?.cleanup?.()
 }
 
@@ -379,7 +380,7 @@ function settleNumber(at: number): boolean {
   if (rejecters[slot] !== undefined) rejecters[slot] = undefined
   free.push(slot)
   resolve(events[at + 2])
-  owner.settled(true)
+  owner.settled(true, undefined, undefined)
   return true
 }
 
@@ -430,23 +431,25 @@ function settle(slot: number, tag: number, at: number): void {
   if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
   else release(slot)
   extra?.observer?.ended(worker, events[at + 4] as number)
-  let succeeded = tag < 6
-  if (tag === 4) resolve(payload)
-  else if (succeeded) resolve(tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else if (tag === 20 + POSTED) {
-    owner.collect?.(eventValues[payload] as number, worker, resolve, (reason) => fail(resolve, reject, reason))
-    succeeded = true
-  } else if (tag >= 20) succeeded = settleAnswer(resolve, reject, tag, eventValues[payload])
+  const end = (succeeded: boolean, value: unknown): void => {
+    if (succeeded) resolve(value)
+    else fail(resolve, reject, value)
+    owner.settled(succeeded, value, extra?.observer)
+    extra?.cleanup?.()
+  }
+  if (tag === 4) end(true, payload)
+  else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])
+  else if (tag === 20 + POSTED && owner.collect !== undefined) {
+    owner.collect(eventValues[payload] as number, worker, end)
+  } else if (tag >= 20) settleAnswer(end, tag, eventValues[payload])
   else {
     const reason = failure(tag, payload, extra?.reason)
-    fail(resolve, reject, reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason)
+    end(false, reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason)
   }
-  owner.settled(succeeded)
-  extra?.cleanup?.()
 }
 
-/** What a JS worker gave or threw. Whether it gave something that could be read. */
-function settleAnswer(resolve: Resolve, reject: Reject | undefined, tag: number, data: unknown): boolean {
+/** What a JS worker gave or threw; a failure too if it cannot be read. */
+function settleAnswer(end: (succeeded: boolean, value: unknown) => void, tag: number, data: unknown): void {
   let value: unknown
   let succeeded = tag < 24
   try {
@@ -455,9 +458,7 @@ function settleAnswer(resolve: Resolve, reject: Reject | undefined, tag: number,
     succeeded = false
     value = error
   }
-  if (succeeded) resolve(value)
-  else fail(resolve, reject, value)
-  return succeeded
+  end(succeeded, value)
 }
 
 /** Outputs by tag 0 to 3. */

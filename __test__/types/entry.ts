@@ -26,6 +26,7 @@ new WorkerPool(greet)
 
 // Nothing is known
 const untyped = new WorkerPool(new URL('file:///worker.js'), 2)
+// biome-ignore lint/suspicious/noExplicitAny: that is the type
 exactly<Promise<any>>()(untyped.run(5))
 new WorkerPool<string, boolean>('./worker.js').run('a').then((value) => exactly<boolean>()(value))
 
@@ -33,11 +34,17 @@ new WorkerPool<string, boolean>('./worker.js').run('a').then((value) => exactly<
 // @ts-expect-error a kernel is missing
 new WorkerPool().run(5)
 
-const any: WorkerPool = new WorkerPool()
-any.close()
+const anyPool: WorkerPool = new WorkerPool()
+anyPool.close()
 
 typed.onMessage('x', (contents, origin) => {
   exactly<IWorker>()(origin)
   origin.postMessageToWorker('y', contents)
 })
 exactly<readonly IWorker[]>()(typed.workers)
+typed.on('task-complete', (_error, result, task) => {
+  exactly<number | undefined>()(result)
+  exactly<Task<number>>()(task)
+})
+// @ts-expect-error no such event
+typed.on('finished', () => {})

@@ -1,0 +1,109 @@
+// Events of a pool: what comes, in which order, and what listeners may do.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { WorkerPool } from 'threadmill'
+
+const TASKS = new URL('./fixtures/tasks.mjs', import.meta.url)
+const cwd = fileURLToPath(new URL('../..', import.meta.url))
+
+function closing(t, pool) {
+  t.after(() => pool.close())
+  return pool
+}
+
+test('one task: launched, added, complete, idle, in this order', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
+  const log = []
+  pool.on('worker-launched', (worker) => log.push(`launched ${worker}`))
+  pool.on('task-added', (task) => log.push(`added ${task.id} ${task.argument}`))
+  pool.on('task-complete', (error, result, task) => {
+    log.push(`complete ${task.id} ${error} ${result} ${pool.isIdle} ${task.worker} ${task.taskCost >= 0}`)
+  })
+  const promise = pool.run(21)
+  log.push('called')
+  const idle = pool.whenIdle().then(() => log.push('idle'))
+  promise.then((value) => log.push(`awaited ${value}`))
+  await idle
+  assert.deepEqual(log, [
+    'launched 0',
+    'added 0 21',
+    'called',
+    'complete 0 undefined 42 true 0 true',
+    'awaited 42',
+    'idle',
+  ])
+})
+
+test('every task completes once for the listeners, kernels too, and a task added there delays idle', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 2 }))
+  const seen = new Map()
+  pool.on('task-complete', (error, _result, task) => {
+    seen.set(task.id, (seen.get(task.id) ?? 0) + 1)
+    if (task.id === 20) pool.addTask(1)
+    if (task.argument?.do === 'throw') assert.equal(error.message, 'no')
+  })
+  for (let index = 0; index < 10; index++) {
+    pool.addTask(index === 3 ? { do: 'throw', message: 'no' } : index)
+    pool.run(index, { kernel: 'fib' })
+  }
+  pool.run({ bytes: new Uint8Array(new SharedArrayBuffer(4)) })
+  await pool.whenIdle()
+  assert.equal(seen.size, 22)
+  assert.ok([...seen.values()].every((count) => count === 1))
+})
+
+test('failures that a listener saw are no unhandled rejections, falsy reasons come as errors', () => {
+  const script = `
+    const { WorkerPool } = require('threadmill')
+    const pool = new WorkerPool(${JSON.stringify(fileURLToPath(TASKS))}, { maxWorkers: 1 })
+    pool.on('task-complete', (error) => console.log(error instanceof Error, 'reason' in error, error.reason))
+    for (const value of [undefined, 0, '']) pool.run({ do: 'throw value', value })
+    pool.run({ do: 'throw', message: 'seen' })`
+  const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000, cwd })
+  const expected = 'true true undefined\ntrue true 0\ntrue true \ntrue false undefined\n'
+  assert.deepEqual([child.stdout, child.stderr, child.status], [expected, '', 0])
+})
+
+test('without a listener they are', () => {
+  const script = `
+    const { WorkerPool } = require('threadmill')
+    new WorkerPool(${JSON.stringify(fileURLToPath(TASKS))}, { maxWorkers: 1 }).run({ do: 'throw', message: 'unseen' })`
+  const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000, cwd })
+  assert.equal(child.status, 1)
+  assert.match(child.stderr, /unseen/)
+})
+
+test('once, off, and names that are no events', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 3 }))
+  const log = []
+  const listener = () => log.push('added')
+  pool.once('task-added', listener).on('task-added', listener)
+  await pool.run(1)
+  pool.off('task-added', listener)
+  await pool.run(1)
+  assert.deepEqual(log, ['added', 'added'])
+  pool.once('task-added', listener).removeListener('task-added', listener)
+  await pool.run(1)
+  assert.equal(log.length, 2)
+  assert.throws(() => pool.on('finished', listener), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+  assert.throws(() => pool.on('task-added', 5), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+})
+
+test('worker-exit tells how a worker ended, and resizeUpTo launches', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 3 }))
+  pool.resizeUpTo(2)
+  assert.equal(pool.workers.length, 2)
+  pool.resizeUpTo(1)
+  pool.resizeUpTo(Number.NaN)
+  assert.equal(pool.workers.length, 2)
+  pool.resizeUpTo(100)
+  assert.equal(pool.workers.length, 3)
+  const exit = new Promise((resolve) => pool.once('worker-exit', (...args) => resolve(args)))
+  await pool.run({ do: 'exit', code: 3 }).catch(() => {})
+  const [worker, code, error] = await exit
+  assert.equal(worker.lane, 'js')
+  assert.equal(code, 3)
+  assert.equal(error, undefined)
+})
