@@ -129,6 +129,14 @@ export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClien
 export interface IWorkerClient {
   /** Number of this worker. */
   readonly id: number
+  /**
+   * Submits a task to the worker's own pool, by default with a light affinity to this worker. It settles here, without
+   * the thread that made the pool. Waiting for it never deadlocks: while tasks that a worker submitted are unsettled, its
+   * own unfinished tasks do not count against `workerConcurrency`. Its `id` counts the tasks of this worker. Inputs that
+   * only `postMessage` can move are refused.
+   * @throws what `pool.addTask` throws
+   */
+  addTask<T = any, U = any>(input: T, options?: EntryTaskOptions): Task<U>
   /** Sends a message that `pool.onMessage` hears, before the running task completes. @throws DataCloneError */
   postMessageToPool(type: string, contents?: unknown): this
   /** Listens to messages for this worker. Those sent before `onWorkerStart` has finished wait for it. */

@@ -12,8 +12,9 @@ import { encode } from './codec'
 import type { EntryPlace } from './entry'
 import { ThreadmillError } from './errors'
 import { native } from './native'
-import { flush, type Observer, type Owner } from './port'
+import { flush, type Observer, type Owner, settleNow } from './port'
 import { decodeReason, encodeReason } from './reason'
+import type { SeatSettings } from './seat'
 
 /** What a pool with a module is told about its JS workers. */
 export interface LaneSettings {
@@ -36,6 +37,8 @@ export interface Launch {
   readonly place: EntryPlace
   readonly control: MessagePort
   readonly concurrency: number
+  /** What the worker has to know of its pool to submit to it. */
+  readonly seat: SeatSettings
   readonly workerData: unknown
 }
 
@@ -120,6 +123,7 @@ export class JsLane implements Owner {
   readonly #host: LaneHost
   readonly #place: EntryPlace
   readonly #settings: LaneSettings
+  readonly #seat: SeatSettings
   readonly #poolId: number
   readonly #threads: (Thread | undefined)[] = []
   readonly #workers: JsWorker[] = []
@@ -127,6 +131,8 @@ export class JsLane implements Owner {
   #launched = 0
   #pending = 0
   #crashesInARow = 0
+  /** Unsettled tasks that each worker submitted. */
+  readonly #foreign: number[] = []
   /** Inputs that only `postMessage` can move, by key. */
   readonly #parcels = new Map<number, Parcel>()
   #nextKey = 0
@@ -138,11 +144,12 @@ export class JsLane implements Owner {
   #closing = false
   #allGone: (() => void) | undefined
 
-  constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings) {
+  constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings, seat: SeatSettings) {
     this.handle = host.handle
     this.#host = host
     this.#place = place
     this.#settings = settings
+    this.#seat = seat
     this.#poolId = native.shareWorkers(host.handle)
     if (settings.launchAll) for (let index = 0; index < settings.maxWorkers; index++) this.#launch(index)
   }
@@ -164,6 +171,17 @@ export class JsLane implements Owner {
   admit(wanted: number): void {
     if (this.#broken !== undefined) throw this.#unusable(this.#broken.reason)
     this.#pending++
+    this.#launchFor(wanted)
+  }
+
+  /** Workers have submitted tasks. */
+  discovered(index: number, added: number, settled: number): void {
+    this.#pending += added
+    this.#foreign[index] = (this.#foreign[index] ?? 0) + added - settled
+    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1)
+  }
+
+  #launchFor(wanted: number): void {
     const { maxWorkers, taskPerWorker } = this.#settings
     while (
       this.#launched < maxWorkers &&
@@ -284,6 +302,7 @@ export class JsLane implements Owner {
       place: this.#place,
       control: port2,
       concurrency: this.#settings.workerConcurrency,
+      seat: this.#seat,
       workerData: this.#settings.workerData,
     }
     const worker = new Worker(SCRIPT, {
@@ -352,6 +371,8 @@ export class JsLane implements Owner {
   }
 
   #exited(index: number, thread: Thread, exitCode: number): void {
+    // What it had told before comes first.
+    settleNow()
     // Outputs that it had posted have arrived: their port is read before the end of the thread is told.
     thread.control.close()
     for (const end of this.#awaited[index]?.values() ?? []) {
@@ -361,6 +382,11 @@ export class JsLane implements Owner {
       )
     }
     this.#awaited[index]?.clear()
+    // Nobody is left to be told of them.
+    const lost = this.#foreign[index] ?? 0
+    if (lost > 0) native.forgetTasks(lost)
+    for (let count = lost; count > 0; count--) this.settled(false, undefined, undefined)
+    this.#foreign[index] = 0
     this.#outputs[index]?.clear()
     this.#threads[index] = undefined
     this.#launched--

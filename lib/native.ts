@@ -47,6 +47,14 @@ export interface Native {
   attachWorker(poolId: number, index: number): boolean
   /** A message of this JS worker. */
   postToPool(type: string, codec: number, contents: unknown): void
+  /** A handle of this env for the pool that it is a worker of. */
+  openSeat(): number
+  /** Nobody will report these tasks of a worker any more. */
+  forgetTasks(count: number): void
+  /** Tells the owner of tasks that this worker submitted: how many came, succeeded and failed. */
+  reportTasks(added: number, completed: number, errored: number): void
+  /** Whether a task that this worker runs waits for others. */
+  setBlocked(idIndex: number, idGeneration: number, blocked: boolean): void
   /** Hands answers over, and with `take` brings messages and tasks; see src/js.rs. */
   exchange(
     answers: Float64Array,

@@ -305,7 +305,8 @@ class PoolCore implements Owner {
     this.#laneWorkers = entry?.settings.maxWorkers ?? 0
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.#isInert = entry?.isOwn === true
-    this.lane = entry === undefined || entry.isOwn ? undefined : new JsLane(host, entry.place, entry.settings)
+    const seat = { settings, maxWorkers: this.#laneWorkers }
+    this.lane = entry === undefined || entry.isOwn ? undefined : new JsLane(host, entry.place, entry.settings, seat)
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -415,6 +416,14 @@ class PoolCore implements Owner {
       'ERR_THREADMILL_QUEUE_FULL',
       `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`,
     )
+  }
+
+  /** Tasks that a JS worker submitted. */
+  discovered(worker: number, added: number, completed: number, errored: number): void {
+    this.pending += added
+    this.lane?.discovered(worker, added, completed + errored)
+    for (let count = 0; count < completed; count++) this.lane?.settled(true, undefined, undefined)
+    for (let count = 0; count < errored; count++) this.lane?.settled(false, undefined, undefined)
   }
 
   /** A message of a JS worker. */

@@ -42,6 +42,8 @@ export interface Owner {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   message(type: string, contents: unknown, worker: number): void
   closed(): void
+  /** Tasks that a JS worker submitted: how many came, succeeded and failed. */
+  discovered?(worker: number, added: number, completed: number, errored: number): void
   /** A message of a JS worker. */
   mail?(type: string, contents: unknown, worker: number): void
   /** The output of a JS worker comes by its port. */
@@ -106,7 +108,7 @@ export function connect(owner: Owner): void {
 
 /** Settles and delivers what has arrived by now. Not to be called by what a drain calls. */
 export function settleNow(): void {
-  drain()
+  settleUntil(Number.POSITIVE_INFINITY)
 }
 
 /** Forgets a pool that has ended. */
@@ -349,7 +351,10 @@ function release(slot: number): void {
 /** The doorbell rang. */
 function drain(): void {
   seat?.()
-  const deadline = now() + DRAIN_BUDGET
+  settleUntil(now() + DRAIN_BUDGET)
+}
+
+function settleUntil(deadline: number): void {
   for (;;) {
     const count = native.drain(events, eventValues, held)
     for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) {
@@ -404,6 +409,11 @@ function handle(at: number): void {
       extras[slot]?.observer?.message(value[0] as string, value[1])
       tickets[slot]?.owner.message(value[0] as string, value[1], events[at + 3] as number)
       break
+    case 17: {
+      const [added, completed, errored] = value as [number, number, number]
+      pools.get(slot)?.discovered?.(events[at + 3] as number, added, completed, errored)
+      break
+    }
     case 16:
       pools.get(slot)?.mail?.(value[0] as string, decode(events[at + 5] as number, value[1]), events[at + 3] as number)
       break

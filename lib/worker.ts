@@ -17,10 +17,12 @@ import type { Launch, Order, Report } from './lane'
 import { native } from './native'
 import { takeSeat } from './port'
 import { decodeReason, encodeReason } from './reason'
+import { SeatPool } from './seat'
 import { setOwnEntry } from './self'
+import type { TaskHandle } from './task'
 import { transferOf } from './transfer'
 
-const { poolId, index, place, control, concurrency, workerData: usersData } = workerData as Launch
+const { poolId, index, place, control, concurrency, seat, workerData: usersData } = workerData as Launch
 
 /** Numbers per answer and per task; see src/js.rs. */
 const ANSWER_STRIDE = 6
@@ -61,6 +63,13 @@ class Client {
     return this
   }
 
+  addTask(input?: unknown, options?: object): TaskHandle<never> {
+    seatPool ??= new SeatPool(index, seat, setWaiting)
+    const task = seatPool.addTask(input, options)
+    scheduleTurn()
+    return task as TaskHandle<never>
+  }
+
   static deliver(client: Client, type: string, contents: unknown): void {
     client.#listeners.call(type, contents, client)
   }
@@ -73,6 +82,19 @@ function checkType(type: unknown): string {
 
 function notYet(what: string): ThreadmillError {
   return new ThreadmillError('ERR_THREADMILL_SYSTEM', `${what} hold an object that only postMessage can move`)
+}
+
+/** Made with the first task that this worker submits. */
+let seatPool: SeatPool | undefined
+/** Tasks of this worker that have not returned: their ids. */
+const unfinished = new Map<number, number>()
+/** Whether tasks that this worker submitted are unsettled (J7 in seat.ts). */
+let isWaiting = false
+
+function setWaiting(waits: boolean): void {
+  isWaiting = waits
+  for (const [idIndex, idGeneration] of unfinished) native.setBlocked(idIndex, idGeneration, waits)
+  scheduleTurn()
 }
 
 const client = new Client()
@@ -132,6 +154,7 @@ function tryEncode(value: unknown): ReturnType<typeof encode> | undefined {
 
 /** Hands the answers over; with `take` brings what is to begin now. */
 function handOver(take: boolean, values: unknown[] = []): number {
+  seatPool?.report()
   const [count, given] = [answerCount, answerValues]
   answerCount = 0
   if (given.length > 0) answerValues = []
@@ -225,12 +248,16 @@ function run(idIndex: number, idGeneration: number, name: string | undefined, re
     answer(idIndex, idGeneration, result, false)
     return
   }
+  unfinished.set(idIndex, idGeneration)
+  if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   Promise.resolve(result).then(
     (value) => {
+      unfinished.delete(idIndex)
       answer(idIndex, idGeneration, value, false)
       scheduleTurn()
     },
     (error) => {
+      unfinished.delete(idIndex)
       answer(idIndex, idGeneration, error, true)
       scheduleTurn()
     },

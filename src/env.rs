@@ -111,6 +111,7 @@ impl CompletionSink for Port {
             | Event::Released { worker, .. }
             | Event::Progress { worker, .. }
             | Event::Mail { worker, .. }
+            | Event::Discovered { worker, .. }
             | Event::Message { worker, .. } => Some(*worker),
         };
         self.post(shard, event.into());
@@ -138,6 +139,8 @@ pub(crate) struct OwnedPool {
     pub(crate) pool: Arc<Pool>,
     /// Number of this env's port among the pool's sinks.
     pub(crate) sink: u16,
+    /// Whether the pool ends with this env.
+    pub(crate) owned: bool,
 }
 
 /// State of one env. Reached through the data pointer of our functions.
@@ -194,6 +197,16 @@ impl EnvState {
         }
     }
 
+    /// Gives a pool a handle.
+    pub(crate) fn add_pool(&mut self, pool: OwnedPool) -> usize {
+        let handle = self.pools.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.pools.push(None);
+            self.pools.len() - 1
+        });
+        self.pools[handle] = Some(pool);
+        handle
+    }
+
     /// The pool with this handle.
     pub(crate) fn pool(&self, handle: u32) -> Option<&OwnedPool> {
         self.pools.get(handle as usize)?.as_ref()
@@ -235,7 +248,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 22] = [
+    let functions: [(&CStr, sys::napi_callback); 26] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -258,6 +271,10 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"attachWorker", Some(js::attach)),
         (c"postToPool", Some(js::post_to_pool)),
         (c"exchange", Some(js::exchange)),
+        (c"openSeat", Some(js::open_seat)),
+        (c"forgetTasks", Some(js::forget_tasks)),
+        (c"reportTasks", Some(js::report_tasks)),
+        (c"setBlocked", Some(js::set_blocked)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;
@@ -364,7 +381,7 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
         state.port.open.store(false, Ordering::Relaxed);
         // Waits for native workers that are ringing.
         let bell = state.port.bell.write().take();
-        for pool in state.pools.drain(..).flatten() {
+        for pool in state.pools.drain(..).flatten().filter(|pool| pool.owned) {
             pool.pool.detach();
         }
         if let Some(Seat { pool, index, .. }) = state.seat.take() {

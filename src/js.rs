@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::{EnvState, Port, Seat, state};
+use crate::env::{EnvState, OwnedPool, Port, Seat, state};
 use crate::payload::{encode, kind_of};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
@@ -223,6 +223,75 @@ pub(crate) unsafe extern "C" fn exchange(
             *record = out.task(task)?;
         }
         raw::new_number(env, total as f64)
+    })
+}
+
+/// `openSeat()`: a handle of this env for the pool that it is a worker of.
+pub(crate) unsafe extern "C" fn open_seat(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([_unused], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let seat = state.seat.as_ref().ok_or(Fault(sys::Status::napi_generic_failure))?;
+        let pool = seat.pool.clone();
+        let sink = pool.attach(&state.sink);
+        let handle = state.add_pool(OwnedPool { pool, sink, owned: false });
+        raw::new_number(env, handle as f64)
+    })
+}
+
+/// `forgetTasks(count)`: nobody will report these tasks of a worker any more.
+pub(crate) unsafe extern "C" fn forget_tasks(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([count], data) = raw::arguments::<1>(env, info)?;
+        let count = raw::number(env, count)? as u32;
+        // SAFETY: one of our functions.
+        unsafe { state(data) }.let_go(env, count);
+        raw::undefined(env)
+    })
+}
+
+/// `reportTasks(added, completed, errored)`: tells the owner of tasks that this worker submitted.
+pub(crate) unsafe extern "C" fn report_tasks(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([added, completed, errored], data) = raw::arguments::<3>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        if let Some(seat) = &state.seat {
+            let counts = [raw::number(env, added)?, raw::number(env, completed)?, raw::number(env, errored)?];
+            seat.pool.js_report(seat.index, counts.map(|count| count as u32));
+        }
+        raw::undefined(env)
+    })
+}
+
+/// `setBlocked(idIndex, idGeneration, blocked)`: whether a task that this worker runs waits for others.
+pub(crate) unsafe extern "C" fn set_blocked(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([index, generation, blocked], data) = raw::arguments::<3>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let id = TaskId {
+            index: raw::number(env, index)? as u32,
+            generation: raw::number(env, generation)? as u32,
+        };
+        let blocked = raw::boolean(env, blocked)?;
+        if let Some(seat) = &state.seat {
+            seat.pool.js_block(id, blocked);
+        }
+        raw::undefined(env)
     })
 }
 

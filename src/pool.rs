@@ -62,12 +62,8 @@ pub(crate) unsafe extern "C" fn create(env: sys::napi_env, info: sys::napi_callb
             nice: number("nice").map(|nice| nice as i32),
             worker_concurrency: number("workerConcurrency").map_or(1, |count| count as u32),
         });
-        let owned = OwnedPool { sink: pool.attach(&state.sink), pool };
-        let handle = state.pools.iter().position(Option::is_none).unwrap_or_else(|| {
-            state.pools.push(None);
-            state.pools.len() - 1
-        });
-        state.pools[handle] = Some(owned);
+        let owned = OwnedPool { sink: pool.attach(&state.sink), pool, owned: true };
+        let handle = state.add_pool(owned);
         raw::new_number(env, handle as f64)
     })
 }

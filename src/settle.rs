@@ -15,7 +15,8 @@
 //! Tags: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 value, 6 error `[code, message, system?]`, 7 cancelled,
 //! 8 expired, 9 panicked (message in the values), 10 released, 11 progress `[done, total]`, 12 message
 //! `[type, contents]`, 13 pool closed, 14 an outcome that the engine has no room for, 15 nothing, 16 message of a JS
-//! worker `[type, contents]` (slot: handle of the pool; last number: codec), 20 + codec what a JS worker gave, 24 + codec
+//! worker `[type, contents]` (slot: handle of the pool; last number: codec), 17 tasks that a JS worker submitted
+//! `[added, completed, errored]` (slot: handle of the pool), 20 + codec what a JS worker gave, 24 + codec
 //! what it threw.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
@@ -75,6 +76,10 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
                 Post::Event(event) => *event,
             };
             finished += u32::from(matches!(event, Event::Settled { .. } | Event::Closed { .. }));
+            if let Event::Discovered { added, completed, errored, .. } = event {
+                state.hold(env, added);
+                finished += completed + errored;
+            }
             let last = match &event {
                 Event::Settled { ticket, held, .. } => Some((*ticket, *held)),
                 _ => None,
@@ -133,6 +138,11 @@ impl Out {
                 let value = Value::List(vec![Value::String(message_type), contents]);
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
                 [handle_of(state, pool), 16.0, value, f64::from(worker), 0.0, f64::from(codec)]
+            }
+            Event::Discovered { pool, worker, added, completed, errored } => {
+                let counts = [added, completed, errored].map(|count| Value::Number(f64::from(count)));
+                let value = raw::scoped(env, || self.push(encode(env, &Value::List(counts.into()), None)?))?;
+                [handle_of(state, pool), 17.0, value, f64::from(worker), 0.0, 0.0]
             }
             Event::Closed { pool } => [handle_of(state, pool), 13.0, 0.0, -1.0, 0.0, 0.0],
         })

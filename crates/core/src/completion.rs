@@ -112,6 +112,19 @@ pub enum Event {
         /// Its contents.
         contents: Value,
     },
+    /// A JS worker submitted tasks to its pool, or such tasks have settled.
+    Discovered {
+        /// Id of the pool.
+        pool: u32,
+        /// JS worker that submitted them.
+        worker: u32,
+        /// How many came.
+        added: u32,
+        /// How many gave an output.
+        completed: u32,
+        /// How many failed.
+        errored: u32,
+    },
     /// The pool has released its threads.
     Closed {
         /// Id of the pool.

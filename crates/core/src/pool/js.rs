@@ -257,6 +257,28 @@ impl Pool {
         }
     }
 
+    /// Tells the env that owns the pool of tasks that a JS worker submitted: how many came, succeeded and failed.
+    pub fn js_report(&self, index: u32, [added, completed, errored]: [u32; 3]) {
+        let owner = self.sinks.lock().first().cloned();
+        if let Some(owner) = owner {
+            owner.deliver(Event::Discovered { pool: self.id, worker: index, added, completed, errored });
+        }
+    }
+
+    /// Says whether a task that a JS worker runs waits for others, so that it does not count against the concurrency.
+    pub fn js_block(self: &Arc<Self>, id: TaskId, blocked: bool) {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        if blocked {
+            state.scheduler.block(id, Time(clock::now()), &mut wakes);
+        } else {
+            state.scheduler.unblock(id, &mut wakes);
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+    }
+
     /// Rejects every task of the JS lane that has not begun.
     pub fn js_reject_waiting(&self, code: ErrorCode, reason: &str) {
         let mut rejected = Vec::new();

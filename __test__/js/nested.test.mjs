@@ -1,0 +1,57 @@
+// Tasks submitted from inside a worker.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+
+const NESTED = new URL('./fixtures/nested.mjs', import.meta.url)
+
+function closing(t, pool) {
+  t.after(() => pool.close())
+  return pool
+}
+
+for (const maxWorkers of [1, 2]) {
+  test(`recursion ends, with ${maxWorkers} worker(s) and one task at a time`, async (t) => {
+    const pool = closing(t, new WorkerPool(NESTED, { maxWorkers }))
+    assert.equal(await pool.run(15), 610)
+    assert.equal(await pool.run({ do: 'chain', depth: 500 }), 500)
+    assert.equal(await pool.run({ do: 'fan', count: 10_000 }), 10_000)
+    await pool.whenIdle()
+    assert.equal(pool.isIdle, true)
+  })
+}
+
+test('a failure reaches the task that submitted it, bad options throw there', async (t) => {
+  const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1 }))
+  assert.equal(await pool.run({ do: 'fail' }), 'caught deep')
+  assert.equal(await pool.run({ do: 'bad' }), 'ERR_THREADMILL_OUT_OF_RANGE')
+  assert.equal(await pool.run({ do: 'posted' }), 'ERR_THREADMILL_SYSTEM')
+})
+
+test('a pool is not idle while a task that a worker submitted is unsettled', async (t) => {
+  const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1 }))
+  for (let round = 0; round < 50; round++) {
+    const before = pool.stats().tasksCompleted
+    assert.equal(await pool.run({ do: 'forget' }), 'forgot')
+    await pool.whenIdle()
+    assert.equal(pool.stats().tasksCompleted, before + 2)
+  }
+})
+
+test('the tasks of a worker that crashes do not keep the pool busy', async (t) => {
+  const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 2 }))
+  await assert.rejects(pool.run({ do: 'crash' }), { code: 'ERR_THREADMILL_WORKER_CRASHED' })
+  await pool.whenIdle()
+  assert.equal(await pool.run(5), 5)
+})
+
+test('close waits for what workers submit until then', async () => {
+  const pool = new WorkerPool(NESTED, { maxWorkers: 2 })
+  const result = pool.run({ do: 'fan', count: 1000 })
+  await pool.run(1)
+  const closed = pool.close()
+  const outcome = await result.catch((error) => error)
+  // The task may find the pool closed when it submits.
+  assert.ok(outcome === 1000 || outcome.code === 'ERR_THREADMILL_POOL_CLOSED', String(outcome))
+  await closed
+})
