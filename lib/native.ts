@@ -63,6 +63,7 @@ export interface Native {
     tasks: Float64Array,
     taskValues: unknown[],
     take: boolean,
+    spin: boolean,
   ): number
   /** JSON of the pool's figures. */
   figures(pool: number): string

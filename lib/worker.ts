@@ -158,7 +158,8 @@ function handOver(take: boolean, values: unknown[] = []): number {
   const [count, given] = [answerCount, answerValues]
   answerCount = 0
   if (given.length > 0) answerValues = []
-  return native.exchange(answers, count, given, tasks, values, take)
+  // Tasks that go on in the background need the event loop.
+  return native.exchange(answers, count, given, tasks, values, take, unfinished.size === 0)
 }
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */

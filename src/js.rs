@@ -171,15 +171,16 @@ pub(crate) unsafe extern "C" fn post_to_pool(
     })
 }
 
-/// `exchange(answers, count, answerValues, tasks, taskValues, take)`: hands `count` answers over and, with `take`, fills in
-/// messages and tasks that are to begin now. Returns how many; -1 when this worker has no pool any more.
+/// `exchange(answers, count, answerValues, tasks, taskValues, take, spin)`: hands `count` answers over and, with `take`, fills in
+/// messages and tasks that are to begin now, after looking out for a moment with `spin` if there are none. Returns how many; -1 when this worker has no pool any more.
 pub(crate) unsafe extern "C" fn exchange(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     raw::guard(env, || {
-        let ([answers, count, answer_values, tasks, task_values, take], data) =
-            raw::arguments::<6>(env, info)?;
+        let ([answers, count, answer_values, tasks, task_values, take, spin], data) =
+            raw::arguments::<7>(env, info)?;
+        let spin = raw::boolean(env, spin)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         let Some(Seat { pool, index, attached }) = &mut state.seat else { return raw::new_number(env, -1.0) };
@@ -206,7 +207,7 @@ pub(crate) unsafe extern "C" fn exchange(
             *attached = pool.js_attach(*index, state.port.clone());
         }
         let (mut mails, mut taken) = (Vec::new(), Vec::new());
-        if !pool.js_turn(*index, &mut mails, &mut taken) {
+        if !pool.js_turn(*index, spin, &mut mails, &mut taken) {
             return raw::new_number(env, -1.0);
         }
         let total = mails.len() + taken.len();

@@ -11,12 +11,16 @@ use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, LeaveReport, TaskId, Time, WorkerRef};
+use crate::sync::Ordering;
 use crate::value::Value;
 use serde::Serialize;
 use std::sync::Arc;
 
 /// Most messages that one [`Pool::js_turn`] gives.
 const JS_MAILS: usize = 64;
+
+/// How long a JS worker looks for a task before it parks, ns.
+const JS_SPIN: u64 = 50_000;
 
 /// Makes the event loop of a JS worker come by. Called without the pool's lock, from any thread.
 pub trait Waker: Send + Sync + 'static {
@@ -123,8 +127,35 @@ impl Pool {
     }
 
     /// Takes messages for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung
-    /// later; until then it need not come by. `false` when the worker is not in the pool any more.
-    pub fn js_turn(self: &Arc<Self>, index: u32, mails: &mut Vec<JsMail>, out: &mut Vec<JsTask>) -> bool {
+    /// later; until then it need not come by. With `spin` it looks out for a moment before. `false` when the worker is not in the pool any more.
+    pub fn js_turn(
+        self: &Arc<Self>,
+        index: u32,
+        spin: bool,
+        mails: &mut Vec<JsMail>,
+        out: &mut Vec<JsTask>,
+    ) -> bool {
+        if !self.js_take(index, !spin, mails, out) {
+            return false;
+        }
+        if !spin || !mails.is_empty() || !out.is_empty() {
+            return true;
+        }
+        // Whoever awaits a result often has the next task at hand, and ringing takes longer than this.
+        let until = clock::now() + JS_SPIN;
+        while self.js_queued.load(Ordering::Relaxed) == 0 && clock::now() < until {
+            std::thread::yield_now();
+        }
+        self.js_take(index, true, mails, out)
+    }
+
+    fn js_take(
+        self: &Arc<Self>,
+        index: u32,
+        park: bool,
+        mails: &mut Vec<JsMail>,
+        out: &mut Vec<JsTask>,
+    ) -> bool {
         let now = clock::now();
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
@@ -162,7 +193,7 @@ impl Pool {
         }
         let alarm = state.earlier_alarm();
         // Also beside messages: while it has nothing to do it is to be rung for a task.
-        if out.is_empty() {
+        if park && out.is_empty() {
             state.scheduler.park(js(index), Time(now));
         }
         self.publish(&mut state);

@@ -108,6 +108,8 @@ pub struct Pool {
     sinks: Mutex<Vec<Arc<dyn CompletionSink>>>,
     /// Queued tasks, as of the last unlock. A hint for those who look without the lock.
     queued: AtomicUsize,
+    /// Queued tasks of the JS lane. A hint too.
+    js_queued: AtomicUsize,
     /// Idle workers, as of the last unlock. A hint too.
     idle: AtomicUsize,
     /// Tasks posted or admitted, less those that were settled by anybody but a worker that finished them; those are in
@@ -303,6 +305,7 @@ impl Pool {
                 .collect(),
             sinks: Mutex::new(Vec::new()),
             queued: AtomicUsize::new(0),
+            js_queued: AtomicUsize::new(0),
             idle: AtomicUsize::new(threads),
             open: AtomicUsize::new(0),
         })
@@ -656,6 +659,7 @@ impl Pool {
     /// Lets those who look without the lock see the state. Before every unlock that changed it.
     fn publish(&self, state: &mut State) {
         self.queued.store(state.scheduler.queued(Lane::Native), Ordering::Relaxed);
+        self.js_queued.store(state.scheduler.queued(Lane::Js), Ordering::Relaxed);
         let idle = state.scheduler.idle_workers(Lane::Native);
         self.idle.store(idle, Ordering::Relaxed);
         if state.told_idle != (idle > 0) {

@@ -553,7 +553,7 @@ impl Fixture {
 
     fn js_turn(&self, index: u32) -> (Vec<JsMail>, Vec<JsTask>) {
         let (mut mails, mut tasks) = (Vec::new(), Vec::new());
-        assert!(self.pool.js_turn(index, &mut mails, &mut tasks));
+        assert!(self.pool.js_turn(index, false, &mut mails, &mut tasks));
         (mails, tasks)
     }
 
