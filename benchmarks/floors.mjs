@@ -1,8 +1,19 @@
-// The floors that the native lane has to hold; a measured value on the wrong side of its floor has failed.
+// The floors that have to be held; a measured value on the wrong side of its floor has failed.
 
 /** @type {Record<string, { what: string, limit: number, better: 'higher' | 'lower', unit: string }>} */
 const FLOORS = {
   'calls.1024': { what: 'kernel call, 1024 in flight, over napi AsyncTask', limit: 12, better: 'higher', unit: '×' },
+  'calls.all': { what: 'kernel call, all queued, over napi AsyncTask', limit: 4, better: 'higher', unit: '×' },
+  'entry.number.1': { what: 'number task, one in flight, over piscina', limit: 1 / 0.7, better: 'higher', unit: '×' },
+  'entry.number.16': { what: 'number task, 16 in flight, over piscina', limit: 8, better: 'higher', unit: '×' },
+  'entry.number.1024': { what: 'number task, 1024 in flight, over piscina', limit: 20, better: 'higher', unit: '×' },
+  'entry.number.all': { what: 'number task, all queued, over piscina', limit: 12, better: 'higher', unit: '×' },
+  'entry.small object.1024': {
+    what: 'small object, 1024 in flight, over piscina',
+    limit: 4,
+    better: 'higher',
+    unit: '×',
+  },
   'transfer.sha256': {
     what: 'sha256 of transferred 16 MiB, time over a direct call',
     limit: 1.05,
@@ -34,13 +45,14 @@ const FLOORS = {
 }
 
 /**
- * Judges one value.
+ * Judges one value; `undefined` when there is no floor for it.
  *
  * @param {string} id a key of the table above
  * @param {number} value
  */
 export function judge(id, value) {
   const floor = FLOORS[id]
+  if (floor === undefined) return undefined
   const passed = floor.better === 'higher' ? value >= floor.limit : value <= floor.limit
   return { id, ...floor, value, passed }
 }

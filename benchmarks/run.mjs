@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 /** Scenario groups by name: module and export. */
 const GROUPS = {
   calls: ['./native-lane.mjs', 'calls'],
+  tasks: ['./js-lane.mjs', 'tasks'],
   transfers: ['./native-lane.mjs', 'transfers'],
   makespan: ['./native-lane.mjs', 'makespan'],
   blocked: ['./native-lane.mjs', 'blockedMain'],
@@ -52,7 +53,7 @@ if (floors.length > 0) {
   console.log(options.quick ? '\n== floors (too few samples to judge by)' : '\n== floors')
   for (const { passed, what, value, unit, better, limit } of floors) {
     const sign = better === 'higher' ? '≥' : '≤'
-    console.log(`  ${passed ? 'passed' : 'FAILED'}  ${what}: ${digits(value)}${unit} (floor ${sign} ${limit}${unit})`)
+    console.log(`  ${passed ? 'passed' : 'FAILED'}  ${what}: ${digits(value)}${unit} (floor ${sign} ${digits(limit)}${unit})`)
   }
 }
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`)

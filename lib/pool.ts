@@ -4,11 +4,12 @@
 import { types } from 'node:util'
 import type { IWorker, Kernels, MapOptions, PoolStats, RunOptions } from '..'
 import { Listeners } from './callbacks'
-import { type Encoded, encode, POSTED } from './codec'
-import { type EntryPlace, resolveEntry } from './entry'
+import type { Encoded } from './codec'
+import type { EntryPlace } from './entry'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { findKernel, type Kernel, kernelRegistry } from './kernels'
-import { JsLane, type LaneSettings } from './lane'
+import type { JsLane, LaneSettings } from './lane'
+import { laneParts } from './lazy'
 import { Mapper, type Submitter } from './map'
 import { native } from './native'
 import {
@@ -45,7 +46,6 @@ import {
   type Ticket,
 } from './port'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
-import { isOwnEntry } from './self'
 import { follow } from './signals'
 import { poolStats } from './stats'
 import { NativeWorker, TaskHandle } from './task'
@@ -227,6 +227,7 @@ function createCore([first, second]: unknown[]): PoolCore {
   const options = typeof second === 'number' ? {} : optionsObject(second)
   const settings = checkPoolOptions(options)
   const lane = checkLaneOptions(typeof second === 'number' ? second : options, settings)
+  const { isOwnEntry, resolveEntry } = laneParts()
   const { place } = resolveEntry(first, own(options, 'entrypointSymbol'))
   return new PoolCore(settings, { place, settings: lane, isOwn: isOwnEntry(place.url) })
 }
@@ -306,7 +307,8 @@ class PoolCore implements Owner {
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.#isInert = entry?.isOwn === true
     const seat = { settings, maxWorkers: this.#laneWorkers }
-    this.lane = entry === undefined || entry.isOwn ? undefined : new JsLane(host, entry.place, entry.settings, seat)
+    this.lane =
+      entry === undefined || entry.isOwn ? undefined : new (laneParts().JsLane)(host, entry.place, entry.settings, seat)
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -374,6 +376,7 @@ class PoolCore implements Owner {
     if (signal?.aborted) throw signal.reason
     if (!this.hasRoom) throw this.#full()
     let encoded: Encoded
+    const { encode, POSTED } = laneParts()
     const marked = transferOf(input)
     if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(list ?? [])]]
     try {

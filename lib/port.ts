@@ -10,10 +10,9 @@
 import { performance } from 'node:perf_hooks'
 import type { ErrorCode } from '..'
 import { rethrow } from './callbacks'
-import { decode, PLAIN, POSTED } from './codec'
 import { ThreadmillError } from './errors'
+import { laneParts } from './lazy'
 import { DRAIN_STRIDE, native, SUBMIT_STRIDE } from './native'
-import { decodeReason } from './reason'
 
 /** Submissions that are handed over together at most. */
 const BATCH = 512
@@ -315,7 +314,7 @@ export function submitEntry(slot: number, ticket: Ticket, codec: number, data: u
     if (simple < 0) values.push(data)
   }
   // Bytes of the caller's are copied by the flush, so it cannot wait.
-  const isLasting = typeof data === 'string' ? data.length <= SHORT : typeof data !== 'object' || codec !== PLAIN
+  const isLasting = typeof data === 'string' ? data.length <= SHORT : typeof data !== 'object' || codec !== 0
   commit(ticket, isLasting && ticket.extra === undefined)
 }
 
@@ -415,7 +414,9 @@ function handle(at: number): void {
       break
     }
     case 16:
-      pools.get(slot)?.mail?.(value[0] as string, decode(events[at + 5] as number, value[1]), events[at + 3] as number)
+      pools
+        .get(slot)
+        ?.mail?.(value[0] as string, laneParts().decode(events[at + 5] as number, value[1]), events[at + 3] as number)
       break
     case 13:
       pools.get(slot)?.closed()
@@ -449,7 +450,7 @@ function settle(slot: number, tag: number, at: number): void {
   }
   if (tag === 4) end(true, payload)
   else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else if (tag === 20 + POSTED && owner.collect !== undefined) {
+  else if (tag === OUTPUT_POSTED && owner.collect !== undefined) {
     owner.collect(eventValues[payload] as number, worker, end)
   } else if (tag >= 20) settleAnswer(end, tag, eventValues[payload])
   else {
@@ -463,6 +464,7 @@ function settleAnswer(end: (succeeded: boolean, value: unknown) => void, tag: nu
   let value: unknown
   let succeeded = tag < 24
   try {
+    const { decode, decodeReason } = laneParts()
     value = succeeded ? decode(tag - 20, data) : decodeReason(tag - 24, data)
   } catch (error) {
     succeeded = false
@@ -471,6 +473,8 @@ function settleAnswer(end: (succeeded: boolean, value: unknown) => void, tag: nu
   end(succeeded, value)
 }
 
+/** The tag of an output that comes by the port of its worker. */
+const OUTPUT_POSTED = 23
 /** Outputs by tag 0 to 3. */
 const SIMPLE = [undefined, null, true, false]
 
