@@ -53,7 +53,9 @@ if (floors.length > 0) {
   console.log(options.quick ? '\n== floors (too few samples to judge by)' : '\n== floors')
   for (const { passed, what, value, unit, better, limit } of floors) {
     const sign = better === 'higher' ? '≥' : '≤'
-    console.log(`  ${passed ? 'passed' : 'FAILED'}  ${what}: ${digits(value)}${unit} (floor ${sign} ${digits(limit)}${unit})`)
+    console.log(
+      `  ${passed ? 'passed' : 'FAILED'}  ${what}: ${digits(value)}${unit} (floor ${sign} ${digits(limit)}${unit})`,
+    )
   }
 }
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`)

@@ -6,7 +6,8 @@
 // J4. A worker that cannot load the entry module is not launched again: what waits rejects with the reason.
 
 import path from 'node:path'
-import { MessageChannel, type MessagePort, type Transferable, Worker } from 'node:worker_threads'
+import { setTimeout } from 'node:timers'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { encode } from './codec'
 import type { EntryPlace } from './entry'
@@ -142,7 +143,11 @@ export class JsLane implements Owner {
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
+  #lastCrash: Crash | undefined
+  #gone: Promise<void> | undefined
   #allGone: (() => void) | undefined
+  /** Smoothed run time of the entry function, ms. */
+  runTime: number | undefined
 
   constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings, seat: SeatSettings) {
     this.handle = host.handle
@@ -164,14 +169,24 @@ export class JsLane implements Owner {
     return this.#workers[index]
   }
 
+  /** @throws ThreadmillError when the entry module cannot be used */
+  check(): void {
+    if (this.#broken !== undefined) throw this.#unusable(this.#broken.reason)
+  }
+
   /**
    * A task is about to be submitted: launches the workers that it takes. `wanted` is the worker it asks for, or -1.
    * @throws ThreadmillError when the entry module cannot be used
    */
   admit(wanted: number): void {
-    if (this.#broken !== undefined) throw this.#unusable(this.#broken.reason)
+    this.check()
     this.#pending++
-    this.#launchFor(wanted)
+    try {
+      this.#launchFor(wanted)
+    } catch (error) {
+      this.#pending--
+      throw error
+    }
   }
 
   /** Workers have submitted tasks. */
@@ -183,10 +198,8 @@ export class JsLane implements Owner {
 
   #launchFor(wanted: number): void {
     const { maxWorkers, taskPerWorker } = this.#settings
-    while (
-      this.#launched < maxWorkers &&
-      (this.#pending > this.#launched * taskPerWorker || wanted >= this.#launched)
-    ) {
+    for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
+    while (this.#launched < maxWorkers && this.#pending > this.#launched * taskPerWorker) {
       const before = this.#launched
       this.#launch(this.#vacancy())
       // A pool that is finished takes no workers.
@@ -235,6 +248,8 @@ export class JsLane implements Owner {
   /** The answer of a worker says that the output comes by its port. */
   collect(key: number, index: number, end: Waiter): void {
     const outputs = this.#outputs[index]
+    // Answers come in the order of their keys: nobody will ask for an earlier one.
+    for (const earlier of outputs?.keys() ?? []) if (earlier < key) outputs?.delete(earlier)
     if (outputs?.has(key)) {
       const value = outputs.get(key)
       outputs.delete(key)
@@ -266,7 +281,8 @@ export class JsLane implements Owner {
   /** Adds to an error of the scheduler what is known on this side. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
     if (error.code === 'ERR_THREADMILL_ENTRY' && this.#broken !== undefined) return this.#unusable(this.#broken.reason)
-    const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? this.#crashes[Math.max(0, index)] : undefined
+    const last = index < 0 ? this.#lastCrash : this.#crashes[index]
+    const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? last : undefined
     if (crash === undefined) return error
     const { exitCode, cause } = crash
     const explained = new ThreadmillError(error.code, error.message, cause === undefined ? {} : { cause })
@@ -281,6 +297,8 @@ export class JsLane implements Owner {
   /** Sends a message to every worker that exists. @throws DataCloneError */
   broadcast(type: string, contents: unknown): void {
     const encoded = encode(contents)
+    // Tasks submitted before it are handed over first.
+    flush()
     for (const [index, thread] of this.#threads.entries()) {
       if (thread !== undefined) native.postToWorker(this.handle, index, type, encoded.codec, encoded.data)
     }
@@ -288,6 +306,8 @@ export class JsLane implements Owner {
 
   #post(index: number, type: string, contents: unknown): void {
     const { codec, data } = encode(contents)
+    // The number may be another's when the pool has ended.
+    if (this.#threads[index] === undefined) return
     // Tasks submitted before it come first.
     flush()
     native.postToWorker(this.handle, index, type, codec, data)
@@ -305,12 +325,19 @@ export class JsLane implements Owner {
       seat: this.#seat,
       workerData: this.#settings.workerData,
     }
-    const worker = new Worker(SCRIPT, {
-      ...this.#settings.workerOptions,
-      name: `threadmill-${this.#host.name}-js-${index}`,
-      workerData: launch,
-      transferList: [port2],
-    })
+    let worker: Worker
+    try {
+      worker = new Worker(SCRIPT, {
+        ...this.#settings.workerOptions,
+        name: `threadmill-${this.#host.name}-js-${index}`,
+        workerData: launch,
+        transferList: [port2],
+      })
+    } catch (error) {
+      port1.close()
+      native.leaveWorker(this.handle, index, 0, 'the worker could not be launched')
+      throw error
+    }
     const thread: Thread = { worker, control: port1, ready: false, cause: undefined, hasCause: false }
     this.#threads[index] = thread
     this.#workers[index] ??= new JsWorker(index, (type, contents) => this.#post(index, type, contents))
@@ -335,10 +362,11 @@ export class JsLane implements Owner {
       case 'fetch': {
         const parcel = this.#parcels.get(report.key)
         this.#parcels.delete(report.key)
-        // Without one the task is settled already; its worker needs an end of it all the same.
-        const { value, list } = parcel ?? { value: undefined, list: [] }
-        const order: Order = { type: 'input', key: report.key, value, list }
         try {
+          // Its worker needs an end of it all the same.
+          if (parcel === undefined) throw new Error('the task was settled before it had its input')
+          const { value, list } = parcel
+          const order: Order = { type: 'input', key: report.key, value, list }
           thread.control.postMessage(order, list)
         } catch (error) {
           const refused: Order = { type: 'refused', key: report.key, ...encodeReason(error) }
@@ -360,6 +388,8 @@ export class JsLane implements Owner {
       case 'failed':
         this.#broken = { reason: decodeReason(report.codec, report.data) }
         this.#rejectWaiting()
+        // What the module has left running is of no use.
+        thread.worker.terminate()
     }
   }
 
@@ -373,7 +403,7 @@ export class JsLane implements Owner {
   #exited(index: number, thread: Thread, exitCode: number): void {
     // What it had told before comes first.
     settleNow()
-    // Outputs that it had posted have arrived: their port is read before the end of the thread is told.
+    this.#readPort(index, thread)
     thread.control.close()
     for (const end of this.#awaited[index]?.values() ?? []) {
       end(
@@ -393,38 +423,53 @@ export class JsLane implements Owner {
     const origin = this.#workers[index]
     if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
     if (this.#closing) {
-      native.leaveWorker(this.handle, index, false, 1, 'the pool was closed while the task ran')
+      native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
       if (this.#launched === 0) this.#allGone?.()
       return
     }
     const cause = thread.hasCause ? thread.cause : undefined
-    this.#crashes[index] = { exitCode, cause }
+    this.#lastCrash = { exitCode, cause }
+    this.#crashes[index] = this.#lastCrash
     const why = cause instanceof Error ? `: ${cause.message}` : ''
-    const goesOn = this.#broken === undefined
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
-    const settled = native.leaveWorker(this.handle, index, goesOn, 0, text)
-    if (!goesOn) {
+    const waiting = native.leaveWorker(this.handle, index, 0, text)
+    if (this.#broken !== undefined) {
       this.#rejectWaiting()
       return
     }
     this.#crashesInARow++
-    if (this.#pending <= settled) return
+    if (waiting === 0) return
     if (this.#crashesInARow >= CRASH_LIMIT) {
       this.#crashesInARow = 0
       this.#rejectWaiting()
     } else this.#launch(index)
   }
 
+  /** Hears what a worker has reported so far. */
+  #readPort(index: number, thread: Thread): void {
+    for (;;) {
+      const received = receiveMessageOnPort(thread.control)
+      if (received === undefined) return
+      this.#reported(index, thread, received.message as Report)
+    }
+  }
+
   /** Ends all workers; resolves when their threads are gone. The pool has no tasks any more, or `force` is set. */
   shutdown(force: boolean): Promise<void> {
+    const isFirst = !this.#closing
+    if (isFirst) {
+      for (const [index, thread] of this.#threads.entries()) if (thread !== undefined) this.#readPort(index, thread)
+    }
     this.#closing = true
-    const threads = this.#threads.filter((thread) => thread !== undefined)
-    for (const thread of threads) this.#stop(thread, force)
-    if (this.#launched === 0) return Promise.resolve()
-    return new Promise((resolve) => {
+    this.#gone ??= new Promise((resolve) => {
       this.#allGone = resolve
     })
+    if (isFirst || force) {
+      for (const thread of this.#threads) if (thread !== undefined) this.#stop(thread, force)
+    }
+    if (this.#launched === 0) this.#allGone?.()
+    return this.#gone
   }
 
   #stop(thread: Thread, force: boolean): void {

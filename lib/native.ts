@@ -37,8 +37,10 @@ export interface Native {
   shareWorkers(pool: number): number
   /** A JS worker is being launched. */
   joinWorker(pool: number, index: number): boolean
-  /** A JS worker has gone; 0 crashed, 1 the pool is closed. Returns how many tasks that settled. */
-  leaveWorker(pool: number, index: number, replaced: boolean, code: 0 | 1, reason: string): number
+  /** A JS worker has gone; 0 crashed, 1 the pool is closed. Returns how many tasks of the lane wait. */
+  leaveWorker(pool: number, index: number, code: 0 | 1, reason: string): number
+  /** Whether a task that this worker runs has not been given up. */
+  isWanted(idIndex: number, idGeneration: number): boolean
   /** Rejects what waits in the JS lane; codes as above, or 2 the entry module cannot be used. */
   rejectWaiting(pool: number, code: 0 | 1 | 2, reason: string): void
   /** Whether there is such a JS worker. */

@@ -307,8 +307,15 @@ class PoolCore implements Owner {
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.#isInert = entry?.isOwn === true
     const seat = { settings, maxWorkers: this.#laneWorkers }
-    this.lane =
-      entry === undefined || entry.isOwn ? undefined : new (laneParts().JsLane)(host, entry.place, entry.settings, seat)
+    try {
+      this.lane =
+        entry === undefined || entry.isOwn
+          ? undefined
+          : new (laneParts().JsLane)(host, entry.place, entry.settings, seat)
+    } catch (error) {
+      native.closePool(this.handle, 2, true)
+      throw error
+    }
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -377,6 +384,7 @@ class PoolCore implements Owner {
     if (!this.hasRoom) throw this.#full()
     let encoded: Encoded
     const { encode, POSTED } = laneParts()
+    lane.check()
     const marked = transferOf(input)
     if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(list ?? [])]]
     try {
@@ -396,7 +404,14 @@ class PoolCore implements Owner {
       throw error
     }
     let slot = -1
-    const unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
+    let unfollow: (() => void) | undefined
+    try {
+      unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
+    } catch (error) {
+      lane.withdraw()
+      lane.discard(key)
+      throw error
+    }
     slot = allocate(ticket, resolve)
     onRejected(slot, reject)
     this.#nextId++
@@ -430,7 +445,14 @@ class PoolCore implements Owner {
   }
 
   /** A message of a JS worker. */
-  mail(type: string, contents: unknown, worker: number): void {
+  mail(type: string, codec: number, data: unknown, worker: number): void {
+    let contents: unknown
+    try {
+      contents = laneParts().decode(codec, data)
+    } catch {
+      // Nested too deep for this thread's stack: a worker shall not end its owner.
+      return
+    }
     this.lane?.mail(type, contents, worker)
   }
 
@@ -537,6 +559,7 @@ class PoolCore implements Owner {
     if (succeeded) this.#completed++
     else this.#errored++
     this.pending--
+    this.#shutIdleLane()
     if (observer instanceof TaskHandle && this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
     if (this.#roomWaiters.length > 0 && this.hasRoom) {
       const waiters = this.#roomWaiters
@@ -548,6 +571,11 @@ class PoolCore implements Owner {
       this.#idleWaiters = []
       for (const resolve of waiters) resolve()
     }
+  }
+
+  /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
+  #shutIdleLane(): void {
+    if (this.#ending >= 0 && this.pending === 0) this.lane?.shutdown(false)
   }
 
   #tellEnd(task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
@@ -608,6 +636,9 @@ class PoolCore implements Owner {
       for (const listener of this.#endListeners) listener(poolClosed(this.settings.name))
       this.#endListeners.clear()
       native.closePool(this.handle, mode, first)
+      // Tasks that do not return end with their workers.
+      if (mode === 2) this.lane?.shutdown(true)
+      else this.#shutIdleLane()
     }
     return this.#ended
   }

@@ -37,6 +37,8 @@ const TINY = 0.02
 /** What a pool tells and is told about its tasks. */
 export interface Owner {
   readonly handle: number
+  /** Smoothed run time of the entry function, ms. */
+  runTime?: number | undefined
   /** `value`: the output or the reason; `observer`: the handle of the task, if it has one. */
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   message(type: string, contents: unknown, worker: number): void
@@ -44,7 +46,7 @@ export interface Owner {
   /** Tasks that a JS worker submitted: how many came, succeeded and failed. */
   discovered?(worker: number, added: number, completed: number, errored: number): void
   /** A message of a JS worker. */
-  mail?(type: string, contents: unknown, worker: number): void
+  mail?(type: string, codec: number, data: unknown, worker: number): void
   /** The output of a JS worker comes by its port. */
   collect?(key: number, worker: number, end: (succeeded: boolean, value: unknown) => void): void
   /** Adds to an error of the scheduler what is known on this side. */
@@ -173,8 +175,8 @@ export function onSettled(slot: number, cleanup: () => void): void {
 }
 
 /** Whether a task of this kernel may wait in the buffer for company (Q2). */
-function isTiny(kernel: number): boolean {
-  const runTime = runTimes[kernel]
+function isTiny({ kernel, owner }: Ticket): boolean {
+  const runTime = kernel === ENTRY ? owner.runTime : runTimes[kernel]
   return runTime !== undefined && runTime < TINY
 }
 
@@ -202,7 +204,7 @@ function begin(slot: number, ticket: Ticket): number {
  */
 function commit(ticket: Ticket, mayWait: boolean): void {
   buffered++
-  if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel)) flush()
+  if (buffered === BATCH || !mayWait || !isTiny(ticket)) flush()
   else if (!flushScheduled) {
     flushScheduled = true
     settled.then(flushScheduledNow)
@@ -349,8 +351,11 @@ function release(slot: number): void {
 
 /** The doorbell rang. */
 function drain(): void {
-  seat?.()
-  settleUntil(now() + DRAIN_BUDGET)
+  try {
+    seat?.()
+  } finally {
+    settleUntil(now() + DRAIN_BUDGET)
+  }
 }
 
 function settleUntil(deadline: number): void {
@@ -379,7 +384,7 @@ function settleNumber(at: number): boolean {
   if (events[at + 1] !== 4 || extras[slot] !== undefined || events[at + 5] === 1 || lingering[slot] !== 0) return false
   const resolve = resolvers[slot] as Resolve
   const { owner, kernel } = tickets[slot] as Ticket
-  learn(kernel, events[at + 4] as number)
+  learn(kernel, owner, events[at + 4] as number)
   resolvers[slot] = undefined as unknown as Resolve
   if (rejecters[slot] !== undefined) rejecters[slot] = undefined
   free.push(slot)
@@ -414,9 +419,7 @@ function handle(at: number): void {
       break
     }
     case 16:
-      pools
-        .get(slot)
-        ?.mail?.(value[0] as string, laneParts().decode(events[at + 5] as number, value[1]), events[at + 3] as number)
+      pools.get(slot)?.mail?.(value[0] as string, events[at + 5] as number, value[1], events[at + 3] as number)
       break
     case 13:
       pools.get(slot)?.closed()
@@ -425,9 +428,12 @@ function handle(at: number): void {
 }
 
 /** Smooths the measured run time of a kernel. */
-function learn(kernel: number, runTime: number): void {
-  const known = runTimes[kernel]
-  runTimes[kernel] = known === undefined ? runTime : known + (runTime - known) / 8
+function learn(kernel: number, owner: Owner, runTime: number): void {
+  const known = kernel === ENTRY ? owner.runTime : runTimes[kernel]
+  const smoothed = known === undefined ? runTime : known + (runTime - known) / 8
+  // Entry functions of different pools have nothing to do with each other.
+  if (kernel === ENTRY) owner.runTime = smoothed
+  else runTimes[kernel] = smoothed
 }
 
 function settle(slot: number, tag: number, at: number): void {
@@ -437,7 +443,7 @@ function settle(slot: number, tag: number, at: number): void {
   const reject = rejecters[slot]
   const { owner, kernel } = tickets[slot] as Ticket
   const extra = extras[slot]
-  if (worker >= 0) learn(kernel, events[at + 4] as number)
+  if (worker >= 0) learn(kernel, owner, events[at + 4] as number)
   clear(slot)
   if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
   else release(slot)
@@ -450,8 +456,10 @@ function settle(slot: number, tag: number, at: number): void {
   }
   if (tag === 4) end(true, payload)
   else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else if (tag === OUTPUT_POSTED && owner.collect !== undefined) {
-    owner.collect(eventValues[payload] as number, worker, end)
+  else if (tag === OUTPUT_POSTED) {
+    const message = 'a task that a worker submitted cannot give it an object that must be moved or shared'
+    if (owner.collect === undefined) end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', message))
+    else owner.collect(eventValues[payload] as number, worker, end)
   } else if (tag >= 20) settleAnswer(end, tag, eventValues[payload])
   else {
     const reason = failure(tag, payload, extra?.reason)

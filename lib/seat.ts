@@ -24,6 +24,7 @@ export interface SeatSettings {
 /** See the head of this file. */
 export class SeatPool implements Owner {
   readonly handle = native.openSeat()
+  runTime: number | undefined
   readonly #index: number
   readonly #pool: SeatSettings
   readonly #waits: (waits: boolean) => void

@@ -9,7 +9,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 import { type Transferable, workerData } from 'node:worker_threads'
-import { Listeners } from './callbacks'
+import { Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import { type EntryFunction, type LoadedEntry, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
@@ -64,6 +64,9 @@ class Client {
   }
 
   addTask(input?: unknown, options?: object): TaskHandle<never> {
+    if (loaded === undefined) {
+      throw new ThreadmillError('ERR_THREADMILL_SYSTEM', 'tasks can be submitted when onWorkerStart has finished')
+    }
     seatPool ??= new SeatPool(index, seat, setWaiting)
     const task = seatPool.addTask(input, options)
     scheduleTurn()
@@ -115,7 +118,7 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
   let [tag, payload, codec] = [0, 0, 0]
   if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
   else {
-    let encoded = failed ? encodeReason(value) : tryEncode(value)
+    let encoded = failed ? encodeReason(value) : tryEncode(idIndex, idGeneration, value)
     if (encoded === undefined) {
       encoded = encodeReason(lastFault)
       failed = true
@@ -137,11 +140,13 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
 
 let lastFault: unknown
 let nextOutput = 0
-function tryEncode(value: unknown): ReturnType<typeof encode> | undefined {
+function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encoded | undefined {
   try {
     const marked = transferOf(value)
     const encoded: Encoded = marked === undefined ? encode(value) : { codec: POSTED, data: marked.value }
     if (encoded.codec !== POSTED) return encoded
+    // Nobody would fetch the output of a task that was given up.
+    if (!native.isWanted(idIndex, idGeneration)) return { codec: 0, data: undefined }
     const key = nextOutput++
     const report: Report = { type: 'output', key, value: encoded.data }
     control.postMessage(report, (marked?.list ?? []) as Transferable[])
@@ -159,7 +164,7 @@ function handOver(take: boolean, values: unknown[] = []): number {
   answerCount = 0
   if (given.length > 0) answerValues = []
   // Tasks that go on in the background need the event loop.
-  return native.exchange(answers, count, given, tasks, values, take, unfinished.size === 0)
+  return native.exchange(answers, count, given, tasks, values, take, count > 0 && unfinished.size === 0)
 }
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */
@@ -167,15 +172,21 @@ function turn(): void {
   if (inTurn || loaded === undefined) return
   inTurn = true
   try {
-    const start = now()
     for (;;) {
       const values: unknown[] = []
       const count = handOver(!exiting, values)
       if (count <= 0) break
-      for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) begin(at, values)
-      if (now() - start >= YIELD) {
+      for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
+        try {
+          begin(at, values)
+        } catch (error) {
+          // One task or message must not cost the others.
+          rethrow(error)
+        }
+      }
+      if (now() - sliceStart >= YIELD) {
         if (answerCount > 0) handOver(false)
-        setImmediate(turn)
+        setImmediate(freshTurn)
         break
       }
     }
@@ -184,13 +195,24 @@ function turn(): void {
   }
 }
 
+/** When the event loop last came round, as far as is known. */
+let sliceStart = 0
+
+/** A turn that the event loop has called for. */
+function freshTurn(): void {
+  sliceStart = now()
+  turn()
+}
+
 /** A task has ended outside a turn: the answers of this turn of the microtask queue go together. */
 function scheduleTurn(): void {
   if (inTurn || turnScheduled) return
   turnScheduled = true
   queueMicrotask(() => {
     turnScheduled = false
-    turn()
+    // Microtasks after microtasks would keep timers and I/O waiting for ever.
+    if (now() - sliceStart < YIELD) turn()
+    else setImmediate(freshTurn)
   })
 }
 
@@ -241,17 +263,19 @@ function run(idIndex: number, idGeneration: number, name: string | undefined, re
     const input = read()
     const fn = loaded.find(name) as Entry
     result = fn.preTask === undefined ? fn(input, client) : prepared(fn, input)
+    // Its getters may throw.
+    result = isThenable(result) ? Promise.resolve(result) : { value: result }
   } catch (error) {
     answer(idIndex, idGeneration, error, true)
     return
   }
-  if (!isThenable(result)) {
-    answer(idIndex, idGeneration, result, false)
+  if (!(result instanceof Promise)) {
+    answer(idIndex, idGeneration, (result as { value: unknown }).value, false)
     return
   }
   unfinished.set(idIndex, idGeneration)
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
-  Promise.resolve(result).then(
+  result.then(
     (value) => {
       unfinished.delete(idIndex)
       answer(idIndex, idGeneration, value, false)
@@ -287,7 +311,7 @@ async function start(): Promise<void> {
   threads.workerData = usersData
   syncBuiltinESMExports()
   setOwnEntry(place.url)
-  takeSeat(turn)
+  takeSeat(freshTurn)
   if (!native.attachWorker(poolId, index)) {
     control.close()
     return
@@ -316,7 +340,7 @@ async function start(): Promise<void> {
   })
   const report: Report = { type: 'ready' }
   control.postMessage(report)
-  turn()
+  freshTurn()
 }
 
 start()

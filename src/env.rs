@@ -248,7 +248,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 26] = [
+    let functions: [(&CStr, sys::napi_callback); 27] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -273,6 +273,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"exchange", Some(js::exchange)),
         (c"openSeat", Some(js::open_seat)),
         (c"forgetTasks", Some(js::forget_tasks)),
+        (c"isWanted", Some(js::is_wanted)),
         (c"reportTasks", Some(js::report_tasks)),
         (c"setBlocked", Some(js::set_blocked)),
     ];
@@ -381,8 +382,13 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
         state.port.open.store(false, Ordering::Relaxed);
         // Waits for native workers that are ringing.
         let bell = state.port.bell.write().take();
-        for pool in state.pools.drain(..).flatten().filter(|pool| pool.owned) {
-            pool.pool.detach();
+        for OwnedPool { pool, sink, owned } in state.pools.drain(..).flatten() {
+            if owned {
+                pool.detach();
+            } else {
+                pool.ingest();
+                pool.drop_waiting(sink);
+            }
         }
         if let Some(Seat { pool, index, .. }) = state.seat.take() {
             // The owner env is told by Node how the worker ended, and settles its tasks with that.

@@ -78,18 +78,34 @@ pub(crate) unsafe extern "C" fn join(env: sys::napi_env, info: sys::napi_callbac
     })
 }
 
-/// `leaveWorker(pool, index, replaced, code, reason)`: a worker has gone; what it had begun fails. `code`: 0 it crashed,
-/// 1 the pool is closed. Returns how many tasks that settled.
+/// `leaveWorker(pool, index, code, reason)`: a worker has gone; what it had begun fails. `code`: 0 it crashed, 1 the pool
+/// is closed. Returns how many tasks of the lane wait.
 pub(crate) unsafe extern "C" fn leave(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     raw::guard(env, || {
-        let ([handle, index, replaced, code, reason], data) = raw::arguments::<5>(env, info)?;
+        let ([handle, index, code, reason], data) = raw::arguments::<4>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         let pool = pool_of(state, raw::number(env, handle)?)?;
-        let (index, replaced) = (raw::number(env, index)? as u32, raw::boolean(env, replaced)?);
-        let settled =
-            pool.js_leave(index, replaced, code_of(raw::number(env, code)?), &raw::string(env, reason)?);
-        raw::new_number(env, settled as f64)
+        let (index, code) = (raw::number(env, index)? as u32, code_of(raw::number(env, code)?));
+        let waiting = pool.js_leave(index, code, &raw::string(env, reason)?);
+        raw::new_number(env, waiting as f64)
+    })
+}
+
+/// `isWanted(idIndex, idGeneration)`: whether a task that this worker runs has not been given up.
+pub(crate) unsafe extern "C" fn is_wanted(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([index, generation], data) = raw::arguments::<2>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let id = TaskId {
+            index: raw::number(env, index)? as u32,
+            generation: raw::number(env, generation)? as u32,
+        };
+        raw::new_boolean(env, state.seat.as_ref().is_some_and(|seat| seat.pool.js_is_wanted(seat.index, id)))
     })
 }
 
@@ -206,22 +222,45 @@ pub(crate) unsafe extern "C" fn exchange(
         if !*attached {
             *attached = pool.js_attach(*index, state.port.clone());
         }
-        let (mut mails, mut taken) = (Vec::new(), Vec::new());
-        if !pool.js_turn(*index, spin, &mut mails, &mut taken) {
-            return raw::new_number(env, -1.0);
-        }
-        let total = mails.len() + taken.len();
-        // SAFETY: as above; creating values runs no JavaScript.
-        let records = unsafe { raw::doubles(env, tasks) }?;
-        let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
-        let mut out = Out { env, values: task_values, used: 0 };
-        for mail in mails {
-            let record = records.next().ok_or(Fault(sys::Status::napi_invalid_arg))?;
-            *record = out.mail(mail)?;
-        }
-        for task in taken {
-            let record = records.next().ok_or(Fault(sys::Status::napi_invalid_arg))?;
-            *record = out.task(task)?;
+        let mut total = 0;
+        loop {
+            let (mut mails, mut taken) = (Vec::new(), Vec::new());
+            if !pool.js_turn(*index, spin, &mut mails, &mut taken) {
+                return raw::new_number(env, -1.0);
+            }
+            let nothing = mails.is_empty() && taken.is_empty();
+            // SAFETY: as above; creating values runs no JavaScript.
+            let records = unsafe { raw::doubles(env, tasks) }?;
+            let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
+            let mut out = Out { env, values: task_values, used: 0 };
+            // What was taken is begun or answered, whatever the engine says.
+            for mail in mails {
+                match out.mail(mail) {
+                    Ok(filled) => {
+                        if let Some(record) = records.next() {
+                            *record = filled;
+                            total += 1;
+                        }
+                    }
+                    Err(_) => raw::clear_exception(env),
+                }
+            }
+            for task in taken {
+                let id = task.id;
+                if let (Ok(filled), Some(record)) = (out.task(task), records.next()) {
+                    *record = filled;
+                    total += 1;
+                } else {
+                    raw::clear_exception(env);
+                    let text = "the engine had no room for the input".to_owned();
+                    let answer = Answer { failed: true, codec: 0, value: Value::String(text) };
+                    pool.js_answer(*index, id, answer);
+                }
+            }
+            // A worker that is told of nothing waits to be rung.
+            if nothing || total > 0 {
+                break;
+            }
         }
         raw::new_number(env, total as f64)
     })

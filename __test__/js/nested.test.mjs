@@ -45,6 +45,12 @@ test('the tasks of a worker that crashes do not keep the pool busy', async (t) =
   assert.equal(await pool.run(5), 5)
 })
 
+test('what a worker that crashes had submitted and nobody has begun is dropped, so that the pool can close', async () => {
+  const pool = new WorkerPool(NESTED, { maxWorkers: 1 })
+  await assert.rejects(pool.run({ do: 'crash many' }), { code: 'ERR_THREADMILL_WORKER_CRASHED' })
+  await pool.close()
+})
+
 test('close waits for what workers submit until then', async () => {
   const pool = new WorkerPool(NESTED, { maxWorkers: 2 })
   const result = pool.run({ do: 'fan', count: 1000 })

@@ -708,7 +708,7 @@ fn reject_waiting_leaves_what_has_begun() {
     assert_eq!(shell.take(0, 2), ["a", "b"]);
     shell.cells.begun.insert(shell.ids["a"]);
     let mut out = Vec::new();
-    shell.scheduler.reject_waiting(None, Time(2), &mut shell.cells, &mut out);
+    shell.scheduler.reject_waiting(&|_, _| true, Time(2), &mut shell.cells, &mut out);
     assert_eq!(out, [(shell.ids["b"], "b"), (shell.ids["c"], "c")]);
     assert_eq!((shell.scheduler.running(), shell.scheduler.waiting()), (1, 0));
 }

@@ -159,8 +159,14 @@ impl Pool {
         let now = clock::now();
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
-        if !state.js.get(index as usize).is_some_and(|worker| worker.joined) {
+        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
             return false;
+        };
+        let count = worker.mails.len().min(JS_MAILS);
+        mails.extend(worker.mails.drain(..count));
+        if !worker.mails.is_empty() {
+            // Tasks that came after them wait for them. The worker comes again.
+            return true;
         }
         loop {
             let before = taken.len();
@@ -171,8 +177,6 @@ impl Pool {
             }
         }
         let worker = &mut state.js[index as usize];
-        let count = worker.mails.len().min(JS_MAILS);
-        mails.extend(worker.mails.drain(..count));
         let mut timed = Vec::new();
         for task in taken {
             let job = task.payload;
@@ -237,9 +241,9 @@ impl Pool {
         }
     }
 
-    /// A JS worker has gone. What it had begun ends with `reason`; what waits for it goes elsewhere, or to the worker
-    /// that takes its number (`replaced`). Returns how many tasks that settled.
-    pub fn js_leave(self: &Arc<Self>, index: u32, replaced: bool, code: ErrorCode, reason: &str) -> usize {
+    /// A JS worker has gone. What it had begun ends with `reason`. As long as tasks of its lane wait, its number is kept
+    /// for a replacement, which the caller launches, and what is forced to it waits too. Returns how many tasks wait.
+    pub fn js_leave(self: &Arc<Self>, index: u32, code: ErrorCode, reason: &str) -> usize {
         let now = Time(clock::now());
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
@@ -248,20 +252,33 @@ impl Pool {
         worker.mails.clear();
         let running = std::mem::take(&mut worker.running);
         worker.errored += running.len() as u64;
-        state.scheduler.leave(js(index), replaced, &mut self.claims(), now, &mut report, &mut wakes);
-        let mut settled = report.orphaned.len();
+        state.scheduler.leave(js(index), true, &mut self.claims(), now, &mut report, &mut wakes);
         for task in running.into_iter().filter(|task| !task.abandoned) {
-            settled += 1;
             self.settle_as(&state, &task.label, Outcome::refused(code, reason), index, 0);
         }
         for (_, job) in report.orphaned {
             let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
             self.settle(&state, &job.label(), false, outcome);
         }
+        let waiting = state.scheduler.queued(Lane::Js);
+        if waiting == 0 {
+            // Nobody comes after it for now, so no task may be bound to its number.
+            state.scheduler.join(js(index), false, &mut wakes);
+            let mut nothing = LeaveReport::default();
+            state.scheduler.leave(js(index), false, &mut self.claims(), now, &mut nothing, &mut wakes);
+        }
         self.publish(&mut state);
         drop(state);
         self.wake(&mut wakes);
-        settled
+        waiting
+    }
+
+    /// Whether a JS worker runs a task that has not been given up.
+    pub fn js_is_wanted(&self, index: u32, id: TaskId) -> bool {
+        let state = self.state.lock();
+        let worker = state.js.get(index as usize);
+        worker
+            .is_some_and(|worker| worker.running.iter().any(|running| running.id == id && !running.abandoned))
     }
 
     /// Leaves a message for a JS worker. `false` when there is none with this index.
@@ -270,8 +287,9 @@ impl Pool {
         let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
             return false;
         };
+        // One ring for all that it has not fetched.
+        let waker = if worker.mails.is_empty() { worker.waker.clone() } else { None };
         worker.mails.push(mail);
-        let waker = worker.waker.clone();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -310,12 +328,25 @@ impl Pool {
         self.wake(&mut wakes);
     }
 
+    /// Nobody hears of the tasks of that sink any more: those that wait are dropped.
+    pub fn drop_waiting(&self, sink: u16) {
+        let mut dropped = Vec::new();
+        let mut state = self.state.lock();
+        let now = Time(clock::now());
+        let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
+        state.scheduler.reject_waiting(&wanted, now, &mut self.claims(), &mut dropped);
+        for (_, job) in dropped {
+            self.settle(&state, &job.label(), false, Outcome::Cancelled);
+        }
+        self.publish(&mut state);
+    }
+
     /// Rejects every task of the JS lane that has not begun.
     pub fn js_reject_waiting(&self, code: ErrorCode, reason: &str) {
         let mut rejected = Vec::new();
         let mut state = self.state.lock();
         let now = Time(clock::now());
-        state.scheduler.reject_waiting(Some(Lane::Js), now, &mut self.claims(), &mut rejected);
+        state.scheduler.reject_waiting(&|lane, _| lane == Lane::Js, now, &mut self.claims(), &mut rejected);
         for (_, job) in rejected {
             self.settle(&state, &job.label(), false, Outcome::refused(code, reason));
         }

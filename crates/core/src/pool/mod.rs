@@ -571,7 +571,7 @@ impl Pool {
     pub fn reject_waiting(&self) {
         let mut rejected = Vec::new();
         let mut state = self.state.lock();
-        state.scheduler.reject_waiting(None, Time(clock::now()), &mut self.claims(), &mut rejected);
+        state.scheduler.reject_waiting(&|_, _| true, Time(clock::now()), &mut self.claims(), &mut rejected);
         for (_, job) in rejected {
             let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
             self.settle(&state, &job.label(), false, reason);
@@ -791,8 +791,8 @@ impl Pool {
             let mut waiting = Vec::new();
             // Nobody is left to be woken for it.
             self.ingest_into(&mut state, &mut Vec::new());
-            let lane = Some(Lane::Native);
-            state.scheduler.reject_waiting(lane, Time(clock::now()), &mut self.claims(), &mut waiting);
+            let wanted = |lane, _: Option<&Job>| lane == Lane::Native;
+            state.scheduler.reject_waiting(&wanted, Time(clock::now()), &mut self.claims(), &mut waiting);
             for (_, job) in waiting {
                 let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
                 self.settle(&state, &job.label(), false, reason);

@@ -585,7 +585,7 @@ fn j2_a_js_worker_with_nothing_to_do_is_rung_for_a_task() {
     let outcomes = fixture.outcomes(2);
     assert_eq!((number(&outcomes[&0]), number(&outcomes[&1])), (2.0, 3.0));
     assert!(fixture.js_turn(0).1.is_empty());
-    fixture.pool.js_leave(0, false, ErrorCode::PoolClosed, "closed");
+    fixture.pool.js_leave(0, ErrorCode::PoolClosed, "closed");
     fixture.close();
 }
 
@@ -632,7 +632,7 @@ fn a_js_worker_that_leaves_fails_what_it_had_begun_and_nothing_else() {
     fixture.submit_entry(2.0, js_task());
     let forced = Affinity::Worker { index: 0, strength: Strength::Force };
     fixture.submit_entry(3.0, TaskSpec { affinity: forced, ..js_task() });
-    assert_eq!(fixture.pool.js_leave(0, true, ErrorCode::WorkerCrashed, "it crashed"), 1);
+    assert_eq!(fixture.pool.js_leave(0, ErrorCode::WorkerCrashed, "it crashed"), 2, "two wait");
     match &fixture.outcomes(1)[&0] {
         Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
         other => panic!("{other:?}"),

@@ -127,16 +127,19 @@ impl<P> Scheduler<P> {
         self.deadlines.next()
     }
 
-    /// Takes out everything that has not begun, of one lane or of both, in order of admission.
+    /// Takes out what has not begun and is `wanted`, in order of admission. `wanted` is asked with the lane of each task and
+    /// with its payload, unless a worker has taken it.
     pub fn reject_waiting(
         &mut self,
-        lane: Option<Lane>,
+        wanted: &dyn Fn(Lane, Option<&P>) -> bool,
         now: Time,
         claims: &mut dyn Claims<P>,
         out: &mut Vec<(TaskId, P)>,
     ) {
-        let occupied =
-            self.slab.occupied().filter(|slot| lane.is_none_or(|lane| self.slab[*slot].lane == lane));
+        let occupied = self.slab.occupied().filter(|slot| {
+            let record = &self.slab[*slot];
+            wanted(record.lane, record.payload.as_ref())
+        });
         let mut slots: Vec<u32> = occupied.collect();
         slots.sort_unstable_by_key(|slot| self.slab[*slot].seq);
         for slot in slots {

@@ -291,7 +291,7 @@ impl Harness {
             }
             Op::RejectWaiting => {
                 let mut out = Vec::new();
-                self.machine.reject_waiting(None, Time(self.now), &mut self.cells, &mut out);
+                self.machine.reject_waiting(&|_, _| true, Time(self.now), &mut self.cells, &mut out);
                 let mut tasks: Vec<Task> = self.model.tasks.clone();
                 tasks.sort_by_key(|task| task.seq);
                 let gone: Vec<(TaskId, u64)> = tasks
