@@ -247,7 +247,9 @@ pub(crate) unsafe extern "C" fn exchange(
             }
             for task in taken {
                 let id = task.id;
-                if let (Ok(filled), Some(record)) = (out.task(task), records.next()) {
+                if let Ok(filled) = out.task(task)
+                    && let Some(record) = records.next()
+                {
                     *record = filled;
                     total += 1;
                 } else {

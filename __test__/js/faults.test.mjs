@@ -1,0 +1,68 @@
+// Tasks and workers that misbehave.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+
+const FAULTS = new URL('./fixtures/faults.mjs', import.meta.url)
+
+test('destroy ends a task that never returns, dispose one that was given up', async () => {
+  for (const what of ['spin', 'never']) {
+    const pool = new WorkerPool(FAULTS, { maxWorkers: 1, disposeTimeout: 50 })
+    await pool.run('fine')
+    const task = pool.addTask(what)
+    while (task.worker === undefined) await new Promise(setImmediate)
+    const destroyed = pool.destroy()
+    await assert.rejects(task.then(), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+    await destroyed
+
+    const late = new WorkerPool(FAULTS, { maxWorkers: 1, disposeTimeout: 50 })
+    await late.run('fine')
+    await assert.rejects(late.run(what, { timeout: 20, timeoutFrom: 'start' }), { code: 'ERR_THREADMILL_TIMEOUT' })
+    await late.dispose()
+  }
+})
+
+test('a task for the number of a worker that ended while idle gets a new worker', async () => {
+  const pool = new WorkerPool(FAULTS, 2)
+  const forced = (workerAffinity) => pool.run('fine', { workerAffinity, affinityStrength: 'force' })
+  await Promise.all([forced(0), forced(1)])
+  // An idle pool does not keep the process alive.
+  const alive = setInterval(() => {}, 1000)
+  const gone = new Promise((resolve) => pool.once('worker-exit', resolve))
+  await pool.run('exit soon', { workerAffinity: 0, affinityStrength: 'force' })
+  await gone
+  clearInterval(alive)
+  assert.deepEqual(await Promise.all([forced(0), forced(1)]), ['fine', 'fine'])
+  await pool.close()
+})
+
+test('an output with hostile getters and an input without room fail alone', async () => {
+  const pool = new WorkerPool(FAULTS, { maxWorkers: 1, workerConcurrency: 3 })
+  const results = await Promise.allSettled([pool.run('bad then'), pool.run('fine'), pool.run('fine')])
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ['rejected', 'fulfilled', 'fulfilled'],
+  )
+  await pool.run('no room')
+  const [large, small] = await Promise.allSettled([pool.run({ v: new Uint8Array(10e6) }), pool.run('fine')])
+  assert.equal(large.status, 'rejected')
+  assert.equal(small.value, 'fine')
+  await pool.close()
+})
+
+test('a worker that cannot be created fails the call, and the pool still closes', async () => {
+  const pool = new WorkerPool(FAULTS, { maxWorkers: 1, execArgv: ['--nonsense'] })
+  for (let count = 0; count < 2; count++) await assert.rejects(pool.run(1), { code: 'ERR_WORKER_INVALID_EXEC_ARGV' })
+  await pool.close()
+})
+
+test('a queue of asynchronous tasks leaves timers of the worker their turn', async () => {
+  const pool = new WorkerPool(FAULTS, { maxWorkers: 1 })
+  await pool.run('timer')
+  const many = Array.from({ length: 100_000 }, () => pool.run('async'))
+  // The last one tells whether the timer of the first has fired in between.
+  const fired = pool.run('waited')
+  await Promise.all(many)
+  assert.equal(await fired, 1)
+  await pool.close()
+})
