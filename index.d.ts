@@ -206,8 +206,8 @@ export interface IWorker {
   /** The lane it belongs to. */
   readonly lane: 'native' | 'js'
   /**
-   * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages and tasks for
-   * one worker arrive in the order in which they were sent. @throws DataCloneError
+   * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages for
+   * one worker arrive in order, and before tasks that were submitted after them. @throws DataCloneError
    */
   postMessageToWorker(type: string, contents?: unknown): this
 }
