@@ -62,7 +62,10 @@ const executor = (resolve: Settle, reject: Settle): void => {
 }
 
 /** Releases the threads of pools that nobody can reach any more. */
-const abandoned = new FinalizationRegistry<number>((handle) => native.closePool(handle, 0, true))
+const abandoned = new FinalizationRegistry<PoolCore>((core) => {
+  // Tasks that still run may submit others.
+  core.whenIdle().then(() => core.end(0))
+})
 
 /** How far the end of a pool has been asked for. */
 type Ending = -1 | 0 | 1 | 2
@@ -77,7 +80,7 @@ export class WorkerPool implements AsyncDisposable {
     this.#core = createCore(given)
     this.name = this.#core.settings.name
     this.kernels = this.#kernelMethods() as unknown as Kernels
-    abandoned.register(this, this.#core.handle, this.#core)
+    abandoned.register(this, this.#core, this.#core)
   }
 
   run(input?: unknown, options?: object): Promise<never> {

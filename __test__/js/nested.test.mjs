@@ -1,6 +1,8 @@
 // Tasks submitted from inside a worker.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
 
 const NESTED = new URL('./fixtures/nested.mjs', import.meta.url)
@@ -60,4 +62,18 @@ test('close waits for what workers submit until then', async () => {
   // The task may find the pool closed when it submits.
   assert.ok(outcome === 1000 || outcome.code === 'ERR_THREADMILL_POOL_CLOSED', String(outcome))
   await closed
+})
+
+test('a pool that nobody holds any more ends after its tasks, and lets them submit others until then', () => {
+  const script = `
+    const { WorkerPool } = require('threadmill')
+    const { setFlagsFromString } = require('node:v8')
+    setFlagsFromString('--expose-gc')
+    const collect = require('node:vm').runInNewContext('gc')
+    const done = new WorkerPool(${JSON.stringify(fileURLToPath(NESTED))}, { maxWorkers: 1 }).run({ do: 'late' })
+    const timer = setInterval(collect, 10)
+    done.then(console.log).finally(() => clearInterval(timer))`
+  const cwd = fileURLToPath(new URL('../..', import.meta.url))
+  const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000, cwd })
+  assert.deepEqual([child.stdout, child.stderr, child.status], ['1\n', '', 0])
 })
