@@ -186,8 +186,16 @@ export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer'> {
  */
 export function transfer<T>(value: T, list: readonly object[]): T
 
+/** Listeners of a pool's events, by name; see `pool.on`. */
+export interface PoolEvents<U = any> {
+  'task-added': (task: Task<U>) => void
+  'task-complete': (error: any, result: U | undefined, task: Task<U>) => void
+  'worker-launched': (worker: IWorker) => void
+  'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
+}
+
 /** Names of the events of a pool. */
-export type PoolEvent = 'task-added' | 'task-complete' | 'worker-launched' | 'worker-exit'
+export type PoolEvent = keyof PoolEvents
 
 /** Progress of a running kernel, at most about 20 reports a second, none for work below 50 ms. */
 export interface Progress {
@@ -460,14 +468,8 @@ export interface WorkerPool<T = any, U = any> {
    *
    * A listener that throws is rethrown as an uncaught exception.
    */
-  on(event: 'task-added', listener: (task: Task<U>) => void): this
-  on(event: 'task-complete', listener: (error: any, result: U | undefined, task: Task<U>) => void): this
-  on(event: 'worker-launched', listener: (worker: IWorker) => void): this
-  on(event: 'worker-exit', listener: (worker: IWorker, exitCode: number, error: unknown) => void): this
-  once(event: 'task-added', listener: (task: Task<U>) => void): this
-  once(event: 'task-complete', listener: (error: any, result: U | undefined, task: Task<U>) => void): this
-  once(event: 'worker-launched', listener: (worker: IWorker) => void): this
-  once(event: 'worker-exit', listener: (worker: IWorker, exitCode: number, error: unknown) => void): this
+  on<E extends PoolEvent>(event: E, listener: PoolEvents<U>[E]): this
+  once<E extends PoolEvent>(event: E, listener: PoolEvents<U>[E]): this
   off(event: PoolEvent, listener: (...args: any[]) => void): this
   removeListener(event: PoolEvent, listener: (...args: any[]) => void): this
 

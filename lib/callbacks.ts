@@ -59,3 +59,9 @@ export function rethrow(error: unknown): void {
     throw error
   })
 }
+
+/** The type of a message, checked. */
+export function checkType(type: unknown): string {
+  if (typeof type !== 'string') throw wrongType('type', 'a string', type)
+  return type
+}

@@ -3,7 +3,7 @@
 
 import { types } from 'node:util'
 import type { IWorker, Kernels, MapOptions, PoolStats, RunOptions } from '..'
-import { Listeners } from './callbacks'
+import { checkType, Listeners } from './callbacks'
 import type { Encoded } from './codec'
 import type { EntryPlace } from './entry'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
@@ -248,11 +248,6 @@ function checkEvent(event: unknown): string {
   if (!EVENTS.includes(event))
     throw wrongValue('event', `'task-added', 'task-complete', 'worker-launched' or 'worker-exit'`, event)
   return event as string
-}
-
-function checkType(type: unknown): string {
-  if (typeof type !== 'string') throw wrongType('type', 'a string', type)
-  return type
 }
 
 /** The module of a pool. */

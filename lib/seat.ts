@@ -5,7 +5,7 @@
 // J7. While tasks that this worker submitted are unsettled, its own tasks that have not returned do not count against
 //     workerConcurrency: one of them may be waiting for another, and nobody can tell which.
 
-import type { IWorker, IWorkerClient } from '..'
+import type { IWorker } from '..'
 import { type Encoded, encode, POSTED } from './codec'
 import { ThreadmillError } from './errors'
 import { native } from './native'
@@ -120,6 +120,3 @@ function seatWorker(id: number): IWorker {
     toString: () => String(id),
   } as IWorker
 }
-
-/** What `client.addTask` is. */
-export type AddTask = IWorkerClient['addTask']

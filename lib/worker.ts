@@ -9,10 +9,10 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 import { type Transferable, workerData } from 'node:worker_threads'
-import { Listeners, rethrow } from './callbacks'
+import { checkType, Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import { type EntryFunction, type LoadedEntry, loadEntry } from './entry'
-import { ThreadmillError, wrongType } from './errors'
+import { ThreadmillError } from './errors'
 import type { Launch, Order, Report } from './lane'
 import { native } from './native'
 import { takeSeat } from './port'
@@ -76,11 +76,6 @@ class Client {
   static deliver(client: Client, type: string, contents: unknown): void {
     client.#listeners.call(type, contents, client)
   }
-}
-
-function checkType(type: unknown): string {
-  if (typeof type !== 'string') throw wrongType('type', 'a string', type)
-  return type
 }
 
 function notYet(what: string): ThreadmillError {

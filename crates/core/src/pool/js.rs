@@ -126,8 +126,9 @@ impl Pool {
         true
     }
 
-    /// Takes messages for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung
-    /// later; until then it need not come by. With `spin` it looks out for a moment before. `false` when the worker is not in the pool any more.
+    /// Takes messages for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung later;
+    /// until then it need not come by. With `spin` it looks out for a moment before. `false` when the worker is not in
+    /// the pool any more.
     pub fn js_turn(
         self: &Arc<Self>,
         index: u32,

@@ -14,14 +14,17 @@
 
 mod cell;
 pub mod clock;
+mod end;
 mod host;
 mod inbox;
 mod job;
 mod js;
+mod launch;
 mod parallel;
 mod placement;
 mod sizing;
 mod stats;
+mod submit;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod timer;
@@ -341,153 +344,6 @@ impl Pool {
         }) as u16
     }
 
-    /// Leaves a batch for the next worker to schedule: a fraction of the submitter's time that [`Pool::submit`] takes,
-    /// worth it from some ten jobs on. Admits the whole batch, or nothing and gives `false`, when the pool is closed or
-    /// has no room for it; `submit` then tells which tasks are refused and why.
-    #[must_use]
-    pub fn post(self: &Arc<Self>, batch: impl ExactSizeIterator<Item = PlainJob>) -> bool {
-        let count = batch.len();
-        if self.reserve(count, true) < count {
-            return false;
-        }
-        match self.inbox.post(batch) {
-            Posted::Left => true,
-            Posted::Call => {
-                let mut wakes = Vec::new();
-                let mut state = self.state.lock();
-                if self.inbox.is_waiting() {
-                    state.scheduler.wake_idle(Lane::Native, 1, &mut wakes);
-                    self.publish(&mut state);
-                }
-                drop(state);
-                self.wake(&mut wakes);
-                true
-            }
-            Posted::Closed => {
-                self.open.fetch_sub(count, Ordering::Relaxed);
-                false
-            }
-        }
-    }
-
-    /// Counts up to `count` tasks as unfinished, as many as there is room for, or with `whole` all or none.
-    fn reserve(&self, count: usize, whole: bool) -> usize {
-        let mut granted = 0;
-        // Settled ones only grow in number, so there is at least this much room.
-        let settled = self.settled_by_workers();
-        let grant = |open: usize| {
-            let room = self.capacity.saturating_sub(open - settled);
-            granted = if count <= room {
-                count
-            } else if whole {
-                0
-            } else {
-                room
-            };
-            Some(open + granted)
-        };
-        // The closure never declines.
-        let _ = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
-        granted
-    }
-
-    fn settled_by_workers(&self) -> usize {
-        self.slots.iter().map(|slot| slot.counters.settled()).sum::<u64>() as usize
-    }
-
-    /// Tasks posted or admitted, and not settled. Never too few.
-    fn unfinished(&self) -> usize {
-        // In this order: a task is counted in `open` before it can be settled.
-        let settled = self.settled_by_workers();
-        self.open.load(Ordering::Relaxed) - settled
-    }
-
-    /// Puts what was posted into the scheduler.
-    pub fn ingest(self: &Arc<Self>) {
-        if self.inbox.is_waiting() {
-            let mut wakes = Vec::new();
-            let mut state = self.state.lock();
-            self.ingest_into(&mut state, &mut wakes);
-            self.publish(&mut state);
-            drop(state);
-            self.wake(&mut wakes);
-        }
-    }
-
-    /// As [`Pool::ingest`], under the lock.
-    fn ingest_into(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
-        if !self.inbox.is_waiting() {
-            return;
-        }
-        let mut posted = std::mem::take(&mut state.posted);
-        self.inbox.take(&mut posted);
-        let mut claims = self.claims();
-        let sinks = self.sinks.lock();
-        for plain in posted.drain(..) {
-            let spec = TaskSpec {
-                priority: plain.priority,
-                key: Some(state.kernel_key(plain.kernel)),
-                ..TaskSpec::plain(Lane::Native)
-            };
-            let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
-            let admitted = state.scheduler.submit(spec, plain.into(), submitted, &mut claims, wakes);
-            let id = admitted.expect("free tasks are admitted by a scheduler that is open and unlimited");
-            sinks[sink].admitted(ticket, id);
-            state.admitted += 1;
-        }
-        state.posted = posted;
-    }
-
-    /// Admits a batch under one lock, in order. Sinks are told the id of each task that got in; the others are settled
-    /// at once with the reason.
-    pub fn submit(self: &Arc<Self>, requests: impl ExactSizeIterator<Item = Request>) {
-        let now = clock::now();
-        let (mut wakes, mut refused) = (Vec::new(), Vec::new());
-        let alarm;
-        {
-            let mut state = self.state.lock();
-            self.ingest_into(&mut state, &mut wakes);
-            let mut claims = self.claims();
-            // Before the unlock: nobody can take, and so settle, one of them earlier.
-            let room = self.reserve(requests.len(), false);
-            let sinks = self.sinks.lock();
-            let mut count = 0;
-            for Request { mut spec, cost_key, job } in requests {
-                let (ticket, sink) = (job.ticket, job.sink);
-                let reason = if state.closed {
-                    (ErrorCode::PoolClosed, "the pool is closed")
-                } else if count >= room {
-                    (ErrorCode::QueueFull, "the pool's capacity is reached")
-                } else {
-                    spec.key = Some(match cost_key {
-                        Some(name) => state.scheduler.costs.key(&name),
-                        None => state.kernel_key(job.kernel),
-                    });
-                    match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
-                        Ok(id) => {
-                            count += 1;
-                            sinks[usize::from(sink)].admitted(ticket, id);
-                            continue;
-                        }
-                        Err(_) => (ErrorCode::OutOfRange, "no native worker has this index"),
-                    }
-                };
-                refused.push((sink, ticket, reason));
-            }
-            self.open.fetch_sub(room - count, Ordering::Relaxed);
-            state.admitted += count as u64;
-            alarm = state.earlier_alarm();
-            self.publish(&mut state);
-        }
-        self.wake(&mut wakes);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
-        for (sink, ticket, (code, message)) in refused {
-            self.settle_one(sink, ticket, Outcome::refused(code, message));
-        }
-    }
-
     /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this
     /// call settled it, in which case `Settled` with [`Outcome::Cancelled`] has been delivered.
     pub fn cancel(&self, id: TaskId) -> bool {
@@ -535,79 +391,6 @@ impl Pool {
         let next = state.alarm;
         self.publish(&mut state);
         (next != u64::MAX).then_some(next)
-    }
-
-    /// No more tasks are admitted. When everything admitted has ended and the threads are gone, `listener` gets
-    /// [`Event::Closed`].
-    pub fn close(self: &Arc<Self>, listener: &Arc<dyn CompletionSink>) {
-        let mut wakes = Vec::new();
-        let mut state = self.state.lock();
-        self.shut(&mut state, &mut wakes);
-        if state.threads == 0 && self.is_finished(&state) {
-            drop(state);
-            listener.deliver(Event::Closed { pool: self.id });
-            return;
-        }
-        state.listeners.push(listener.clone());
-        drop(state);
-        self.wake(&mut wakes);
-        self.unpark_all();
-    }
-
-    /// Admits what was posted until now, and nothing more.
-    fn shut(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
-        self.inbox.close();
-        self.ingest_into(state, wakes);
-        state.closed = true;
-        state.scheduler.close();
-        self.publish(state);
-    }
-
-    fn is_finished(&self, state: &State) -> bool {
-        state.closed && state.scheduler.admitted() == 0 && state.sections.is_empty() && self.unfinished() == 0
-    }
-
-    /// Rejects every task that has not begun. To be called after or with [`Pool::close`].
-    pub fn reject_waiting(&self) {
-        let mut rejected = Vec::new();
-        let mut state = self.state.lock();
-        state.scheduler.reject_waiting(&|_, _| true, Time(clock::now()), &mut self.claims(), &mut rejected);
-        for (_, job) in rejected {
-            let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
-            self.settle(&state, &job.label(), false, reason);
-        }
-        self.publish(&mut state);
-    }
-
-    /// Settles every running task now and tells it to stop.
-    pub fn abandon_running(&self) {
-        let mut state = self.state.lock();
-        let reason = || Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
-        for index in 0..self.threads() {
-            for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
-                if cell.is_running() {
-                    self.abandon(&mut state, native(index), TaskId::from_bits(cell.id()), reason());
-                }
-            }
-        }
-        self.js_abandon_all(&mut state, reason);
-    }
-
-    /// The env that owns the pool is going away: ends everything, and returns only when no kernel touches memory of the
-    /// env any more. Kernels notice within a few milliseconds.
-    pub fn detach(self: &Arc<Self>) {
-        let mut wakes = Vec::new();
-        let mut state = self.state.lock();
-        self.shut(&mut state, &mut wakes);
-        state.listeners.clear();
-        drop(state);
-        self.wake(&mut wakes);
-        self.reject_waiting();
-        self.abandon_running();
-        let mut state = self.state.lock();
-        while self.all_cells().any(|cell| cell.is_abandoned() && cell.label().in_place) {
-            self.released.wait(&mut state);
-        }
     }
 
     fn all_cells(&self) -> impl Iterator<Item = &Cell<Job>> {
@@ -704,12 +487,6 @@ impl Pool {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Settles a task that never got in.
-    fn settle_one(&self, sink: u16, ticket: u32, outcome: Outcome) {
-        let sink = self.sinks.lock()[usize::from(sink)].clone();
-        sink.deliver(Event::Settled { ticket, outcome, worker: NO_WORKER, run_time: 0, held: false });
-    }
-
     fn start_alarm(self: &Arc<Self>, at: u64) {
         if !timer::schedule(self, at) {
             // The next deadline tries again.
@@ -722,110 +499,6 @@ impl Pool {
         let mut state = self.state.lock();
         if !state.notes.contains(&note) && state.notes.len() < 64 {
             state.notes.push(note);
-        }
-    }
-
-    /// Unparks or launches the workers that the scheduler named.
-    fn wake(self: &Arc<Self>, wakes: &mut Vec<WorkerRef>) {
-        let mut failed = Vec::new();
-        // Tasks of a worker that could not be started may call for others.
-        while let Some(worker) = wakes.pop() {
-            if worker.lane == Lane::Js {
-                self.js_wake(worker.index);
-                continue;
-            }
-            let slot = &self.slots[worker.index as usize];
-            if slot.started() {
-                slot.parker.unpark();
-            } else if let Err(error) = self.launch(worker.index) {
-                failed.push(worker);
-                self.launch_failed(worker, &error, wakes);
-            }
-        }
-        if !failed.is_empty() {
-            self.rejoin(&failed);
-        }
-    }
-
-    fn unpark_all(&self) {
-        self.slots.iter().filter(|slot| slot.started()).for_each(|slot| slot.parker.unpark());
-    }
-
-    /// Starts the thread of a worker. The scheduler names an unlaunched worker once, so this runs once per worker.
-    fn launch(self: &Arc<Self>, index: u32) -> std::io::Result<()> {
-        let mut state = self.state.lock();
-        let slot = &self.slots[index as usize];
-        if slot.started() {
-            slot.parker.unpark();
-            return Ok(());
-        }
-        let pool = self.clone();
-        std::thread::Builder::new()
-            .name(format!("threadmill-{}-{index}", self.name))
-            .spawn(move || pool.thread(index))?;
-        slot.cells();
-        state.threads += 1;
-        state.scheduler.set_launched(native(index));
-        Ok(())
-    }
-
-    /// The system refuses another thread: what waits for that worker goes to the others.
-    fn launch_failed(&self, worker: WorkerRef, error: &std::io::Error, wakes: &mut Vec<WorkerRef>) {
-        self.note(format!("worker {} could not be started: {error}", worker.index));
-        let mut report = LeaveReport::default();
-        let mut state = self.state.lock();
-        // What it was woken for, perhaps: others are called for it then.
-        self.ingest_into(&mut state, wakes);
-        state.scheduler.leave(worker, false, &mut self.claims(), Time(clock::now()), &mut report, wakes);
-        for (_, job) in report.orphaned {
-            let reason = format!("the native worker of the task could not be started: {error}");
-            self.settle(&state, &job.label(), false, Outcome::refused(ErrorCode::System, &reason));
-        }
-        self.publish(&mut state);
-    }
-
-    /// Lets workers that could not be started try again with a later task. Without any thread, what waits is refused.
-    fn rejoin(&self, failed: &[WorkerRef]) {
-        let mut state = self.state.lock();
-        if state.threads == 0 {
-            let mut waiting = Vec::new();
-            // Nobody is left to be woken for it.
-            self.ingest_into(&mut state, &mut Vec::new());
-            let wanted = |lane, _: Option<&Job>| lane == Lane::Native;
-            state.scheduler.reject_waiting(&wanted, Time(clock::now()), &mut self.claims(), &mut waiting);
-            for (_, job) in waiting {
-                let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
-                self.settle(&state, &job.label(), false, reason);
-            }
-            let mut wakes = Vec::new();
-            for worker in failed {
-                state.scheduler.join(*worker, false, &mut wakes);
-            }
-            debug_assert!(wakes.is_empty(), "nothing waits");
-        }
-        self.publish(&mut state);
-        let ended = state.threads == 0 && self.is_finished(&state);
-        let listeners = if ended { std::mem::take(&mut state.listeners) } else { Vec::new() };
-        drop(state);
-        for listener in listeners {
-            listener.deliver(Event::Closed { pool: self.id });
-        }
-    }
-
-    /// Body of a worker's thread.
-    fn thread(self: Arc<Self>, index: u32) {
-        for note in placement::apply(self.pin.as_ref(), self.nice, index) {
-            self.note(note);
-        }
-        worker::run(&self, index);
-        let mut state = self.state.lock();
-        state.threads -= 1;
-        let listeners = if state.threads == 0 { std::mem::take(&mut state.listeners) } else { Vec::new() };
-        drop(state);
-        // The others may be parked, and have nothing left to wait for.
-        self.unpark_all();
-        for listener in listeners {
-            listener.deliver(Event::Closed { pool: self.id });
         }
     }
 }

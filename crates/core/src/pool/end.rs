@@ -1,0 +1,81 @@
+//! Stage: all. Thread: the owner env.
+//! The end of a pool, N2 in the module above.
+
+use super::{
+    Arc, CompletionSink, ErrorCode, Event, Outcome, Pool, State, TaskId, Time, WorkerRef, clock, native,
+};
+
+impl Pool {
+    /// No more tasks are admitted. When everything admitted has ended and the threads are gone, `listener` gets
+    /// [`Event::Closed`].
+    pub fn close(self: &Arc<Self>, listener: &Arc<dyn CompletionSink>) {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        self.shut(&mut state, &mut wakes);
+        if state.threads == 0 && self.is_finished(&state) {
+            drop(state);
+            listener.deliver(Event::Closed { pool: self.id });
+            return;
+        }
+        state.listeners.push(listener.clone());
+        drop(state);
+        self.wake(&mut wakes);
+        self.unpark_all();
+    }
+
+    /// Admits what was posted until now, and nothing more.
+    pub(super) fn shut(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        self.inbox.close();
+        self.ingest_into(state, wakes);
+        state.closed = true;
+        state.scheduler.close();
+        self.publish(state);
+    }
+
+    pub(super) fn is_finished(&self, state: &State) -> bool {
+        state.closed && state.scheduler.admitted() == 0 && state.sections.is_empty() && self.unfinished() == 0
+    }
+
+    /// Rejects every task that has not begun. To be called after or with [`Pool::close`].
+    pub fn reject_waiting(&self) {
+        let mut rejected = Vec::new();
+        let mut state = self.state.lock();
+        state.scheduler.reject_waiting(&|_, _| true, Time(clock::now()), &mut self.claims(), &mut rejected);
+        for (_, job) in rejected {
+            let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
+            self.settle(&state, &job.label(), false, reason);
+        }
+        self.publish(&mut state);
+    }
+
+    /// Settles every running task now and tells it to stop.
+    pub fn abandon_running(&self) {
+        let mut state = self.state.lock();
+        let reason = || Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
+        for index in 0..self.threads() {
+            for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
+                if cell.is_running() {
+                    self.abandon(&mut state, native(index), TaskId::from_bits(cell.id()), reason());
+                }
+            }
+        }
+        self.js_abandon_all(&mut state, reason);
+    }
+
+    /// The env that owns the pool is going away: ends everything, and returns only when no kernel touches memory of the
+    /// env any more. Kernels notice within a few milliseconds.
+    pub fn detach(self: &Arc<Self>) {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        self.shut(&mut state, &mut wakes);
+        state.listeners.clear();
+        drop(state);
+        self.wake(&mut wakes);
+        self.reject_waiting();
+        self.abandon_running();
+        let mut state = self.state.lock();
+        while self.all_cells().any(|cell| cell.is_abandoned() && cell.label().in_place) {
+            self.released.wait(&mut state);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Stage: run. Thread: whoever wakes a worker; the worker itself.
+//! Threads of native workers: started with the first task that needs them, woken, ended (N3 in the module above).
+
+use super::{
+    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, Time, WorkerRef, clock, native, placement,
+    worker,
+};
+
+impl Pool {
+    /// Unparks or launches the workers that the scheduler named.
+    pub(super) fn wake(self: &Arc<Self>, wakes: &mut Vec<WorkerRef>) {
+        let mut failed = Vec::new();
+        // Tasks of a worker that could not be started may call for others.
+        while let Some(worker) = wakes.pop() {
+            if worker.lane == Lane::Js {
+                self.js_wake(worker.index);
+                continue;
+            }
+            let slot = &self.slots[worker.index as usize];
+            if slot.started() {
+                slot.parker.unpark();
+            } else if let Err(error) = self.launch(worker.index) {
+                failed.push(worker);
+                self.launch_failed(worker, &error, wakes);
+            }
+        }
+        if !failed.is_empty() {
+            self.rejoin(&failed);
+        }
+    }
+
+    pub(super) fn unpark_all(&self) {
+        self.slots.iter().filter(|slot| slot.started()).for_each(|slot| slot.parker.unpark());
+    }
+
+    /// Starts the thread of a worker. The scheduler names an unlaunched worker once, so this runs once per worker.
+    pub(super) fn launch(self: &Arc<Self>, index: u32) -> std::io::Result<()> {
+        let mut state = self.state.lock();
+        let slot = &self.slots[index as usize];
+        if slot.started() {
+            slot.parker.unpark();
+            return Ok(());
+        }
+        let pool = self.clone();
+        std::thread::Builder::new()
+            .name(format!("threadmill-{}-{index}", self.name))
+            .spawn(move || pool.thread(index))?;
+        slot.cells();
+        state.threads += 1;
+        state.scheduler.set_launched(native(index));
+        Ok(())
+    }
+
+    /// The system refuses another thread: what waits for that worker goes to the others.
+    pub(super) fn launch_failed(
+        &self,
+        worker: WorkerRef,
+        error: &std::io::Error,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        self.note(format!("worker {} could not be started: {error}", worker.index));
+        let mut report = LeaveReport::default();
+        let mut state = self.state.lock();
+        // What it was woken for, perhaps: others are called for it then.
+        self.ingest_into(&mut state, wakes);
+        state.scheduler.leave(worker, false, &mut self.claims(), Time(clock::now()), &mut report, wakes);
+        for (_, job) in report.orphaned {
+            let reason = format!("the native worker of the task could not be started: {error}");
+            self.settle(&state, &job.label(), false, Outcome::refused(ErrorCode::System, &reason));
+        }
+        self.publish(&mut state);
+    }
+
+    /// Lets workers that could not be started try again with a later task. Without any thread, what waits is refused.
+    pub(super) fn rejoin(&self, failed: &[WorkerRef]) {
+        let mut state = self.state.lock();
+        if state.threads == 0 {
+            let mut waiting = Vec::new();
+            // Nobody is left to be woken for it.
+            self.ingest_into(&mut state, &mut Vec::new());
+            let wanted = |lane, _: Option<&Job>| lane == Lane::Native;
+            state.scheduler.reject_waiting(&wanted, Time(clock::now()), &mut self.claims(), &mut waiting);
+            for (_, job) in waiting {
+                let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
+                self.settle(&state, &job.label(), false, reason);
+            }
+            let mut wakes = Vec::new();
+            for worker in failed {
+                state.scheduler.join(*worker, false, &mut wakes);
+            }
+            debug_assert!(wakes.is_empty(), "nothing waits");
+        }
+        self.publish(&mut state);
+        let ended = state.threads == 0 && self.is_finished(&state);
+        let listeners = if ended { std::mem::take(&mut state.listeners) } else { Vec::new() };
+        drop(state);
+        for listener in listeners {
+            listener.deliver(Event::Closed { pool: self.id });
+        }
+    }
+
+    /// Body of a worker's thread.
+    pub(super) fn thread(self: Arc<Self>, index: u32) {
+        for note in placement::apply(self.pin.as_ref(), self.nice, index) {
+            self.note(note);
+        }
+        worker::run(&self, index);
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        let listeners = if state.threads == 0 { std::mem::take(&mut state.listeners) } else { Vec::new() };
+        drop(state);
+        // The others may be parked, and have nothing left to wait for.
+        self.unpark_all();
+        for listener in listeners {
+            listener.deliver(Event::Closed { pool: self.id });
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Stage: submit. Thread: the submitting env; workers ingest.
+//! The ways into a pool: posting a batch to the inbox, or submitting it to the scheduler.
+
+use super::{
+    Arc, ErrorCode, Event, Lane, NO_WORKER, Ordering, Outcome, PlainJob, Pool, Posted, Request, State,
+    TaskSpec, Time, WorkerRef, clock,
+};
+
+impl Pool {
+    /// Leaves a batch for the next worker to schedule: a fraction of the submitter's time that [`Pool::submit`] takes,
+    /// worth it from some ten jobs on. Admits the whole batch, or nothing and gives `false`, when the pool is closed or
+    /// has no room for it; `submit` then tells which tasks are refused and why.
+    #[must_use]
+    pub fn post(self: &Arc<Self>, batch: impl ExactSizeIterator<Item = PlainJob>) -> bool {
+        let count = batch.len();
+        if self.reserve(count, true) < count {
+            return false;
+        }
+        match self.inbox.post(batch) {
+            Posted::Left => true,
+            Posted::Call => {
+                let mut wakes = Vec::new();
+                let mut state = self.state.lock();
+                if self.inbox.is_waiting() {
+                    state.scheduler.wake_idle(Lane::Native, 1, &mut wakes);
+                    self.publish(&mut state);
+                }
+                drop(state);
+                self.wake(&mut wakes);
+                true
+            }
+            Posted::Closed => {
+                self.open.fetch_sub(count, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Counts up to `count` tasks as unfinished, as many as there is room for, or with `whole` all or none.
+    pub(super) fn reserve(&self, count: usize, whole: bool) -> usize {
+        let mut granted = 0;
+        // Settled ones only grow in number, so there is at least this much room.
+        let settled = self.settled_by_workers();
+        let grant = |open: usize| {
+            let room = self.capacity.saturating_sub(open - settled);
+            granted = if count <= room {
+                count
+            } else if whole {
+                0
+            } else {
+                room
+            };
+            Some(open + granted)
+        };
+        // The closure never declines.
+        let _ = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
+        granted
+    }
+
+    pub(super) fn settled_by_workers(&self) -> usize {
+        self.slots.iter().map(|slot| slot.counters.settled()).sum::<u64>() as usize
+    }
+
+    /// Tasks posted or admitted, and not settled. Never too few.
+    pub(super) fn unfinished(&self) -> usize {
+        // In this order: a task is counted in `open` before it can be settled.
+        let settled = self.settled_by_workers();
+        self.open.load(Ordering::Relaxed) - settled
+    }
+
+    /// Puts what was posted into the scheduler.
+    pub fn ingest(self: &Arc<Self>) {
+        if self.inbox.is_waiting() {
+            let mut wakes = Vec::new();
+            let mut state = self.state.lock();
+            self.ingest_into(&mut state, &mut wakes);
+            self.publish(&mut state);
+            drop(state);
+            self.wake(&mut wakes);
+        }
+    }
+
+    /// As [`Pool::ingest`], under the lock.
+    pub(super) fn ingest_into(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        if !self.inbox.is_waiting() {
+            return;
+        }
+        let mut posted = std::mem::take(&mut state.posted);
+        self.inbox.take(&mut posted);
+        let mut claims = self.claims();
+        let sinks = self.sinks.lock();
+        for plain in posted.drain(..) {
+            let spec = TaskSpec {
+                priority: plain.priority,
+                key: Some(state.kernel_key(plain.kernel)),
+                ..TaskSpec::plain(Lane::Native)
+            };
+            let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
+            let admitted = state.scheduler.submit(spec, plain.into(), submitted, &mut claims, wakes);
+            let id = admitted.expect("free tasks are admitted by a scheduler that is open and unlimited");
+            sinks[sink].admitted(ticket, id);
+            state.admitted += 1;
+        }
+        state.posted = posted;
+    }
+
+    /// Admits a batch under one lock, in order. Sinks are told the id of each task that got in; the others are settled
+    /// at once with the reason.
+    pub fn submit(self: &Arc<Self>, requests: impl ExactSizeIterator<Item = Request>) {
+        let now = clock::now();
+        let (mut wakes, mut refused) = (Vec::new(), Vec::new());
+        let alarm;
+        {
+            let mut state = self.state.lock();
+            self.ingest_into(&mut state, &mut wakes);
+            let mut claims = self.claims();
+            // Before the unlock: nobody can take, and so settle, one of them earlier.
+            let room = self.reserve(requests.len(), false);
+            let sinks = self.sinks.lock();
+            let mut count = 0;
+            for Request { mut spec, cost_key, job } in requests {
+                let (ticket, sink) = (job.ticket, job.sink);
+                let reason = if state.closed {
+                    (ErrorCode::PoolClosed, "the pool is closed")
+                } else if count >= room {
+                    (ErrorCode::QueueFull, "the pool's capacity is reached")
+                } else {
+                    spec.key = Some(match cost_key {
+                        Some(name) => state.scheduler.costs.key(&name),
+                        None => state.kernel_key(job.kernel),
+                    });
+                    match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
+                        Ok(id) => {
+                            count += 1;
+                            sinks[usize::from(sink)].admitted(ticket, id);
+                            continue;
+                        }
+                        Err(_) => (ErrorCode::OutOfRange, "no native worker has this index"),
+                    }
+                };
+                refused.push((sink, ticket, reason));
+            }
+            self.open.fetch_sub(room - count, Ordering::Relaxed);
+            state.admitted += count as u64;
+            alarm = state.earlier_alarm();
+            self.publish(&mut state);
+        }
+        self.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+        for (sink, ticket, (code, message)) in refused {
+            self.settle_one(sink, ticket, Outcome::refused(code, message));
+        }
+    }
+
+    /// Settles a task that never got in.
+    pub(super) fn settle_one(&self, sink: u16, ticket: u32, outcome: Outcome) {
+        let sink = self.sinks.lock()[usize::from(sink)].clone();
+        sink.deliver(Event::Settled { ticket, outcome, worker: NO_WORKER, run_time: 0, held: false });
+    }
+}
