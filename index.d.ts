@@ -2,6 +2,8 @@
 
 /// <reference types="node" />
 
+import type { Duplex, Readable } from 'node:stream'
+
 /** Memory that a kernel can read as bytes. A `Buffer` is one of them. */
 export type BytesLike = ArrayBuffer | SharedArrayBuffer | ArrayBufferView
 
@@ -41,7 +43,7 @@ export interface TaskOptions {
    * @default 0
    */
   readonly priority?: Priority | undefined
-  /** Index of the native worker (0 to `threads` - 1) that should run the task. */
+  /** Number of the worker that should run the task, of the lane that it is for. */
   readonly workerAffinity?: number | undefined
   /** How tightly `workerAffinity` or `affinityKey` holds. @default 'light' */
   readonly affinityStrength?: AffinityStrength | undefined
@@ -127,18 +129,32 @@ export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClien
 
 /** What entry functions and their hooks get as `client`: the same object for all tasks of a worker. */
 export interface IWorkerClient {
-  /** Number of this worker. */
+  /** Number of this worker; -1 on the thread that owns the pool. */
   readonly id: number
   /**
    * Submits a task to the worker's own pool, by default with a light affinity to this worker. It settles here, without
    * the thread that made the pool. Waiting for it never deadlocks: while tasks that a worker submitted are unsettled, its
-   * own unfinished tasks do not count against `workerConcurrency`. Its `id` counts the tasks of this worker. Inputs that
-   * only `postMessage` can move are refused.
+   * own unfinished tasks do not count against `workerConcurrency`. Inputs and outputs that only `postMessage` can move go
+   * by way of the thread that made the pool, and wait while it is busy.
    * @throws what `pool.addTask` throws
    */
   addTask<T = any, U = any>(input: T, options?: EntryTaskOptions): Task<U>
-  /** Sends a message that `pool.onMessage` hears, before the running task completes. @throws DataCloneError */
-  postMessageToPool(type: string, contents?: unknown): this
+  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
+  /** The kernels of the pool: they run on its native workers and settle here. */
+  readonly kernels: Kernels
+  /**
+   * Sends a message that `pool.onMessage` hears, and `task.on('message')` of the running task, before that task completes.
+   * @param transfer what of the contents is moved instead of copied
+   * @throws DataCloneError
+   */
+  postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this
+  /**
+   * Tells `task.on('progress')` of the running task how far it is, units done of units in total. Reports less than 50 ms
+   * after the last one are left out, unless all is done. Outside a task it does nothing; so it does when several tasks run
+   * at the same time and the call comes from none of them.
+   * @throws TypeError
+   */
+  progress(done: number, total: number): this
   /** Listens to messages for this worker. Those sent before `onWorkerStart` has finished wait for it. */
   onMessage(type: string, listener: (contents: any, client: IWorkerClient) => void): this
   removeMessageListener(type: string, listener: (contents: any, client: IWorkerClient) => void): this
@@ -146,7 +162,7 @@ export interface IWorkerClient {
 
 /** Options of a pool with a module. */
 export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
-  /** The entry function, for its types only; workers load the module. */
+  /** The entry function, for its types and for tasks on the thread that owns the pool; workers load the module. */
   readonly entryPoint?: WorkerEntryPoint<T, U> | undefined
   /** Export to use. @default the first function of `workerEntrypoint`, `processTask` and the default export */
   readonly entrypointSymbol?: string | undefined
@@ -163,14 +179,35 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   readonly argv?: readonly unknown[] | undefined
   readonly execArgv?: readonly string[] | undefined
   readonly resourceLimits?: object | undefined
+  /** Whether what workers write to stdout is read from `worker.stdout`, instead of going to this thread's. @default false */
   readonly stdout?: boolean | undefined
+  /** The same for stderr. @default false */
   readonly stderr?: boolean | undefined
+  /**
+   * Whether workers take tasks that were not assigned to them. `false`: each task goes to the least loaded worker when it
+   * is submitted, and stays there. @default true
+   */
+  readonly eager?: boolean | undefined
+  /**
+   * Expected run time of a task in ms, asked once at submit; what was measured for the `key` of a task counts more. It
+   * matters for `schedule: 'longest-first'` and for placement. What throws or is no number from 0 counts as 0.
+   */
+  readonly inherentCostEstimator?: ((task: Task<U>) => number) | undefined
+  /**
+   * What a task costs in ms on a worker on top of that, asked at submit for each worker that was launched. The task goes
+   * where load and cost together are least; an idle worker may still take it.
+   */
+  readonly workerCostEstimator?: ((task: Task<U>, worker: IWorker) => number) | undefined
   /** What `workerData` of `node:worker_threads` is in the entry module. */
   readonly workerData?: unknown
 }
 
 /** Options of a task for the entry function. */
-export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer'> {
+export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer' | 'workerAffinity'> {
+  /** Number of the worker that should run the task, or `'main'` (-1) for the thread that owns the pool. */
+  readonly workerAffinity?: number | 'main' | undefined
+  /** Same as `workerAffinity: 'main'`: the entry function is called on this thread, with the input itself. @default false */
+  readonly mainThread?: boolean | undefined
   /** What of the input is moved instead of copied: ArrayBuffers, MessagePorts and other transferable objects. They detach at the call. */
   readonly transfer?: readonly object[] | undefined
   /** Another export of the entry module to call. */
@@ -209,20 +246,26 @@ export interface Progress {
 
 /** A worker as seen from outside. `String(worker)` is its id. */
 export interface IWorker {
-  /** Number within its lane, from 0. */
+  /** Number within its lane, from 0; -1 for the thread that owns the pool. */
   readonly id: number
   /** The lane it belongs to. */
   readonly lane: 'native' | 'js'
   /**
    * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages for
-   * one worker arrive in order, and before tasks that were submitted after them. @throws DataCloneError
+   * one worker arrive in order, and before tasks that were submitted after them.
+   * @param transfer what of the contents is moved instead of copied
+   * @throws DataCloneError
    */
-  postMessageToWorker(type: string, contents?: unknown): this
+  postMessageToWorker(type: string, contents?: unknown, transfer?: readonly object[]): this
+  /** What it writes, in a pool with `stdout: true`; else `null`. It goes on when the worker is replaced. */
+  readonly stdout: Readable | null
+  /** The same for stderr. */
+  readonly stderr: Readable | null
 }
 
 /** One submitted task: a promise-like handle. */
 export interface Task<T = unknown> extends PromiseLike<T> {
-  /** Unique in the pool, in the order of addition, from 0. */
+  /** Unique among the handles of the pool, in the order of addition, from 0. */
   readonly id: number
   /** The argument, same reference. */
   readonly argument: unknown
@@ -234,7 +277,7 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   readonly worker: IWorker | undefined
   /** Run time in ms: expected (0 when unknown) until it has ended, then measured. */
   readonly taskCost: number
-  /** Overhead before the task in ms: 0 on the native lane. */
+  /** Time of `preTask` in ms: 0 until it has ended, and on the native lane. */
   readonly pretaskCost: number
   /** A real promise of the outcome. */
   then<A = T, B = never>(
@@ -451,7 +494,16 @@ export interface WorkerPool<T = any, U = any> {
     options: DynamicRunOptions<N> & MapOptions,
   ): AsyncIterableIterator<unknown>
 
-  /** Listens to messages that kernels post. `origin` is the worker that sent it. Types compare exactly. */
+  /**
+   * A Duplex in object mode for `pipeline`: inputs are written, outputs are read, in order unless `ordered: false`. A write
+   * is held up while `concurrency` inputs are in progress. Destroying it cancels what is in progress; the first failure
+   * destroys it. An output that is null or undefined fails it, for streams cannot carry one.
+   */
+  stream(options?: EntryTaskOptions & MapOptions): Duplex
+  stream<K extends KernelName>(options: RunOptions<K> & MapOptions): Duplex
+  stream<N extends string>(options: DynamicRunOptions<N> & MapOptions): Duplex
+
+  /** Listens to messages that kernels and workers post. `origin` is the worker that sent it. Types compare exactly. */
   onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this
   /** Removes a listener that `onMessage` added. */
   removeMessageListener(type: string, listener: (contents: any, origin: IWorker) => void): this
@@ -476,7 +528,7 @@ export interface WorkerPool<T = any, U = any> {
   /** Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one. */
   resizeUpTo(workers: number): void
 
-  /** Sends a message to every JS worker that exists. @throws DataCloneError */
+  /** Sends a message to every JS worker that exists; nothing of it can be moved. @throws DataCloneError */
   postMessageToWorkers(type: string, contents?: unknown): this
   /** The workers: JS workers that exist in a pool with a module, else the native ones. */
   readonly workers: readonly IWorker[]

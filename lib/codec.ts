@@ -7,7 +7,7 @@
 // the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
-import { Deserializer, Serializer } from 'node:v8'
+import { Deserializer, deserialize, Serializer, serialize } from 'node:v8'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -17,8 +17,10 @@ export const JSON_TEXT = 1
 export const V8 = 2
 /** The data goes through postMessage: it is the value itself, or a clone of it where that had to be made anyway. */
 export const POSTED = 3
+/** The value stays on its thread: the data is the key under which it is kept there. */
+export const LOCAL = 4
 
-export type Codec = typeof PLAIN | typeof JSON_TEXT | typeof V8 | typeof POSTED
+export type Codec = typeof PLAIN | typeof JSON_TEXT | typeof V8 | typeof POSTED | typeof LOCAL
 
 /** A value on its way to another thread. */
 export interface Encoded {
@@ -78,6 +80,7 @@ export function decode(codec: number, data: unknown): unknown {
   if (codec === JSON_TEXT) return parse(data as string)
   if (codec !== V8) return data
   // From a copy, for the input may be memory that is used again.
+  if (!HAS_SERIALIZER) return deserialize(new Bytes(data as Uint8Array))
   const reader = new Deserializer(new Bytes(data as Uint8Array))
   reader.readHeader()
   return reader.readValue()
@@ -144,7 +147,23 @@ class Writer extends Serializer {
   declare _setTreatArrayBufferViewsAsHostObjects: (treat: boolean) => void
 }
 
+/** Bun has the functions, and not the classes. */
+const HAS_SERIALIZER = (() => {
+  try {
+    return new Serializer() !== undefined
+  } catch {
+    return false
+  }
+})()
+
 function serialized(value: unknown): Encoded {
+  if (!HAS_SERIALIZER) {
+    try {
+      return { codec: V8, data: serialize(value) }
+    } catch {
+      return posted(clone(value))
+    }
+  }
   const writer = new Writer()
   // Views then keep their offset and their buffer, which they may share.
   writer._setTreatArrayBufferViewsAsHostObjects(false)
@@ -178,6 +197,8 @@ function survey(root: object): boolean {
     if (isProxy(object)) return false
     if (seen.has(object)) continue
     let large = true
+    // Bun's serializer would copy it.
+    if (!HAS_SERIALIZER && isShared(object)) return false
     if (isArray(object) && object.length > LONG) {
       if (!pushElements(object, push)) return false
     } else if (isArray(object) || isPlainPrototype(getPrototypeOf(object))) {
@@ -201,6 +222,10 @@ function survey(root: object): boolean {
     if (large || (count++ & 15) === 15) seen.add(object)
   }
   return true
+}
+
+function isShared(object: object): boolean {
+  return isSharedArrayBuffer(isView(object) ? object.buffer : object)
 }
 
 type Push = (member: unknown) => void

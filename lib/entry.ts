@@ -237,10 +237,15 @@ export async function loadEntry(place: EntryPlace): Promise<LoadedEntry> {
   return { fn, find: (name) => (name === undefined ? fn : find(name)) }
 }
 
+/** Bun takes what follows a dot in a data: URL for the extension of a file. */
+function importable(url: string): string {
+  return 'bun' in process.versions && url.startsWith('data:') ? url.replaceAll('.', '%2E') : url
+}
+
 async function importModule(url: string): Promise<unknown> {
   if (!URL.canParse(url)) throw notFound(url)
   try {
-    return await import(url)
+    return await import(importable(url))
   } catch (error) {
     if (!TYPESCRIPT.test(url) || !NEEDS_LOADER.has(ownValue(error, 'code'))) throw loadError(url, error)
     return await importTypeScript(url, error)

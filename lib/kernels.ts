@@ -4,6 +4,7 @@
 import type { KernelInfo, KernelSchema } from '..'
 import { ThreadmillError, wrongType } from './errors'
 import { native } from './native'
+import { own } from './options'
 
 /** A kernel with its schema prepared for checking. */
 export interface Kernel {
@@ -65,4 +66,10 @@ export function findKernel(name: unknown): Kernel {
     throw new ThreadmillError('ERR_THREADMILL_UNKNOWN_KERNEL', `no kernel is called '${name}'; there are ${known}`)
   }
   return kernel
+}
+
+/** The kernel that the options of a call name. */
+export function kernelOf(options: unknown): Kernel {
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object with a kernel', options)
+  return findKernel(own(options, 'kernel'))
 }

@@ -1,7 +1,10 @@
 // Stage: all. Thread: any. What `lazy.ts` loads, and nothing else.
 
-export { decode, encode, POSTED } from './codec'
+export { decode, encode, LOCAL, POSTED } from './codec'
 export { resolveEntry } from './entry'
 export { JsLane } from './lane'
+export { MainLane } from './main'
 export { decodeReason } from './reason'
+export { Registry } from './registry'
 export { isOwnEntry } from './self'
+export { TaskStream } from './stream'

@@ -4,18 +4,27 @@
 //
 // J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
 // J4. A worker that cannot load the entry module is not launched again: what waits rejects with the reason.
+// J8. What only `postMessage` can move is posted before the scheduler is told of it, so whoever hears of it finds it in
+//     the port's queue. What a task has written is posted, too, before its answer.
 
 import path from 'node:path'
-import { setTimeout } from 'node:timers'
+import process from 'node:process'
+import { Readable } from 'node:stream'
+import { setImmediate, setTimeout } from 'node:timers'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { encode } from './codec'
+import { checkType, rethrow } from './callbacks'
+import { decode, type Encoded, encode, POSTED } from './codec'
 import type { EntryPlace } from './entry'
-import { ThreadmillError } from './errors'
+import { ThreadmillError, wrongValue } from './errors'
 import { native } from './native'
-import { flush, type Observer, type Owner, settleNow } from './port'
+import { type End, flush, MAIN_WORKER, type Observer, settleNow } from './port'
 import { decodeReason, encodeReason } from './reason'
+import type { Details, EndedTask } from './registry'
 import type { SeatSettings } from './seat'
+import type { EntryLane, Estimate } from './submit'
+import type { TaskHandle } from './task'
+import { checkTransferList, transferOf } from './transfer'
 
 /** What a pool with a module is told about its JS workers. */
 export interface LaneSettings {
@@ -29,7 +38,14 @@ export interface LaneSettings {
   /** Options for `new Worker`. */
   readonly workerOptions: Readonly<Record<string, unknown>>
   readonly workerData: unknown
+  /** Whether what workers write can be read from them, instead of going where this thread writes. */
+  readonly stdout: boolean
+  readonly stderr: boolean
+  readonly inherentCost: Estimator | undefined
+  readonly workerCost: Estimator | undefined
 }
+
+type Estimator = (...args: unknown[]) => unknown
 
 /** What a worker is started with. */
 export interface Launch {
@@ -43,26 +59,46 @@ export interface Launch {
   readonly workerData: unknown
 }
 
+/** A value that only `postMessage` can move, and what of it is moved. */
+export interface Parcel {
+  readonly value: unknown
+  readonly list: readonly Transferable[]
+}
+
 /** What a worker reports on its control port. */
 export type Report =
   | { readonly type: 'ready' }
-  /** It has begun a task and needs the value that only `postMessage` can move. */
+  /** It has begun a task and needs the input. */
   | { readonly type: 'fetch'; readonly key: number }
-  /** The output of a task that only `postMessage` can move. */
-  | { readonly type: 'output'; readonly key: number; readonly value: unknown }
+  /** The output of a task, or the contents of a message. */
+  | ({ readonly type: 'value'; readonly key: number } & Parcel)
+  /** The input of a task that it submits. */
+  | ({ readonly type: 'input'; readonly key: number } & Parcel)
+  /** That task is settled. */
+  | { readonly type: 'discard'; readonly key: number }
+  /** It wants the output of a task that it submitted, which `worker` has left here. */
+  | { readonly type: 'collect'; readonly worker: number; readonly key: number }
+  /** It submits a task to the owner's own thread. */
+  | { readonly type: 'main' }
+  /** Something was written. */
+  | { readonly type: 'text'; readonly stream: Stream; readonly chunk: string | Uint8Array; readonly encoding: string }
   | { readonly type: 'failed'; readonly codec: number; readonly data: unknown }
 
 /** What the owner tells a worker on its control port. */
 export type Order =
   | { readonly type: 'exit' }
-  | { readonly type: 'input'; readonly key: number; readonly value: unknown; readonly list: readonly unknown[] }
+  | ({ readonly type: 'input'; readonly key: number } & Parcel)
   | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
+  /** The contents of a message. */
+  | ({ readonly type: 'value'; readonly key: number } & Parcel)
+  | ({ readonly type: 'collected'; readonly worker: number; readonly key: number } & Parcel)
+  | { readonly type: 'lost'; readonly worker: number; readonly key: number }
 
-/** A value that waits to be posted, and what of it is moved. */
-interface Parcel {
-  readonly value: unknown
-  readonly list: readonly Transferable[]
-}
+/** Where a worker writes. */
+export type Stream = 'stdout' | 'stderr'
+
+/** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */
+export const KEYS_PER_WORKER = 2 ** 40
 
 /** What the lane needs of its pool. */
 export interface LaneHost {
@@ -72,25 +108,53 @@ export interface LaneHost {
   launched(worker: IWorker): void
   exited(worker: IWorker, exitCode: number, error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
+  /** A worker submits a task to this very thread. */
+  startMain(): void
+  /** Registers tasks that a worker submitted; gives those that have ended. */
+  told(details: Details, worker: number): EndedTask[]
+  /** A worker has ended: gives its tasks that have not, as failed for that reason. */
+  forgotten(worker: number, reason: unknown): EndedTask[]
 }
 
 /** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
 const CRASH_LIMIT = 3
 const SCRIPT = path.join(__dirname, 'worker.js')
+const UNREADABLE = 'the output could not be read'
+
+/** A value of its own, with what `list` names moved. @throws DataCloneError */
+export function moved(value: unknown, list: readonly Transferable[]): Parcel {
+  return structuredClone({ value, list }, { transfer: list as Transferable[] })
+}
+
+/** What an estimator says, ms; 0 when that is no cost. */
+function costOf(estimator: Estimator | undefined, ...args: unknown[]): number {
+  try {
+    const cost = estimator?.(...args)
+    return typeof cost === 'number' && Number.isFinite(cost) && cost > 0 ? cost : 0
+  } catch {
+    return 0
+  }
+}
+
+type Post = (type: string, contents: unknown, transfer: unknown) => void
 
 /** A JS worker as users see it. */
 class JsWorker implements IWorker {
   readonly id: number
   readonly lane = 'js'
-  readonly #post: (type: string, contents: unknown) => void
+  readonly stdout: Readable | null
+  readonly stderr: Readable | null
+  readonly #post: Post
 
-  constructor(id: number, post: (type: string, contents: unknown) => void) {
+  constructor(id: number, { stdout, stderr }: LaneSettings, post: Post) {
     this.id = id
+    this.stdout = stdout ? new Readable({ read() {} }) : null
+    this.stderr = stderr ? new Readable({ read() {} }) : null
     this.#post = post
   }
 
-  postMessageToWorker(type: string, contents?: unknown): this {
-    this.#post(type, contents)
+  postMessageToWorker(type: string, contents?: unknown, transfer?: readonly object[]): this {
+    this.#post(checkType(type), contents, transfer)
     return this
   }
 
@@ -109,9 +173,6 @@ interface Thread {
   hasCause: boolean
 }
 
-/** Who waits for an output. */
-type Waiter = (succeeded: boolean, value: unknown) => void
-
 /** How the last worker with a number ended without being asked to. */
 interface Crash {
   readonly exitCode: number
@@ -119,8 +180,9 @@ interface Crash {
 }
 
 /** See the head of this file. */
-export class JsLane implements Owner {
+export class JsLane implements EntryLane {
   readonly handle: number
+  readonly isLocal = false
   readonly #host: LaneHost
   readonly #place: EntryPlace
   readonly #settings: LaneSettings
@@ -130,6 +192,8 @@ export class JsLane implements Owner {
   readonly #workers: JsWorker[] = []
   readonly #crashes: (Crash | undefined)[] = []
   #launched = 0
+  /** Whether workers may run nothing but tasks that were given up. */
+  #mayBeStuck = false
   #pending = 0
   #crashesInARow = 0
   /** Unsettled tasks that each worker submitted. */
@@ -137,9 +201,8 @@ export class JsLane implements Owner {
   /** Inputs that only `postMessage` can move, by key. */
   readonly #parcels = new Map<number, Parcel>()
   #nextKey = 0
-  /** By worker and key: outputs that came before their answers, and answers before their outputs. */
-  readonly #outputs: Map<number, unknown>[] = []
-  readonly #awaited: Map<number, Waiter>[] = []
+  /** By worker and key: outputs and contents that were posted and not asked for yet. */
+  readonly #values = new Map<number, Map<number, Parcel>>()
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
@@ -149,14 +212,27 @@ export class JsLane implements Owner {
   /** Smoothed run time of the entry function, ms. */
   runTime: number | undefined
 
+  /** Present when there are estimators. */
+  readonly estimate: ((task: TaskHandle<unknown> | undefined) => Estimate) | undefined
+
   constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings, seat: SeatSettings) {
     this.handle = host.handle
     this.#host = host
     this.#place = place
     this.#settings = settings
     this.#seat = seat
+    const { inherentCost, workerCost } = settings
+    if (inherentCost !== undefined || workerCost !== undefined) this.estimate = (task) => this.#estimate(task)
     this.#poolId = native.shareWorkers(host.handle)
     if (settings.launchAll) for (let index = 0; index < settings.maxWorkers; index++) this.#launch(index)
+  }
+
+  #estimate(task: TaskHandle<unknown> | undefined): Estimate {
+    const { inherentCost, workerCost } = this.#settings
+    const inherent = costOf(inherentCost, task)
+    task?.expect(inherent)
+    if (workerCost === undefined) return { inherent, byWorker: undefined }
+    return { inherent, byWorker: Float64Array.from(this.#workers, (worker) => costOf(workerCost, task, worker)) }
   }
 
   /** The workers that exist. */
@@ -174,10 +250,7 @@ export class JsLane implements Owner {
     if (this.#broken !== undefined) throw this.#unusable(this.#broken.reason)
   }
 
-  /**
-   * A task is about to be submitted: launches the workers that it takes. `wanted` is the worker it asks for, or -1.
-   * @throws ThreadmillError when the entry module cannot be used
-   */
+  /** @throws ThreadmillError when the entry module cannot be used */
   admit(wanted: number): void {
     this.check()
     this.#pending++
@@ -189,22 +262,51 @@ export class JsLane implements Owner {
     }
   }
 
-  /** Workers have submitted tasks. */
-  discovered(index: number, added: number, settled: number): void {
+  /** A worker has submitted tasks, has seen some succeed or fail, or has written something. */
+  discovered(index: number, [added, completed, errored]: [number, number, number], codec: number, data: unknown): void {
+    this.#readPort(index)
     this.#pending += added
-    this.#foreign[index] = (this.#foreign[index] ?? 0) + added - settled
-    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1)
+    this.#foreign[index] = (this.#foreign[index] ?? 0) + added - completed - errored
+    if (added > 0 && this.#broken === undefined && !this.#closing) this.#launchFor(-1)
+    const details = codec === POSTED ? this.#takeValue(index, data as number)?.value : decode(codec, data)
+    const ended = details === undefined ? [] : this.#host.told(details as Details, index)
+    this.#settleEnded(ended, completed, errored)
+  }
+
+  /** Settles tasks that workers submitted: those of which more is known, and the others. */
+  #settleEnded(ended: readonly EndedTask[], completed: number, errored: number): void {
+    let [succeeded, failed] = [completed, errored]
+    for (const { task, succeeded: ok, value } of ended) {
+      if (ok) succeeded--
+      else failed--
+      this.settled(ok, value, task)
+    }
+    for (; succeeded > 0; succeeded--) this.settled(true, undefined, undefined)
+    for (; failed > 0; failed--) this.settled(false, undefined, undefined)
   }
 
   #launchFor(wanted: number): void {
     const { maxWorkers, taskPerWorker } = this.#settings
     for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
-    while (this.#launched < maxWorkers && this.#pending > this.#launched * taskPerWorker) {
+    while (this.#launched < maxWorkers && this.#pending > (this.#launched - this.#countStuck()) * taskPerWorker) {
       const before = this.#launched
       this.#launch(this.#vacancy())
       // A pool that is finished takes no workers.
       if (this.#launched === before) return
     }
+  }
+
+  gaveUp(): void {
+    this.#mayBeStuck = true
+    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1)
+  }
+
+  /** Workers that run nothing but tasks that were given up. */
+  #countStuck(): number {
+    if (!this.#mayBeStuck) return 0
+    const stuck = native.stuckWorkers(this.handle)
+    this.#mayBeStuck = stuck > 0
+    return stuck
   }
 
   /** Takes back an `admit` whose task was not submitted after all. */
@@ -234,34 +336,53 @@ export class JsLane implements Owner {
    */
   keep(value: unknown, transfer: readonly object[]): number {
     const list = transfer as Transferable[]
-    const parcel = structuredClone({ value, list }, { transfer: list })
     const key = this.#nextKey++
-    this.#parcels.set(key, parcel)
+    this.#parcels.set(key, moved(value, list))
     return key
   }
 
-  /** The task is settled. */
   discard(key: number): void {
     this.#parcels.delete(key)
   }
 
-  /** The answer of a worker says that the output comes by its port. */
-  collect(key: number, index: number, end: Waiter): void {
-    const outputs = this.#outputs[index]
-    // Answers come in the order of their keys: nobody will ask for an earlier one.
-    for (const earlier of outputs?.keys() ?? []) if (earlier < key) outputs?.delete(earlier)
-    if (outputs?.has(key)) {
-      const value = outputs.get(key)
-      outputs.delete(key)
-      end(true, value)
-      return
-    }
-    if (this.#awaited[index] === undefined) this.#awaited[index] = new Map()
-    this.#awaited[index].set(key, end)
-    // The task is settled for the scheduler, so nothing else keeps the process alive for its output.
-    this.#threads[index]?.control.ref()
+  /** Takes the input with this key, whoever keeps it. */
+  takeInput(key: number): Parcel {
+    // Its keeper has posted it before it submitted the task (J8).
+    if (!this.#parcels.has(key)) this.#readPort(Math.floor(key / KEYS_PER_WORKER) - 1)
+    const parcel = this.#parcels.get(key)
+    this.#parcels.delete(key)
+    if (parcel === undefined) throw new Error('the task was settled before it had its input')
+    return parcel
   }
 
+  /** Keeps an output of the owner's own thread for the worker that asked for it. */
+  keepValue(key: number, parcel: Parcel): void {
+    this.#valuesOf(MAIN_WORKER).set(key, parcel)
+  }
+
+  #valuesOf(worker: number): Map<number, Parcel> {
+    const found = this.#values.get(worker)
+    if (found !== undefined) return found
+    const made = new Map<number, Parcel>()
+    this.#values.set(worker, made)
+    return made
+  }
+
+  #takeValue(worker: number, key: number): Parcel | undefined {
+    const values = this.#valuesOf(worker)
+    if (!values.has(key)) this.#readPort(worker)
+    const value = values.get(key)
+    values.delete(key)
+    return value
+  }
+
+  collect(_codec: number, key: number, worker: number, end: End): void {
+    const parcel = this.#takeValue(worker, key)
+    if (parcel === undefined) end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
+    else end(true, parcel.value)
+  }
+
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     this.#pending--
     if (succeeded) this.#crashesInARow = 0
@@ -272,8 +393,22 @@ export class JsLane implements Owner {
 
   closed(): void {}
 
-  /** A message of a worker. */
-  mail(type: string, contents: unknown, index: number): void {
+  /** A message of a worker, about the task that `observer` watches. */
+  mail(type: string, codec: number, data: unknown, index: number, observer: Observer | undefined): void {
+    let contents: unknown
+    if (codec === POSTED) {
+      const parcel = this.#takeValue(index, data as number)
+      if (parcel === undefined) return
+      contents = parcel.value
+    } else {
+      try {
+        contents = decode(codec, data)
+      } catch {
+        // Nested too deep for this thread's stack: a worker shall not end its owner.
+        return
+      }
+    }
+    observer?.message(type, contents)
     const origin = this.#workers[index]
     if (origin !== undefined) this.#host.message(type, contents, origin)
   }
@@ -296,21 +431,39 @@ export class JsLane implements Owner {
 
   /** Sends a message to every worker that exists. @throws DataCloneError */
   broadcast(type: string, contents: unknown): void {
+    if (transferOf(contents) !== undefined)
+      throw wrongValue('contents', 'for several workers: nothing of it moves', contents)
     const encoded = encode(contents)
     // Tasks submitted before it are handed over first.
     flush()
     for (const [index, thread] of this.#threads.entries()) {
-      if (thread !== undefined) native.postToWorker(this.handle, index, type, encoded.codec, encoded.data)
+      if (thread !== undefined) this.#send(index, thread, type, encoded, [])
     }
   }
 
-  #post(index: number, type: string, contents: unknown): void {
-    const { codec, data } = encode(contents)
+  #post(index: number, type: string, contents: unknown, transfer: unknown): void {
+    const marked = transferOf(contents)
+    const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
+    const list = [...(marked?.list ?? []), ...given] as Transferable[]
+    const value = marked === undefined ? contents : marked.value
+    const encoded: Encoded = list.length > 0 ? { codec: POSTED, data: value } : encode(value)
+    const thread = this.#threads[index]
     // The number may be another's when the pool has ended.
-    if (this.#threads[index] === undefined) return
+    if (thread === undefined) return
     // Tasks submitted before it come first.
     flush()
-    native.postToWorker(this.handle, index, type, codec, data)
+    this.#send(index, thread, type, encoded, list)
+  }
+
+  #send(index: number, { control }: Thread, type: string, { codec, data }: Encoded, list: Transferable[]): void {
+    let contents = data
+    if (codec === POSTED) {
+      const key = this.#nextKey++
+      const order: Order = { type: 'value', key, value: data, list }
+      control.postMessage(order, list)
+      contents = key
+    }
+    native.postToWorker(this.handle, index, type, codec, contents)
   }
 
   #launch(index: number): void {
@@ -340,7 +493,7 @@ export class JsLane implements Owner {
     }
     const thread: Thread = { worker, control: port1, ready: false, cause: undefined, hasCause: false }
     this.#threads[index] = thread
-    this.#workers[index] ??= new JsWorker(index, (type, contents) => this.#post(index, type, contents))
+    this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#post(index, ...message))
     this.#launched++
     worker.on('error', (error) => {
       thread.cause = error
@@ -359,37 +512,63 @@ export class JsLane implements Owner {
         thread.ready = true
         if (this.#closing) this.#stop(thread, false)
         break
-      case 'fetch': {
-        const parcel = this.#parcels.get(report.key)
-        this.#parcels.delete(report.key)
+      case 'fetch':
         try {
-          // Its worker needs an end of it all the same.
-          if (parcel === undefined) throw new Error('the task was settled before it had its input')
-          const { value, list } = parcel
+          const { value, list } = this.takeInput(report.key)
           const order: Order = { type: 'input', key: report.key, value, list }
           thread.control.postMessage(order, list)
         } catch (error) {
+          // Its worker needs an end of it all the same.
           const refused: Order = { type: 'refused', key: report.key, ...encodeReason(error) }
           thread.control.postMessage(refused)
         }
         break
-      }
-      case 'output': {
-        const awaited = this.#awaited[index]?.get(report.key)
-        this.#awaited[index]?.delete(report.key)
-        if (this.#awaited[index]?.size === 0) thread.control.unref()
-        if (awaited !== undefined) awaited(true, report.value)
-        else {
-          if (this.#outputs[index] === undefined) this.#outputs[index] = new Map()
-          this.#outputs[index].set(report.key, report.value)
-        }
+      case 'value':
+        this.#valuesOf(index).set(report.key, report)
         break
-      }
+      case 'input':
+        this.#parcels.set(report.key, report)
+        break
+      case 'discard':
+        this.#parcels.delete(report.key)
+        break
+      case 'collect':
+        this.#handOn(thread, report.worker, report.key)
+        break
+      case 'main':
+        this.#host.startMain()
+        break
+      case 'text':
+        this.#write(index, report.stream, report.chunk, report.encoding as BufferEncoding)
+        break
       case 'failed':
         this.#broken = { reason: decodeReason(report.codec, report.data) }
         this.#rejectWaiting()
         // What the module has left running is of no use.
         thread.worker.terminate()
+    }
+  }
+
+  /** Gives an output to the worker that submitted the task. */
+  #handOn({ control }: Thread, worker: number, key: number): void {
+    try {
+      const { value, list } = this.#takeValue(worker, key) as Parcel
+      const order: Order = { type: 'collected', worker, key, value, list }
+      control.postMessage(order, list)
+    } catch {
+      const lost: Order = { type: 'lost', worker, key }
+      control.postMessage(lost)
+    }
+  }
+
+  #write(index: number, stream: Stream, chunk: string | Uint8Array, encoding: BufferEncoding): void {
+    const captured = this.#workers[index]?.[stream]
+    try {
+      if (captured !== null && captured !== undefined) captured.push(chunk, encoding)
+      else process[stream].write(chunk, encoding)
+    } catch (error) {
+      // Whoever replaced `write` must not disturb the lane.
+      rethrow(error)
     }
   }
 
@@ -403,28 +582,27 @@ export class JsLane implements Owner {
   #exited(index: number, thread: Thread, exitCode: number): void {
     // What it had told before comes first.
     settleNow()
-    this.#readPort(index, thread)
+    this.#readPort(index)
     thread.control.close()
-    for (const end of this.#awaited[index]?.values() ?? []) {
-      end(
-        false,
-        new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', `worker ${index} ended before its output arrived`),
-      )
-    }
-    this.#awaited[index]?.clear()
     // Nobody is left to be told of them.
     const lost = this.#foreign[index] ?? 0
     if (lost > 0) native.forgetTasks(lost)
-    for (let count = lost; count > 0; count--) this.settled(false, undefined, undefined)
     this.#foreign[index] = 0
-    this.#outputs[index]?.clear()
+    const reason = new ThreadmillError(
+      'ERR_THREADMILL_WORKER_CRASHED',
+      `worker ${index}, which submitted the task, ended`,
+    )
+    this.#settleEnded(this.#host.forgotten(index, reason), 0, lost)
+    for (const key of this.#parcels.keys())
+      if (Math.floor(key / KEYS_PER_WORKER) - 1 === index) this.#parcels.delete(key)
+    this.#values.delete(index)
     this.#threads[index] = undefined
     this.#launched--
     const origin = this.#workers[index]
     if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
-      if (this.#launched === 0) this.#allGone?.()
+      if (this.#launched === 0) this.#endStreams()
       return
     }
     const cause = thread.hasCause ? thread.cause : undefined
@@ -447,11 +625,17 @@ export class JsLane implements Owner {
   }
 
   /** Hears what a worker has reported so far. */
-  #readPort(index: number, thread: Thread): void {
+  #readPort(index: number): void {
+    const thread = this.#threads[index]
+    if (thread === undefined) return
     for (;;) {
-      const received = receiveMessageOnPort(thread.control)
-      if (received === undefined) return
-      this.#reported(index, thread, received.message as Report)
+      try {
+        const received = receiveMessageOnPort(thread.control)
+        if (received === undefined) return
+        this.#reported(index, thread, received.message as Report)
+      } catch {
+        // One that this thread cannot read: whoever asks for it is told.
+      }
     }
   }
 
@@ -459,7 +643,7 @@ export class JsLane implements Owner {
   shutdown(force: boolean): Promise<void> {
     const isFirst = !this.#closing
     if (isFirst) {
-      for (const [index, thread] of this.#threads.entries()) if (thread !== undefined) this.#readPort(index, thread)
+      for (const index of this.#threads.keys()) this.#readPort(index)
     }
     this.#closing = true
     this.#gone ??= new Promise((resolve) => {
@@ -468,8 +652,17 @@ export class JsLane implements Owner {
     if (isFirst || force) {
       for (const thread of this.#threads) if (thread !== undefined) this.#stop(thread, force)
     }
-    if (this.#launched === 0) this.#allGone?.()
+    if (this.#launched === 0) this.#endStreams()
     return this.#gone
+  }
+
+  /** All threads are gone. */
+  #endStreams(): void {
+    for (const { stdout, stderr } of this.#workers.filter(Boolean)) {
+      stdout?.push(null)
+      stderr?.push(null)
+    }
+    this.#allGone?.()
   }
 
   #stop(thread: Thread, force: boolean): void {
@@ -477,8 +670,15 @@ export class JsLane implements Owner {
     // Whoever waits for the end keeps the process alive for it.
     worker.ref()
     // One that has not loaded its module has nothing to say goodbye for.
-    if (force || !thread.ready) {
+    if (force) {
       worker.terminate()
+      return
+    }
+    if (!thread.ready) {
+      // Its report may be on the way; then it is told to exit, when that arrives.
+      setImmediate(() => {
+        if (!thread.ready) worker.terminate()
+      })
       return
     }
     const order: Order = { type: 'exit' }

@@ -47,14 +47,16 @@ export interface Native {
   postToWorker(pool: number, index: number, type: string, codec: number, contents: unknown): boolean
   /** This env is a JS worker of that pool from now on. */
   attachWorker(poolId: number, index: number): boolean
-  /** A message of this JS worker. */
-  postToPool(type: string, codec: number, contents: unknown): void
+  /** A message of this JS worker, about a task that it runs unless `idIndex` is below 0. */
+  postToPool(type: string, codec: number, contents: unknown, idIndex: number, idGeneration: number): void
+  /** How far a task is that this worker runs. */
+  reportProgress(idIndex: number, idGeneration: number, done: number, total: number): void
   /** A handle of this env for the pool that it is a worker of. */
   openSeat(): number
   /** Nobody will report these tasks of a worker any more. */
   forgetTasks(count: number): void
-  /** Tells the owner of tasks that this worker submitted: how many came, succeeded and failed. */
-  reportTasks(added: number, completed: number, errored: number): void
+  /** Tells the owner of tasks that this worker submitted: how many came, succeeded and failed, and more of them. */
+  reportTasks(added: number, completed: number, errored: number, codec: number, details: unknown): void
   /** Whether a task that this worker runs waits for others. */
   setBlocked(idIndex: number, idGeneration: number, blocked: boolean): void
   /** Hands answers over, and with `take` brings messages and tasks; see src/js.rs. */
@@ -67,6 +69,21 @@ export interface Native {
     take: boolean,
     spin: boolean,
   ): number
+  /** How many JS workers run nothing but tasks that were given up. */
+  stuckWorkers(pool: number): number
+  /** This thread, which owns the pool, runs tasks of it from now on. */
+  joinMain(pool: number): boolean
+  /** As `exchange`, for the thread that owns the pool. */
+  exchangeMain(
+    pool: number,
+    answers: Float64Array,
+    count: number,
+    answerValues: unknown[],
+    tasks: Float64Array,
+    taskValues: unknown[],
+  ): number
+  /** As `setBlocked`, for the thread that owns the pool. */
+  blockMain(pool: number, idIndex: number, idGeneration: number, blocked: boolean): void
   /** JSON of the pool's figures. */
   figures(pool: number): string
   /** Runs a kernel on this thread. For benchmarks and tests. */

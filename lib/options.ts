@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os'
 import { types } from 'node:util'
 import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
+import type { EntryFunction } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane'
@@ -45,6 +46,22 @@ function wholeNumber(name: string, value: unknown, min: number, max: number): nu
   return value
 }
 
+function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value)
+  return value
+}
+
+/** The entry function itself, if it is given. @throws TypeError */
+export function checkEntryPoint(value: unknown): EntryFunction | undefined {
+  if (value !== undefined && typeof value !== 'function') throw wrongType('options.entryPoint', 'a function', value)
+  return value as EntryFunction | undefined
+}
+
+function checkEstimator(name: string, value: unknown): ((...args: unknown[]) => unknown) | undefined {
+  if (value !== undefined && typeof value !== 'function') throw wrongType(name, 'a function', value)
+  return value as ((...args: unknown[]) => unknown) | undefined
+}
+
 /** A timeout in ms; 0 stands for none. */
 function checkTimeout(value: unknown): number {
   const expectation = `a number of milliseconds above 0 and up to ${MAX_TIMEOUT}, or Infinity`
@@ -72,6 +89,8 @@ export interface PoolSettings {
   readonly nice: number | undefined
   /** Tasks that a JS worker runs at a time. */
   readonly workerConcurrency: number
+  /** Whether JS workers take tasks that were not assigned to them. */
+  readonly eager: boolean
 }
 
 let poolNumber = 0
@@ -111,6 +130,7 @@ export function checkPoolOptions(value: unknown): PoolSettings {
       1,
       MAX_CONCURRENCY,
     ),
+    eager: checkBoolean('options.eager', ownOr(options, 'eager', true)),
   }
 }
 
@@ -123,7 +143,7 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
   const options = fixed ? { maxWorkers: value } : optionsObject(value)
   const option = (key: keyof JsPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
   const workerOptions: Record<string, unknown> = {}
-  for (const name of ['env', 'argv', 'execArgv', 'resourceLimits', 'stdout', 'stderr'] as const) {
+  for (const name of ['env', 'argv', 'execArgv', 'resourceLimits'] as const) {
     const given = option(name)
     if (given !== undefined) workerOptions[name] = given
   }
@@ -135,24 +155,40 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     launchAll: fixed,
     workerOptions,
     workerData: option('workerData'),
+    stdout: checkBoolean('options.stdout', option('stdout', false)),
+    stderr: checkBoolean('options.stderr', option('stderr', false)),
+    inherentCost: checkEstimator('options.inherentCostEstimator', option('inherentCostEstimator')),
+    workerCost: checkEstimator('options.workerCostEstimator', option('workerCostEstimator')),
   }
 }
 
 /** Options of a task for the entry function, checked. A worker that cannot exist is no affinity, unless forced. */
 export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: number): EntrySettings {
   const options = optionsObject(given)
+  const isMain = isForMain(options)
   const worker = own(options, 'workerAffinity')
   const strength = own(options, 'affinityStrength')
   const isBeyond = typeof worker === 'number' && Number.isInteger(worker) && worker >= workers
   const isForced = strength === 'force' || strength === 2
-  const checked = isBeyond && !isForced ? { ...options, workerAffinity: undefined } : options
+  const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
+  const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
   const transfer = own(options, 'transfer')
   const settings = checkTaskOptions({ ...checked, transfer: undefined }, pool, workers, ENTRY_KERNEL)
   const name = own(options, 'name')
   if (name !== undefined && typeof name !== 'string') throw wrongType('options.name', 'a string', name)
   const wanted = settings.affinity >= 0 ? settings.affinity & 0xffff : -1
   const list = transfer === undefined ? undefined : checkTransferList('options.transfer', transfer)
-  return { ...settings, transfer: undefined, list, name, wanted }
+  return { ...settings, transfer: undefined, list, name, wanted, isMain }
+}
+
+/** Whether the task is for the thread that owns the pool. @throws TypeError */
+export function isForMain(options: object): boolean {
+  const worker = own(options, 'workerAffinity')
+  const isMain = checkBoolean('options.mainThread', ownOr(options, 'mainThread', false))
+  if (typeof worker === 'string' && worker !== 'main') {
+    throw wrongValue('options.workerAffinity', `a number or 'main'`, worker)
+  }
+  return isMain || worker === 'main' || worker === -1
 }
 
 /** Task settings of the JS lane. */
@@ -161,6 +197,8 @@ export interface EntrySettings extends TaskSettings {
   readonly name: string | undefined
   /** The worker asked for, or -1. */
   readonly wanted: number
+  /** Whether it is for the thread that owns the pool. */
+  readonly isMain: boolean
   /** What is moved instead of copied. */
   readonly list: readonly object[] | undefined
 }

@@ -31,6 +31,10 @@ const settled = Promise.resolve()
 const SHORT = 4096
 /** Stands for the entry function of the pool's module where a kernel's number is asked for. */
 export const ENTRY = 255
+/** The same, to be called on the thread that owns the pool. */
+export const MAIN_ENTRY = 254
+/** Number of the thread that owns the pool, where that of a worker is told. */
+export const MAIN_WORKER = 2 ** 32 - 2
 /** Kernels that run shorter than this, ms, are worth buffering. */
 const TINY = 0.02
 
@@ -43,19 +47,24 @@ export interface Owner {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   message(type: string, contents: unknown, worker: number): void
   closed(): void
-  /** Tasks that a JS worker submitted: how many came, succeeded and failed. */
-  discovered?(worker: number, added: number, completed: number, errored: number): void
-  /** A message of a JS worker. */
-  mail?(type: string, codec: number, data: unknown, worker: number): void
-  /** The output of a JS worker comes by its port. */
-  collect?(key: number, worker: number, end: (succeeded: boolean, value: unknown) => void): void
+  /** Tasks that a JS worker submitted: how many came, succeeded and failed; and more of them when somebody listens. */
+  discovered?(worker: number, counts: readonly number[], codec: number, details: unknown): void
+  /** A message of a JS worker, and who watches the task that it is about. */
+  mail?(type: string, codec: number, data: unknown, worker: number, observer: Observer | undefined): void
+  /** What a worker gave or threw is kept under `key`, where `codec` says. */
+  collect?(codec: number, key: number, worker: number, end: End): void
+  /** A task was given up that a JS worker still runs. */
+  gaveUp?(): void
   /** Adds to an error of the scheduler what is known on this side. */
   explain?(error: ThreadmillError, worker: number): ThreadmillError
 }
 
-/** What a Task handle is told. */
+/** Is told how a task ended: its output or its reason. */
+export type End = (succeeded: boolean, value: unknown) => void
+
+/** What a Task handle is told. Times in ms. */
 export interface Observer {
-  ended(worker: number, runTime: number): void
+  ended(worker: number, runTime: number, overhead: number): void
   progress(done: number, total: number): void
   message(type: string, contents: unknown): void
 }
@@ -118,15 +127,18 @@ export function disconnect(owner: Owner): void {
   native.releasePool(owner.handle)
 }
 
-/** Called when the doorbell rings, in a JS worker. */
-let seat: (() => void) | undefined
+/** Called when the doorbell rings. */
+let turns: readonly (() => void)[] = []
 
-/** Makes this env reachable as a JS worker: `turn` is called when there may be something to do. */
-export function takeSeat(turn: () => void): void {
-  seat = turn
+/** Makes this thread reachable as a worker: `turn` is called when there may be something to do. Returns how to stop that. */
+export function onRing(turn: () => void): () => void {
+  turns = [...turns, turn]
   if (!connected) {
     native.connect(drain)
     connected = true
+  }
+  return () => {
+    turns = turns.filter((other) => other !== turn)
   }
 }
 
@@ -137,7 +149,7 @@ export interface Ticket {
   readonly priority: number
   readonly affinity: number
   readonly timeout: number
-  /** `[affinityKey, costKey, kernelOptions]`, or undefined when there are none. */
+  /** `[affinityKey, costKey, kernelOptions, estimate, workerCosts]`, or undefined when there are none. */
   readonly extra: readonly unknown[] | undefined
 }
 
@@ -171,11 +183,20 @@ export function observe(slot: number, observer: Observer): void {
 
 /** Runs `cleanup` when the task in `slot` is settled. */
 export function onSettled(slot: number, cleanup: () => void): void {
-  extra(slot).cleanup = cleanup
+  const found = extra(slot)
+  const { cleanup: first } = found
+  found.cleanup =
+    first === undefined
+      ? cleanup
+      : () => {
+          first()
+          cleanup()
+        }
 }
 
 /** Whether a task of this kernel may wait in the buffer for company (Q2). */
 function isTiny({ kernel, owner }: Ticket): boolean {
+  // What is called on the owner's thread is not worth it.
   const runTime = kernel === ENTRY ? owner.runTime : runTimes[kernel]
   return runTime !== undefined && runTime < TINY
 }
@@ -241,7 +262,7 @@ function refuse(slot: number, error: unknown): void {
   const extra = extras[slot]
   clear(slot)
   release(slot)
-  extra?.observer?.ended(-1, 0)
+  extra?.observer?.ended(-1, 0, 0)
   fail(resolve, reject, error)
   owner.settled(false, error, extra?.observer)
   extra?.cleanup?.()
@@ -338,9 +359,9 @@ export function runningOn(slot: number): number {
   return native.inspect(handleOf(slot), slot)
 }
 
-/** Expected run time of a kernel, ms, 0 when it has never run. */
-export function expectedCost(kernel: number): number {
-  return runTimes[kernel] ?? 0
+/** Expected run time of a kernel or an entry function, ms, 0 when it has never run. */
+export function expectedCost(owner: Owner, kernel: number): number {
+  return (kernel === ENTRY ? owner.runTime : runTimes[kernel]) ?? 0
 }
 
 function release(slot: number): void {
@@ -351,11 +372,14 @@ function release(slot: number): void {
 
 /** The doorbell rang. */
 function drain(): void {
-  try {
-    seat?.()
-  } finally {
-    settleUntil(now() + DRAIN_BUDGET)
+  for (const turn of turns) {
+    try {
+      turn()
+    } catch (error) {
+      rethrow(error)
+    }
   }
+  settleUntil(now() + DRAIN_BUDGET)
 }
 
 function settleUntil(deadline: number): void {
@@ -396,7 +420,7 @@ function settleNumber(at: number): boolean {
 function handle(at: number): void {
   const slot = events[at] as number
   const tag = events[at + 1] as number
-  if (tag < 10 || tag === 14 || tag >= 20) {
+  if (tag < 10 || tag === 14 || tag >= ANSWERS) {
     settle(slot, tag, at)
     return
   }
@@ -410,25 +434,36 @@ function handle(at: number): void {
       extras[slot]?.observer?.progress(value[0] as number, value[1] as number)
       break
     case 12:
-      extras[slot]?.observer?.message(value[0] as string, value[1])
-      tickets[slot]?.owner.message(value[0] as string, value[1], events[at + 3] as number)
+      relay(slot, value[0] as string, value[1], events[at + 3] as number, events[at + 5] as number)
       break
-    case 17: {
-      const [added, completed, errored] = value as [number, number, number]
-      pools.get(slot)?.discovered?.(events[at + 3] as number, added, completed, errored)
+    case 17:
+      pools.get(slot)?.discovered?.(events[at + 3] as number, value as number[], events[at + 5] as number, value[3])
+      break
+    case 16: {
+      const observer = extras[events[at + 4] as number]?.observer
+      const codec = events[at + 5] as number
+      pools.get(slot)?.mail?.(value[0] as string, codec, value[1], events[at + 3] as number, observer)
       break
     }
-    case 16:
-      pools.get(slot)?.mail?.(value[0] as string, events[at + 5] as number, value[1], events[at + 3] as number)
-      break
     case 13:
       pools.get(slot)?.closed()
       break
   }
 }
 
+/** A message of a task: of a kernel, or of one that this thread submitted as a worker of the pool. */
+function relay(slot: number, type: string, data: unknown, worker: number, codec: number): void {
+  const { owner } = tickets[slot] as Ticket
+  // What is posted goes to the thread that owns the pool, and to no other.
+  if (codec >= OUTPUT_POSTED - ANSWERS) return
+  const contents = codec === 0 ? data : laneParts().decode(codec, data)
+  extras[slot]?.observer?.message(type, contents)
+  owner.message(type, contents, worker)
+}
+
 /** Smooths the measured run time of a kernel. */
 function learn(kernel: number, owner: Owner, runTime: number): void {
+  if (kernel === MAIN_ENTRY) return
   const known = kernel === ENTRY ? owner.runTime : runTimes[kernel]
   const smoothed = known === undefined ? runTime : known + (runTime - known) / 8
   // Entry functions of different pools have nothing to do with each other.
@@ -443,12 +478,13 @@ function settle(slot: number, tag: number, at: number): void {
   const reject = rejecters[slot]
   const { owner, kernel } = tickets[slot] as Ticket
   const extra = extras[slot]
-  if (worker >= 0) learn(kernel, owner, events[at + 4] as number)
+  // What was given up, and what its worker did not survive, says nothing of what a task takes.
+  if (worker >= 0 && (tag < 6 || tag >= ANSWERS)) learn(kernel, owner, events[at + 4] as number)
   clear(slot)
   if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
   else release(slot)
-  extra?.observer?.ended(worker, events[at + 4] as number)
-  const end = (succeeded: boolean, value: unknown): void => {
+  extra?.observer?.ended(worker, events[at + 4] as number, Math.max(0, -(events[at + 5] as number)))
+  const end: End = (succeeded, value) => {
     if (succeeded) resolve(value)
     else fail(resolve, reject, value)
     owner.settled(succeeded, value, extra?.observer)
@@ -456,24 +492,23 @@ function settle(slot: number, tag: number, at: number): void {
   }
   if (tag === 4) end(true, payload)
   else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])
-  else if (tag === OUTPUT_POSTED) {
-    const message = 'a task that a worker submitted cannot give it an object that must be moved or shared'
-    if (owner.collect === undefined) end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', message))
-    else owner.collect(eventValues[payload] as number, worker, end)
-  } else if (tag >= 20) settleAnswer(end, tag, eventValues[payload])
-  else {
+  else if (tag >= ANSWERS) {
+    const codec = (tag - ANSWERS) % CODECS
+    if (codec < OUTPUT_POSTED - ANSWERS) settleAnswer(end, tag < ANSWERS + CODECS, codec, eventValues[payload])
+    else owner.collect?.(codec, eventValues[payload] as number, worker, end)
+  } else {
     const reason = failure(tag, payload, extra?.reason)
     end(false, reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason)
+    if (worker >= 0 && (tag === 7 || tag === 8)) owner.gaveUp?.()
   }
 }
 
 /** What a JS worker gave or threw; a failure too if it cannot be read. */
-function settleAnswer(end: (succeeded: boolean, value: unknown) => void, tag: number, data: unknown): void {
+function settleAnswer(end: End, succeeded: boolean, codec: number, data: unknown): void {
   let value: unknown
-  let succeeded = tag < 24
   try {
     const { decode, decodeReason } = laneParts()
-    value = succeeded ? decode(tag - 20, data) : decodeReason(tag - 24, data)
+    value = succeeded ? decode(codec, data) : decodeReason(codec, data)
   } catch (error) {
     succeeded = false
     value = error
@@ -481,7 +516,10 @@ function settleAnswer(end: (succeeded: boolean, value: unknown) => void, tag: nu
   end(succeeded, value)
 }
 
-/** The tag of an output that comes by the port of its worker. */
+/** From this tag on: what a JS worker gave, by codec, and what it threw. */
+const ANSWERS = 20
+const CODECS = 8
+/** The tag of an output that comes by the port of its worker; those after it are kept elsewhere. */
 const OUTPUT_POSTED = 23
 /** Outputs by tag 0 to 3. */
 const SIMPLE = [undefined, null, true, false]

@@ -221,9 +221,11 @@ function nearestClass(names: readonly string[]): [string, ErrorClass] {
   for (const name of names) {
     const Class = read(globalThis, name) as ErrorClass | undefined
     if (typeof Class !== 'function' || isProxy(Class)) continue
-    if (Class === BaseError || isInChain.call(BaseError.prototype, read(Class, 'prototype') as object)) {
-      return [name, Class]
-    }
+    const prototype = read(Class, 'prototype') as object
+    const isError = Class === BaseError || isInChain.call(BaseError.prototype, prototype)
+    // One whose message is not a text on its own would make reading the error throw.
+    const isPlain = prototype === BaseException.prototype || isInChain.call(BaseException.prototype, prototype)
+    if (isError && (isPlain || typeof read(prototype, 'message') === 'string')) return [name, Class]
   }
   return ['Error', BaseError]
 }

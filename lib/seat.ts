@@ -1,122 +1,275 @@
 // Stage: submit. Thread: a JS worker.
 // Tasks that a worker submits to its own pool. They go straight to the scheduler and settle here, without the thread that
-// made the pool.
+// made the pool; that one is told, so that it can count them and fire events.
 //
 // J7. While tasks that this worker submitted are unsettled, its own tasks that have not returned do not count against
 //     workerConcurrency: one of them may be waiting for another, and nobody can tell which.
 
-import type { IWorker } from '..'
+import type { MessagePort, Transferable } from 'node:worker_threads'
+import type { IWorker, Kernels } from '..'
 import { type Encoded, encode, POSTED } from './codec'
-import { ThreadmillError } from './errors'
+import type { ThreadmillError } from './errors'
+import { kernelMethods } from './kernel-methods'
+import { type Kernel, kernelOf } from './kernels'
+import { KEYS_PER_WORKER, moved, type Report } from './lane'
 import { native } from './native'
-import { checkEntryOptions, own, type PoolSettings } from './options'
-import { allocate, connect, ENTRY, type Observer, type Owner, onRejected, onSettled, submitEntry } from './port'
-import { follow } from './signals'
+import { checkEntryOptions, type EntrySettings, own, type PoolSettings } from './options'
+import { connect, ENTRY, type End, expectedCost, MAIN_WORKER, type Observer, type Ticket } from './port'
+import { encodeReason } from './reason'
+import { type Details, Shared } from './registry'
+import { type EntryHost, type EntryLane, type GivenOptions, startEntry, startKernel } from './submit'
 import { TaskHandle } from './task'
-import { transferOf } from './transfer'
 
 /** What a worker is told of its pool. */
 export interface SeatSettings {
   readonly settings: PoolSettings
   readonly maxWorkers: number
+  /** Native workers. */
+  readonly threads: number
+  /** See `Shared`. */
+  readonly shared: SharedArrayBuffer
 }
 
+/** What the bootstrap of a worker does for its tasks. */
+export interface SeatHost {
+  readonly index: number
+  readonly control: MessagePort
+  /** Posts what only `postMessage` can move; returns its key. */
+  postValue(value: unknown, list: readonly Transferable[]): number
+  /** The first task was submitted, or the last one has settled. */
+  waits(isWaiting: boolean): void
+  /** There is something to report. */
+  reportSoon(): void
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
+
 /** See the head of this file. */
-export class SeatPool implements Owner {
+export class SeatPool implements EntryHost, EntryLane {
   readonly handle = native.openSeat()
+  readonly settings: PoolSettings
+  readonly threads: number
+  readonly tickets: Ticket[] = []
+  readonly isLocal = false
   runTime: number | undefined
-  readonly #index: number
+  readonly #host: SeatHost
   readonly #pool: SeatSettings
-  readonly #waits: (waits: boolean) => void
-  #nextId = 0
+  readonly #shared: Shared
+  #kernels: Kernels | undefined
+  #nextKey: number
+  #hasStartedMain = false
   #unsettled = 0
   #added = 0
   #completed = 0
   #errored = 0
+  #details: Writable<Details> = { added: [], ended: [] }
+  /** Who waits for an output, by worker and key. */
+  readonly #collecting = new Map<string, End>()
 
-  /** `waits` is told when the first task is submitted and when the last one has settled. */
-  constructor(index: number, pool: SeatSettings, waits: (waits: boolean) => void) {
-    this.#index = index
+  constructor(host: SeatHost, pool: SeatSettings) {
+    this.#host = host
     this.#pool = pool
-    this.#waits = waits
+    this.settings = pool.settings
+    this.threads = pool.threads
+    this.#shared = new Shared(pool.shared)
+    this.#nextKey = (host.index + 1) * KEYS_PER_WORKER
     connect(this)
+  }
+
+  get kernels(): Kernels {
+    this.#kernels ??= kernelMethods(() => this)
+    return this.#kernels
   }
 
   /** As `pool.addTask`, by default with a light affinity to this worker. */
   addTask(input: unknown, options: object | undefined): TaskHandle<unknown> {
     const given = options ?? {}
-    const isFree = own(given, 'workerAffinity') === undefined && own(given, 'affinityKey') === undefined
-    const placed = isFree ? { ...given, workerAffinity: this.#index } : given
-    const { signal, list, affinityKey, key, name, priority, affinity, timeout } = checkEntryOptions(
-      placed,
-      this.#pool.settings,
-      this.#pool.maxWorkers,
-    )
-    if (signal?.aborted) throw signal.reason
-    const worker = (id: number): IWorker => seatWorker(id)
-    const task = new TaskHandle({ id: this.#nextId++, argument: input, options: given, kernel: ENTRY, worker })
-    let resolve!: (value: unknown) => void
-    let reject!: (reason: unknown) => void
-    const promise = new Promise((onFulfilled, onFailed) => {
-      resolve = onFulfilled
-      reject = onFailed
-    })
-    let encoded: Encoded
-    try {
-      encoded = encode(input)
-      if (encoded.codec === POSTED || list !== undefined || transferOf(input) !== undefined) {
-        const message = 'a task that a worker submits cannot move or share an object'
-        throw new ThreadmillError('ERR_THREADMILL_SYSTEM', message)
-      }
-    } catch (error) {
-      task.attach(-1, promise)
-      reject(error)
+    if (own(given, 'kernel') !== undefined) {
+      const kernel = kernelOf(given)
+      const task = this.#handle(input, given, expectedCost(this, kernel.index))
+      this.submit(kernel, input, given, task)
       return task
     }
-    const hasExtra = affinityKey !== undefined || key !== undefined || name !== undefined
-    const extra = hasExtra ? [affinityKey, key, name] : undefined
-    const ticket = { owner: this, kernel: ENTRY, priority, affinity, timeout, extra }
-    const slot = allocate(ticket, resolve)
-    onRejected(slot, reject)
-    task.attach(slot, promise)
-    if (signal !== undefined) {
-      const unfollow = follow(signal, (reason) => task.cancel(reason))
-      onSettled(slot, () => unfollow?.())
-    }
-    this.#added++
-    if (this.#unsettled++ === 0) this.#waits(true)
-    submitEntry(slot, ticket, encoded.codec, encoded.data)
+    const isFree = own(given, 'workerAffinity') === undefined && own(given, 'affinityKey') === undefined
+    const placed = isFree ? { ...given, workerAffinity: this.#host.index } : given
+    const task = this.#handle(input, given, expectedCost(this, ENTRY))
+    const promise = new Promise((resolve, reject) => {
+      // The promise is wanted before it exists; see below.
+      settle = [resolve, reject]
+    })
+    const [resolve, reject] = settle
+    startEntry(this, input, placed, { resolve, reject, task, promise })
+    this.#tellAdded(task, input, given)
     return task
   }
 
-  settled(succeeded: boolean, _value: unknown, _observer: Observer | undefined): void {
-    if (succeeded) this.#completed++
-    else this.#errored++
-    if (--this.#unsettled === 0) this.#waits(false)
+  /** Checks and submits a task for a kernel; throws before anything is queued or moved. */
+  submit(kernel: Kernel, input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
+    const promise = new Promise((resolve, reject) => {
+      settle = [resolve, reject]
+    })
+    const [resolve, reject] = settle
+    const watched = task ?? (this.#shared.isWatched ? this.#handle(input, options ?? {}, 0) : undefined)
+    startKernel(this, kernel, input, options, { resolve, reject, task: watched, promise })
+    if (watched !== undefined) this.#tellAdded(watched, input, options ?? {})
+    return promise
   }
 
-  /** Tells the owner how many tasks came and went since the last time. Before answers that it must not overtake. */
-  report(): void {
-    if (this.#added + this.#completed + this.#errored === 0) return
-    native.reportTasks(this.#added, this.#completed, this.#errored)
+  submitPlain(kernel: Kernel, input: number): Promise<unknown> {
+    return this.submit(kernel, input, undefined)
+  }
+
+  #handle(argument: unknown, options: object, expected: number): TaskHandle<unknown> {
+    const id = this.#shared.newId()
+    return new TaskHandle({ id, argument, options: options as GivenOptions, expected, worker: seatWorker })
+  }
+
+  checkOpen(): void {}
+
+  checkRoom(): void {}
+
+  began(): void {
+    this.#added++
+    if (this.#unsettled++ === 0) this.#host.waits(true)
+    this.#host.reportSoon()
+  }
+
+  checkEntry(options: object): EntrySettings {
+    return checkEntryOptions(options, this.settings, this.#pool.maxWorkers)
+  }
+
+  laneOf({ isMain }: EntrySettings): EntryLane {
+    if (isMain && !this.#hasStartedMain) {
+      this.#hasStartedMain = true
+      const report: Report = { type: 'main' }
+      this.#host.control.postMessage(report)
+    }
+    return this
+  }
+
+  admit(): void {}
+
+  withdraw(): void {}
+
+  keep(value: unknown, transfer: readonly object[]): number {
+    const key = this.#nextKey++
+    const parcel = moved(value, transfer as Transferable[])
+    const report: Report = { type: 'input', key, ...parcel }
+    this.#host.control.postMessage(report, parcel.list)
+    return key
+  }
+
+  discard(key: number): void {
+    if (key < 0) return
+    const report: Report = { type: 'discard', key }
+    this.#host.control.postMessage(report)
+  }
+
+  /** The output is with the owner, who posts it on. */
+  collect(_codec: number, key: number, worker: number, end: End): void {
+    this.#collecting.set(`${worker} ${key}`, end)
+    const report: Report = { type: 'collect', worker, key }
+    this.#host.control.postMessage(report)
+  }
+
+  /** It has come, or was lost. */
+  collected(worker: number, key: number, read: () => unknown): void {
+    const end = this.#collecting.get(`${worker} ${key}`)
+    this.#collecting.delete(`${worker} ${key}`)
+    try {
+      end?.(true, read())
+    } catch (error) {
+      end?.(false, error)
+    }
+  }
+
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
+    if (succeeded) this.#completed++
+    else this.#errored++
+    if (observer instanceof TaskHandle && this.#shared.isWatched) this.#tellEnded(observer, succeeded, value)
+    if (--this.#unsettled === 0) this.#host.waits(false)
+    this.#host.reportSoon()
+  }
+
+  // --- what the owner is told ---
+
+  #tellAdded(task: TaskHandle<unknown>, input: unknown, options: object): void {
+    // One that was refused has no slot, and was not counted.
+    if (task.slot < 0 || !this.#shared.isWatched) return
+    const argument = tell(input)
+    this.#details.added.push({ id: task.id, argument, options: cloneable(options), expected: task.taskCost })
+  }
+
+  #tellEnded(task: TaskHandle<unknown>, succeeded: boolean, output: unknown): void {
+    const { codec, data } = succeeded ? { codec: 0, data: undefined } : encodeReason(output)
+    const value = succeeded ? tell(output) : ([codec, data] as const)
+    const { id, ranOn: worker, taskCost: runTime, pretaskCost: overhead } = task
+    this.#details.ended.push({ id, succeeded, value, worker, runTime, overhead })
+  }
+
+  /** Tells the owner what has happened since the last time, if anything. Before answers that it must not overtake. */
+  report(): boolean {
+    const [added, completed, errored] = [this.#added, this.#completed, this.#errored]
+    if (added + completed + errored === 0) return false
     this.#added = 0
     this.#completed = 0
     this.#errored = 0
+    const details = this.#details
+    let encoded: Encoded = { codec: 0, data: undefined }
+    if (details.added.length + details.ended.length > 0) {
+      this.#details = { added: [], ended: [] }
+      encoded = encode(details)
+      if (encoded.codec === POSTED) encoded = { codec: POSTED, data: this.#host.postValue(encoded.data, []) }
+    }
+    native.reportTasks(added, completed, errored, encoded.codec, encoded.data)
+    return true
   }
 
   message(): void {}
 
   closed(): void {}
+
+  explain(error: ThreadmillError): ThreadmillError {
+    return error
+  }
+}
+
+/** Filled by the executors above. */
+let settle: [resolve: (value: unknown) => void, reject: (reason: unknown) => void]
+
+/** A value for the owner's events, as it is now; `undefined` when it cannot be told. */
+function tell(value: unknown): readonly [codec: number, data: unknown] {
+  try {
+    const { codec, data } = encode(value)
+    return [codec, data]
+  } catch {
+    return [0, undefined]
+  }
+}
+
+/** Options without what stays on this side. */
+function cloneable(options: object): object {
+  const { meta: _meta, signal: _signal, transfer: _transfer, ...rest } = options as Record<string, unknown>
+  try {
+    return structuredClone(rest)
+  } catch {
+    return {}
+  }
 }
 
 /** A worker as another worker sees it. */
-function seatWorker(id: number): IWorker {
+function seatWorker(index: number): IWorker | undefined {
+  if (index < 0) return undefined
   return {
-    id,
+    id: index === MAIN_WORKER ? -1 : index,
     lane: 'js',
+    stdout: null,
+    stderr: null,
     postMessageToWorker(): IWorker {
       return this
     },
-    toString: () => String(id),
+    toString() {
+      return String(this.id)
+    },
   } as IWorker
 }

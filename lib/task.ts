@@ -4,12 +4,14 @@
 import type { IWorker, RunOptions, Task } from '..'
 import { Listeners } from './callbacks'
 import { wrongValue } from './errors'
-import { cancel, expectedCost, type Observer, observe, runningOn } from './port'
+import { cancel, type Observer, observe, runningOn } from './port'
 
 /** A worker as users see it. */
 export class NativeWorker implements IWorker {
   readonly id: number
   readonly lane = 'native'
+  readonly stdout = null
+  readonly stderr = null
 
   constructor(id: number) {
     this.id = id
@@ -30,7 +32,8 @@ export interface TaskParts {
   readonly id: number
   readonly argument: unknown
   readonly options: Readonly<Partial<RunOptions>>
-  readonly kernel: number
+  /** Expected run time, ms. */
+  readonly expected: number
   /** The worker with a number, in the lane of the task. */
   readonly worker: (index: number) => IWorker | undefined
 }
@@ -41,21 +44,21 @@ export class TaskHandle<T> implements Task<T>, Observer {
   readonly argument: unknown
   readonly options: Readonly<Partial<RunOptions>>
   readonly timestamp = Date.now()
-  readonly pretaskCost = 0
-  readonly #kernel: number
   readonly #workerAt: (index: number) => IWorker | undefined
   readonly #listeners = new Listeners()
   #promise!: Promise<T>
   /** -1 once the task has ended. */
   #slot = -1
   #worker: IWorker | undefined
-  #cost: number | undefined
+  #cost: number
+  #overhead = 0
+  #ranOn = -1
 
   constructor(parts: TaskParts) {
     this.id = parts.id
     this.argument = parts.argument
     this.options = parts.options
-    this.#kernel = parts.kernel
+    this.#cost = parts.expected
     this.#workerAt = parts.worker
   }
 
@@ -72,7 +75,26 @@ export class TaskHandle<T> implements Task<T>, Observer {
   }
 
   get taskCost(): number {
-    return this.#cost ?? expectedCost(this.#kernel)
+    return this.#cost
+  }
+
+  get pretaskCost(): number {
+    return this.#overhead
+  }
+
+  /** Where the task is among those that are unsettled; -1 once it has ended. */
+  get slot(): number {
+    return this.#slot
+  }
+
+  /** The number of the worker that ran it, -1 for none. */
+  get ranOn(): number {
+    return this.#ranOn
+  }
+
+  /** Says what the task is expected to take, ms. */
+  expect(cost: number): void {
+    this.#cost = cost
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a task is promise-like by contract
@@ -105,11 +127,13 @@ export class TaskHandle<T> implements Task<T>, Observer {
     return this
   }
 
-  ended(worker: number, runTime: number): void {
+  ended(worker: number, runTime: number, overhead: number): void {
     this.#slot = -1
     if (worker >= 0) {
+      this.#ranOn = worker
       this.#worker = this.#workerAt(worker)
       this.#cost = runTime
+      this.#overhead = overhead
     }
   }
 

@@ -5,27 +5,32 @@
 // J5. An answer is handed over before the next task begins, and before the loop yields.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
 
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
+import process from 'node:process'
 import { setImmediate } from 'node:timers'
-import { type Transferable, workerData } from 'node:worker_threads'
+import { receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
+import type { Kernels } from '..'
+import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
-import { type EntryFunction, type LoadedEntry, loadEntry } from './entry'
-import { ThreadmillError } from './errors'
-import type { Launch, Order, Report } from './lane'
+import { type LoadedEntry, loadEntry } from './entry'
+import { ThreadmillError, wrongType } from './errors'
+import { type Launch, moved, type Order, type Parcel, type Report } from './lane'
 import { native } from './native'
-import { takeSeat } from './port'
+import { onRing } from './port'
 import { decodeReason, encodeReason } from './reason'
 import { SeatPool } from './seat'
 import { setOwnEntry } from './self'
+import { redirectOutput } from './stdio'
 import type { TaskHandle } from './task'
-import { transferOf } from './transfer'
+import { checkTransferList, transferOf } from './transfer'
 
 const { poolId, index, place, control, concurrency, seat, workerData: usersData } = workerData as Launch
 
 /** Numbers per answer and per task; see src/js.rs. */
-const ANSWER_STRIDE = 6
+const ANSWER_STRIDE = 7
 const TASK_STRIDE = 6
 /** Most messages in one exchange, as in the core. */
 const MAILS = 64
@@ -33,24 +38,36 @@ const MAILS = 64
 const YIELD = 10
 const now = performance.now.bind(performance)
 
-/** The function with its hooks. */
-type Entry = EntryFunction & {
-  readonly onWorkerStart?: (client: Client) => unknown
-  readonly onWorkerExit?: (client: Client) => unknown
-  readonly preTask?: (input: unknown, client: Client) => unknown
-}
-
 /** See `IWorkerClient` in index.d.ts. */
 class Client {
   readonly id = index
   readonly #listeners = new Listeners()
 
-  postMessageToPool(type: string, contents?: unknown): this {
+  postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
     checkType(type)
-    const encoded = encode(contents)
-    if (encoded.codec === POSTED) throw notYet('contents')
-    native.postToPool(type, encoded.codec, encoded.data)
+    const marked = transferOf(contents)
+    const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
+    const list = [...(marked?.list ?? []), ...given] as Transferable[]
+    const value = marked === undefined ? contents : marked.value
+    let { codec, data }: Encoded = list.length > 0 ? { codec: POSTED, data: value } : encode(value)
+    if (codec === POSTED) data = postValue(data, list)
+    const task = currentTask()
+    native.postToPool(type, codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
     return this
+  }
+
+  progress(done: number, total: number): this {
+    if (typeof done !== 'number') throw wrongType('done', 'a number', done)
+    if (typeof total !== 'number') throw wrongType('total', 'a number', total)
+    const task = currentTask()
+    if (task === undefined) return this
+    task.pace ??= new Pace()
+    if (task.pace.isDue(done, total)) native.reportProgress(task.idIndex, task.idGeneration, done, total)
+    return this
+  }
+
+  get kernels(): Kernels {
+    return takeSeat().kernels
   }
 
   onMessage(type: string, listener: (contents: never, client: never) => void): this {
@@ -64,13 +81,7 @@ class Client {
   }
 
   addTask(input?: unknown, options?: object): TaskHandle<never> {
-    if (loaded === undefined) {
-      throw new ThreadmillError('ERR_THREADMILL_SYSTEM', 'tasks can be submitted when onWorkerStart has finished')
-    }
-    seatPool ??= new SeatPool(index, seat, setWaiting)
-    const task = seatPool.addTask(input, options)
-    scheduleTurn()
-    return task as TaskHandle<never>
+    return takeSeat().addTask(input, options) as TaskHandle<never>
   }
 
   static deliver(client: Client, type: string, contents: unknown): void {
@@ -78,20 +89,55 @@ class Client {
   }
 }
 
-function notYet(what: string): ThreadmillError {
-  return new ThreadmillError('ERR_THREADMILL_SYSTEM', `${what} hold an object that only postMessage can move`)
-}
-
 /** Made with the first task that this worker submits. */
 let seatPool: SeatPool | undefined
-/** Tasks of this worker that have not returned: their ids. */
-const unfinished = new Map<number, number>()
+
+function takeSeat(): SeatPool {
+  seatPool ??= new SeatPool({ index, control, postValue, waits: setWaiting, reportSoon: scheduleTurn }, seat)
+  // From now on tasks may begin beside one that waits.
+  contexts ??= new AsyncLocalStorage()
+  return seatPool
+}
+
+/** Posts what only `postMessage` can move; the key under which the owner finds it. */
+function postValue(value: unknown, list: readonly Transferable[]): number {
+  const key = nextValue++
+  const report: Report = { type: 'value', key, ...(list.length > 0 ? moved(value, list) : { value, list }) }
+  control.postMessage(report, report.list)
+  return key
+}
+
+let nextValue = 0
+
+/** A task that runs. */
+interface Running {
+  readonly idIndex: number
+  readonly idGeneration: number
+  /** Made with its first report of progress. */
+  pace?: Pace
+}
+
+/** Tasks of this worker that have not returned, by id index. */
+const unfinished = new Map<number, Running>()
+/** The one whose function is on the stack. */
+let onStack: Running | undefined
+/** Tells tasks apart that run at the same time; there is none as long as only one can. */
+let contexts = concurrency > 1 ? new AsyncLocalStorage<Running>() : undefined
+
+/** The task that the caller belongs to, as far as that can be told. */
+function currentTask(): Running | undefined {
+  const known = onStack ?? contexts?.getStore()
+  if (known !== undefined) return known
+  const [only, other] = unfinished.values()
+  return other === undefined ? only : undefined
+}
+
 /** Whether tasks that this worker submitted are unsettled (J7 in seat.ts). */
 let isWaiting = false
 
 function setWaiting(waits: boolean): void {
   isWaiting = waits
-  for (const [idIndex, idGeneration] of unfinished) native.setBlocked(idIndex, idGeneration, waits)
+  for (const { idIndex, idGeneration } of unfinished.values()) native.setBlocked(idIndex, idGeneration, waits)
   scheduleTurn()
 }
 
@@ -108,7 +154,7 @@ let inTurn = false
 let turnScheduled = false
 
 /** Notes how a task ended. */
-function answer(idIndex: number, idGeneration: number, value: unknown, failed: boolean): void {
+function answer(idIndex: number, idGeneration: number, value: unknown, failed: boolean, overhead = 0): void {
   const at = answerCount * ANSWER_STRIDE
   let [tag, payload, codec] = [0, 0, 0]
   if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
@@ -129,12 +175,12 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
   answers[at + 3] = payload
   answers[at + 4] = codec
   answers[at + 5] = failed ? 1 : 0
+  answers[at + 6] = overhead
   answerCount++
   if (answerCount * ANSWER_STRIDE === answers.length) handOver(false)
 }
 
 let lastFault: unknown
-let nextOutput = 0
 function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encoded | undefined {
   try {
     const marked = transferOf(value)
@@ -142,19 +188,21 @@ function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encod
     if (encoded.codec !== POSTED) return encoded
     // Nobody would fetch the output of a task that was given up.
     if (!native.isWanted(idIndex, idGeneration)) return { codec: 0, data: undefined }
-    const key = nextOutput++
-    const report: Report = { type: 'output', key, value: encoded.data }
-    control.postMessage(report, (marked?.list ?? []) as Transferable[])
-    return { codec: POSTED, data: key }
+    return { codec: POSTED, data: postValue(encoded.data, (marked?.list ?? []) as Transferable[]) }
   } catch (error) {
     lastFault = error
     return undefined
   }
 }
 
+/** Whether something was written since answers were handed over. */
+let hasWritten = false
+
 /** Hands the answers over; with `take` brings what is to begin now. */
 function handOver(take: boolean, values: unknown[] = []): number {
-  seatPool?.report()
+  // The owner reads what was posted when it is told anything.
+  if (seatPool?.report() !== true && hasWritten) native.reportTasks(0, 0, 0, 0, undefined)
+  hasWritten = false
   const [count, given] = [answerCount, answerValues]
   answerCount = 0
   if (given.length > 0) answerValues = []
@@ -219,7 +267,14 @@ function begin(at: number, values: unknown[]): void {
   const codec = tasks[at + 4] as number
   if (tag === 9) {
     const [type, data] = values[payload] as [string, unknown]
-    Client.deliver(client, type, decode(codec, data))
+    if (codec !== POSTED) Client.deliver(client, type, decode(codec, data))
+    else {
+      // It was posted before this was told (J8 in lane.ts).
+      readControl()
+      const parcel = contents.get(data as number)
+      contents.delete(data as number)
+      if (parcel !== undefined) Client.deliver(client, type, parcel.value)
+    }
     return
   }
   const [idIndex, idGeneration, optionsAt] = [tasks[at], tasks[at + 1], tasks[at + 5]] as [number, number, number]
@@ -253,50 +308,90 @@ function fail(reason: unknown): never {
 
 /** Runs a task. */
 function run(idIndex: number, idGeneration: number, name: string | undefined, read: () => unknown): void {
+  const running: Running = { idIndex, idGeneration }
+  let overhead = 0
   let result: unknown
+  const outer = onStack
+  onStack = running
   try {
     const input = read()
-    const fn = loaded.find(name) as Entry
-    result = fn.preTask === undefined ? fn(input, client) : prepared(fn, input)
-    // Its getters may throw.
-    result = isThenable(result) ? Promise.resolve(result) : { value: result }
+    const fn = loaded.find(name) as EntryWithHooks
+    const call = (): unknown =>
+      fn.preTask === undefined
+        ? fn(input, client)
+        : callPrepared(fn, input, client, (time) => {
+            overhead = time
+          })
+    result = contexts === undefined ? call() : contexts.run(running, call)
+    if (typeof result === 'object') result = settledLater(result)
   } catch (error) {
-    answer(idIndex, idGeneration, error, true)
+    onStack = outer
+    answer(idIndex, idGeneration, error, true, overhead)
     return
   }
+  onStack = outer
   if (!(result instanceof Promise)) {
-    answer(idIndex, idGeneration, (result as { value: unknown }).value, false)
+    answer(idIndex, idGeneration, result, false, overhead)
     return
   }
-  unfinished.set(idIndex, idGeneration)
+  unfinished.set(idIndex, running)
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
+  const end = (value: unknown, failed: boolean): void => {
+    unfinished.delete(idIndex)
+    answer(idIndex, idGeneration, value, failed, overhead)
+    scheduleTurn()
+  }
   result.then(
-    (value) => {
-      unfinished.delete(idIndex)
-      answer(idIndex, idGeneration, value, false)
-      scheduleTurn()
-    },
-    (error) => {
-      unfinished.delete(idIndex)
-      answer(idIndex, idGeneration, error, true)
-      scheduleTurn()
-    },
+    (value) => end(value, false),
+    (error) => end(error, true),
   )
 }
 
-async function prepared(fn: Entry, input: unknown): Promise<unknown> {
-  await fn.preTask?.(input, client)
-  return fn(input, client)
+/** Contents of messages that were posted, by key. */
+const contents = new Map<number, Parcel>()
+
+function obey(order: Order): void {
+  switch (order.type) {
+    case 'exit':
+      exit()
+      break
+    case 'input':
+      receive(order.key, () => order.value)
+      break
+    case 'refused':
+      receive(order.key, () => fail(decodeReason(order.codec, order.data)))
+      break
+    case 'value':
+      contents.set(order.key, order)
+      break
+    case 'collected':
+      seatPool?.collected(order.worker, order.key, () => order.value)
+      break
+    case 'lost':
+      seatPool?.collected(order.worker, order.key, () =>
+        fail(new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the output could not be read')),
+      )
+  }
 }
 
-function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
+/** Obeys what has been posted so far. */
+function readControl(): void {
+  for (;;) {
+    try {
+      const received = receiveMessageOnPort(control)
+      if (received === undefined) return
+      obey(received.message as Order)
+    } catch (error) {
+      rethrow(error)
+    }
+  }
 }
 
 /** The pool has no more tasks for this worker. */
 async function exit(): Promise<void> {
   exiting = true
-  await (loaded.fn as Entry).onWorkerExit?.(client)
+  await (loaded.fn as EntryWithHooks).onWorkerExit?.(client)
+  seatPool?.report()
   process.exit()
 }
 
@@ -306,14 +401,19 @@ async function start(): Promise<void> {
   threads.workerData = usersData
   syncBuiltinESMExports()
   setOwnEntry(place.url)
-  takeSeat(freshTurn)
+  onRing(freshTurn)
   if (!native.attachWorker(poolId, index)) {
     control.close()
     return
   }
+  redirectOutput((stream, chunk, encoding) => {
+    const report: Report = { type: 'text', stream, chunk, encoding }
+    control.postMessage(report)
+    hasWritten = true
+  })
   try {
     const entry = await loadEntry(place)
-    await (entry.fn as Entry).onWorkerStart?.(client)
+    await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
     loaded = entry
   } catch (error) {
     const { codec, data } = encodeReason(error)
@@ -323,11 +423,7 @@ async function start(): Promise<void> {
     control.close()
     return
   }
-  control.on('message', (order: Order) => {
-    if (order.type === 'exit') exit()
-    else if (order.type === 'refused') receive(order.key, () => fail(decodeReason(order.codec, order.data)))
-    else receive(order.key, () => order.value)
-  })
+  control.on('message', obey)
   // They come in the order in which they were asked for.
   control.on('messageerror', (error) => {
     const [oldest] = fetched.keys()

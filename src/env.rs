@@ -248,7 +248,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 27] = [
+    let functions: [(&CStr, sys::napi_callback); 32] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -276,6 +276,11 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"isWanted", Some(js::is_wanted)),
         (c"reportTasks", Some(js::report_tasks)),
         (c"setBlocked", Some(js::set_blocked)),
+        (c"reportProgress", Some(js::report_progress)),
+        (c"stuckWorkers", Some(js::stuck_workers)),
+        (c"joinMain", Some(js::join_main)),
+        (c"exchangeMain", Some(js::exchange_main)),
+        (c"blockMain", Some(js::block_main)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;

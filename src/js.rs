@@ -14,12 +14,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use threadmill_core::completion::Answer;
 use threadmill_core::error::ErrorCode;
-use threadmill_core::pool::{JsMail, JsTask, Payload, Pool, Waker};
+use threadmill_core::pool::{JsMail, JsTask, MAIN, Payload, Pool, Waker};
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
 
-/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed.
-const ANSWER: usize = 6;
+/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed, overhead in ms.
+const ANSWER: usize = 7;
 /// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the options or -1. A
 /// message has tag 9 and `[type, contents]` in the values.
 const TASK: usize = 6;
@@ -109,6 +109,20 @@ pub(crate) unsafe extern "C" fn is_wanted(
     })
 }
 
+/// `stuckWorkers(pool)`: how many JS workers run nothing but tasks that were given up.
+pub(crate) unsafe extern "C" fn stuck_workers(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        raw::new_number(env, pool.js_stuck() as f64)
+    })
+}
+
 /// `rejectWaiting(pool, code, reason)`: rejects every task of the JS lane that has not begun. `code` as for
 /// `leaveWorker`, or 2 the entry module cannot be used.
 pub(crate) unsafe extern "C" fn reject_waiting(
@@ -166,13 +180,14 @@ pub(crate) unsafe extern "C" fn attach(env: sys::napi_env, info: sys::napi_callb
     })
 }
 
-/// `postToPool(type, codec, contents)`: a message of this worker.
+/// `postToPool(type, codec, contents, idIndex, idGeneration)`: a message of this worker, about a task that it runs unless
+/// `idIndex` is below 0.
 pub(crate) unsafe extern "C" fn post_to_pool(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     raw::guard(env, || {
-        let ([message_type, codec, contents], data) = raw::arguments::<3>(env, info)?;
+        let ([message_type, codec, contents, index, generation], data) = raw::arguments::<5>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         let mail = JsMail {
@@ -180,15 +195,39 @@ pub(crate) unsafe extern "C" fn post_to_pool(
             codec: raw::number(env, codec)? as u8,
             contents: own_value(env, contents)?,
         };
+        let index = raw::number(env, index)?;
+        let id = TaskId { index: index as u32, generation: raw::number(env, generation)? as u32 };
         if let Some(seat) = &state.seat {
-            seat.pool.js_post_to_pool(seat.index, mail);
+            seat.pool.js_post_to_pool(seat.index, (index >= 0.0).then_some(id), mail);
         }
         raw::undefined(env)
     })
 }
 
-/// `exchange(answers, count, answerValues, tasks, taskValues, take, spin)`: hands `count` answers over and, with `take`, fills in
-/// messages and tasks that are to begin now, after looking out for a moment with `spin` if there are none. Returns how many; -1 when this worker has no pool any more.
+/// `reportProgress(idIndex, idGeneration, done, total)`: how far a task is that this worker runs.
+pub(crate) unsafe extern "C" fn report_progress(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([index, generation, done, total], data) = raw::arguments::<4>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let id = TaskId {
+            index: raw::number(env, index)? as u32,
+            generation: raw::number(env, generation)? as u32,
+        };
+        let (done, total) = (raw::number(env, done)?, raw::number(env, total)?);
+        if let Some(seat) = &state.seat {
+            seat.pool.js_progress(seat.index, id, done, total);
+        }
+        raw::undefined(env)
+    })
+}
+
+/// `exchange(answers, count, answerValues, tasks, taskValues, take, spin)`: hands `count` answers over and, with `take`,
+/// fills in messages and tasks that are to begin now, after looking out for a moment with `spin` if there are none.
+/// Returns how many; -1 when this worker has no pool any more.
 pub(crate) unsafe extern "C" fn exchange(
     env: sys::napi_env,
     info: sys::napi_callback_info,
@@ -196,76 +235,147 @@ pub(crate) unsafe extern "C" fn exchange(
     raw::guard(env, || {
         let ([answers, count, answer_values, tasks, task_values, take, spin], data) =
             raw::arguments::<7>(env, info)?;
-        let spin = raw::boolean(env, spin)?;
+        let (take, spin) = (raw::boolean(env, take)?, raw::boolean(env, spin)?);
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         let Some(Seat { pool, index, attached }) = &mut state.seat else { return raw::new_number(env, -1.0) };
-        // SAFETY: nothing below runs JavaScript before the last use of the slice.
-        let records = unsafe { raw::doubles(env, answers) }?;
-        let count = raw::number(env, count)? as usize;
-        for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
-            let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
-            let value = raw::scoped(env, || read(env, record[2], record[3], answer_values));
-            let answer = match value {
-                Ok(value) => Answer { failed: record[5] != 0.0, codec: record[4] as u8, value },
-                Err(Fault(status)) => {
-                    raw::clear_exception(env);
-                    let text = format!("the answer could not be read (status {status})");
-                    Answer { failed: true, codec: 0, value: Value::String(text) }
-                }
-            };
-            pool.js_answer(*index, id, answer);
-        }
-        if !raw::boolean(env, take)? {
+        give(env, pool, *index, (answers, count, answer_values))?;
+        if !take {
             return raw::new_number(env, 0.0);
         }
         if !*attached {
             *attached = pool.js_attach(*index, state.port.clone());
         }
-        let mut total = 0;
-        loop {
-            let (mut mails, mut taken) = (Vec::new(), Vec::new());
-            if !pool.js_turn(*index, spin, &mut mails, &mut taken) {
-                return raw::new_number(env, -1.0);
+        raw::new_number(env, fetch(env, pool, *index, spin, (tasks, task_values))?)
+    })
+}
+
+/// `joinMain(pool)`: this thread, which owns the pool, runs tasks of it from now on.
+pub(crate) unsafe extern "C" fn join_main(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        let joined = pool.js_join(MAIN) && pool.js_attach(MAIN, state.port.clone());
+        raw::new_boolean(env, joined)
+    })
+}
+
+/// `exchangeMain(pool, answers, count, answerValues, tasks, taskValues)`: as `exchange`, for the thread that owns the pool.
+pub(crate) unsafe extern "C" fn exchange_main(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, answers, count, answer_values, tasks, task_values], data) =
+            raw::arguments::<6>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        give(env, &pool, MAIN, (answers, count, answer_values))?;
+        raw::new_number(env, fetch(env, &pool, MAIN, false, (tasks, task_values))?)
+    })
+}
+
+/// `blockMain(pool, idIndex, idGeneration, blocked)`: as `setBlocked`, for the thread that owns the pool.
+pub(crate) unsafe extern "C" fn block_main(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, index, generation, blocked], data) = raw::arguments::<4>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let id = TaskId {
+            index: raw::number(env, index)? as u32,
+            generation: raw::number(env, generation)? as u32,
+        };
+        pool_of(state, raw::number(env, handle)?)?.js_block(id, raw::boolean(env, blocked)?);
+        raw::undefined(env)
+    })
+}
+
+/// Hands the answers of a worker over: records, their count, values.
+fn give(
+    env: sys::napi_env,
+    pool: &Arc<Pool>,
+    worker: u32,
+    (answers, count, values): (sys::napi_value, sys::napi_value, sys::napi_value),
+) -> Raw<()> {
+    // SAFETY: nothing below runs JavaScript before the last use of the slice.
+    let records = unsafe { raw::doubles(env, answers) }?;
+    let count = raw::number(env, count)? as usize;
+    for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
+        let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
+        let value = raw::scoped(env, || read(env, record[2], record[3], values));
+        let overhead = (record[6] * 1e6) as u64;
+        let answer = match value {
+            Ok(value) => Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead },
+            Err(Fault(status)) => {
+                raw::clear_exception(env);
+                let text = format!("the answer could not be read (status {status})");
+                Answer { failed: true, value: Value::String(text), ..Answer::default() }
             }
-            let nothing = mails.is_empty() && taken.is_empty();
-            // SAFETY: as above; creating values runs no JavaScript.
-            let records = unsafe { raw::doubles(env, tasks) }?;
-            let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
-            let mut out = Out { env, values: task_values, used: 0 };
-            // What was taken is begun or answered, whatever the engine says.
-            for mail in mails {
-                match out.mail(mail) {
-                    Ok(filled) => {
-                        if let Some(record) = records.next() {
-                            *record = filled;
-                            total += 1;
-                        }
+        };
+        pool.js_answer(worker, id, answer);
+    }
+    Ok(())
+}
+
+/// Fills in what a worker is to begin now; returns how much, -1 when it is not in the pool any more.
+fn fetch(
+    env: sys::napi_env,
+    pool: &Arc<Pool>,
+    worker: u32,
+    spin: bool,
+    (records, values): (sys::napi_value, sys::napi_value),
+) -> Raw<f64> {
+    let mut total = 0;
+    loop {
+        let (mut mails, mut taken) = (Vec::new(), Vec::new());
+        if !pool.js_turn(worker, spin, &mut mails, &mut taken) {
+            return Ok(-1.0);
+        }
+        let nothing = mails.is_empty() && taken.is_empty();
+        // SAFETY: creating values runs no JavaScript.
+        let records = unsafe { raw::doubles(env, records) }?;
+        let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
+        let mut out = Out { env, values, used: 0 };
+        // What was taken is begun or answered, whatever the engine says.
+        for mail in mails {
+            match out.mail(mail) {
+                Ok(filled) => {
+                    if let Some(record) = records.next() {
+                        *record = filled;
+                        total += 1;
                     }
-                    Err(_) => raw::clear_exception(env),
                 }
-            }
-            for task in taken {
-                let id = task.id;
-                if let Ok(filled) = out.task(task)
-                    && let Some(record) = records.next()
-                {
-                    *record = filled;
-                    total += 1;
-                } else {
-                    raw::clear_exception(env);
-                    let text = "the engine had no room for the input".to_owned();
-                    let answer = Answer { failed: true, codec: 0, value: Value::String(text) };
-                    pool.js_answer(*index, id, answer);
-                }
-            }
-            // A worker that is told of nothing waits to be rung.
-            if nothing || total > 0 {
-                break;
+                Err(_) => raw::clear_exception(env),
             }
         }
-        raw::new_number(env, total as f64)
-    })
+        for task in taken {
+            let id = task.id;
+            if let Ok(filled) = out.task(task)
+                && let Some(record) = records.next()
+            {
+                *record = filled;
+                total += 1;
+            } else {
+                raw::clear_exception(env);
+                let text = "the engine had no room for the input".to_owned();
+                let answer = Answer { failed: true, value: Value::String(text), ..Answer::default() };
+                pool.js_answer(worker, id, answer);
+            }
+        }
+        // A worker that is told of nothing waits to be rung.
+        if nothing || total > 0 {
+            return Ok(f64::from(total));
+        }
+    }
 }
 
 /// `openSeat()`: a handle of this env for the pool that it is a worker of.
@@ -299,18 +409,19 @@ pub(crate) unsafe extern "C" fn forget_tasks(
     })
 }
 
-/// `reportTasks(added, completed, errored)`: tells the owner of tasks that this worker submitted.
+/// `reportTasks(added, completed, errored, codec, details)`: tells the owner of tasks that this worker submitted.
 pub(crate) unsafe extern "C" fn report_tasks(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     raw::guard(env, || {
-        let ([added, completed, errored], data) = raw::arguments::<3>(env, info)?;
+        let ([added, completed, errored, codec, details], data) = raw::arguments::<5>(env, info)?;
+        let details = (raw::number(env, codec)? as u8, own_value(env, details)?);
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         if let Some(seat) = &state.seat {
             let counts = [raw::number(env, added)?, raw::number(env, completed)?, raw::number(env, errored)?];
-            seat.pool.js_report(seat.index, counts.map(|count| count as u32));
+            seat.pool.js_report(seat.index, counts.map(|count| count as u32), details);
         }
         raw::undefined(env)
     })

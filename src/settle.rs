@@ -10,14 +10,15 @@
 //! | 2 | a number, or an index in the values |
 //! | 3 | native worker, -1 for none |
 //! | 4 | run time in ms |
-//! | 5 | 1 when the input memory is still in use |
+//! | 5 | 1 when the input memory is still in use; below 0: minus the overhead of the task in ms |
 //!
 //! Tags: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 value, 6 error `[code, message, system?]`, 7 cancelled,
 //! 8 expired, 9 panicked (message in the values), 10 released, 11 progress `[done, total]`, 12 message
 //! `[type, contents]`, 13 pool closed, 14 an outcome that the engine has no room for, 15 nothing, 16 message of a JS
-//! worker `[type, contents]` (slot: handle of the pool; last number: codec), 17 tasks that a JS worker submitted
-//! `[added, completed, errored]` (slot: handle of the pool), 20 + codec what a JS worker gave, 24 + codec
-//! what it threw.
+//! worker `[type, contents]` (slot: handle of the pool; number 4: slot of the task that it is about, or -1; last number:
+//! codec), 17 tasks that a JS worker submitted
+//! `[added, completed, errored, details]` (slot: handle of the pool), 20 + codec what a JS worker gave, 28 + codec
+//! what it threw. Messages and details have their codec in the last number too.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
@@ -118,10 +119,21 @@ impl Out {
         let env = self.env;
         Ok(match event {
             Event::Settled { ticket, outcome, worker, run_time, held } => {
+                let overhead = match &outcome {
+                    Outcome::Answer(answer) => answer.overhead as f64 / 1e6,
+                    _ => 0.0,
+                };
                 let (tag, value) = self.outcome(ticket, outcome)?;
                 let worker = if worker == NO_WORKER { -1.0 } else { f64::from(worker) };
                 state.port.ids.clear(ticket);
-                [f64::from(ticket), tag, value, worker, run_time as f64 / 1e6, f64::from(u8::from(held))]
+                [
+                    f64::from(ticket),
+                    tag,
+                    value,
+                    worker,
+                    run_time as f64 / 1e6,
+                    if held { 1.0 } else { -overhead },
+                ]
             }
             Event::Released { ticket, .. } => [f64::from(ticket), 10.0, 0.0, -1.0, 0.0, 0.0],
             Event::Progress { ticket, done, total, .. } => {
@@ -129,20 +141,22 @@ impl Out {
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
                 [f64::from(ticket), 11.0, value, -1.0, 0.0, 0.0]
             }
-            Event::Message { ticket, worker, message_type, contents, .. } => {
+            Event::Message { ticket, worker, message_type, codec, contents, .. } => {
                 let value = Value::List(vec![Value::String(message_type), contents]);
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
-                [f64::from(ticket), 12.0, value, f64::from(worker), 0.0, 0.0]
+                [f64::from(ticket), 12.0, value, f64::from(worker), 0.0, f64::from(codec)]
             }
-            Event::Mail { pool, worker, message_type, codec, contents } => {
+            Event::Mail { pool, worker, ticket, message_type, codec, contents } => {
                 let value = Value::List(vec![Value::String(message_type), contents]);
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
-                [handle_of(state, pool), 16.0, value, f64::from(worker), 0.0, f64::from(codec)]
+                let slot = ticket.map_or(-1.0, f64::from);
+                [handle_of(state, pool), 16.0, value, f64::from(worker), slot, f64::from(codec)]
             }
-            Event::Discovered { pool, worker, added, completed, errored } => {
+            Event::Discovered { pool, worker, added, completed, errored, codec, details } => {
                 let counts = [added, completed, errored].map(|count| Value::Number(f64::from(count)));
-                let value = raw::scoped(env, || self.push(encode(env, &Value::List(counts.into()), None)?))?;
-                [handle_of(state, pool), 17.0, value, f64::from(worker), 0.0, 0.0]
+                let value = Value::List(counts.into_iter().chain([details]).collect());
+                let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
+                [handle_of(state, pool), 17.0, value, f64::from(worker), 0.0, f64::from(codec)]
             }
             Event::Closed { pool } => [handle_of(state, pool), 13.0, 0.0, -1.0, 0.0, 0.0],
         })
@@ -161,7 +175,7 @@ impl Out {
                 Err(fault) => (6.0, self.refused(fault)?),
             },
             Outcome::Answer(answer) => {
-                let base = if answer.failed { 24.0 } else { 20.0 };
+                let base = if answer.failed { 28.0 } else { 20.0 };
                 let value = raw::scoped(env, || self.push(encode(env, &answer.value, None)?));
                 match value {
                     Ok(index) => (base + f64::from(answer.codec), index),

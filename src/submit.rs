@@ -16,10 +16,11 @@
 //! | 7 | priority |
 //! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
 //! | 9 | timeout in ms: 0 none, above 0 from submit, below 0 from start |
-//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions]`, or -1 |
+//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions, estimate, workerCosts]`, or -1 |
 //! | 11 | for the entry function: codec of the input |
 //!
-//! For the entry function (kernel 255) the options are the name of another export.
+//! For the entry function (kernel 255, on the thread that owns the pool 254) the options are the name of another export.
+//! The estimate is in ms, and so are the costs, a `Float64Array` by worker.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
@@ -32,7 +33,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::{ENTRY, Job, Payload, PlainJob, Request, clock};
+use threadmill_core::pool::{ENTRY, Job, MAIN_ENTRY, Payload, PlainJob, Request, clock};
 use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
@@ -116,7 +117,11 @@ fn unreadable(env: sys::napi_env, sink: &Arc<dyn CompletionSink>, record: &[f64;
 
 /// Whether a record is a number without any option.
 fn is_plain(record: &[f64; STRIDE]) -> bool {
-    record[2] as u16 != ENTRY && record[3] == 4.0 && record[8] == -1.0 && record[9] == 0.0 && record[10] < 0.0
+    (record[2] as u16) < MAIN_ENTRY
+        && record[3] == 4.0
+        && record[8] == -1.0
+        && record[9] == 0.0
+        && record[10] < 0.0
 }
 
 fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
@@ -135,7 +140,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
     let ticket = record[0] as u32;
     let mut keep = Keep::new(held, ticket);
     let kernel = record[2] as u16;
-    let is_entry = kernel == ENTRY;
+    let is_entry = kernel >= MAIN_ENTRY;
     let input = match record[3] as u32 {
         0 => Payload::from(Value::Undefined),
         1 => Payload::from(Value::Null),
@@ -154,6 +159,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         _ => return Err(Fault(sys::Status::napi_invalid_arg)),
     };
     let (mut affinity_key, mut cost_key, mut options) = (None, None, None);
+    let (mut estimate, mut worker_costs) = (None, None);
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
         // Options are never transferred.
@@ -168,6 +174,13 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         match member(2)? {
             Value::Undefined => {}
             other => options = Some(Box::new(other)),
+        }
+        if let Value::Number(millis) = member(3)? {
+            estimate = Some((millis * 1e6) as u64);
+        }
+        if let Value::Array(costs) = member(4)? {
+            let costs = costs.into_vec::<f64>().unwrap_or_default();
+            worker_costs = Some(costs.into_iter().map(|millis| millis as f32).collect());
         }
     }
     let timeout = record[9];
@@ -189,7 +202,13 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         affinity,
         deadline: (timeout > 0.0).then(|| Time(source.now.saturating_add(nanos))),
         deadline_from_start: (timeout < 0.0).then_some(nanos),
-        ..TaskSpec::plain(if is_entry { Lane::Js } else { Lane::Native })
+        estimate,
+        worker_costs,
+        ..TaskSpec::plain(match kernel {
+            ENTRY => Lane::Js,
+            MAIN_ENTRY => Lane::Main,
+            _ => Lane::Native,
+        })
     };
     let job = Job {
         kernel,

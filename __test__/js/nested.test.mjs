@@ -1,6 +1,7 @@
 // Tasks submitted from inside a worker.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
@@ -27,7 +28,35 @@ test('a failure reaches the task that submitted it, bad options throw there', as
   const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1 }))
   assert.equal(await pool.run({ do: 'fail' }), 'caught deep')
   assert.equal(await pool.run({ do: 'bad' }), 'ERR_THREADMILL_OUT_OF_RANGE')
-  assert.equal(await pool.run({ do: 'posted' }), 'ERR_THREADMILL_SYSTEM')
+})
+
+test('a worker can share, transfer and get back what only postMessage can move', async (t) => {
+  for (const maxWorkers of [1, 2]) {
+    const pool = closing(t, new WorkerPool(NESTED, { maxWorkers }))
+    assert.deepEqual(await pool.run({ do: 'posted' }), { shared: 7, left: 0, moved: [1, 2, 3], back: 5 })
+    // Nothing of it is kept.
+    assert.equal(await pool.run({ do: 'many posted', count: 200 }), 200)
+  }
+})
+
+test('a worker can use the kernels of its pool, also by name', async (t) => {
+  const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1, threads: 2 }))
+  const hash = createHash('sha256').update('hello').digest('hex')
+  assert.deepEqual(await pool.run({ do: 'kernels' }), {
+    digest: hash,
+    byName: 55,
+    refused: 'ERR_THREADMILL_UNKNOWN_KERNEL',
+    invalid: 'ERR_THREADMILL_INVALID_ARG_TYPE',
+    many: 200,
+    sorted: [1, 2, 3],
+  })
+  await pool.whenIdle()
+  assert.ok(pool.stats().native.reduce((sum, worker) => sum + worker.tasksCompleted, 0) >= 203)
+})
+
+test('a worker can send tasks to the thread that made the pool', async (t) => {
+  const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1 }))
+  assert.deepEqual(await pool.run({ do: 'to main' }), { onMain: true, worker: -1, shared: 3 })
 })
 
 test('a pool is not idle while a task that a worker submitted is unsettled', async (t) => {

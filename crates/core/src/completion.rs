@@ -39,7 +39,7 @@ impl Outcome {
 }
 
 /// What the entry function of a JS pool gave or threw.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Answer {
     /// Whether it threw.
     pub failed: bool,
@@ -47,6 +47,8 @@ pub struct Answer {
     pub codec: u8,
     /// Its result, or what it threw.
     pub value: Value,
+    /// Time of the run that was spent on preparing, ns; it is not part of the run time that is told and learned.
+    pub overhead: u64,
 }
 
 /// Number of a worker in completions of tasks that no worker began.
@@ -61,7 +63,7 @@ pub enum Event {
         ticket: u32,
         /// How it ended.
         outcome: Outcome,
-        /// Native worker that ran it, or [`NO_WORKER`].
+        /// Worker that ran it, also when a JS worker still does; [`NO_WORKER`] for none, and for a kernel that was given up.
         worker: u32,
         /// Run time, ns; 0 when it did not run.
         run_time: u64,
@@ -86,7 +88,7 @@ pub enum Event {
         /// Units in total.
         total: f64,
     },
-    /// A kernel sent a message.
+    /// A task sent a message.
     Message {
         /// Id of the pool.
         pool: u32,
@@ -96,6 +98,8 @@ pub enum Event {
         worker: u32,
         /// Type of the message.
         message_type: String,
+        /// How the contents are to be read; 0 for what a kernel sends.
+        codec: u8,
         /// Its contents.
         contents: Value,
     },
@@ -105,6 +109,8 @@ pub enum Event {
         pool: u32,
         /// JS worker that sent it.
         worker: u32,
+        /// Ticket of the task that it is about, if that task came from the env that owns the pool.
+        ticket: Option<u32>,
         /// Type of the message.
         message_type: String,
         /// How the contents are to be read; passed on as it is.
@@ -124,6 +130,10 @@ pub enum Event {
         completed: u32,
         /// How many failed.
         errored: u32,
+        /// How `details` are to be read; passed on as it is.
+        codec: u8,
+        /// More about them, for those who listen.
+        details: Value,
     },
     /// The pool has released its threads.
     Closed {

@@ -11,9 +11,10 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// One value, in or out of a kernel.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Value {
     /// `undefined`
+    #[default]
     Undefined,
     /// `null`
     Null,
@@ -44,6 +45,20 @@ impl Value {
     /// An object from pairs with fixed names.
     pub fn object(entries: impl IntoIterator<Item = (&'static str, Self)>) -> Self {
         Self::Object(entries.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
+    }
+
+    /// A second one of a primitive or a typed array in memory of its own; `None` of anything else.
+    pub fn duplicate(&self) -> Option<Self> {
+        Some(match self {
+            Self::Undefined => Self::Undefined,
+            Self::Null => Self::Null,
+            Self::Bool(value) => Self::Bool(*value),
+            Self::Number(value) => Self::Number(*value),
+            Self::BigInt(value) => Self::BigInt(*value),
+            Self::String(value) => Self::String(value.clone()),
+            Self::Array(array) => Self::Array(Array::copy_from(array.kind(), array.bytes()?)),
+            Self::List(_) | Self::Object(_) | Self::Rows { .. } => return None,
+        })
     }
 
     /// A typed array from a vector, without a copy.

@@ -593,7 +593,7 @@ fn what_a_worker_took_beyond_what_it_can_begin_can_be_taken_from_it() {
 
 #[test]
 fn without_eagerness_tasks_are_assigned_and_stay() {
-    let mut shell = Shell::new(2, Config { eager: [false, true], ..Config::default() });
+    let mut shell = Shell::new(2, Config { eager: [false, true, true], ..Config::default() });
     shell.submit("a", plain());
     shell.submit("b", plain());
     shell.submit("c", plain());

@@ -45,6 +45,7 @@ impl Host for NativeHost<'_> {
     fn post(&self, message_type: &str, contents: Value) {
         if !self.is_cancelled() {
             self.sink.deliver(Event::Message {
+                codec: 0,
                 pool: self.pool.id(),
                 ticket: self.ticket,
                 worker: self.worker,

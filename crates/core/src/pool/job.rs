@@ -8,6 +8,9 @@ use crate::value::Value;
 /// Stands for the entry function of the pool's module where a kernel's number is asked for.
 pub const ENTRY: u16 = 255;
 
+/// The same, to be called on the thread that owns the pool.
+pub const MAIN_ENTRY: u16 = 254;
+
 /// The input of a job: numbers need no allocation.
 #[derive(Debug)]
 pub enum Payload {

@@ -92,8 +92,16 @@ pub struct JsWorkerFigures {
     pub steals: u64,
 }
 
+/// The number of the thread that owns the pool, where that of a JS worker is asked for.
+pub const MAIN: u32 = u32::MAX - 1;
+
 fn js(index: u32) -> WorkerRef {
-    WorkerRef { lane: Lane::Js, index }
+    if index == MAIN { WorkerRef { lane: Lane::Main, index: 0 } } else { WorkerRef { lane: Lane::Js, index } }
+}
+
+/// The number of a worker that is not a native one.
+pub(super) fn index_of(worker: WorkerRef) -> u32 {
+    if worker.lane == Lane::Main { MAIN } else { worker.index }
 }
 
 impl Pool {
@@ -106,10 +114,12 @@ impl Pool {
             return false;
         }
         let at = index as usize;
-        if at >= state.js.len() {
+        if index != MAIN && at >= state.js.len() {
             state.js.resize_with(at + 1, JsWorker::default);
         }
-        state.js[at].joined = true;
+        if let Some(worker) = state.js_worker(index) {
+            worker.joined = true;
+        }
         drop(state);
         self.wake(&mut wakes);
         true
@@ -118,7 +128,7 @@ impl Pool {
     /// The worker's env is ready; its first [`Pool::js_turn`] follows. `false` when it is not expected, or no more.
     pub fn js_attach(&self, index: u32, waker: Arc<dyn Waker>) -> bool {
         let mut state = self.state.lock();
-        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };
         worker.waker = Some(waker);
@@ -160,7 +170,7 @@ impl Pool {
         let now = clock::now();
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
-        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };
         let count = worker.mails.len().min(JS_MAILS);
@@ -177,10 +187,10 @@ impl Pool {
                 break;
             }
         }
-        let worker = &mut state.js[index as usize];
         let mut timed = Vec::new();
         for task in taken {
             let job = task.payload;
+            let Some(worker) = state.js_worker(index) else { break };
             worker.running.push(Running {
                 id: task.id,
                 label: job.label(),
@@ -214,10 +224,10 @@ impl Pool {
     pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
         let now = clock::now();
         let mut state = self.state.lock();
-        let Some(worker) = state.js.get_mut(index as usize) else { return false };
+        let Some(worker) = state.js_worker(index) else { return false };
         let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
         let running = worker.running.swap_remove(at);
-        let run_time = now - running.started;
+        let run_time = (now - running.started).saturating_sub(answer.overhead);
         worker.busy += run_time;
         let succeeded = !answer.failed && !running.abandoned;
         if succeeded {
@@ -237,7 +247,7 @@ impl Pool {
 
     /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
     pub fn js_detach(&self, index: u32) {
-        if let Some(worker) = self.state.lock().js.get_mut(index as usize) {
+        if let Some(worker) = self.state.lock().js_worker(index) {
             worker.waker = None;
         }
     }
@@ -248,14 +258,15 @@ impl Pool {
         let now = Time(clock::now());
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
-        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else { return 0 };
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return 0 };
         (worker.joined, worker.waker) = (false, None);
         worker.mails.clear();
         let running = std::mem::take(&mut worker.running);
         worker.errored += running.len() as u64;
         state.scheduler.leave(js(index), true, &mut self.claims(), now, &mut report, &mut wakes);
         for task in running.into_iter().filter(|task| !task.abandoned) {
-            self.settle_as(&state, &task.label, Outcome::refused(code, reason), index, 0);
+            let run_time = now.0.saturating_sub(task.started);
+            self.settle_as(&state, &task.label, Outcome::refused(code, reason), index, run_time);
         }
         for (_, job) in report.orphaned {
             let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
@@ -274,10 +285,15 @@ impl Pool {
         waiting
     }
 
+    /// How many JS workers run nothing but tasks that were given up.
+    pub fn js_stuck(&self) -> usize {
+        self.state.lock().js_stuck()
+    }
+
     /// Whether a JS worker runs a task that has not been given up.
     pub fn js_is_wanted(&self, index: u32, id: TaskId) -> bool {
-        let state = self.state.lock();
-        let worker = state.js.get(index as usize);
+        let mut state = self.state.lock();
+        let worker = state.js_worker(index);
         worker
             .is_some_and(|worker| worker.running.iter().any(|running| running.id == id && !running.abandoned))
     }
@@ -285,7 +301,7 @@ impl Pool {
     /// Leaves a message for a JS worker. `false` when there is none with this index.
     pub fn js_post(&self, index: u32, mail: JsMail) -> bool {
         let mut state = self.state.lock();
-        let Some(worker) = state.js.get_mut(index as usize).filter(|worker| worker.joined) else {
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };
         // One ring for all that it has not fetched.
@@ -298,20 +314,63 @@ impl Pool {
         true
     }
 
-    /// Hands a message of a JS worker to the env that owns the pool, the first one attached.
-    pub fn js_post_to_pool(&self, index: u32, mail: JsMail) {
-        let owner = self.sinks.lock().first().cloned();
+    /// Hands a message of a JS worker to the env that owns the pool, the first one attached; and to the env that
+    /// submitted the task that it is about, if that is another.
+    pub fn js_post_to_pool(&self, index: u32, task: Option<TaskId>, mail: JsMail) {
+        let label = task.and_then(|id| self.js_label(index, id));
+        let (pool, worker) = (self.id, index);
+        let JsMail { message_type, codec, contents } = mail;
+        let ticket = label.filter(|label| label.sink == 0).map(|label| label.ticket);
+        let (owner, submitter) = {
+            let sinks = self.sinks.lock();
+            let submitter = label.filter(|label| label.sink != 0);
+            (
+                sinks.first().cloned(),
+                submitter.map(|label| (label.ticket, sinks[usize::from(label.sink)].clone())),
+            )
+        };
+        if let Some((ticket, submitter)) = submitter
+            && let Some(contents) = contents.duplicate()
+        {
+            let message_type = message_type.clone();
+            submitter.deliver(Event::Message { pool, ticket, worker, message_type, codec, contents });
+        }
         if let Some(owner) = owner {
-            let JsMail { message_type, codec, contents } = mail;
-            owner.deliver(Event::Mail { pool: self.id, worker: index, message_type, codec, contents });
+            owner.deliver(Event::Mail { pool, worker, ticket, message_type, codec, contents });
         }
     }
 
-    /// Tells the env that owns the pool of tasks that a JS worker submitted: how many came, succeeded and failed.
-    pub fn js_report(&self, index: u32, [added, completed, errored]: [u32; 3]) {
+    /// Tells the env that submitted a task how far it is.
+    pub fn js_progress(&self, index: u32, id: TaskId, done: f64, total: f64) {
+        if let Some(Label { ticket, sink, .. }) = self.js_label(index, id) {
+            let submitter = self.sinks.lock()[usize::from(sink)].clone();
+            submitter.deliver(Event::Progress { ticket, worker: index, done, total });
+        }
+    }
+
+    /// The label of a task that a JS worker runs and that has not been given up.
+    fn js_label(&self, index: u32, id: TaskId) -> Option<Label> {
+        let mut state = self.state.lock();
+        let worker = state.js_worker(index)?;
+        worker
+            .running
+            .iter()
+            .find(|running| running.id == id && !running.abandoned)
+            .map(|running| running.label)
+    }
+
+    /// Tells the env that owns the pool of tasks that a JS worker submitted: how many came, succeeded and failed,
+    /// and more of them.
+    pub fn js_report(
+        &self,
+        worker: u32,
+        [added, completed, errored]: [u32; 3],
+        (codec, details): (u8, Value),
+    ) {
         let owner = self.sinks.lock().first().cloned();
         if let Some(owner) = owner {
-            owner.deliver(Event::Discovered { pool: self.id, worker: index, added, completed, errored });
+            let pool = self.id;
+            owner.deliver(Event::Discovered { pool, worker, added, completed, errored, codec, details });
         }
     }
 
@@ -356,12 +415,12 @@ impl Pool {
 
     /// Settles a task that a JS worker has begun; the worker's answer will be thrown away. Under the lock.
     pub(super) fn js_abandon(&self, state: &mut State, index: u32, id: TaskId, outcome: Outcome) -> bool {
-        let Some(worker) = state.js.get_mut(index as usize) else { return false };
+        let Some(worker) = state.js_worker(index) else { return false };
         let found = worker.running.iter_mut().find(|running| running.id == id && !running.abandoned);
         let Some(running) = found else { return false };
         running.abandoned = true;
-        let label = running.label;
-        self.settle(state, &label, false, outcome);
+        let (label, run_time) = (running.label, clock::now().saturating_sub(running.started));
+        self.settle_as(state, &label, outcome, index, run_time);
         true
     }
 
@@ -369,6 +428,7 @@ impl Pool {
     pub(super) fn js_abandon_all(&self, state: &mut State, reason: impl Fn() -> Outcome) {
         let running: Vec<(u32, TaskId)> = (0..)
             .zip(&state.js)
+            .chain([(MAIN, &state.main)])
             .flat_map(|(index, worker)| worker.running.iter().map(move |running| (index, running.id)))
             .collect();
         for (index, id) in running {
@@ -378,14 +438,15 @@ impl Pool {
 
     /// The worker that runs a task. Under the lock.
     pub(super) fn js_worker_of(state: &State, id: TaskId) -> Option<u32> {
-        let at = state.js.iter().position(|worker| worker.running.iter().any(|running| running.id == id));
-        at.map(|index| index as u32)
+        let mut workers = (0..).zip(&state.js).chain([(MAIN, &state.main)]);
+        let runs = |worker: &JsWorker| worker.running.iter().any(|running| running.id == id);
+        workers.find(|(_, worker)| runs(worker)).map(|(index, _)| index)
     }
 
     /// Rings a JS worker, if it has an env.
     pub(super) fn js_wake(&self, index: u32) {
-        let state = self.state.lock();
-        let waker = state.js.get(index as usize).and_then(|worker| worker.waker.clone());
+        let mut state = self.state.lock();
+        let waker = state.js_worker(index).and_then(|worker| worker.waker.clone());
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -397,7 +458,10 @@ impl Pool {
         let sink = self.sinks.lock()[usize::from(label.sink)].clone();
         match outcome {
             Outcome::Answer(answer)
-                if !answer.failed && answer.codec == 0 && matches!(answer.value, Value::Number(_)) =>
+                if !answer.failed
+                    && answer.codec == 0
+                    && answer.overhead == 0
+                    && matches!(answer.value, Value::Number(_)) =>
             {
                 let number = answer.value.as_number().unwrap_or_default();
                 sink.number(label.ticket, number, worker, run_time);
@@ -410,6 +474,10 @@ impl Pool {
 }
 
 impl State {
+    fn js_worker(&mut self, index: u32) -> Option<&mut JsWorker> {
+        if index == MAIN { Some(&mut self.main) } else { self.js.get_mut(index as usize) }
+    }
+
     /// Figures of the JS workers.
     pub(super) fn js_figures(&self) -> Vec<JsWorkerFigures> {
         (0..)
@@ -427,8 +495,14 @@ impl State {
             .collect()
     }
 
-    /// Tasks that JS workers have begun.
+    /// JS workers that run nothing but tasks that were given up.
+    fn js_stuck(&self) -> usize {
+        let given_up = |worker: &JsWorker| worker.running.iter().all(|running| running.abandoned);
+        self.js.iter().filter(|worker| !worker.running.is_empty() && given_up(worker)).count()
+    }
+
+    /// Tasks that JS workers and the thread that owns the pool have begun.
     pub(super) fn js_running(&self) -> usize {
-        self.js.iter().map(|worker| worker.running.len()).sum()
+        self.js.iter().chain([&self.main]).map(|worker| worker.running.len()).sum()
     }
 }

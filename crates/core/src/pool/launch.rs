@@ -2,8 +2,8 @@
 //! Threads of native workers: started with the first task that needs them, woken, ended (N3 in the module above).
 
 use super::{
-    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, Time, WorkerRef, clock, native, placement,
-    worker,
+    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, Time, WorkerRef, clock, js, native,
+    placement, worker,
 };
 
 impl Pool {
@@ -12,8 +12,8 @@ impl Pool {
         let mut failed = Vec::new();
         // Tasks of a worker that could not be started may call for others.
         while let Some(worker) = wakes.pop() {
-            if worker.lane == Lane::Js {
-                self.js_wake(worker.index);
+            if worker.lane != Lane::Native {
+                self.js_wake(js::index_of(worker));
                 continue;
             }
             let slot = &self.slots[worker.index as usize];

@@ -38,8 +38,8 @@ pub(crate) mod model {
     pub(crate) use super::parallel::Section;
 }
 
-pub use job::{ENTRY, Job, Payload, PlainJob};
-pub use js::{JsMail, JsTask, JsWorkerFigures, Waker};
+pub use job::{ENTRY, Job, MAIN_ENTRY, Payload, PlainJob};
+pub use js::{JsMail, JsTask, JsWorkerFigures, MAIN, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{PoolFigures, WorkerFigures};
@@ -80,8 +80,10 @@ pub struct PoolOptions {
     pub pin: Option<Pin>,
     /// Nice value of the workers.
     pub nice: Option<i32>,
-    /// Tasks that a JS worker runs at a time.
+    /// Tasks that a JS worker, or the thread that owns the pool, runs at a time.
     pub worker_concurrency: u32,
+    /// Whether JS workers take tasks that were not assigned to them.
+    pub eager: bool,
 }
 
 /// One task on its way in.
@@ -135,6 +137,8 @@ struct State {
     listeners: Vec<Arc<dyn CompletionSink>>,
     /// JS workers by index.
     js: Vec<JsWorker>,
+    /// The thread that owns the pool, as a worker.
+    main: JsWorker,
     /// Time of successful tasks of the JS lane: running, and from submit to start, ns.
     js_run: u64,
     js_wait: u64,
@@ -202,7 +206,7 @@ struct CellClaims<'a>(&'a [Slot]);
 
 impl Claims<Job> for CellClaims<'_> {
     fn revoke(&mut self, worker: WorkerRef, id: TaskId) -> Option<Job> {
-        if worker.lane == Lane::Js {
+        if worker.lane != Lane::Native {
             return None;
         }
         let id = id.to_bits();
@@ -234,10 +238,10 @@ impl State {
         {
             return key;
         }
-        let name = if kernel == ENTRY {
-            "entry"
-        } else {
-            kernels::all().get(index).map_or("", |kernel| kernel.info().name)
+        let name = match kernel {
+            ENTRY => "entry",
+            MAIN_ENTRY => "entry on the owner's thread",
+            _ => kernels::all().get(index).map_or("", |kernel| kernel.info().name),
         };
         let key = self.scheduler.costs.key(name);
         self.kernel_keys[index] = Some(key);
@@ -266,7 +270,8 @@ impl Pool {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut scheduler = Scheduler::new(Config {
             schedule: options.schedule,
-            concurrency: [1, options.worker_concurrency.max(1)],
+            concurrency: [1, options.worker_concurrency.max(1), options.worker_concurrency.max(1)],
+            eager: [true, options.eager, true],
             ..Config::default()
         });
         let mut wakes = Vec::new();
@@ -289,6 +294,7 @@ impl Pool {
                 closed: false,
                 listeners: Vec::new(),
                 js: Vec::new(),
+                main: JsWorker::default(),
                 js_run: 0,
                 js_wait: 0,
                 threads: 0,
@@ -462,8 +468,8 @@ impl Pool {
 
     /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
     fn abandon(&self, locked: &mut State, worker: WorkerRef, id: TaskId, outcome: Outcome) -> bool {
-        if worker.lane == Lane::Js {
-            return self.js_abandon(locked, worker.index, id, outcome);
+        if worker.lane != Lane::Native {
+            return self.js_abandon(locked, js::index_of(worker), id, outcome);
         }
         let id = id.to_bits();
         let Some(cell) = self.slots[worker.index as usize].find(id) else { return false };

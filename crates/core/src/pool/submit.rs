@@ -125,17 +125,19 @@ impl Pool {
                 } else if count >= room {
                     (ErrorCode::QueueFull, "the pool's capacity is reached")
                 } else {
-                    spec.key = Some(match cost_key {
-                        Some(name) => state.scheduler.costs.key(&name),
-                        None => state.kernel_key(job.kernel),
-                    });
+                    spec.key = match cost_key {
+                        Some(name) => Some(state.scheduler.costs.key(&name)),
+                        // What is known of all tasks says less than what is said of this one.
+                        None if spec.estimate.is_some() => None,
+                        None => Some(state.kernel_key(job.kernel)),
+                    };
                     match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
                         Ok(id) => {
                             count += 1;
                             sinks[usize::from(sink)].admitted(ticket, id);
                             continue;
                         }
-                        Err(_) => (ErrorCode::OutOfRange, "no native worker has this index"),
+                        Err(_) => (ErrorCode::OutOfRange, "no worker has this index"),
                     }
                 };
                 refused.push((sink, ticket, reason));

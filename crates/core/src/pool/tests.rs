@@ -51,6 +51,7 @@ impl Fixture {
             pin: None,
             nice: None,
             worker_concurrency: 1,
+            eager: true,
         });
         let (sender, events) = unbounded();
         let ids: Arc<Mutex<HashMap<u32, TaskId>>> = Arc::default();
@@ -559,7 +560,7 @@ impl Fixture {
 
     fn answer(&self, index: u32, task: &JsTask) -> bool {
         let Payload::Number(number) = task.job.input else { panic!("a number was submitted") };
-        let answer = Answer { failed: false, codec: 0, value: Value::Number(number + 1.0) };
+        let answer = Answer { value: Value::Number(number + 1.0), ..Answer::default() };
         self.pool.js_answer(index, task.id, answer)
     }
 }
@@ -687,7 +688,7 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
     assert!(types.iter().map(|text| text.parse::<u32>().unwrap()).eq(0..100));
     assert!(fixture.pool.js_post(0, mail("late")));
     assert_eq!(bell.rings(), 1);
-    fixture.pool.js_post_to_pool(0, mail("back"));
+    fixture.pool.js_post_to_pool(0, None, mail("back"));
     assert!(matches!(fixture.next_event(), Event::Mail { worker: 0, codec: 1, .. }));
     assert!(fixture.answer(0, &tasks[0]));
     fixture.outcomes(1);

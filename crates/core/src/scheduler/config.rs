@@ -1,6 +1,8 @@
 //! Stage: schedule. Thread: whoever holds the pool's lock.
 //! What a scheduler is told once, when it is made.
 
+use super::Lane;
+
 /// In which order tasks of equal priority leave a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
@@ -24,10 +26,10 @@ pub struct Config {
     /// A waiting task gains one unit of priority each time it has waited this long, in nanoseconds; 0 is never.
     pub ageing: u64,
     /// How many tasks one worker runs at a time, by lane.
-    pub concurrency: [u32; 2],
+    pub concurrency: [u32; Lane::COUNT],
     /// Whether workers take free tasks and steal, by lane. Otherwise every task is assigned at submit, to the least
     /// loaded worker where it names none, and stays there.
-    pub eager: [bool; 2],
+    pub eager: [bool; Lane::COUNT],
     /// How many cost keys are remembered.
     pub cost_keys: usize,
 }
@@ -39,8 +41,8 @@ impl Default for Config {
             capacity_tasks: None,
             capacity_bytes: None,
             ageing: 10_000_000_000,
-            concurrency: [1, 1],
-            eager: [true, true],
+            concurrency: [1; Lane::COUNT],
+            eager: [true; Lane::COUNT],
             cost_keys: 10_000,
         }
     }

@@ -59,7 +59,7 @@ pub trait Claims<P> {
 #[derive(Debug)]
 pub struct Scheduler<P> {
     slab: Slab<P>,
-    lanes: [lane::Lane; 2],
+    lanes: [lane::Lane; Lane::COUNT],
     deadlines: Deadlines,
     /// Learned run times.
     pub costs: CostTable,
@@ -68,7 +68,7 @@ pub struct Scheduler<P> {
     next_seq: u64,
     bytes: usize,
     steals: u64,
-    spans: [Span; 2],
+    spans: [Span; Lane::COUNT],
 }
 
 impl<P> Scheduler<P> {
@@ -92,7 +92,7 @@ impl<P> Scheduler<P> {
             next_seq: 0,
             bytes: 0,
             steals: 0,
-            spans: [Span::default(); 2],
+            spans: [Span::default(); Lane::COUNT],
         }
     }
 

@@ -29,11 +29,15 @@ pub enum Lane {
     Native,
     /// JavaScript workers.
     Js,
+    /// The thread that owns the pool: one worker, number 0.
+    Main,
 }
 
 impl Lane {
-    /// Both lanes.
-    pub const ALL: [Self; 2] = [Self::Native, Self::Js];
+    /// How many there are.
+    pub const COUNT: usize = 3;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [Self::Native, Self::Js, Self::Main];
 }
 
 /// Names a worker.

@@ -76,8 +76,8 @@ fn config() -> impl Strategy<Value = Config> {
             capacity_tasks,
             capacity_bytes,
             ageing,
-            concurrency: [native, js],
-            eager: [true, eager],
+            concurrency: [native, js, 1],
+            eager: [true, eager, true],
             ..Config::default()
         })
 }

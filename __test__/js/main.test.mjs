@@ -1,0 +1,166 @@
+// Tasks on the thread that owns the pool.
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { isMainThread, Worker } from 'node:worker_threads'
+import { WorkerPool } from 'threadmill'
+import { rejection } from '../helpers/pool.mjs'
+import { log, workerEntrypoint } from './fixtures/main.mjs'
+
+const MAIN = new URL('./fixtures/main.mjs', import.meta.url)
+
+test('they run here, with the very input and output, after onWorkerStart and before onWorkerExit', async () => {
+  const pool = new WorkerPool(MAIN, { maxWorkers: 1 })
+  const heard = []
+  pool.onMessage('started', (contents, origin) => heard.push(`started ${contents} ${origin}`))
+  pool.onMessage('exited', (contents, origin) => heard.push(`exited ${contents} ${origin}`))
+  log.length = 0
+  const input = { a: 1 }
+  for (const options of [{ mainThread: true }, { workerAffinity: 'main' }, { workerAffinity: -1 }]) {
+    const task = pool.addTask(input, { ...options, affinityStrength: 'light' })
+    const output = await task
+    assert.deepEqual([output.isMainThread, output.id, output.started], [true, -1, 1])
+    assert.equal(output.input, input)
+    assert.deepEqual([task.worker.id, String(task.worker), task.worker.lane], [-1, '-1', 'js'])
+    assert.ok(task.taskCost >= 0)
+  }
+  assert.deepEqual(pool.workers, [], 'no worker was launched for them')
+  assert.equal(await pool.run(() => isMainThread, { mainThread: true }), true)
+  assert.equal(await pool.run('x', { mainThread: true, name: 'other' }), 'other x')
+  pool.postMessageToWorkers('hi', 'there')
+  assert.equal((await pool.run(1)).isMainThread, false, 'others run in a worker')
+  await pool.close()
+  assert.deepEqual(log, ['start', 'there', 'exit'])
+  assert.deepEqual(
+    heard,
+    ['started -1 -1', 'started 0 0', 'exited -1 -1', 'exited 0 0'].sort((a, b) => heard.indexOf(a) - heard.indexOf(b)),
+  )
+  assert.equal(heard.length, 4)
+})
+
+test('workerConcurrency holds, priority and order too', async () => {
+  for (const workerConcurrency of [1, 3]) {
+    const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint, maxWorkers: 1, workerConcurrency })
+    let open
+    const wait = new Promise((resolve) => {
+      open = resolve
+    })
+    const running = Array.from({ length: 5 }, () => pool.run({ wait }, { mainThread: true }))
+    const order = []
+    const later = [1, 2, 3].map((n) =>
+      pool.run(() => order.push(n), { mainThread: true, priority: n === 3 ? 'high' : 'normal' }),
+    )
+    // The first ones have begun when a turn of the event loop has passed.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    open()
+    await Promise.all([...running, ...later])
+    assert.deepEqual(order, [3, 1, 2])
+    assert.equal(pool.stats().tasksCompleted, 8)
+    await pool.close()
+  }
+})
+
+test('failures of every kind reject; a plain value is fine', async () => {
+  const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint })
+  const on = { mainThread: true }
+  const own = new RangeError('mine')
+  assert.equal(await rejection(pool.run({ fail: own }, on)), own)
+  assert.equal(await rejection(pool.run({ fail: '' }, on)), '')
+  const thrower = () => {
+    throw own
+  }
+  assert.equal(await rejection(pool.run(thrower, on)), own)
+  assert.equal(await pool.run(() => 5, on), 5)
+  // biome-ignore lint/suspicious/noThenProperty: the point of it
+  const thenable = { then: (ok) => ok(6) }
+  assert.equal(await pool.run(() => thenable, on), 6)
+  assert.throws(() => pool.addTask(1, { mainThread: 1 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+  assert.throws(() => pool.addTask(1, { workerAffinity: 'Main' }), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+  await pool.close()
+})
+
+test('they are cancelled, time out and end with the pool like others', async () => {
+  const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint })
+  const on = { mainThread: true }
+  const never = new Promise(() => {})
+  const running = pool.addTask({ wait: never }, on)
+  const waiting = pool.addTask(1, on)
+  assert.equal((await rejection(pool.run({ wait: never }, { ...on, timeout: 20 }))).code, 'ERR_THREADMILL_TIMEOUT')
+  assert.equal(waiting.cancel('no'), true)
+  assert.equal(await rejection(waiting), 'no')
+  const controller = new AbortController()
+  const aborted = pool.run(1, { ...on, signal: controller.signal })
+  controller.abort('stop')
+  assert.equal(await rejection(aborted), 'stop')
+  const last = pool.addTask(2, on)
+  const ended = pool.destroy()
+  assert.equal((await rejection(running)).code, 'ERR_THREADMILL_POOL_CLOSED')
+  assert.equal((await rejection(last)).code, 'ERR_THREADMILL_POOL_CLOSED')
+  await ended
+})
+
+test('a module that cannot be used fails these tasks, and only these', async () => {
+  const source = `import { isMainThread } from 'node:worker_threads';
+    export const workerEntrypoint = (input) => input;
+    workerEntrypoint.onWorkerStart = () => { if (isMainThread) throw new Error('not here') }`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+  const error = await rejection(pool.run(1, { mainThread: true }))
+  assert.deepEqual([error.code, error.message], ['ERR_THREADMILL_ENTRY', 'not here'])
+  assert.equal((await rejection(pool.run(1, { mainThread: true }))).code, 'ERR_THREADMILL_ENTRY')
+  assert.equal(await pool.run(1), 1)
+  await pool.close()
+})
+
+test('a pool without a module calls the function that it is given', async () => {
+  const pool = new WorkerPool({ threads: 1 })
+  assert.equal(await pool.run((client) => client.id, { mainThread: true }), -1)
+  const digest = await pool.addTask(async (client) => client.kernels.sha256('a'), { workerAffinity: 'main' })
+  assert.match(digest, /^[0-9a-f]{64}$/)
+  assert.equal((await rejection(pool.run(1, { mainThread: true }))).code, 'ERR_THREADMILL_INVALID_ARG_TYPE')
+  await pool.close()
+})
+
+test('tasks that they add do not deadlock, and have no affinity', async () => {
+  const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint, maxWorkers: 1 })
+  const nested = async (client) => {
+    const here = await client.addTask((inner) => inner.id, { mainThread: true })
+    const there = await client.addTask({ a: 1 })
+    return [here, there.id]
+  }
+  assert.deepEqual(await pool.run(nested, { mainThread: true }), [-1, 0])
+  await pool.close()
+})
+
+test('progress, messages and the async context of the call reach their task', async () => {
+  const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint })
+  const storage = new AsyncLocalStorage()
+  const heard = []
+  const body = async (client) => {
+    client.progress(1, 2)
+    client.postMessageToPool('note', 'text')
+    client.progress(2, 2)
+    await null
+    return storage.getStore()
+  }
+  const task = storage.run('context', () => pool.addTask(body, { mainThread: true }))
+  task.on('progress', ({ fraction }) => heard.push(fraction))
+  task.on('message', (type, contents) => heard.push(`${type} ${contents}`))
+  pool.onMessage('note', (contents, origin) => heard.push(`pool ${contents} ${origin.id}`))
+  assert.equal(await task, 'context')
+  assert.deepEqual(heard, [0.5, 'note text', 'pool text -1', 1])
+  await pool.close()
+})
+
+test('in a pool that a worker made, they run in that worker', async () => {
+  const source = `
+    const { WorkerPool } = require('threadmill')
+    const { parentPort, threadId } = require('node:worker_threads')
+    const pool = new WorkerPool()
+    pool.run(() => require('node:worker_threads').threadId === threadId, { mainThread: true })
+      .then(async (same) => { await pool.close(); parentPort.postMessage(same) })`
+  const worker = new Worker(source, { eval: true })
+  const [same] = await once(worker, 'message')
+  assert.equal(same, true)
+  await once(worker, 'exit')
+})

@@ -1,0 +1,174 @@
+// Which worker gets a task, by estimated cost; and pool.stream().
+import assert from 'node:assert/strict'
+import { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { rejection, until } from '../helpers/pool.mjs'
+
+const CLIENT = new URL('./fixtures/client.mjs', import.meta.url)
+
+/** Tasks that wait for `open`, so that later ones pile up behind them. */
+function gated() {
+  const gate = new Int32Array(new SharedArrayBuffer(4))
+  return {
+    task: (name) => ({ do: 'note', name, gate }),
+    open() {
+      Atomics.store(gate, 0, 1)
+      Atomics.notify(gate, 0)
+    },
+  }
+}
+
+test('longest-first runs what is estimated longest first; a measured key counts more', async (t) => {
+  const asked = []
+  const pool = new WorkerPool(CLIENT, {
+    maxWorkers: 1,
+    schedule: 'longest-first',
+    inherentCostEstimator: (task) => {
+      asked.push(task)
+      return task.argument.cost ?? 0
+    },
+  })
+  t.after(() => pool.close())
+  await pool.run({ do: 'block', ms: 60 }, { key: 'slow' })
+  const { task, open } = gated()
+  const first = pool.addTask(task('first'))
+  await until(() => first.worker !== undefined)
+  const order = []
+  const add = (name, cost, options) =>
+    pool.run({ do: 'echo', value: name, cost }, options).then((value) => order.push(value))
+  const done = [add('short', 1), add('long', 50), add('middle', 20), add('measured', 0, { key: 'slow' })]
+  assert.equal(asked.length, 6)
+  const estimated = pool.addTask({ do: 'echo', value: 1, cost: 7 })
+  assert.equal(estimated.taskCost, 7)
+  open()
+  await Promise.all([first, estimated, ...done])
+  assert.deepEqual(order, ['measured', 'long', 'middle', 'short'])
+})
+
+test('a worker that costs less gets the tasks until its load outweighs that', async (t) => {
+  const { task, open } = gated()
+  const pool = new WorkerPool(CLIENT, {
+    maxWorkers: 2,
+    eager: false,
+    inherentCostEstimator: () => 10,
+    workerCostEstimator: (_task, worker) => (worker.id === 1 ? 0 : 25),
+  })
+  t.after(() => pool.close())
+  pool.resizeUpTo(2)
+  const ids = Array.from({ length: 6 }, (_, n) => pool.addTask(task(n)))
+  open()
+  await Promise.all(ids)
+  // Loads of worker 1 before each: 0, 11, 22, then 33 is more than the 25 of worker 0; after that they alternate.
+  assert.deepEqual(ids.map((each) => each.worker.id).slice(0, 4), [1, 1, 1, 0])
+})
+
+test('estimators that throw or give nonsense count as 0', async (t) => {
+  let call = 0
+  const nonsense = () => {
+    const values = [Number.NaN, -1, Number.POSITIVE_INFINITY, 'x', undefined]
+    if (call === values.length) throw new Error('estimator')
+    return values[call++]
+  }
+  const pool = new WorkerPool(CLIENT, { maxWorkers: 2, inherentCostEstimator: nonsense, workerCostEstimator: nonsense })
+  t.after(() => pool.close())
+  const inputs = Array.from({ length: 10 }, (_, value) => ({ do: 'echo', value }))
+  assert.deepEqual(
+    await Promise.all(inputs.map((input) => pool.run(input))),
+    inputs.map(({ value }) => value),
+  )
+  assert.throws(() => new WorkerPool(CLIENT, { inherentCostEstimator: 5 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+  assert.throws(() => new WorkerPool(CLIENT, { eager: 1 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+})
+
+test('without eager a task stays where it was put', async (t) => {
+  const { task, open } = gated()
+  const pool = new WorkerPool(CLIENT, { maxWorkers: 2, eager: false })
+  t.after(() => pool.close())
+  pool.resizeUpTo(2)
+  // Both workers are busy, two more wait for each.
+  const tasks = Array.from({ length: 6 }, (_, n) => pool.addTask(task(n)))
+  open()
+  await Promise.all(tasks)
+  const counts = [0, 1].map((id) => tasks.filter(({ worker }) => worker.id === id).length)
+  assert.deepEqual(counts, [3, 3])
+})
+
+test('a stream maps inputs to outputs, in order', async (t) => {
+  const pool = new WorkerPool(CLIENT, { maxWorkers: 2 })
+  t.after(() => pool.close())
+  const inputs = Array.from({ length: 500 }, (_, value) => ({ do: 'echo', value: { value } }))
+  const outputs = []
+  const sink = new Writable({
+    objectMode: true,
+    write(chunk, _encoding, callback) {
+      outputs.push(chunk.value)
+      callback()
+    },
+  })
+  await pipeline(Readable.from(inputs), pool.stream({ concurrency: 8 }), sink)
+  assert.deepEqual(
+    outputs,
+    inputs.map((_, index) => index),
+  )
+  const sums = await pool.stream({ kernel: 'fib' }).end(10).toArray()
+  assert.deepEqual(sums, [55])
+})
+
+test('a stream holds its source up, and is unordered on request', async (t) => {
+  const pool = new WorkerPool(CLIENT, { maxWorkers: 2 })
+  t.after(() => pool.close())
+  const { task, open } = gated()
+  const stream = pool.stream({ concurrency: 2, ordered: false })
+  let taken = 0
+  function* inputs() {
+    yield task('slow')
+    for (let value = 1; value <= 100; value++) {
+      taken = value
+      yield { do: 'echo', value: { value } }
+    }
+  }
+  const source = Readable.from(inputs(), { highWaterMark: 1 })
+  source.pipe(stream)
+  const first = await new Promise((resolve) => stream.once('readable', () => resolve(stream.read())))
+  assert.deepEqual(first, { value: 1 }, 'the slow one is overtaken')
+  // Nobody reads: what is taken ends at both buffers and the window.
+  await pool.run({ do: 'where' }, { timeout: 60_000 })
+  assert.ok(taken < 40, `${taken} taken`)
+  open()
+  const rest = await stream.toArray()
+  assert.equal(rest.length, 100)
+})
+
+test('the first failure destroys a stream, and destroying it cancels its tasks', async (t) => {
+  const pool = new WorkerPool(CLIENT, { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  const failing = pool.stream()
+  failing.write({ do: 'throw', reason: new RangeError('in a task') })
+  failing.resume()
+  assert.equal(
+    (await rejection(pipeline(failing, new Writable({ objectMode: true, write() {} })))).message,
+    'in a task',
+  )
+  const nothing = pool.stream().end({ do: 'echo', value: null })
+  assert.equal((await rejection(nothing.toArray())).code, 'ERR_THREADMILL_INVALID_ARG_VALUE')
+  const { task, open } = gated()
+  const stream = pool.stream()
+  stream.on('error', () => {})
+  stream.write(task('a'))
+  stream.write(task('b'))
+  stream.destroy()
+  open()
+  await pool.whenIdle()
+  const controller = new AbortController()
+  const aborted = pool.stream({ signal: controller.signal })
+  aborted.write(task('c'))
+  controller.abort(new Error('enough'))
+  assert.equal((await rejection(aborted.toArray())).message, 'enough')
+  assert.throws(() => pool.stream({ concurrency: 0 }), { code: 'ERR_THREADMILL_OUT_OF_RANGE' })
+  const late = pool.stream()
+  pool.close()
+  late.write({ do: 'where' })
+  assert.equal((await rejection(late.toArray())).code, 'ERR_THREADMILL_POOL_CLOSED')
+})

@@ -1,0 +1,57 @@
+// Stage: run. Thread: a JS worker, or the owner env for its own tasks.
+// How an entry function is called.
+
+import { performance } from 'node:perf_hooks'
+import type { EntryFunction } from './entry'
+
+/** The function with its hooks. */
+export type EntryWithHooks = EntryFunction & {
+  readonly onWorkerStart?: (client: unknown) => unknown
+  readonly onWorkerExit?: (client: unknown) => unknown
+  readonly preTask?: (input: unknown, client: unknown) => unknown
+}
+
+/** Shortest time between two reports of progress, ms. */
+const REPORT_INTERVAL = 50
+const now = performance.now.bind(performance)
+
+/** Calls a function that has a `preTask` after that; `spend` is told how long it took, ms. */
+export function callPrepared(
+  fn: EntryWithHooks,
+  input: unknown,
+  client: unknown,
+  spend: (overhead: number) => void,
+): unknown {
+  const start = now()
+  let prepared: unknown
+  try {
+    prepared = settledLater(fn.preTask?.(input, client))
+  } finally {
+    spend(now() - start)
+  }
+  if (!(prepared instanceof Promise)) return fn(input, client)
+  return prepared.finally(() => spend(now() - start)).then(() => fn(input, client))
+}
+
+/** A promise for whatever is promise-like; anything else as it is. */
+export function settledLater(value: unknown): unknown {
+  return isThenable(value) ? Promise.resolve(value) : value
+}
+
+/** May throw: its getters are the user's. */
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
+}
+
+/** Keeps reports of progress apart: not too many, and the last one always. */
+export class Pace {
+  #reported = Number.NEGATIVE_INFINITY
+
+  /** Whether a report is to be sent now. */
+  isDue(done: number, total: number): boolean {
+    const time = now()
+    if (done < total && time - this.#reported < REPORT_INTERVAL) return false
+    this.#reported = time
+    return true
+  }
+}

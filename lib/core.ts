@@ -1,0 +1,478 @@
+// Stage: all. Thread: owner env.
+// What a pool is made of, apart from the object that users hold: it lives as long as tasks do. Its lanes, its counts, who
+// waits for it, and its end.
+
+import type { IWorker, Kernels, PoolStats } from '..'
+import { Listeners } from './callbacks'
+import type { EntryFunction, EntryPlace } from './entry'
+import { ThreadmillError } from './errors'
+import { kernelMethods } from './kernel-methods'
+import { type Kernel, kernelOf } from './kernels'
+import type { JsLane, LaneHost, LaneSettings } from './lane'
+import { laneParts } from './lazy'
+import type { MainLane } from './main'
+import { native } from './native'
+import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
+import {
+  allocate,
+  connect,
+  disconnect,
+  ENTRY,
+  expectedCost,
+  flush,
+  MAIN_WORKER,
+  type Observer,
+  settleNow,
+  submitNumber,
+  type Ticket,
+} from './port'
+import type { Registry } from './registry'
+import { poolStats } from './stats'
+import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
+import { NativeWorker, TaskHandle } from './task'
+
+type Settle = (value: unknown) => void
+
+/** Filled by the executor below; a promise without a closure of its own. */
+let resolvePromise: Settle
+let rejectPromise: Settle
+const executor = (resolve: Settle, reject: Settle): void => {
+  resolvePromise = resolve
+  rejectPromise = reject
+}
+
+/** How far the end of a pool has been asked for. */
+type Ending = -1 | 0 | 1 | 2
+
+/** The module of a pool. */
+export interface PoolEntry {
+  readonly place: EntryPlace
+  readonly settings: LaneSettings
+  /** The function itself, for the thread that owns the pool. */
+  readonly entryPoint: EntryFunction | undefined
+  /** Whether this thread is a worker with that entry module. */
+  readonly isOwn: boolean
+}
+
+/** See the head of this file. */
+export class PoolCore implements EntryHost {
+  readonly settings: PoolSettings
+  readonly handle: number
+  readonly threads: number
+  readonly tickets: Ticket[] = []
+  readonly listeners = new Listeners()
+  readonly events = new Listeners()
+  readonly lane: JsLane | undefined
+  readonly #entry: PoolEntry | undefined
+  readonly #laneWorkers: number
+  /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
+  readonly #isInert: boolean
+  readonly #workers: readonly IWorker[]
+  /** What workers share with this thread; none without workers. */
+  readonly #registry: Registry | undefined
+  #main: MainLane | undefined
+  #kernels: Kernels | undefined
+  pending = 0
+  #nextId = 0
+  #completed = 0
+  #errored = 0
+  #ending: Ending = -1
+  #ended: Promise<void> | undefined
+  #resolveEnded: (() => void) | undefined
+  #idleWaiters: (() => void)[] = []
+  #roomWaiters: (() => void)[] = []
+  #lastStats: PoolStats | undefined
+  readonly #endListeners = new Set<(reason: unknown) => void>()
+
+  constructor(settings: PoolSettings, entry?: PoolEntry) {
+    this.settings = settings
+    this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
+    this.threads = (JSON.parse(native.figures(this.handle)) as { workers: unknown[] }).workers.length
+    this.#workers = Array.from({ length: this.threads }, (_, index) => Object.freeze(new NativeWorker(index)))
+    connect(this)
+    this.#entry = entry
+    this.#laneWorkers = entry?.settings.maxWorkers ?? 0
+    // A worker that makes the pool it is a worker of gets one that does nothing.
+    this.#isInert = entry?.isOwn === true
+    if (entry === undefined || entry.isOwn) return
+    const parts = laneParts()
+    const registry = new parts.Registry((index) => this.#workerAt(index))
+    this.#registry = registry
+    const seat = {
+      settings,
+      maxWorkers: this.#laneWorkers,
+      threads: this.threads,
+      shared: registry.shared.buffer,
+    }
+    try {
+      this.lane = new parts.JsLane(this.#laneHost(registry), entry.place, entry.settings, seat)
+    } catch (error) {
+      native.closePool(this.handle, 2, true)
+      throw error
+    }
+  }
+
+  #laneHost(registry: Registry): LaneHost {
+    return {
+      handle: this.handle,
+      name: this.settings.name,
+      settled: (succeeded, value, observer) => this.settled(succeeded, value, observer),
+      launched: (worker) => this.events.call('worker-launched', worker),
+      exited: (worker, code, error) => this.events.call('worker-exit', worker, code, error),
+      message: (type, contents, origin) => this.listeners.call(type, contents, origin),
+      startMain: () => this.main.admit(),
+      told: (details, worker) => registry.told(details, worker, (task) => this.added(task)),
+      forgotten: (worker, reason) => registry.forget(worker, reason),
+    }
+  }
+
+  /** The kernel methods of this pool's own clients. */
+  get kernels(): Kernels {
+    this.#kernels ??= kernelMethods(() => this)
+    return this.#kernels
+  }
+
+  /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
+  isForEntry(options: unknown): boolean {
+    if (typeof options !== 'object' || options === null) return this.lane !== undefined || this.#isInert
+    if (own(options, 'kernel') !== undefined) return false
+    return this.lane !== undefined || this.#isInert || isForMain(options)
+  }
+
+  /** Workers of the lane that a pool of this kind is for. */
+  get parallelism(): number {
+    return this.lane === undefined ? this.threads : this.#laneWorkers
+  }
+
+  get workers(): readonly IWorker[] {
+    return this.lane?.workers ?? this.#workers
+  }
+
+  checkEntry(options: object): EntrySettings {
+    return checkEntryOptions(options, this.settings, Math.max(this.#laneWorkers, 1))
+  }
+
+  laneOf({ isMain }: EntrySettings): EntryLane {
+    if (isMain) return this.main
+    const lane = this.lane as JsLane
+    lane.check()
+    return lane
+  }
+
+  /** The executor on this thread, made with the first task for it. */
+  get main(): MainLane {
+    if (this.#main === undefined) {
+      const entry = this.#entry
+      this.#main = new (laneParts().MainLane)({
+        handle: this.handle,
+        concurrency: this.settings.workerConcurrency,
+        disposeTimeout: entry?.settings.disposeTimeout ?? 5000,
+        place: entry?.place,
+        entryPoint: entry?.entryPoint,
+        lane: this.lane,
+        kernels: this.kernels,
+        addTask: (input, options) => this.addTask(input, options),
+        settled: (succeeded, value, observer) => this.settled(succeeded, value, observer),
+        message: (type, contents, origin) => this.listeners.call(type, contents, origin),
+      })
+    }
+    return this.#main
+  }
+
+  #workerAt(index: number): IWorker | undefined {
+    return index === MAIN_WORKER ? this.#main?.worker : this.lane?.worker(index)
+  }
+
+  // --- tasks ---
+
+  run(input: unknown, options: object | undefined): Promise<unknown> {
+    return this.isForEntry(options) ? this.submitEntry(input, options) : this.submit(kernelOf(options), input, options)
+  }
+
+  addTask(input: unknown, options: object | undefined): TaskHandle<never> {
+    let task: TaskHandle<unknown>
+    if (this.isForEntry(options)) {
+      task = this.entryTask(input, options)
+      this.submitEntry(input, options, task)
+    } else {
+      const kernel = kernelOf(options)
+      task = this.task(kernel, input, options as GivenOptions)
+      this.submit(kernel, input, options, task)
+    }
+    // The contract's overloads say what the output is; here it is whatever the task gives.
+    return task as TaskHandle<never>
+  }
+
+  entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
+    const worker = (index: number) => this.#workerAt(index)
+    const expected = this.lane === undefined ? 0 : expectedCost(this.lane, ENTRY)
+    return new TaskHandle({ id: this.#newId(), argument, options: options ?? {}, expected, worker })
+  }
+
+  /** As `submit`, for the entry function of the pool's module. */
+  submitEntry(input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
+    const promise = new Promise(executor)
+    const [resolve, reject] = [resolvePromise, rejectPromise]
+    const needsHandle = this.#isWatched || this.lane?.estimate !== undefined
+    const task = given ?? (needsHandle ? this.entryTask(input, options) : undefined)
+    this.startEntry(input, options, resolve, reject, task, promise)
+    return promise
+  }
+
+  /** As `start`, for the entry function. */
+  startEntry(
+    input: unknown,
+    options: object | undefined,
+    resolve: Settle,
+    reject: Settle,
+    given?: TaskHandle<unknown>,
+    promise?: Promise<unknown>,
+  ): number {
+    if (this.#isInert) {
+      given?.attach(-1, promise as Promise<unknown>)
+      return -1
+    }
+    const needsHandle = given === undefined && (this.#isWatched || this.lane?.estimate !== undefined)
+    const settlement = needsHandle
+      ? handled(this.entryTask(input, options), resolve, reject)
+      : { resolve, reject, task: given, promise }
+    const slot = startEntry(this, input, options, settlement)
+    if (slot >= 0) this.added(settlement.task)
+    return slot
+  }
+
+  /** A handle for a task that is about to be submitted. */
+  task(kernel: Kernel, argument: unknown, options: GivenOptions): TaskHandle<unknown> {
+    const worker = (index: number) => this.#workers[index]
+    const expected = expectedCost(this, kernel.index)
+    return new TaskHandle({ id: this.#newId(), argument, options, expected, worker })
+  }
+
+  #newId(): number {
+    return this.#registry?.shared.newId() ?? this.#nextId++
+  }
+
+  /** Checks and submits; throws before anything is queued or moved. */
+  submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
+    const promise = new Promise(executor)
+    const [resolve, reject] = [resolvePromise, rejectPromise]
+    const task = given ?? (this.#isWatched ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
+    this.start(kernel, input, options, resolve, reject, task, promise)
+    return promise
+  }
+
+  /** As `submit` without options, for a number that needs no check: the shortest way. */
+  submitPlain(kernel: Kernel, input: number): Promise<unknown> {
+    const ticket = this.tickets[kernel.index]
+    // The first one makes the ticket; one that is refused learns why.
+    if (ticket === undefined || this.#ending >= 0 || !this.hasRoom || this.#isWatched)
+      return this.submit(kernel, input, undefined)
+    const promise = new Promise(executor)
+    this.pending++
+    submitNumber(allocate(ticket, resolvePromise), ticket, input)
+    return promise
+  }
+
+  /** As `submit`, with the functions to settle. Returns the slot. */
+  start(
+    kernel: Kernel,
+    input: unknown,
+    options: object | undefined,
+    resolve: Settle,
+    reject: Settle,
+    task?: TaskHandle<unknown>,
+    promise?: Promise<unknown>,
+  ): number {
+    const settlement =
+      task === undefined && this.#isWatched
+        ? handled(this.task(kernel, input, (options ?? {}) as GivenOptions), resolve, reject)
+        : { resolve, reject, task, promise }
+    const slot = startKernel(this, kernel, input, options, settlement)
+    this.added(settlement.task)
+    return slot
+  }
+
+  checkOpen(): void {
+    if (this.#ending >= 0) throw poolClosed(this.settings.name)
+  }
+
+  checkRoom(): void {
+    if (!this.hasRoom) {
+      const message = `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`
+      throw new ThreadmillError('ERR_THREADMILL_QUEUE_FULL', message)
+    }
+  }
+
+  began(): void {
+    this.pending++
+  }
+
+  // --- settlement ---
+
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
+    if (succeeded) this.#completed++
+    else this.#errored++
+    this.pending--
+    this.#shutIdleLanes()
+    if (observer instanceof TaskHandle && this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
+    if (this.#roomWaiters.length > 0 && this.hasRoom) {
+      const waiters = this.#roomWaiters
+      this.#roomWaiters = []
+      for (const resolve of waiters) resolve()
+    }
+    if (this.pending === 0 && this.#idleWaiters.length > 0) {
+      const waiters = this.#idleWaiters
+      this.#idleWaiters = []
+      for (const resolve of waiters) resolve()
+    }
+  }
+
+  /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
+  #shutIdleLanes(): void {
+    if (this.#ending < 0 || this.pending > 0) return
+    this.lane?.shutdown(false)
+    this.#main?.leave()
+  }
+
+  #tellEnd(task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
+    if (succeeded) {
+      this.events.call('task-complete', undefined, value, task)
+      return
+    }
+    // Whoever listens has seen the failure.
+    task.then(undefined, () => {})
+    const wrapped = () => Object.assign(new Error('a task failed with a falsy reason'), { reason: value })
+    this.events.call('task-complete', value || wrapped(), undefined, task)
+  }
+
+  /** Tells listeners of the new task. */
+  added(task: TaskHandle<unknown> | undefined): void {
+    if (task !== undefined) this.events.call('task-added', task)
+  }
+
+  get #isWatched(): boolean {
+    return this.events.has('task-added') || this.events.has('task-complete')
+  }
+
+  /** Listeners of events have come or gone. */
+  watchChanged(): void {
+    if (this.#registry !== undefined) this.#registry.shared.isWatched = this.#isWatched
+  }
+
+  /** Tasks that a JS worker submitted or has seen settled. */
+  discovered(worker: number, counts: readonly number[], codec: number, details: unknown): void {
+    const [added = 0, completed = 0, errored = 0] = counts
+    this.pending += added
+    this.lane?.discovered(worker, [added, completed, errored], codec, details)
+  }
+
+  /** A message of a JS worker. */
+  mail(type: string, codec: number, data: unknown, worker: number, observer: Observer | undefined): void {
+    this.lane?.mail(type, codec, data, worker, observer)
+  }
+
+  message(type: string, contents: unknown, worker: number): void {
+    this.listeners.call(type, contents, this.#workers[worker])
+  }
+
+  broadcast(type: string, contents: unknown): void {
+    this.lane?.broadcast(type, contents)
+    this.#main?.deliver(type, contents)
+  }
+
+  get hasRoom(): boolean {
+    return this.pending < this.settings.capacity
+  }
+
+  whenRoom(): Promise<void> {
+    return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  whenIdle(): Promise<void> {
+    return this.pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  stats(): PoolStats {
+    if (this.#lastStats !== undefined) return this.#lastStats
+    flush()
+    const counts = {
+      name: this.settings.name,
+      completed: this.#completed,
+      errored: this.#errored,
+      maxWorkers: this.#laneWorkers,
+    }
+    return poolStats(JSON.parse(native.figures(this.handle)), counts)
+  }
+
+  // --- the end ---
+
+  /** Calls `listener` when the pool admits nothing any more. Returns how to stop that. */
+  onEnd(listener: (reason: unknown) => void): () => void {
+    if (this.#ending >= 0) listener(poolClosed(this.settings.name))
+    else this.#endListeners.add(listener)
+    return () => this.#endListeners.delete(listener)
+  }
+
+  /** Ends the pool; asked again, it can only end sooner. */
+  end(mode: 0 | 1 | 2): Promise<void> {
+    this.#ended ??= new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+    if (mode > this.#ending && this.#resolveEnded !== undefined) {
+      flush()
+      const first = this.#ending < 0
+      this.#ending = mode
+      for (const listener of this.#endListeners) listener(poolClosed(this.settings.name))
+      this.#endListeners.clear()
+      native.closePool(this.handle, mode, first)
+      // Tasks that do not return end with their workers.
+      if (mode === 2) {
+        this.lane?.shutdown(true)
+        this.#main?.leave()
+      } else this.#shutIdleLanes()
+    }
+    return this.#ended
+  }
+
+  closed(): void {
+    const isForced = this.#ending === 2
+    const lanes = [this.lane?.shutdown(isForced), this.#main?.shutdown(isForced)]
+    if (lanes.every((lane) => lane === undefined)) this.#release()
+    else {
+      // Nothing is unfinished any more; the workers say goodbye.
+      Promise.all(lanes).then(() => {
+        settleNow()
+        this.#release()
+      })
+    }
+  }
+
+  #release(): void {
+    this.#lastStats = this.stats()
+    disconnect(this)
+    this.#resolveEnded?.()
+    this.#resolveEnded = undefined
+  }
+}
+
+/** Gives a task that somebody else awaits a handle and a promise of its own, for events and estimators. */
+function handled(task: TaskHandle<unknown>, resolve: Settle, reject: Settle): Settlement {
+  let settle!: readonly [Settle, Settle]
+  const promise = new Promise<unknown>((...given) => {
+    settle = given
+  })
+  // Whoever awaits the other promise is told of a failure there.
+  promise.catch(() => {})
+  return {
+    task,
+    promise,
+    resolve(value) {
+      settle[0](value)
+      resolve(value)
+    },
+    reject(reason) {
+      settle[1](reason)
+      reject(reason)
+    },
+  }
+}

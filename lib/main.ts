@@ -1,0 +1,450 @@
+// Stage: run. Thread: owner env.
+// Tasks that run on the thread that owns the pool, in the scheduler's order. Inputs and outputs stay here: they are kept by
+// reference, and only their keys go through the scheduler.
+//
+// J9. The entry module is loaded and `onWorkerStart` run with the first such task; until then they wait.
+// J10. While tasks that it added through its client are unsettled, what it runs does not count against workerConcurrency,
+//      as in J7 (seat.ts).
+
+import { AsyncResource } from 'node:async_hooks'
+import { performance } from 'node:perf_hooks'
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import type { IWorker, Kernels } from '..'
+import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
+import { checkType, Listeners, rethrow } from './callbacks'
+import { decode, type Encoded, encode, LOCAL, POSTED } from './codec'
+import { type EntryFunction, type EntryPlace, loadEntry } from './entry'
+import { ThreadmillError, wrongType } from './errors'
+import { type JsLane, moved } from './lane'
+import { native } from './native'
+import { type End, MAIN_WORKER, type Observer, onRing, onSettled } from './port'
+import { encodeReason } from './reason'
+import type { EntryLane } from './submit'
+import type { TaskHandle } from './task'
+import { transferOf } from './transfer'
+
+/** What the executor needs of its pool. */
+export interface MainHost {
+  readonly handle: number
+  readonly concurrency: number
+  readonly disposeTimeout: number
+  /** The pool's module, if it has one. */
+  readonly place: EntryPlace | undefined
+  /** The entry function, where it need not be loaded. */
+  readonly entryPoint: EntryFunction | undefined
+  /** Keeps what workers post. */
+  readonly lane: JsLane | undefined
+  readonly kernels: Kernels
+  addTask(input: unknown, options: object | undefined): TaskHandle<never>
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
+  message(type: string, contents: unknown, origin: IWorker): void
+}
+
+/** Numbers per answer and per task; see src/js.rs. */
+const ANSWER_STRIDE = 7
+const TASK_STRIDE = 6
+/** Longest time without a turn of the event loop, ms. */
+const YIELD = 10
+const SIMPLE = [undefined, null, true, false]
+const now = performance.now.bind(performance)
+/** Captured, because test frameworks replace the global. */
+const soon = queueMicrotask
+
+/** The thread that owns a pool, as a worker. */
+class MainWorker implements IWorker {
+  readonly id = -1
+  readonly lane = 'js'
+  readonly stdout = null
+  readonly stderr = null
+  readonly #deliver: (type: string, contents: unknown) => void
+
+  constructor(deliver: (type: string, contents: unknown) => void) {
+    this.#deliver = deliver
+  }
+
+  postMessageToWorker(type: string, contents?: unknown): this {
+    this.#deliver(checkType(type), contents)
+    return this
+  }
+
+  toString(): string {
+    return String(this.id)
+  }
+}
+
+/** An input, and after the run the output or the reason. */
+interface Held {
+  readonly input: unknown
+  readonly scope: AsyncResource
+  observer: Observer | undefined
+  end: { readonly succeeded: boolean; readonly value: unknown } | undefined
+}
+
+/** A task that runs. */
+interface Call {
+  readonly idIndex: number
+  readonly idGeneration: number
+  readonly observer: Observer | undefined
+  readonly pace: Pace
+  /** Time of `preTask`, ms. */
+  overhead: number
+}
+
+/** See `IWorkerClient` in index.d.ts. */
+class MainClient {
+  readonly id = -1
+  readonly listeners = new Listeners()
+  readonly #lane: MainLane
+  readonly #host: MainHost
+
+  constructor(lane: MainLane, host: MainHost) {
+    this.#lane = lane
+    this.#host = host
+  }
+
+  get kernels(): Kernels {
+    return this.#host.kernels
+  }
+
+  addTask(input?: unknown, options?: object): TaskHandle<never> {
+    const task = this.#host.addTask(input, options)
+    this.#lane.waitFor(task)
+    return task
+  }
+
+  postMessageToPool(type: string, contents?: unknown): this {
+    checkType(type)
+    this.#lane.send(type, contents)
+    return this
+  }
+
+  progress(done: number, total: number): this {
+    this.#lane.progress(done, total)
+    return this
+  }
+
+  onMessage(type: string, listener: (contents: never, client: never) => void): this {
+    this.listeners.add(checkType(type), listener)
+    return this
+  }
+
+  removeMessageListener(type: string, listener: (contents: never, client: never) => void): this {
+    this.listeners.remove(checkType(type), listener)
+    return this
+  }
+}
+
+/** See the head of this file. */
+export class MainLane implements EntryLane {
+  readonly handle: number
+  readonly isLocal = true
+  readonly worker: IWorker
+  runTime: number | undefined
+  readonly #host: MainHost
+  readonly #client: MainClient
+  readonly #held = new Map<number, Held>()
+  #nextKey = 0
+  #call: Call | undefined
+  /** Why nothing can be called. */
+  #broken: { readonly reason: unknown } | undefined
+  #entry: EntryWithHooks | undefined
+  #started = false
+  #mails: [string, unknown][] = []
+  #stopRinging: (() => void) | undefined
+  #answers: Float64Array
+  readonly #tasks: Float64Array
+  #answerCount = 0
+  #answerValues: unknown[] = []
+  #inTurn = false
+  #sliceStart = 0
+  #unsettled = 0
+  #hasLeft = false
+  #gone: Promise<void> | undefined
+
+  constructor(host: MainHost) {
+    this.handle = host.handle
+    this.#host = host
+    this.#client = new MainClient(this, host)
+    this.worker = new MainWorker((type, contents) => this.deliver(type, contents))
+    this.#answers = new Float64Array(64 * ANSWER_STRIDE)
+    this.#tasks = new Float64Array((64 + host.concurrency) * TASK_STRIDE)
+  }
+
+  admit(): void {
+    if (this.#started) return
+    this.#started = true
+    this.#start().then(() => {
+      if (this.#hasLeft || !native.joinMain(this.handle)) return
+      this.#stopRinging = onRing(() => this.#freshTurn())
+      for (const [type, contents] of this.#mails.splice(0)) this.#hear(type, contents)
+      this.#freshTurn()
+    })
+  }
+
+  withdraw(): void {}
+
+  keep(input: unknown): number {
+    const key = this.#nextKey++
+    const scope = new AsyncResource('threadmill:main')
+    this.#held.set(key, { input, scope, observer: undefined, end: undefined })
+    return key
+  }
+
+  discard(key: number): void {
+    this.#held.delete(key)
+  }
+
+  watch(key: number, observer: Observer): void {
+    const held = this.#held.get(key)
+    if (held !== undefined) held.observer = observer
+  }
+
+  collect(_codec: number, key: number, _worker: number, end: End): void {
+    const { succeeded, value } = (this.#held.get(key) as Held).end as NonNullable<Held['end']>
+    end(succeeded, value)
+  }
+
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
+    this.#host.settled(succeeded, value, observer)
+  }
+
+  message(): void {}
+
+  closed(): void {}
+
+  async #start(): Promise<void> {
+    const { place, entryPoint } = this.#host
+    try {
+      if (entryPoint !== undefined) this.#entry = entryPoint
+      else if (place !== undefined) this.#entry = (await loadEntry(place)).fn
+      else this.#entry = callInput
+      await this.#entry.onWorkerStart?.(this.#client)
+    } catch (error) {
+      const isOurs = error instanceof ThreadmillError
+      const message = error instanceof Error ? error.message : 'onWorkerStart failed'
+      this.#broken = { reason: isOurs ? error : new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: error }) }
+    }
+  }
+
+  /** The function for a task. */
+  #find(name: string | undefined): EntryWithHooks | Promise<EntryWithHooks> {
+    if (this.#broken !== undefined) throw this.#broken.reason
+    if (name === undefined) return this.#entry as EntryWithHooks
+    const { place } = this.#host
+    if (place === undefined) throw new ThreadmillError('ERR_THREADMILL_ENTRY', `the pool has no module with '${name}'`)
+    return loadEntry(place).then((loaded) => loaded.find(name))
+  }
+
+  // --- tasks ---
+
+  #freshTurn(): void {
+    this.#sliceStart = now()
+    this.#turn()
+  }
+
+  #turn(): void {
+    if (this.#inTurn || this.#hasLeft) return
+    this.#inTurn = true
+    try {
+      for (;;) {
+        const values: unknown[] = []
+        const [count, given] = [this.#answerCount, this.#answerValues]
+        this.#answerCount = 0
+        if (given.length > 0) this.#answerValues = []
+        const taken = native.exchangeMain(this.handle, this.#answers, count, given, this.#tasks, values)
+        if (taken <= 0) return
+        for (let at = 0; at < taken * TASK_STRIDE; at += TASK_STRIDE) this.#begin(at, values)
+        if (now() - this.#sliceStart >= YIELD) {
+          setImmediate(() => this.#freshTurn())
+          return
+        }
+      }
+    } finally {
+      this.#inTurn = false
+    }
+  }
+
+  #begin(at: number, values: unknown[]): void {
+    const number = (offset: number): number => this.#tasks[at + offset] as number
+    const [tag, payload, codec, nameAt] = [number(2), number(3), number(4), number(5)]
+    const name = nameAt < 0 ? undefined : (values[nameAt] as string)
+    const held = codec === LOCAL ? this.#held.get(payload) : undefined
+    const call: Call = {
+      idIndex: number(0),
+      idGeneration: number(1),
+      observer: held?.observer,
+      pace: new Pace(),
+      overhead: 0,
+    }
+    const read = (): unknown => {
+      if (codec === LOCAL) return held?.input
+      if (codec === POSTED) return this.#host.lane?.takeInput(payload).value
+      return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
+    }
+    const end = (succeeded: boolean, value: unknown): void => {
+      this.#unfinished.delete(call)
+      this.#answer(call, codec === LOCAL ? payload : -1, succeeded, value)
+    }
+    this.#unfinished.add(call)
+    if (this.#unsettled > 0) native.blockMain(this.handle, call.idIndex, call.idGeneration, true)
+    const outer = this.#call
+    this.#call = call
+    try {
+      const start = (): unknown => this.#run(call, name, read)
+      const result = held === undefined ? start() : held.scope.runInAsyncScope(start)
+      if (result instanceof Promise) {
+        result.then(
+          (value) => end(true, value),
+          (error) => end(false, error),
+        )
+      } else end(true, result)
+    } catch (error) {
+      end(false, error)
+    } finally {
+      this.#call = outer
+    }
+  }
+
+  #run(call: Call, name: string | undefined, read: () => unknown): unknown {
+    const invoke = (fn: EntryWithHooks): unknown => {
+      if (fn.preTask === undefined) return fn(read(), this.#client)
+      return callPrepared(fn, read(), this.#client, (overhead) => {
+        call.overhead = overhead
+      })
+    }
+    const fn = this.#find(name)
+    return settledLater(fn instanceof Promise ? fn.then(invoke) : invoke(fn))
+  }
+
+  readonly #unfinished = new Set<Call>()
+
+  #answer(call: Call, key: number, succeeded: boolean, value: unknown): void {
+    let [tag, payload, codec, failed] = [4, key, LOCAL as number, !succeeded]
+    if (key >= 0) {
+      const held = this.#held.get(key)
+      // Without it the task was given up.
+      if (held !== undefined) held.end = { succeeded, value }
+    } else {
+      const encoded = this.#encode(succeeded, value)
+      ;[tag, payload, codec, failed] = [5, this.#answerValues.length, encoded.codec, encoded.failed]
+      this.#answerValues.push(encoded.data)
+    }
+    const at = this.#answerCount * ANSWER_STRIDE
+    if (at === this.#answers.length) {
+      const wider = new Float64Array(2 * at)
+      wider.set(this.#answers)
+      this.#answers = wider
+    }
+    this.#answers.set([call.idIndex, call.idGeneration, tag, payload, codec, failed ? 1 : 0, call.overhead], at)
+    this.#answerCount++
+    // Within a turn the next exchange takes it along; several that end together go together.
+    if (!this.#inTurn && this.#answerCount === 1) soon(() => this.#turnSoon())
+  }
+
+  #turnSoon(): void {
+    if (now() - this.#sliceStart < YIELD) this.#turn()
+    else setImmediate(() => this.#freshTurn())
+  }
+
+  /** The output of a task that a worker submitted. */
+  #encode(succeeded: boolean, value: unknown): Encoded & { failed: boolean } {
+    if (!succeeded) return { ...encodeReason(value), failed: true }
+    try {
+      const mark = transferOf(value)
+      const encoded: Encoded = mark === undefined ? encode(value) : { codec: POSTED, data: mark.value }
+      if (encoded.codec !== POSTED) return { ...encoded, failed: false }
+      const key = this.#nextKey++
+      this.#host.lane?.keepValue(key, moved(encoded.data, (mark?.list ?? []) as never))
+      return { codec: POSTED, data: key, failed: false }
+    } catch (error) {
+      return { ...encodeReason(error), failed: true }
+    }
+  }
+
+  /** A task that the client added keeps what runs here from counting (J10). */
+  waitFor(task: TaskHandle<unknown>): void {
+    const slot = task.slot
+    if (slot < 0) return
+    if (this.#unsettled++ === 0) this.#setBlocked(true)
+    onSettled(slot, () => {
+      if (--this.#unsettled === 0) this.#setBlocked(false)
+    })
+  }
+
+  #setBlocked(blocked: boolean): void {
+    for (const { idIndex, idGeneration } of this.#unfinished) {
+      native.blockMain(this.handle, idIndex, idGeneration, blocked)
+    }
+    if (blocked) soon(() => this.#turnSoon())
+  }
+
+  // --- messages ---
+
+  /** A message for this executor; kept until it is ready. */
+  deliver(type: string, contents: unknown): void {
+    if (!this.#started) return
+    if (this.#stopRinging === undefined) this.#mails.push([type, contents])
+    else soon(() => this.#hear(type, contents))
+  }
+
+  #hear(type: string, contents: unknown): void {
+    this.#client.listeners.call(type, contents, this.#client)
+  }
+
+  /** A message of this executor. */
+  send(type: string, contents: unknown): void {
+    const observer = this.#current?.observer
+    soon(() => {
+      observer?.message(type, contents)
+      this.#host.message(type, contents, this.worker)
+    })
+  }
+
+  progress(done: number, total: number): void {
+    for (const [name, value] of Object.entries({ done, total })) {
+      if (typeof value !== 'number') throw wrongType(name, 'a number', value)
+    }
+    const current = this.#current
+    if (current?.pace.isDue(done, total)) soon(() => current.observer?.progress(done, total))
+  }
+
+  /** The task that calls, as far as that can be told. */
+  get #current(): Call | undefined {
+    if (this.#call !== undefined) return this.#call
+    const [only, other] = this.#unfinished
+    return other === undefined ? only : undefined
+  }
+
+  /** Takes no more tasks; what still runs was given up. */
+  leave(): void {
+    if (this.#hasLeft || !this.#started) return
+    this.#hasLeft = true
+    native.leaveWorker(this.handle, MAIN_WORKER, 1, 'the pool was closed while the task ran')
+  }
+
+  /** Says goodbye; resolves when that is done, or has taken too long. */
+  shutdown(force: boolean): Promise<void> {
+    this.#gone ??= this.#exit(force)
+    return this.#gone
+  }
+
+  async #exit(force: boolean): Promise<void> {
+    const isReady = this.#stopRinging !== undefined && this.#broken === undefined
+    this.#stopRinging?.()
+    const onWorkerExit = this.#entry?.onWorkerExit
+    if (force || !isReady || onWorkerExit === undefined) return
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#host.disposeTimeout)
+    })
+    const done = (async () => onWorkerExit.call(this.#entry, this.#client))().catch(rethrow)
+    await Promise.race([done, late])
+    clearTimeout(timer)
+  }
+}
+
+/** The entry function of pools without a module: the input is what is called. */
+function callInput(input: unknown, client: unknown): unknown {
+  if (typeof input !== 'function') throw wrongType('input', 'a function, in a pool without a module', input)
+  return input(client)
+}

@@ -1,0 +1,129 @@
+// Stage: submit and settle. Thread: owner env; `Shared` in its workers too.
+// What the owner knows of tasks that workers submitted: their numbers always, the rest while somebody listens to events.
+
+import type { IWorker } from '..'
+import { decode } from './codec'
+import { decodeReason } from './reason'
+import { TaskHandle } from './task'
+
+/** What the threads of a pool share. */
+export class Shared {
+  readonly buffer: SharedArrayBuffer
+  readonly #ids: BigInt64Array
+  readonly #flags: Int32Array
+
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(16)) {
+    this.buffer = buffer
+    this.#ids = new BigInt64Array(buffer, 0, 1)
+    this.#flags = new Int32Array(buffer, 8, 1)
+  }
+
+  /** The number of the next task with a handle. */
+  newId(): number {
+    return Number(Atomics.add(this.#ids, 0, 1n))
+  }
+
+  /** Whether the owner listens to events. */
+  get isWatched(): boolean {
+    return Atomics.load(this.#flags, 0) === 1
+  }
+
+  set isWatched(watched: boolean) {
+    Atomics.store(this.#flags, 0, watched ? 1 : 0)
+  }
+}
+
+/** A value that was encoded when it was told of. */
+type Told = readonly [codec: number, data: unknown]
+
+/** What a worker tells of tasks that it submitted; see `SeatPool`. Times in ms. */
+export interface Details {
+  readonly added: readonly {
+    readonly id: number
+    readonly argument: Told
+    readonly options: object
+    readonly expected: number
+  }[]
+  readonly ended: readonly {
+    readonly id: number
+    readonly succeeded: boolean
+    readonly value: Told
+    readonly worker: number
+    readonly runTime: number
+    readonly overhead: number
+  }[]
+}
+
+/** A task that has ended, for its events. */
+export interface EndedTask {
+  readonly task: TaskHandle<unknown>
+  readonly succeeded: boolean
+  readonly value: unknown
+}
+
+interface Entry {
+  readonly task: TaskHandle<unknown>
+  readonly worker: number
+  readonly resolve: (value: unknown) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** See the head of this file. */
+export class Registry {
+  readonly shared = new Shared()
+  readonly #entries = new Map<number, Entry>()
+  readonly #workerAt: (index: number) => IWorker | undefined
+
+  constructor(workerAt: (index: number) => IWorker | undefined) {
+    this.#workerAt = workerAt
+  }
+
+  /** Registers new tasks, tells `added` of each, and gives those that have ended, their promises settled. */
+  told({ added, ended }: Details, worker: number, onAdded: (task: TaskHandle<unknown>) => void): EndedTask[] {
+    for (const { id, argument, options, expected } of added) {
+      const parts = { id, argument: read(argument), options, expected, worker: this.#workerAt }
+      const task = new TaskHandle<unknown>(parts)
+      const promise = new Promise<unknown>((resolve, reject) => {
+        this.#entries.set(id, { task, worker, resolve, reject })
+      })
+      // The worker that submitted it has a promise of its own; nobody need look at this one.
+      promise.catch(() => {})
+      task.attach(-1, promise)
+      onAdded(task)
+    }
+    const tasks: EndedTask[] = []
+    for (const { id, succeeded, value: told, worker: ranOn, runTime, overhead } of ended) {
+      const entry = this.#entries.get(id)
+      // It came when nobody listened.
+      if (entry === undefined) continue
+      this.#entries.delete(id)
+      const value = succeeded ? read(told) : decodeReason(...told)
+      entry.task.ended(ranOn, runTime, overhead)
+      if (succeeded) entry.resolve(value)
+      else entry.reject(value)
+      tasks.push({ task: entry.task, succeeded, value })
+    }
+    return tasks
+  }
+
+  /** The worker has gone: its tasks that have not ended fail with `reason`. */
+  forget(worker: number, reason: unknown): EndedTask[] {
+    const lost: EndedTask[] = []
+    for (const [id, entry] of this.#entries) {
+      if (entry.worker !== worker) continue
+      this.#entries.delete(id)
+      entry.reject(reason)
+      lost.push({ task: entry.task, succeeded: false, value: reason })
+    }
+    return lost
+  }
+}
+
+function read([codec, data]: Told): unknown {
+  try {
+    return decode(codec, data)
+  } catch {
+    // Nested too deep for this thread.
+    return undefined
+  }
+}

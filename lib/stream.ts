@@ -1,0 +1,132 @@
+// Stage: submit and settle. Thread: owner env.
+// `pool.stream()`: a Duplex of inputs and outputs for `pipeline`.
+//
+// D1. At most `concurrency` inputs are in progress, or finished and not yet passed on; a write beyond that is not
+//     acknowledged, which holds the source up.
+// D2. Destroying the stream, a failed task and the end of the pool cancel what is in progress.
+
+import { Duplex } from 'node:stream'
+import { wrongValue } from './errors'
+import type { MapSettings, Submitter } from './map'
+import { cancel } from './port'
+import { follow } from './signals'
+
+interface Entry {
+  /** -1 when settled. */
+  slot: number
+  isDone: boolean
+  value: unknown
+}
+
+type Callback = (error?: Error | null) => void
+
+/** See the head of this file. */
+export class TaskStream extends Duplex {
+  readonly #settings: MapSettings
+  readonly #pool: Submitter
+  /** In the order of the inputs. */
+  readonly #entries: Entry[] = []
+  readonly #cleanups: (() => void)[] = []
+  #writing: { readonly input: unknown; readonly callback: Callback } | undefined
+  #finishing: Callback | undefined
+  /** Whether the reader wants more. */
+  #flows = false
+
+  constructor(settings: MapSettings, pool: Submitter) {
+    super({ objectMode: true, writableHighWaterMark: 1 })
+    this.#settings = settings
+    this.#pool = pool
+    const fail = (reason: unknown): void => {
+      this.destroy(asError(reason))
+    }
+    const { signal } = settings
+    if (signal?.aborted) fail(signal.reason)
+    else {
+      if (signal !== undefined) this.#cleanups.push(follow(signal, fail))
+      this.#cleanups.push(pool.onEnd((reason) => this.#refuse(reason)))
+    }
+  }
+
+  override _write(input: unknown, _encoding: string, callback: Callback): void {
+    this.#writing = { input, callback }
+    this.#advance()
+  }
+
+  override _final(callback: Callback): void {
+    this.#finishing = callback
+    this.#advance()
+  }
+
+  override _read(): void {
+    this.#flows = true
+    this.#advance()
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    for (const cleanup of this.#cleanups.splice(0)) cleanup()
+    for (const { slot } of this.#entries.splice(0)) if (slot >= 0) cancel(slot, undefined)
+    this.#writing = undefined
+    callback(error)
+  }
+
+  /** The pool admits nothing any more: what is in progress still comes, if nothing else is to be written. */
+  #refuse(reason: unknown): void {
+    if (this.writableEnded && this.#writing === undefined && this.writableLength === 0) return
+    this.destroy(asError(reason))
+  }
+
+  /** Takes an input on, and passes outputs on, as far as that is possible. */
+  #advance(): void {
+    if (this.destroyed) return
+    while (this.#flows) {
+      const at = this.#settings.ordered ? 0 : this.#entries.findIndex((entry) => entry.isDone)
+      const entry = this.#entries[at]
+      if (!entry?.isDone) break
+      this.#entries.splice(at, 1)
+      if (entry.value === null || entry.value === undefined) {
+        this.destroy(wrongValue('an output of a stream', 'neither null nor undefined', entry.value))
+        return
+      }
+      this.#flows = this.push(entry.value)
+    }
+    const writing = this.#writing
+    if (writing !== undefined && this.#entries.length < this.#settings.concurrency) {
+      if (this.#pool.hasRoom()) this.#submit(writing.input, writing.callback)
+      else this.#pool.whenRoom().then(() => this.#advance())
+    }
+    if (this.#finishing !== undefined && this.#entries.length === 0) {
+      this.push(null)
+      const callback = this.#finishing
+      this.#finishing = undefined
+      callback()
+    }
+  }
+
+  #submit(input: unknown, callback: Callback): void {
+    this.#writing = undefined
+    const entry: Entry = { slot: -1, isDone: false, value: undefined }
+    this.#entries.push(entry)
+    const resolve = (value: unknown): void => {
+      entry.slot = -1
+      entry.isDone = true
+      entry.value = value
+      this.#advance()
+    }
+    const reject = (reason: unknown): void => {
+      entry.slot = -1
+      this.destroy(asError(reason))
+    }
+    try {
+      entry.slot = this.#pool.start(input, resolve, reject)
+    } catch (error) {
+      callback(asError(error))
+      return
+    }
+    callback()
+  }
+}
+
+/** Streams tell of errors only. */
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : Object.assign(new Error('a task of the stream failed'), { reason })
+}

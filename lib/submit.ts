@@ -1,0 +1,258 @@
+// Stage: submit. Thread: any that submits: the owner env, or a JS worker.
+// One call on its way in: check it, copy or move its input, give it a slot, hand it over. The same for the owner of a pool
+// and for its workers, which differ in what a `Host` knows.
+
+import { types } from 'node:util'
+import type { RunOptions } from '..'
+import type { Encoded } from './codec'
+import { ThreadmillError } from './errors'
+import type { Kernel } from './kernels'
+import { laneParts } from './lazy'
+import { checkTaskOptions, type EntrySettings, type PoolSettings } from './options'
+import {
+  ARENA_LIMIT,
+  allocate,
+  cancel,
+  ENTRY,
+  MAIN_ENTRY,
+  type Observer,
+  type Owner,
+  onRejected,
+  onSettled,
+  prepareArena,
+  submitBytes,
+  submitEntry,
+  submitNumber,
+  submitValue,
+  type Ticket,
+} from './port'
+import { type CheckedView, checkValue, isView, move, realize } from './schema'
+import { follow } from './signals'
+import type { TaskHandle } from './task'
+import { transferOf } from './transfer'
+
+type Settle = (value: unknown) => void
+
+/** Whoever submits to a pool. */
+export interface Host extends Owner {
+  readonly settings: PoolSettings
+  /** Native workers. */
+  readonly threads: number
+  /** Tickets without options, by kernel: the same for every call. */
+  readonly tickets: Ticket[]
+  /** @throws ThreadmillError when the pool admits nothing more, or has no room */
+  checkOpen(): void
+  checkRoom(): void
+  /** A task has got a slot. */
+  began(): void
+}
+
+/** What entry functions take besides. */
+export interface EntryHost extends Host {
+  /** @throws TypeError, RangeError */
+  checkEntry(options: object): EntrySettings
+  /** Where a task goes. @throws ThreadmillError when nobody can run it */
+  laneOf(settings: EntrySettings): EntryLane
+}
+
+/** What keeps track of tasks of one kind. */
+export interface EntryLane extends Owner {
+  /** Keeps an input that does not go through the scheduler; what `transfer` names is moved. @throws DataCloneError */
+  keep(value: unknown, transfer: readonly object[]): number
+  /** Tells `observer` what the task of that input does. */
+  watch?(key: number, observer: Observer): void
+  /** The task is settled, or was never submitted. */
+  discard(key: number): void
+  /** A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1. */
+  admit(wanted: number): void
+  /** Takes that back. */
+  withdraw(): void
+  /** Whether inputs stay on this thread: they are kept by reference. */
+  readonly isLocal: boolean
+  /** What a task is expected to take, ms, and on which worker how much more. */
+  readonly estimate?: ((task: TaskHandle<unknown> | undefined) => Estimate) | undefined
+}
+
+/** Expected cost of a task, ms. */
+export interface Estimate {
+  readonly inherent: number
+  /** What comes on top of it, by worker. */
+  readonly byWorker: Float64Array | undefined
+}
+
+/** What a call is settled with. */
+export interface Settlement {
+  readonly resolve: Settle
+  readonly reject: Settle
+  readonly task: TaskHandle<unknown> | undefined
+  /** Of the task, if there is one. */
+  readonly promise: Promise<unknown> | undefined
+}
+
+/**
+ * Checks and submits a task for a kernel; throws before anything is queued or moved.
+ * @returns its slot
+ */
+export function startKernel(
+  host: Host,
+  kernel: Kernel,
+  input: unknown,
+  options: object | undefined,
+  { resolve, reject, task, promise }: Settlement,
+): number {
+  host.checkOpen()
+  const { index, info } = kernel
+  let ticket = host.tickets[index]
+  let transfer: readonly ArrayBuffer[] | undefined
+  let signal: AbortSignal | undefined
+  if (options !== undefined || ticket === undefined) {
+    const settings = checkTaskOptions(options, host.settings, host.threads, kernel)
+    transfer = settings.transfer
+    signal = settings.signal
+    const { affinityKey, key, kernelOptions, priority, affinity, timeout } = settings
+    const extra =
+      affinityKey !== undefined || key !== undefined || kernelOptions !== undefined
+        ? [affinityKey, key, kernelOptions && realize({ members: kernelOptions }, undefined)]
+        : undefined
+    ticket = { owner: host, kernel: index, priority, affinity, timeout, extra }
+    if (options === undefined) host.tickets[index] = ticket
+  }
+  const checked = kernel.takesAnyNumber && typeof input === 'number' ? input : checkValue('input', info.input, input)
+  if (signal?.aborted) throw signal.reason
+  host.checkRoom()
+  // Everything that can fail comes before the task exists; moving buffers last of it, because that cannot be undone.
+  const small = isView(checked) && transfer === undefined && isSmall(checked) ? checked : undefined
+  let slot = -1
+  const unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
+  let value: unknown
+  try {
+    if (small === undefined) value = realize(checked, transfer && move(transfer))
+    else {
+      prepareArena()
+      value = new Uint8Array(small.buffer, small.offset, small.byteLength)
+    }
+  } catch (error) {
+    unfollow?.()
+    throw error instanceof RangeError ? noMemory(error) : error
+  }
+  slot = allocate(ticket, resolve)
+  onRejected(slot, reject)
+  host.began()
+  if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+  if (unfollow !== undefined) onSettled(slot, unfollow)
+  if (typeof value === 'number') submitNumber(slot, ticket, value)
+  else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
+  else submitValue(slot, ticket, value)
+  // A signal may have fired while it was being subscribed to.
+  if (signal?.aborted) cancel(slot, { reason: signal.reason })
+  return slot
+}
+
+/**
+ * As `startKernel`, for an entry function. An input that cannot cross rejects and is not queued.
+ * @returns the slot, -1 for a task that was rejected
+ */
+export function startEntry(
+  host: EntryHost,
+  input: unknown,
+  options: object | undefined,
+  { resolve, reject, task, promise }: Settlement,
+): number {
+  host.checkOpen()
+  let ticket = host.tickets[ENTRY]
+  let settings: EntrySettings | undefined
+  if (options !== undefined || ticket === undefined) settings = host.checkEntry(options ?? {})
+  const signal = settings?.signal
+  if (signal?.aborted) throw signal.reason
+  host.checkRoom()
+  const lane = host.laneOf(settings ?? PLAIN)
+  let encoded: Encoded
+  try {
+    encoded = encodeInput(lane, input, settings?.list)
+  } catch (error) {
+    task?.attach(-1, promise as Promise<unknown>)
+    reject(error)
+    return -1
+  }
+  const key = encoded.codec >= laneParts().POSTED ? (encoded.data as number) : -1
+  try {
+    lane.admit(settings?.wanted ?? -1)
+  } catch (error) {
+    lane.discard(key)
+    throw error
+  }
+  let slot = -1
+  let unfollow: (() => void) | undefined
+  try {
+    unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
+    const estimate = lane.estimate?.(task)
+    if (settings !== undefined || ticket === undefined || estimate !== undefined) {
+      ticket = ticketOf(lane, settings ?? PLAIN, estimate)
+      if (options === undefined && estimate === undefined) host.tickets[ENTRY] = ticket
+    }
+  } catch (error) {
+    lane.withdraw()
+    lane.discard(key)
+    unfollow?.()
+    throw error
+  }
+  slot = allocate(ticket, resolve)
+  onRejected(slot, reject)
+  host.began()
+  if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+  if (unfollow !== undefined) onSettled(slot, unfollow)
+  if (key >= 0) {
+    onSettled(slot, () => lane.discard(key))
+    if (task !== undefined) lane.watch?.(key, task)
+  }
+  submitEntry(slot, ticket, encoded.codec, encoded.data)
+  if (signal?.aborted) cancel(slot, { reason: signal.reason })
+  return slot
+}
+
+/** Settings of a call without options. */
+const PLAIN: EntrySettings = {
+  priority: 0,
+  affinity: -1,
+  timeout: 0,
+  affinityKey: undefined,
+  key: undefined,
+  kernelOptions: undefined,
+  transfer: undefined,
+  signal: undefined,
+  name: undefined,
+  wanted: -1,
+  isMain: false,
+  list: undefined,
+}
+
+function ticketOf(lane: EntryLane, settings: EntrySettings, estimate: Estimate | undefined): Ticket {
+  const { affinityKey, key, name, priority, affinity, timeout, isMain } = settings
+  const hasExtra = affinityKey !== undefined || key !== undefined || name !== undefined || estimate !== undefined
+  const extra = hasExtra ? [affinityKey, key, name, estimate?.inherent, estimate?.byWorker] : undefined
+  return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }
+}
+
+function encodeInput(lane: EntryLane, given: unknown, transfer: readonly object[] | undefined): Encoded {
+  const { encode, POSTED, LOCAL } = laneParts()
+  let input = given
+  let list = transfer
+  const marked = transferOf(given)
+  if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
+  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []) }
+  if (list !== undefined) return { codec: POSTED, data: lane.keep(input, list) }
+  const encoded = encode(input)
+  return encoded.codec === POSTED ? { codec: POSTED, data: lane.keep(encoded.data, []) } : encoded
+}
+
+function isSmall(view: CheckedView): boolean {
+  return view.byteLength < ARENA_LIMIT && !types.isSharedArrayBuffer(view.buffer)
+}
+
+/** The engine had no room for the task's own copy. */
+function noMemory(cause: RangeError): ThreadmillError {
+  return new ThreadmillError('ERR_THREADMILL_SYSTEM', `the input could not be copied: ${cause.message}`, { cause })
+}
+
+/** Options of a call, as its handle shows them. */
+export type GivenOptions = Readonly<Partial<RunOptions>>
