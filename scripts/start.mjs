@@ -1,4 +1,4 @@
-// `npm start [-- dir]`: sets up, then looks for duplicate files below a folder.
+// `npm start [-- dir]`: sets up, then looks for duplicate files below a folder and into its text files.
 import path from 'node:path'
 import process from 'node:process'
 import { root } from './lib/files.mjs'

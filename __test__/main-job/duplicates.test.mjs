@@ -5,7 +5,7 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileS
 import path from 'node:path'
 import process from 'node:process'
 import { test } from 'node:test'
-import { CONTROL, dupes, dupesJson, temporaryFolder, writeTree } from './helpers.mjs'
+import { CONTROL, dupes, dupesJson, random, temporaryFolder, writeTree } from './helpers.mjs'
 
 /** Groups of equal files below a folder, each sorted, by node:crypto and nothing clever. */
 function naiveGroups(folder) {
@@ -20,17 +20,6 @@ function naiveGroups(folder) {
     byDigest.set(digest, group)
   }
   return [...byDigest.values()]
-}
-
-/** Small numbers from a seed (mulberry32). */
-function random(seed) {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
 }
 
 test('finds what a naive implementation finds in a random tree', async (t) => {

@@ -1,5 +1,5 @@
 // Builds trees for the duplicate finder and runs it in a process of its own.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -58,6 +58,20 @@ export async function dupesJson(folder, args = [], options = {}) {
   return { ...outcome, result: JSON.parse(outcome.stdout) }
 }
 
+// The one of util-linux; that of BSD has other arguments.
+const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
+export const terminal = { skip: hasScript ? false : 'needs script of util-linux' }
+
+/** Runs the program on a terminal of 100 columns. */
+export function onTerminal(args, env = {}) {
+  const command = ['stty cols 100 rows 30;', 'exec', ...[process.execPath, PROGRAM, ...args].map((word) => `'${word}'`)]
+  const inherited = { ...process.env, TERM: 'xterm-256color' }
+  // What a person's terminal does not have: Node takes CI for a terminal without colours.
+  for (const name of ['NO_COLOR', 'CI', 'FORCE_COLOR', 'NODE_DISABLE_COLORS']) delete inherited[name]
+  const child = spawn('script', ['-qec', command.join(' '), '/dev/null'], { env: { ...inherited, ...env } })
+  return { child, outcome: outcomeOf(child) }
+}
+
 /**
  * Spawn options for a user whom permissions stop: root reads everything, so it steps down to nobody.
  * `undefined` where there is no such user, or where the program itself is out of its reach.
@@ -67,6 +81,17 @@ export async function unprivileged() {
   const options = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {}
   const { code } = await dupes(['--help'], options).catch(() => ({ code: -1 }))
   return code === 0 ? options : undefined
+}
+
+/** Small numbers from a seed (mulberry32). */
+export function random(seed) {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for

@@ -1,30 +1,14 @@
 // Stage: all. What the duplicate finder shows while it works, on a terminal and elsewhere.
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
 import { truncateSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import process from 'node:process'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { CONTROL, dupes, outcomeOf, PROGRAM, temporaryFolder, writeTree } from './helpers.mjs'
+import { CONTROL, dupes, onTerminal, temporaryFolder, terminal, writeTree } from './helpers.mjs'
 
 const require = createRequire(import.meta.url)
 const { createProgress } = require('../../dist/cli/progress.js')
-
-// The one of util-linux; that of BSD has other arguments.
-const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
-const terminal = { skip: hasScript ? false : 'needs script of util-linux' }
-
-/** Runs the program on a terminal of 100 columns. */
-function onTerminal(args, env = {}) {
-  const command = ['stty cols 100 rows 30;', 'exec', ...[process.execPath, PROGRAM, ...args].map((word) => `'${word}'`)]
-  const inherited = { ...process.env, TERM: 'xterm-256color' }
-  // What a person's terminal does not have: Node takes CI for a terminal without colours.
-  for (const name of ['NO_COLOR', 'CI', 'FORCE_COLOR', 'NODE_DISABLE_COLORS']) delete inherited[name]
-  const child = spawn('script', ['-qec', command.join(' '), '/dev/null'], { env: { ...inherited, ...env } })
-  return { child, outcome: outcomeOf(child) }
-}
 
 const HIDE = '\u001b[?25l'
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a control character is what it looks for

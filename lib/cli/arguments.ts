@@ -11,6 +11,8 @@ export interface Arguments {
   readonly json: boolean
   readonly help: boolean
   readonly progress: boolean
+  /** Whether to look into text files. */
+  readonly text: boolean
   /** Native workers; `undefined` for the pool's own choice. */
   readonly threads: number | undefined
   /** Groups to list. */
@@ -22,6 +24,7 @@ export class UsageError extends Error {}
 
 /** What `--help` prints. */
 export const HELP = `Finds files of equal contents below a folder, by hashing every regular file on native threads.
+Meanwhile JavaScript workers of the same pool read the text files: lines, words, names, and how well they compress.
 
 Usage: node dist/cli/dupes.js [options] [folder]
        npm start [-- options] [folder]
@@ -32,10 +35,13 @@ Options:
   --json          print the whole result as one line of JSON
   --top <n>       list the n groups with the most redundant bytes (10)
   --threads <n>   native threads (as many as the system grants this process)
+  --no-text       look for duplicates only
   --no-progress   show no progress
   -h, --help      print this
 
 Symbolic links are not followed. Hard links count as one file. Pipes, sockets and devices are skipped.
+Text files are those with a known extension, without a zero byte and up to 1 MB. Names are counted wherever they stand,
+comments included, but for keywords; the column zstd is size by compressed size.
 Progress goes to standard error: a bar on a terminal, else a line a second at most.
 
 Exit code: 0 everything readable was read, 2 something was skipped because of an error, 1 the folder cannot be used,
@@ -54,6 +60,7 @@ export function parse(args: readonly string[] = process.argv.slice(2)): Argument
     json: values.json === true,
     help: values.help === true,
     progress: values['no-progress'] !== true,
+    text: values['no-text'] !== true,
     threads: wholeNumber('--threads', values.threads, 1, 1024),
     top: wholeNumber('--top', values.top, 0, Number.MAX_SAFE_INTEGER) ?? 10,
   }
@@ -68,6 +75,7 @@ function parseOrThrow(args: readonly string[]) {
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         'no-progress': { type: 'boolean' },
+        'no-text': { type: 'boolean' },
         threads: { type: 'string' },
         top: { type: 'string' },
       },

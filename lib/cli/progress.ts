@@ -1,5 +1,5 @@
 // Stage: all. Thread: main.
-// Shows how far the search is: a live bar on a terminal, else plain lines.
+// Shows how far the work is: a live bar on a terminal, else plain lines.
 //
 // P1. On anything but a terminal: no control characters, and lines at least a second apart.
 // P2. Whatever ends the process, the cursor is visible afterwards.
@@ -16,7 +16,7 @@ export type Output = NodeJS.WritableStream & {
   hasColors?(): boolean
 }
 
-/** Shows progress of the two phases. */
+/** Shows progress of the three phases. */
 export interface ProgressView {
   /** So many files have been found. */
   found(files: number): void
@@ -24,6 +24,10 @@ export interface ProgressView {
   begin(files: number, bytes: number): void
   /** Files and bytes done since the last call. */
   advance(bytes: number, files: number): void
+  /** Only the reading of so many text files is left. */
+  beginText(files: number): void
+  /** A text file is done; some are before `beginText`. */
+  advanceText(): void
   /** Removes the bar. Calls after it do nothing. */
   stop(): void
 }
@@ -47,7 +51,14 @@ export function createProgress(output: Output, now: Clock = () => performance.no
 }
 
 /** Shows nothing. */
-export const silent: ProgressView = { found() {}, begin() {}, advance() {}, stop() {} }
+export const silent: ProgressView = {
+  found() {},
+  begin() {},
+  advance() {},
+  beginText() {},
+  advanceText() {},
+  stop() {},
+}
 
 class Bar implements ProgressView {
   readonly #output: Output
@@ -57,6 +68,8 @@ class Bar implements ProgressView {
   #bytes = 0
   #files = 0
   #totals = { bytes: 0, files: 0 }
+  #textFiles = 0
+  #textTotal: number | undefined
   #start = 0
   #stopped = false
   #shown = 0
@@ -96,6 +109,23 @@ class Bar implements ProgressView {
     if (this.#due()) this.#bar.update(this.#work, this.#figures())
   }
 
+  beginText(files: number): void {
+    if (this.#stopped || files === this.#textFiles) return
+    this.#bar?.stop()
+    this.#textTotal = files
+    this.#bar = this.#create(
+      this.#columns < 60 ? '{bar} {percentage}%' : '{bar} {percentage}% reading text {figures} ETA {eta_formatted}',
+    )
+    this.#bar.start(files, this.#textFiles, this.#textFigures(files))
+  }
+
+  advanceText(): void {
+    this.#textFiles++
+    const total = this.#textTotal
+    if (this.#stopped || total === undefined || !this.#due()) return
+    this.#bar?.update(this.#textFiles, this.#textFigures(total))
+  }
+
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
@@ -116,6 +146,10 @@ class Bar implements ProgressView {
     const rate = seconds > 0 ? this.#bytes / seconds : 0
     const files = `${formatCount(this.#files)}/${formatNoun(this.#totals.files, 'file')}`
     return { figures: `${files} ${formatBytes(this.#bytes)} ${formatBytes(rate)}/s` }
+  }
+
+  #textFigures(total: number): { figures: string } {
+    return { figures: `${formatCount(this.#textFiles)}/${formatNoun(total, 'file')}` }
   }
 
   get #columns(): number {
@@ -151,6 +185,8 @@ class Lines implements ProgressView {
   #bytes = 0
   #files = 0
   #totals: { bytes: number; files: number } | undefined
+  #textFiles = 0
+  #textTotal: number | undefined
   #stopped = false
 
   constructor(output: Output, now: Clock) {
@@ -176,6 +212,17 @@ class Lines implements ProgressView {
       const done = `${formatCount(this.#files)} of ${formatNoun(totals.files, 'file')}`
       return `hashing: ${done}, ${formatBytes(this.#bytes)} of ${formatBytes(totals.bytes)}`
     })
+  }
+
+  beginText(files: number): void {
+    this.#textTotal = files
+  }
+
+  advanceText(): void {
+    this.#textFiles++
+    const total = this.#textTotal
+    if (total === undefined) return
+    this.#line(() => `reading text: ${formatCount(this.#textFiles)} of ${formatNoun(total, 'file')}`)
   }
 
   stop(): void {

@@ -6,6 +6,7 @@ import { compare, display, type FilePath, toJson } from './file-path'
 import { formatBytes, formatCount, formatNoun, formatSeconds } from './format'
 import { type Group, groupDuplicates } from './groups'
 import type { HashOutcome } from './hash'
+import { type TextReport, textToJson, textToText } from './text-report'
 import type { Skipped, Tree } from './walk'
 
 /** Everything that the program found out. */
@@ -25,7 +26,10 @@ export interface Report {
   readonly vanished: readonly FilePath[]
   readonly walkSeconds: number
   readonly hashSeconds: number
+  /** The native workers. */
   readonly workers: readonly WorkerStats[]
+  /** `undefined` when the text files were left alone. */
+  readonly text: TextReport | undefined
 }
 
 /** How long the phases took, and who did the work. */
@@ -36,7 +40,13 @@ export interface Timing {
 }
 
 /** Puts the parts together. */
-export function createReport(folder: string, tree: Tree, outcome: HashOutcome, timing: Timing): Report {
+export function createReport(
+  folder: string,
+  tree: Tree,
+  outcome: HashOutcome,
+  timing: Timing,
+  text?: TextReport,
+): Report {
   const groups = groupDuplicates(outcome.hashed)
   const files = outcome.hashed.map(({ file }) => file)
   return {
@@ -54,6 +64,7 @@ export function createReport(folder: string, tree: Tree, outcome: HashOutcome, t
     errors: sorted([...tree.errors, ...outcome.errors]),
     vanished: [...tree.vanished, ...outcome.vanished].sort(compare),
     ...timing,
+    text,
   }
 }
 
@@ -99,6 +110,7 @@ export function toText(report: Report, top: number, colour: boolean): string {
       ({ path, reason }) => `${display(path) || '.'}: ${display(reason)}`,
     ),
   )
+  if (report.text !== undefined) lines.push(textToText(report.text, heading))
   return `${lines.join('\n')}\n`
 }
 
@@ -190,6 +202,7 @@ export function toJsonText(report: Report): string {
       busy: busyShare(worker, hashSeconds),
       tasks: worker.tasksCompleted + worker.tasksErrored,
     })),
+    text: report.text === undefined ? undefined : textToJson(report.text),
   }
   return `${JSON.stringify(value)}\n`
 }
