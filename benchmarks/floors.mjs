@@ -4,16 +4,26 @@
 const FLOORS = {
   'calls.1024': { what: 'kernel call, 1024 in flight, over napi AsyncTask', limit: 12, better: 'higher', unit: '×' },
   'calls.all': { what: 'kernel call, all queued, over napi AsyncTask', limit: 4, better: 'higher', unit: '×' },
-  'entry.number.1': { what: 'number task, one in flight, over piscina', limit: 1 / 0.7, better: 'higher', unit: '×' },
-  'entry.number.16': { what: 'number task, 16 in flight, over piscina', limit: 8, better: 'higher', unit: '×' },
-  'entry.number.1024': { what: 'number task, 1024 in flight, over piscina', limit: 20, better: 'higher', unit: '×' },
-  'entry.number.all': { what: 'number task, all queued, over piscina', limit: 12, better: 'higher', unit: '×' },
-  'entry.small object.1024': {
-    what: 'small object, 1024 in flight, over piscina',
-    limit: 4,
-    better: 'higher',
-    unit: '×',
-  },
+  'tasks.number.16': over(8, 'number task, 16 in flight, over the better defaults'),
+  'tasks.number.1024': over(20, 'number task, 1024 in flight, over the better defaults'),
+  'tasks.number.all': over(12, 'number task, all queued, over the better defaults'),
+  'tasks.small object.1024': over(4, 'small object, 1024 in flight, over the better defaults'),
+  'tasks.V8 object.1024': over(1.5, 'V8 object, 1024 in flight, over the better defaults'),
+  'tasks tuned.number.1024': over(10, 'number task, 1024 in flight, over the best tuning'),
+  'tasks tuned.small object.1024': over(3, 'small object, 1024 in flight, over the best tuning'),
+  'latency.p50': under(0.7, 'number task, one in flight, median time over piscina'),
+  'moves.64 KiB.1': over(1, '64 KiB moved both ways, one in flight, over the best peer'),
+  'moves.64 KiB.16': over(1, '64 KiB moved both ways, 16 in flight, over the best peer'),
+  'moves.1 MiB.1': over(1, '1 MiB moved both ways, one in flight, over the best peer'),
+  'moves.1 MiB.16': over(1, '1 MiB moved both ways, 16 in flight, over the best peer'),
+  'lane-start.first': under(1, 'first JS result after the constructor, time over piscina'),
+  'lane-start.memory': under(1, 'memory of an idle worker over piscina'),
+  'lane-start.close': under(1, 'close() with 4 workers, time over piscina'),
+  'lane-start.destroy': under(1, 'destroy() with 4 workers, time over piscina'),
+  'independence.sleep.same turn': share('JS tasks done while main sleeps in the turn that submitted, of the possible'),
+  'independence.sleep.next turn': share('JS tasks done while main sleeps in the turn after, of the possible'),
+  'independence.spin.same turn': share('JS tasks done while main spins in the turn that submitted, of the fair share'),
+  'independence.spin.next turn': share('JS tasks done while main spins in the turn after, of the fair share'),
   'transfer.sha256': {
     what: 'sha256 of transferred 16 MiB, time over a direct call',
     limit: 1.05,
@@ -42,6 +52,21 @@ const FLOORS = {
   'start.first': { what: 'first kernel result after the constructor', limit: 2, better: 'lower', unit: ' ms' },
   'start.import': { what: 'module import over bare Node', limit: 15, better: 'lower', unit: ' ms' },
   scaling: { what: 'CPU-bound kernels on 16 cores, of ideal', limit: 0.9, better: 'higher', unit: '' },
+}
+
+/** A rate that is at least `limit` times another. */
+function over(limit, what) {
+  return { what, limit, better: 'higher', unit: '×' }
+}
+
+/** An amount that is at most `limit` times another. */
+function under(limit, what) {
+  return { what, limit, better: 'lower', unit: '×' }
+}
+
+/** A share of what could have been. */
+function share(what) {
+  return { what, limit: 0.9, better: 'higher', unit: '' }
 }
 
 /**

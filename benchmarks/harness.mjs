@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises'
 import v8 from 'node:v8'
 import vm from 'node:vm'
-import { median, quantileSorted } from 'simple-statistics'
+import { median, quantile, quantileSorted } from 'simple-statistics'
 
 v8.setFlagsFromString('--expose-gc')
 const collectGarbage = vm.runInNewContext('gc')
@@ -77,6 +77,51 @@ async function measure({ prepare, run, check }) {
 }
 
 /**
+ * Times call after call, one at a time; contenders take turns, round by round.
+ *
+ * @param {object} options
+ * @param {{ name: string, call: (index: number) => Promise<any>, check: (output: any, index: number) => void }[]} options.contenders
+ * @param {number} options.calls in each round
+ * @param {number} options.rounds
+ * @param {number} [options.warmups]
+ */
+export async function latencies({ contenders, calls, rounds, warmups = 2 }) {
+  const all = contenders.map(() => [])
+  const medians = contenders.map(() => [])
+  for (let round = -warmups; round < rounds; round++) {
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const index = (turn + Math.max(0, round)) % contenders.length
+      const times = await timeCalls(contenders[index], calls)
+      if (round < 0) continue
+      all[index].push(...times)
+      medians[index].push(median(times))
+    }
+  }
+  return contenders.map(({ name }, index) => ({
+    name,
+    /** µs. */
+    p50: summarise(medians[index]),
+    p99: quantile(all[index], 0.99),
+    /** The median of the first contender over that of this one, round by round. */
+    firstOver: summarise(medians[index].map((time, round) => medians[0][round] / time)),
+  }))
+}
+
+/** What each call takes, µs. */
+async function timeCalls({ call, check }, calls) {
+  collectGarbage()
+  await setImmediate()
+  const times = []
+  for (let index = 0; index < calls; index++) {
+    const start = performance.now()
+    const output = await call(index)
+    times.push((performance.now() - start) * 1000)
+    check(output, index)
+  }
+  return times
+}
+
+/**
  * Calls `call(0)` to `call(total - 1)`, `width` of them in flight.
  *
  * @returns {Promise<unknown[]>} the outputs in order
@@ -104,4 +149,9 @@ export function ratioOf(measured, name) {
   const result = measured.results.find((entry) => entry.name === name)
   if (result === undefined) throw new Error(`${measured.name} has no ${name}`)
   return result.timesFirst.median
+}
+
+/** How far the first contender of a measured scenario is ahead of the best of `names`. */
+export function leastRatio(measured, names) {
+  return Math.min(...names.map((name) => ratioOf(measured, name)))
 }

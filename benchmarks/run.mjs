@@ -8,6 +8,10 @@ import { parseArgs } from 'node:util'
 const GROUPS = {
   calls: ['./native-lane.mjs', 'calls'],
   tasks: ['./js-lane.mjs', 'tasks'],
+  latency: ['./js-lane.mjs', 'latency'],
+  moves: ['./js-lane.mjs', 'moves'],
+  'lane-start': ['./lane-start.mjs', 'laneStart'],
+  independence: ['./independence.mjs', 'independence'],
   transfers: ['./native-lane.mjs', 'transfers'],
   makespan: ['./native-lane.mjs', 'makespan'],
   blocked: ['./native-lane.mjs', 'blockedMain'],
