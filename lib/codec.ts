@@ -42,12 +42,15 @@ const mapForEach = Map.prototype.forEach
 const setForEach = Set.prototype.forEach
 const objectPrototype = Object.prototype
 const arrayPrototype = Array.prototype
-const { prototype: bufferPrototype, poolSize } = Buffer
+const { prototype: bufferPrototype } = Buffer
+/** Bytes of the memory that small Buffers share; some Nodes round it up. */
+const poolSize = Buffer.allocUnsafe(1).buffer.byteLength
 const Bytes = Uint8Array
 const domException = DOMException.prototype
 const isInChain = objectPrototype.isPrototypeOf
 
 const PAST_64_BITS = 1n << 64n
+const HALF_OF_64_BITS = 1n << 63n
 
 /** A set whose methods nobody else can reach. */
 class Seen extends Set<object> {}
@@ -67,7 +70,7 @@ export function encode(value: unknown): Encoded {
     case 'string':
       return isWellFormed.call(value) ? { codec: PLAIN, data: value } : serialized(value)
     case 'bigint':
-      return value < PAST_64_BITS && value > -PAST_64_BITS ? { codec: PLAIN, data: value } : serialized(value)
+      return value < PAST_64_BITS && value >= -HALF_OF_64_BITS ? { codec: PLAIN, data: value } : serialized(value)
     case 'object':
       return value === null ? { codec: PLAIN, data: value } : encodeObject(value)
     default:

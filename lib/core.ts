@@ -366,6 +366,10 @@ export class PoolCore implements EntryHost {
     this.lane?.discovered(worker, [added, completed, errored], codec, details)
   }
 
+  wanted(worker: number, key: number): void {
+    this.lane?.wanted(worker, key)
+  }
+
   /** A message of a JS worker. */
   mail(type: string, codec: number, data: unknown, worker: number, observer: Observer | undefined): void {
     this.lane?.mail(type, codec, data, worker, observer)

@@ -11,7 +11,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { Readable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers'
-import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
+import { MessageChannel, MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { checkType, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
@@ -22,7 +22,7 @@ import { type End, flush, MAIN_WORKER, type Observer, settleNow } from './port'
 import { decodeReason, encodeReason } from './reason'
 import type { Details, EndedTask } from './registry'
 import type { SeatSettings } from './seat'
-import type { EntryLane, Estimate } from './submit'
+import type { EntryLane, Estimate, Pushed } from './submit'
 import type { TaskHandle } from './task'
 import { checkTransferList, transferOf } from './transfer'
 
@@ -68,8 +68,6 @@ export interface Parcel {
 /** What a worker reports on its control port. */
 export type Report =
   | { readonly type: 'ready' }
-  /** It has begun a task and needs the input. */
-  | { readonly type: 'fetch'; readonly key: number }
   /** The output of a task, or the contents of a message. */
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   /** The input of a task that it submits. */
@@ -89,6 +87,8 @@ export type Order =
   | { readonly type: 'exit' }
   | ({ readonly type: 'input'; readonly key: number } & Parcel)
   | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
+  /** The task whose input was posted ahead is settled. */
+  | { readonly type: 'discard'; readonly key: number }
   /** The contents of a message. */
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   | ({ readonly type: 'collected'; readonly worker: number; readonly key: number } & Parcel)
@@ -120,10 +120,16 @@ export interface LaneHost {
 const CRASH_LIMIT = 3
 const SCRIPT = path.join(__dirname, 'worker.js')
 const UNREADABLE = 'the output could not be read'
+const LOST_INPUT = 'the task did not begin: its input had been moved to a worker that ended'
 
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
   return structuredClone({ value, list }, { transfer: list as Transferable[] })
+}
+
+/** Nobody will use them; whoever has the other end is to know. */
+export function closePorts(parcel: Parcel | undefined): void {
+  for (const item of parcel?.list ?? []) if (item instanceof MessagePort) item.close()
 }
 
 /** What an estimator says, ms; 0 when that is no cost. */
@@ -200,6 +206,8 @@ export class JsLane implements EntryLane {
   readonly #foreign: number[] = []
   /** Inputs that only `postMessage` can move, by key. */
   readonly #parcels = new Map<number, Parcel>()
+  /** Those that were posted to a worker ahead, by key. */
+  readonly #pushed = new Map<number, number>()
   #nextKey = 0
   /** By worker and key: outputs and contents that were posted and not asked for yet. */
   readonly #values = new Map<number, Map<number, Parcel>>()
@@ -341,8 +349,28 @@ export class JsLane implements EntryLane {
     return key
   }
 
-  discard(key: number): void {
+  push(value: unknown, list: readonly object[]): Pushed | undefined {
+    // Who would take a task submitted before this one is not waiting for it.
+    flush()
+    const worker = native.idleWorker(this.handle)
+    const thread = this.#threads[worker]
+    if (thread === undefined) return undefined
+    const key = this.#nextKey++
+    const order: Order = { type: 'input', key, value, list: list as Transferable[] }
+    thread.control.postMessage(order, list as Transferable[])
+    this.#pushed.set(key, worker)
+    return { key, worker }
+  }
+
+  discard(key: number, succeeded = false): void {
+    closePorts(this.#parcels.get(key))
     this.#parcels.delete(key)
+    const worker = this.#pushed.get(key)
+    if (worker === undefined) return
+    this.#pushed.delete(key)
+    if (succeeded) return
+    const order: Order = { type: 'discard', key }
+    this.#threads[worker]?.control.postMessage(order)
   }
 
   /** Takes the input with this key, whoever keeps it. */
@@ -351,7 +379,7 @@ export class JsLane implements EntryLane {
     if (!this.#parcels.has(key)) this.#readPort(Math.floor(key / KEYS_PER_WORKER) - 1)
     const parcel = this.#parcels.get(key)
     this.#parcels.delete(key)
-    if (parcel === undefined) throw new Error('the task was settled before it had its input')
+    if (parcel === undefined) throw new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', LOST_INPUT)
     return parcel
   }
 
@@ -426,7 +454,10 @@ export class JsLane implements EntryLane {
 
   #unusable(reason: unknown): ThreadmillError {
     const message = reason instanceof Error ? reason.message : 'the entry module cannot be used'
-    return new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: reason })
+    // One of ours has the error of the module as its cause.
+    const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
+    const isOurs = code === 'ERR_THREADMILL_ENTRY' && cause !== undefined
+    return new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: isOurs ? cause : reason })
   }
 
   /** Sends a message to every worker that exists. @throws DataCloneError */
@@ -512,17 +543,6 @@ export class JsLane implements EntryLane {
         thread.ready = true
         if (this.#closing) this.#stop(thread, false)
         break
-      case 'fetch':
-        try {
-          const { value, list } = this.takeInput(report.key)
-          const order: Order = { type: 'input', key: report.key, value, list }
-          thread.control.postMessage(order, list)
-        } catch (error) {
-          // Its worker needs an end of it all the same.
-          const refused: Order = { type: 'refused', key: report.key, ...encodeReason(error) }
-          thread.control.postMessage(refused)
-        }
-        break
       case 'value':
         this.#valuesOf(index).set(report.key, report)
         break
@@ -530,7 +550,7 @@ export class JsLane implements EntryLane {
         this.#parcels.set(report.key, report)
         break
       case 'discard':
-        this.#parcels.delete(report.key)
+        this.discard(report.key)
         break
       case 'collect':
         this.#handOn(thread, report.worker, report.key)
@@ -546,6 +566,20 @@ export class JsLane implements EntryLane {
         this.#rejectWaiting()
         // What the module has left running is of no use.
         thread.worker.terminate()
+    }
+  }
+
+  /** A worker has begun a task and needs the input. */
+  wanted(index: number, key: number): void {
+    const control = this.#threads[index]?.control
+    try {
+      const { value, list } = this.takeInput(key)
+      const order: Order = { type: 'input', key, value, list }
+      control?.postMessage(order, list)
+    } catch (error) {
+      // Its worker needs an end of it all the same.
+      const refused: Order = { type: 'refused', key, ...encodeReason(error) }
+      control?.postMessage(refused)
     }
   }
 

@@ -9,6 +9,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
@@ -157,6 +158,7 @@ export class MainLane implements EntryLane {
   #answerValues: unknown[] = []
   #inTurn = false
   #sliceStart = 0
+  #immediate: ReturnType<typeof setImmediate> | undefined
   #unsettled = 0
   #hasLeft = false
   #gone: Promise<void> | undefined
@@ -255,7 +257,7 @@ export class MainLane implements EntryLane {
         if (taken <= 0) return
         for (let at = 0; at < taken * TASK_STRIDE; at += TASK_STRIDE) this.#begin(at, values)
         if (now() - this.#sliceStart >= YIELD) {
-          setImmediate(() => this.#freshTurn())
+          this.#turnInTime()
           return
         }
       }
@@ -343,22 +345,35 @@ export class MainLane implements EntryLane {
 
   #turnSoon(): void {
     if (now() - this.#sliceStart < YIELD) this.#turn()
-    else setImmediate(() => this.#freshTurn())
+    else this.#turnInTime()
+  }
+
+  /** Goes on after timers and I/O. */
+  #turnInTime(): void {
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined
+      this.#freshTurn()
+    })
   }
 
   /** The output of a task that a worker submitted. */
   #encode(succeeded: boolean, value: unknown): Encoded & { failed: boolean } {
-    if (!succeeded) return { ...encodeReason(value), failed: true }
+    if (!succeeded) return { ...this.#kept(encodeReason(value), []), failed: true }
     try {
       const mark = transferOf(value)
       const encoded: Encoded = mark === undefined ? encode(value) : { codec: POSTED, data: mark.value }
-      if (encoded.codec !== POSTED) return { ...encoded, failed: false }
-      const key = this.#nextKey++
-      this.#host.lane?.keepValue(key, moved(encoded.data, (mark?.list ?? []) as never))
-      return { codec: POSTED, data: key, failed: false }
+      return { ...this.#kept(encoded, (mark?.list ?? []) as Transferable[]), failed: false }
     } catch (error) {
-      return { ...encodeReason(error), failed: true }
+      return { ...this.#kept(encodeReason(error), []), failed: true }
     }
+  }
+
+  /** Keeps what can only be posted until it is asked for. @throws DataCloneError */
+  #kept(encoded: Encoded, list: Transferable[]): Encoded {
+    if (encoded.codec !== POSTED) return encoded
+    const key = this.#nextKey++
+    this.#host.lane?.keepValue(key, moved(encoded.data, list))
+    return { codec: POSTED, data: key }
   }
 
   /** A task that the client added keeps what runs here from counting (J10). */

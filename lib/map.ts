@@ -5,6 +5,7 @@
 // M2. When the consumer leaves, an input or task fails, the signal aborts or the pool ends, what is in progress is
 //     cancelled, the source is closed, and whoever waits for an output is answered, whatever the source does.
 
+import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
 import { wrongType } from './errors'
 import { cancel } from './port'
@@ -57,6 +58,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   readonly #entries: Entry[] = []
   readonly #waiters: Waiter[] = []
   readonly #cleanups: (() => void)[] = []
+  /** The source is the caller's, and runs in the caller's async context. */
+  readonly #context = new AsyncResource('threadmill:map')
   #pumping = false
   /** The source has ended, failed or been closed. */
   #exhausted = false
@@ -131,7 +134,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     while (this.#wantsMore) {
       await this.#room()
       if (!this.#wantsMore) return
-      const result: unknown = await this.#source.next()
+      const result: unknown = await this.#context.runInAsyncScope(() => this.#source.next())
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
       const { done, value } = result as IteratorResult<unknown>
       if (done) {

@@ -69,6 +69,10 @@ export interface Native {
     take: boolean,
     spin: boolean,
   ): number
+  /** A JS worker that would begin a task at once, or -1. */
+  idleWorker(pool: number): number
+  /** This worker has begun a task whose input the owner keeps. */
+  wantInput(key: number): void
   /** How many JS workers run nothing but tasks that were given up. */
   stuckWorkers(pool: number): number
   /** This thread, which owns the pool, runs tasks of it from now on. */

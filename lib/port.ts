@@ -51,6 +51,8 @@ export interface Owner {
   discovered?(worker: number, counts: readonly number[], codec: number, details: unknown): void
   /** A message of a JS worker, and who watches the task that it is about. */
   mail?(type: string, codec: number, data: unknown, worker: number, observer: Observer | undefined): void
+  /** A JS worker wants the input with this key. */
+  wanted?(worker: number, key: number): void
   /** What a worker gave or threw is kept under `key`, where `codec` says. */
   collect?(codec: number, key: number, worker: number, end: End): void
   /** A task was given up that a JS worker still runs. */
@@ -85,12 +87,15 @@ const rejecters: (Reject | undefined)[] = []
 const tickets: Ticket[] = []
 /** What only some tasks have. */
 const extras: (Extra | undefined)[] = []
+/** Is told whether the task gave an output. */
+type Cleanup = (succeeded: boolean) => void
+
 /** What a task may have besides its promise. */
 interface Extra {
   observer?: Observer
   /** Reason given to `cancel`, wrapped so that `undefined` can be one. */
   reason?: { readonly reason: unknown }
-  cleanup?: () => void
+  cleanup?: Cleanup
 }
 
 /** Buffers that the task's memory lies in, by slot; the binding fills it. */
@@ -182,15 +187,15 @@ export function observe(slot: number, observer: Observer): void {
 }
 
 /** Runs `cleanup` when the task in `slot` is settled. */
-export function onSettled(slot: number, cleanup: () => void): void {
+export function onSettled(slot: number, cleanup: Cleanup): void {
   const found = extra(slot)
   const { cleanup: first } = found
   found.cleanup =
     first === undefined
       ? cleanup
-      : () => {
-          first()
-          cleanup()
+      : (succeeded) => {
+          first(succeeded)
+          cleanup(succeeded)
         }
 }
 
@@ -265,7 +270,7 @@ function refuse(slot: number, error: unknown): void {
   extra?.observer?.ended(-1, 0, 0)
   fail(resolve, reject, error)
   owner.settled(false, error, extra?.observer)
-  extra?.cleanup?.()
+  extra?.cleanup?.(false)
 }
 
 /** Lets go of what a settled task holds. */
@@ -436,6 +441,9 @@ function handle(at: number): void {
     case 12:
       relay(slot, value[0] as string, value[1], events[at + 3] as number, events[at + 5] as number)
       break
+    case 18:
+      pools.get(slot)?.wanted?.(events[at + 3] as number, events[at + 2] as number)
+      break
     case 17:
       pools.get(slot)?.discovered?.(events[at + 3] as number, value as number[], events[at + 5] as number, value[3])
       break
@@ -455,7 +463,7 @@ function handle(at: number): void {
 function relay(slot: number, type: string, data: unknown, worker: number, codec: number): void {
   const { owner } = tickets[slot] as Ticket
   // What is posted goes to the thread that owns the pool, and to no other.
-  if (codec >= OUTPUT_POSTED - ANSWERS) return
+  if (codec >= POSTED) return
   const contents = codec === 0 ? data : laneParts().decode(codec, data)
   extras[slot]?.observer?.message(type, contents)
   owner.message(type, contents, worker)
@@ -488,14 +496,20 @@ function settle(slot: number, tag: number, at: number): void {
     if (succeeded) resolve(value)
     else fail(resolve, reject, value)
     owner.settled(succeeded, value, extra?.observer)
-    extra?.cleanup?.()
+    extra?.cleanup?.(succeeded)
   }
   if (tag === 4) end(true, payload)
   else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])
   else if (tag >= ANSWERS) {
     const codec = (tag - ANSWERS) % CODECS
-    if (codec < OUTPUT_POSTED - ANSWERS) settleAnswer(end, tag < ANSWERS + CODECS, codec, eventValues[payload])
-    else owner.collect?.(codec, eventValues[payload] as number, worker, end)
+    const isOutput = tag < ANSWERS + CODECS
+    const data = eventValues[payload]
+    if (codec < POSTED) settleAnswer(end, isOutput, codec, data)
+    else if (codec > POSTED || isOutput) owner.collect?.(codec, data as number, worker, end)
+    else
+      owner.collect?.(codec, data as number, worker, (found, value) =>
+        settleAnswer(end, false, found ? codec : 0, value),
+      )
   } else {
     const reason = failure(tag, payload, extra?.reason)
     end(false, reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason)
@@ -519,8 +533,8 @@ function settleAnswer(end: End, succeeded: boolean, codec: number, data: unknown
 /** From this tag on: what a JS worker gave, by codec, and what it threw. */
 const ANSWERS = 20
 const CODECS = 8
-/** The tag of an output that comes by the port of its worker; those after it are kept elsewhere. */
-const OUTPUT_POSTED = 23
+/** The codec of what comes by the port of its worker; of what those after it stand for is kept on this thread. */
+const POSTED = 3
 /** Outputs by tag 0 to 3. */
 const SIMPLE = [undefined, null, true, false]
 

@@ -59,10 +59,15 @@ export interface EntryHost extends Host {
 export interface EntryLane extends Owner {
   /** Keeps an input that does not go through the scheduler; what `transfer` names is moved. @throws DataCloneError */
   keep(value: unknown, transfer: readonly object[]): number
+  /**
+   * Posts an input at once to a worker that has nothing else to do; its key, and the worker that is to run the task.
+   * `undefined` when there is none. @throws DataCloneError
+   */
+  push?(value: unknown, transfer: readonly object[]): Pushed | undefined
   /** Tells `observer` what the task of that input does. */
   watch?(key: number, observer: Observer): void
   /** The task is settled, or was never submitted. */
-  discard(key: number): void
+  discard(key: number, succeeded?: boolean): void
   /** A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1. */
   admit(wanted: number): void
   /** Takes that back. */
@@ -71,6 +76,12 @@ export interface EntryLane extends Owner {
   readonly isLocal: boolean
   /** What a task is expected to take, ms, and on which worker how much more. */
   readonly estimate?: ((task: TaskHandle<unknown> | undefined) => Estimate) | undefined
+}
+
+/** Where an input has been posted. */
+export interface Pushed {
+  readonly key: number
+  readonly worker: number
 }
 
 /** Expected cost of a task, ms. */
@@ -166,9 +177,9 @@ export function startEntry(
   if (signal?.aborted) throw signal.reason
   host.checkRoom()
   const lane = host.laneOf(settings ?? PLAIN)
-  let encoded: Encoded
+  let encoded: EncodedInput
   try {
-    encoded = encodeInput(lane, input, settings?.list)
+    encoded = encodeInput(lane, input, settings ?? PLAIN)
   } catch (error) {
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
@@ -186,9 +197,14 @@ export function startEntry(
   try {
     unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
     const estimate = lane.estimate?.(task)
-    if (settings !== undefined || ticket === undefined || estimate !== undefined) {
-      ticket = ticketOf(lane, settings ?? PLAIN, estimate)
-      if (options === undefined && estimate === undefined) host.tickets[ENTRY] = ticket
+    // Listeners and estimators may have submitted something meanwhile.
+    host.checkRoom()
+    const { worker } = encoded
+    if (settings !== undefined || ticket === undefined || estimate !== undefined || worker >= 0) {
+      const base = settings ?? PLAIN
+      const isPushed = worker >= 0
+      ticket = ticketOf(lane, isPushed ? { ...base, affinity: FORCE + worker } : base, estimate)
+      if (options === undefined && estimate === undefined && !isPushed) host.tickets[ENTRY] = ticket
     }
   } catch (error) {
     lane.withdraw()
@@ -202,7 +218,7 @@ export function startEntry(
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   if (unfollow !== undefined) onSettled(slot, unfollow)
   if (key >= 0) {
-    onSettled(slot, () => lane.discard(key))
+    onSettled(slot, (succeeded) => lane.discard(key, succeeded))
     if (task !== undefined) lane.watch?.(key, task)
   }
   submitEntry(slot, ticket, encoded.codec, encoded.data)
@@ -233,16 +249,31 @@ function ticketOf(lane: EntryLane, settings: EntrySettings, estimate: Estimate |
   return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }
 }
 
-function encodeInput(lane: EntryLane, given: unknown, transfer: readonly object[] | undefined): Encoded {
+/** Forced to the worker whose number is added. */
+const FORCE = 2 * 65536
+
+/** An input on its way. */
+interface EncodedInput extends Encoded {
+  /** The worker that has it already, or -1. */
+  readonly worker: number
+}
+
+function encodeInput(lane: EntryLane, given: unknown, { list: transfer, affinity }: EntrySettings): EncodedInput {
   const { encode, POSTED, LOCAL } = laneParts()
   let input = given
   let list = transfer
   const marked = transferOf(given)
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
-  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []) }
-  if (list !== undefined) return { codec: POSTED, data: lane.keep(input, list) }
-  const encoded = encode(input)
-  return encoded.codec === POSTED ? { codec: POSTED, data: lane.keep(encoded.data, []) } : encoded
+  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1 }
+  if (list === undefined) {
+    const encoded = encode(input)
+    if (encoded.codec !== POSTED) return { ...encoded, worker: -1 }
+    ;[input, list] = [encoded.data, []]
+  }
+  // Only a task that may run anywhere goes where somebody waits for it.
+  const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
+  if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker }
+  return { codec: POSTED, data: lane.keep(input, list), worker: -1 }
 }
 
 function isSmall(view: CheckedView): boolean {

@@ -5,7 +5,7 @@
 // J5. An answer is handed over before the next task begins, and before the loop yields.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
 
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
@@ -17,7 +17,7 @@ import { checkType, Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import { type LoadedEntry, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
-import { type Launch, moved, type Order, type Parcel, type Report } from './lane'
+import { closePorts, type Launch, moved, type Order, type Parcel, type Report } from './lane'
 import { native } from './native'
 import { onRing } from './port'
 import { decodeReason, encodeReason } from './reason'
@@ -167,7 +167,8 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
     tag = 5
     payload = answerValues.length
     codec = encoded.codec
-    answerValues.push(encoded.data)
+    // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
+    answerValues.push(failed && codec === POSTED ? postValue(encoded.data, []) : encoded.data)
   }
   answers[at] = idIndex
   answers[at + 1] = idGeneration
@@ -229,7 +230,7 @@ function turn(): void {
       }
       if (now() - sliceStart >= YIELD) {
         if (answerCount > 0) handOver(false)
-        setImmediate(freshTurn)
+        turnInTime()
         break
       }
     }
@@ -251,11 +252,30 @@ function freshTurn(): void {
 function scheduleTurn(): void {
   if (inTurn || turnScheduled) return
   turnScheduled = true
-  queueMicrotask(() => {
+  root.runInAsyncScope(queueMicrotask, undefined, () => {
     turnScheduled = false
-    // Microtasks after microtasks would keep timers and I/O waiting for ever.
-    if (now() - sliceStart < YIELD) turn()
-    else setImmediate(freshTurn)
+    if (now() - sliceStart < YIELD) {
+      turn()
+      return
+    }
+    // Microtasks after microtasks would keep timers and I/O waiting for ever. What has ended is told before (J5).
+    if (answerCount > 0 && !inTurn) handOver(false)
+    turnInTime()
+  })
+}
+
+/** What is begun in a turn is not of the async context of whoever asked for it. */
+const root = new AsyncResource('threadmill')
+let willTurn = false
+
+/** Goes on after timers and I/O. */
+function turnInTime(): void {
+  // One at a time: a turn of the event loop runs all that were asked for before.
+  if (willTurn) return
+  willTurn = true
+  root.runInAsyncScope(setImmediate, undefined, () => {
+    willTurn = false
+    freshTurn()
   })
 }
 
@@ -279,12 +299,20 @@ function begin(at: number, values: unknown[]): void {
   }
   const [idIndex, idGeneration, optionsAt] = [tasks[at], tasks[at + 1], tasks[at + 5]] as [number, number, number]
   if (codec === POSTED) {
-    const report: Report = { type: 'fetch', key: payload }
-    control.postMessage(report)
+    const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
+    // The owner posts it ahead to a worker that waits for work.
+    if (!ahead.has(payload)) readControl()
+    const parcel = ahead.get(payload)
+    if (parcel !== undefined) {
+      ahead.delete(payload)
+      run(idIndex, idGeneration, name, () => parcel.value)
+      return
+    }
     fetched.set(payload, (read) => {
-      run(idIndex, idGeneration, optionsAt < 0 ? undefined : (values[optionsAt] as string), read)
+      run(idIndex, idGeneration, name, read)
       scheduleTurn()
     })
+    native.wantInput(payload)
     return
   }
   run(idIndex, idGeneration, optionsAt < 0 ? undefined : (values[optionsAt] as string), () =>
@@ -295,11 +323,15 @@ function begin(at: number, values: unknown[]): void {
 /** Tasks that wait for their inputs, by key. */
 const fetched = new Map<number, (read: () => unknown) => void>()
 
+/** Inputs that came before their tasks, by key. */
+const ahead = new Map<number, Parcel>()
+
 /** The input of a task has come. */
-function receive(key: number, read: () => unknown): void {
+function receive(key: number, read: () => unknown): boolean {
   const begin = fetched.get(key)
   fetched.delete(key)
   begin?.(read)
+  return begin !== undefined
 }
 
 function fail(reason: unknown): never {
@@ -356,10 +388,14 @@ function obey(order: Order): void {
       exit()
       break
     case 'input':
-      receive(order.key, () => order.value)
+      if (!receive(order.key, () => order.value)) ahead.set(order.key, order)
       break
     case 'refused':
       receive(order.key, () => fail(decodeReason(order.codec, order.data)))
+      break
+    case 'discard':
+      closePorts(ahead.get(order.key))
+      ahead.delete(order.key)
       break
     case 'value':
       contents.set(order.key, order)

@@ -123,6 +123,36 @@ pub(crate) unsafe extern "C" fn stuck_workers(
     })
 }
 
+/// `idleWorker(pool)`: a JS worker that would begin a task at once, or -1.
+pub(crate) unsafe extern "C" fn idle_worker(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        raw::new_number(env, pool.js_idle().map_or(-1.0, f64::from))
+    })
+}
+
+/// `wantInput(key)`: this worker has begun a task whose input the owner keeps.
+pub(crate) unsafe extern "C" fn want_input(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([key], data) = raw::arguments::<1>(env, info)?;
+        let key = raw::number(env, key)?;
+        // SAFETY: one of our functions.
+        if let Some(seat) = &unsafe { state(data) }.seat {
+            seat.pool.js_want(seat.index, key);
+        }
+        raw::undefined(env)
+    })
+}
+
 /// `rejectWaiting(pool, code, reason)`: rejects every task of the JS lane that has not begun. `code` as for
 /// `leaveWorker`, or 2 the entry module cannot be used.
 pub(crate) unsafe extern "C" fn reject_waiting(

@@ -17,7 +17,8 @@
 //! `[type, contents]`, 13 pool closed, 14 an outcome that the engine has no room for, 15 nothing, 16 message of a JS
 //! worker `[type, contents]` (slot: handle of the pool; number 4: slot of the task that it is about, or -1; last number:
 //! codec), 17 tasks that a JS worker submitted
-//! `[added, completed, errored, details]` (slot: handle of the pool), 20 + codec what a JS worker gave, 28 + codec
+//! `[added, completed, errored, details]` (slot: handle of the pool), 18 a JS worker wants the input with that
+//! key (slot: handle of the pool), 20 + codec what a JS worker gave, 28 + codec
 //! what it threw. Messages and details have their codec in the last number too.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
@@ -157,6 +158,9 @@ impl Out {
                 let value = Value::List(counts.into_iter().chain([details]).collect());
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
                 [handle_of(state, pool), 17.0, value, f64::from(worker), 0.0, f64::from(codec)]
+            }
+            Event::Wanted { pool, worker, key } => {
+                [handle_of(state, pool), 18.0, key, f64::from(worker), 0.0, 0.0]
             }
             Event::Closed { pool } => [handle_of(state, pool), 13.0, 0.0, -1.0, 0.0, 0.0],
         })

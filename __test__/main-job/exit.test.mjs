@@ -137,11 +137,17 @@ test('a reader that goes away ends it quietly', { skip: windows }, async (t) => 
   const folder = temporaryFolder(t)
   // More output than a pipe holds, so that writing must fail.
   for (let i = 0; i < 3000; i++) writeTree(folder, { [`${'long-name-'.repeat(10)}${i}`]: 'same' })
-  const { child, outcome } = startDupes(['--json', folder])
+  const { child, outcome } = startDupes(['--json', '--no-progress', folder])
   child.stdout.destroy()
   const { code, signal, stderr } = await outcome
   assert.deepEqual([code, signal, stderr], [0, null, ''])
-  const piped = execFileSync('sh', ['-c', '"$0" "$1" --json "$2" 2>&1 | head -c 10', process.execPath, PROGRAM, folder])
+  const piped = execFileSync('sh', [
+    '-c',
+    '"$0" "$1" --json --no-progress "$2" 2>&1 | head -c 10',
+    process.execPath,
+    PROGRAM,
+    folder,
+  ])
   assert.equal(piped.toString(), '{"folder":')
 })
 

@@ -135,6 +135,15 @@ pub enum Event {
         /// More about them, for those who listen.
         details: Value,
     },
+    /// A JS worker has begun a task whose input the owner keeps.
+    Wanted {
+        /// Id of the pool.
+        pool: u32,
+        /// JS worker that wants it.
+        worker: u32,
+        /// Names the input; passed on as it is.
+        key: f64,
+    },
     /// The pool has released its threads.
     Closed {
         /// Id of the pool.

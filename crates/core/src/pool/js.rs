@@ -34,6 +34,8 @@ pub(super) struct JsWorker {
     joined: bool,
     waker: Option<Arc<dyn Waker>>,
     running: Vec<Running>,
+    /// Whether it looks out for its next task, running none.
+    looking: bool,
     /// Messages that the worker has not fetched; those of one that is not attached yet wait for it.
     mails: Vec<JsMail>,
     completed: u64,
@@ -173,6 +175,7 @@ impl Pool {
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };
+        worker.looking = false;
         let count = worker.mails.len().min(JS_MAILS);
         mails.extend(worker.mails.drain(..count));
         if !worker.mails.is_empty() {
@@ -207,6 +210,10 @@ impl Pool {
             state.scheduler.began(id, Time(now));
         }
         let alarm = state.earlier_alarm();
+        let nothing = out.is_empty() && mails.is_empty();
+        if let Some(worker) = state.js_worker(index) {
+            worker.looking = !park && nothing && worker.running.is_empty();
+        }
         // Also beside messages: while it has nothing to do it is to be rung for a task.
         if park && out.is_empty() {
             state.scheduler.park(js(index), Time(now));
@@ -259,7 +266,7 @@ impl Pool {
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return 0 };
-        (worker.joined, worker.waker) = (false, None);
+        (worker.joined, worker.looking, worker.waker) = (false, false, None);
         worker.mails.clear();
         let running = std::mem::take(&mut worker.running);
         worker.errored += running.len() as u64;
@@ -348,6 +355,21 @@ impl Pool {
         }
     }
 
+    /// Asks the env that owns the pool for the input of a task that a worker has begun.
+    pub fn js_want(&self, worker: u32, key: f64) {
+        let owner = self.sinks.lock().first().cloned();
+        if let Some(owner) = owner {
+            owner.deliver(Event::Wanted { pool: self.id, worker, key });
+        }
+    }
+
+    /// A JS worker that would begin a new task at once, the one that came to rest last. A hint: it may not any more.
+    pub fn js_idle(&self) -> Option<u32> {
+        let state = self.state.lock();
+        let looking = || (0..).zip(&state.js).find(|(_, worker)| worker.looking).map(|(index, _)| index);
+        state.scheduler.idle_worker(Lane::Js).or_else(looking)
+    }
+
     /// The label of a task that a JS worker runs and that has not been given up.
     fn js_label(&self, index: u32, id: TaskId) -> Option<Label> {
         let mut state = self.state.lock();
@@ -401,15 +423,22 @@ impl Pool {
         self.publish(&mut state);
     }
 
-    /// Rejects every task of the JS lane that has not begun.
+    /// Rejects every task of the JS lane that has not begun. Numbers that were kept for replacements are free again: no
+    /// task may be bound to one for which nobody comes.
     pub fn js_reject_waiting(&self, code: ErrorCode, reason: &str) {
-        let mut rejected = Vec::new();
+        let (mut rejected, mut wakes, mut report) = (Vec::new(), Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
         let now = Time(clock::now());
         state.scheduler.reject_waiting(&|lane, _| lane == Lane::Js, now, &mut self.claims(), &mut rejected);
         for (_, job) in rejected {
             self.settle(&state, &job.label(), false, Outcome::refused(code, reason));
         }
+        let gone = (0..).zip(&state.js).filter(|(_, worker)| !worker.joined).map(|(index, _)| js(index));
+        for worker in gone.collect::<Vec<_>>() {
+            state.scheduler.join(worker, false, &mut wakes);
+            state.scheduler.leave(worker, false, &mut self.claims(), now, &mut report, &mut wakes);
+        }
+        debug_assert!(wakes.is_empty() && report.orphaned.is_empty(), "nothing waits");
         self.publish(&mut state);
     }
 

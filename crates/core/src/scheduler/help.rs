@@ -39,6 +39,11 @@ impl<P> Scheduler<P> {
         self.lanes[lane as usize].idle
     }
 
+    /// The worker of a lane that parked last, if one is parked.
+    pub fn idle_worker(&self, lane: Lane) -> Option<u32> {
+        self.lanes[lane as usize].parked_last()
+    }
+
     /// Tasks in the queues of a lane, without those that workers have taken.
     pub fn queued(&self, lane: Lane) -> usize {
         self.lanes[lane as usize].queued

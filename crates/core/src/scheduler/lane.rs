@@ -82,6 +82,11 @@ impl Lane {
         self.workers.get_mut(index as usize).filter(|worker| worker.joined())
     }
 
+    /// The launched worker that parked last, if one is parked.
+    pub(super) fn parked_last(&self) -> Option<u32> {
+        (self.idle_top != NIL).then_some(self.idle_top)
+    }
+
     pub(super) fn is_joined(&self, index: u32) -> bool {
         self.presence(index) == Presence::Joined
     }

@@ -1,0 +1,514 @@
+// Entry modules that cannot be used, and workers that end in the middle of their work: every task settles once, and the
+// pool goes on or says why it does not.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { transfer, WorkerPool } from 'threadmill'
+import { Gates } from '../helpers/gates.mjs'
+import { rejection, until } from '../helpers/pool.mjs'
+
+const CRASHES = new URL('./fixtures/crashes.mjs', import.meta.url)
+const FORCE = { affinityStrength: 'force' }
+const CRASHED = { code: 'ERR_THREADMILL_WORKER_CRASHED' }
+const node = Number.parseInt(process.versions.node, 10)
+
+/** A pool whose events are noted. */
+function watched(t, module, options) {
+  const gates = new Gates()
+  const pool = new WorkerPool(module, { maxWorkers: 1, workerData: gates.memory, threads: 1, ...options })
+  const completed = new Map()
+  const launched = []
+  const exits = []
+  pool.on('task-complete', (_error, _result, task) => completed.set(task.id, (completed.get(task.id) ?? 0) + 1))
+  pool.on('worker-launched', ({ id }) => launched.push(id))
+  pool.on('worker-exit', ({ id }, code, error) => exits.push({ id, code, error }))
+  t.after(() => pool.destroy())
+  return { pool, gates, completed, launched, exits }
+}
+
+/** Fails unless exactly `count` tasks have ended, each of them once. */
+async function settledOnce({ pool, completed }, count) {
+  await pool.whenIdle()
+  assert.equal(pool.isIdle, true)
+  assert.equal(completed.size, count)
+  assert.ok([...completed.values()].every((times) => times === 1))
+  const { tasksCompleted, tasksErrored, queueLength, busyWorkers } = pool.stats()
+  assert.deepEqual([tasksCompleted + tasksErrored, queueLength, busyWorkers], [count, 0, 0])
+}
+
+/** Waits until that many workers have gone. */
+const untilGone = (exits, count) => until(() => exits.length >= count)
+
+describe('an entry module that cannot be used', () => {
+  const script = (source) => `data:text/javascript,${encodeURIComponent(source)}`
+  const entry = 'export const workerEntrypoint = (input) => input;'
+  const starting = (source) => [script(`${entry} workerEntrypoint.onWorkerStart = ${source}`)]
+  const MODULES = {
+    'is missing': [new URL('./fixtures/there-is-none.mjs', import.meta.url), /there-is-none/],
+    'is a package that is missing': ['threadmill-there-is-none', /threadmill-there-is-none/],
+    'imports what is missing': [script(`import 'node:there-is-none'; ${entry}`), /there-is-none/],
+    'does not parse': [script('export const = 1'), /Unexpected token/],
+    'throws while it loads': [script(`throw new RangeError('at load'); ${entry}`), /at load/],
+    'throws undefined while it loads': [script('throw undefined'), /undefined/],
+    'throws null while it loads': [script('throw null'), /null/],
+    'rejects while it loads': [script(`${entry} await Promise.reject(new RangeError('at load'))`), /at load/],
+    'has no function': [script('export const other = 1'), /no function workerEntrypoint.*other/],
+    'has not the export': [script(entry), /no export 'nothing'/, { entrypointSymbol: 'nothing' }],
+    'has something else there': [
+      script('export const thing = 5'),
+      /no function 'thing'/,
+      { entrypointSymbol: 'thing' },
+    ],
+    'cannot start': [...starting(`() => { throw new RangeError('at start') }`), /at start/],
+    'rejects at its start': [...starting(`() => Promise.reject(new RangeError('at start'))`), /at start/],
+    'rejects with undefined at its start': [...starting('() => Promise.reject(undefined)'), /cannot be used/],
+    'rejects later at its start': [
+      ...starting(`async () => { await new Promise(setImmediate); throw new RangeError('at start') }`),
+      /at start/,
+    ],
+  }
+  for (const [title, [module, text, options]] of Object.entries(MODULES)) {
+    test(`it ${title}`, async (t) => {
+      const seen = watched(t, module, { maxWorkers: 2, ...options })
+      const { pool, launched, exits } = seen
+      const bytes = new ArrayBuffer(8)
+      const tasks = [
+        pool.run(1),
+        pool.run({ a: new Map() }, { priority: 1 }),
+        pool.run(1, { workerAffinity: 1, ...FORCE }),
+        pool.run(1, { affinityKey: 'key', ...FORCE }),
+        pool.run(bytes, { transfer: [bytes] }),
+        pool.run(1, { name: 'other' }),
+        pool.addTask(1).then(),
+      ]
+      const kernel = pool.run(10, { kernel: 'fib' })
+      for (const { reason } of await Promise.allSettled(tasks)) {
+        assert.equal(reason?.code, 'ERR_THREADMILL_ENTRY')
+        assert.match(reason.message, text)
+      }
+      assert.equal(await kernel, 55)
+      await settledOnce(seen, 8)
+      await untilGone(exits, 2)
+      // From now on at once, with the same cause, and without another attempt.
+      for (let count = 0; count < 5; count++) {
+        const { code, message } = await rejection(pool.run(1))
+        assert.equal(code, 'ERR_THREADMILL_ENTRY')
+        assert.match(message, text)
+        assert.throws(() => pool.addTask(1), { code: 'ERR_THREADMILL_ENTRY' })
+      }
+      await assert.rejects(pool.map([1]).next(), { code: 'ERR_THREADMILL_ENTRY' })
+      pool.resizeUpTo(2)
+      assert.deepEqual(launched.sort(), [0, 1])
+      assert.deepEqual(pool.workers, [])
+      assert.equal(await pool.kernels.fib(10), 55)
+      assert.equal(pool.isIdle, true)
+      await pool.close()
+    })
+  }
+
+  test('the cause is what was thrown', async (t) => {
+    const { pool } = watched(t, script(`throw Object.assign(new RangeError('at load'), { code: 'E_LOAD' })`))
+    const error = await rejection(pool.run(1))
+    let cause = error.cause
+    while (cause.code === error.code) cause = cause.cause
+    assert.ok(cause instanceof RangeError)
+    assert.deepEqual([cause.message, cause.code], ['at load', 'E_LOAD'])
+  })
+
+  const ENDING = {
+    'exits while it loads': script(`${entry} process.exit(0)`),
+    'waits for nothing': script(`${entry} await new Promise(() => {})`),
+    'throws out of a timer while it loads': script(
+      `${entry} setImmediate(() => { throw new Error('later') }); await new Promise((resolve) => setTimeout(resolve, 60_000))`,
+    ),
+    'exits at its start': starting('() => process.exit(3)')[0],
+  }
+  for (const [title, module] of Object.entries(ENDING)) {
+    test(`it ${title}: no more than three attempts`, async (t) => {
+      const seen = watched(t, module)
+      const { pool, launched, exits } = seen
+      for (let round = 1; round <= 2; round++) {
+        const tasks = [pool.run(1), pool.run(1, { workerAffinity: 0, ...FORCE }), pool.run(new SharedArrayBuffer(1))]
+        for (const { reason } of await Promise.allSettled(tasks)) assert.equal(reason?.code, CRASHED.code)
+        await settledOnce(seen, 3 * round)
+        assert.deepEqual([launched.length, exits.length], [3 * round, 3 * round])
+      }
+      await pool.close()
+    })
+  }
+
+  for (const [title, module] of Object.entries({
+    loading: script(`${entry} setInterval(() => {}, 1000); await new Promise(() => {})`),
+    starting: starting('() => new Promise(() => setInterval(() => {}, 1000))')[0],
+  })) {
+    test(`it never ends ${title}: timeouts and the end of the pool come all the same`, async (t) => {
+      const seen = watched(t, module)
+      const { pool } = seen
+      await assert.rejects(pool.run(1, { timeout: 1 }), { code: 'ERR_THREADMILL_TIMEOUT' })
+      const tasks = [pool.run(1), pool.run(1, { workerAffinity: 0, ...FORCE })]
+      const disposed = pool.dispose()
+      for (const { reason } of await Promise.allSettled(tasks)) assert.equal(reason?.code, 'ERR_THREADMILL_POOL_CLOSED')
+      await disposed
+      await settledOnce(seen, 3)
+    })
+  }
+
+  test('one worker cannot start: what the others run is finished, what waits is rejected', async (t) => {
+    const seen = watched(t, new URL('./fixtures/second-fails.mjs', import.meta.url), { maxWorkers: 2 })
+    const { pool, gates } = seen
+    const held = await gates.hold(pool, 0)
+    const waiting = [pool.run(1), pool.run(1, { workerAffinity: 0, ...FORCE })]
+    for (const promise of waiting) await assert.rejects(promise, { code: 'ERR_THREADMILL_ENTRY', message: 'not me' })
+    await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_ENTRY' })
+    assert.equal(await held.release(), 0)
+    await settledOnce(seen, 3)
+    await pool.close()
+  })
+})
+
+describe('a worker ends in the middle of a task', () => {
+  /** Inputs that end a worker, with exit code and cause. */
+  const ENDS = {
+    'an exception out of a timer': [{ do: 'throw later', what: 'error' }, 1, /by design/],
+    'an unhandled rejection': [{ do: 'reject later', what: 'error' }, 1, /by design/],
+    'process.exit(0)': [{ do: 'exit', code: 0 }, 0],
+    'process.exit(7)': [{ do: 'exit', code: 7 }, 7],
+    'process.exit(0) out of a timer': [{ do: 'exit later', code: 0 }, 0],
+    'no memory left': [{ do: 'fill' }, 1, /memory/],
+  }
+  for (const [title, [input, exitCode, cause]] of Object.entries(ENDS)) {
+    test(title, async (t) => {
+      const seen = watched(t, CRASHES, { maxWorkers: 2, resourceLimits: { maxOldGenerationSizeMb: 16 } })
+      const { pool, launched, exits } = seen
+      pool.resizeUpTo(2)
+      const at = (workerAffinity) => ({ workerAffinity, ...FORCE })
+      const before = [await pool.run(1, at(0)), await pool.run(1, at(1))]
+      const crash = pool.addTask(input, at(0))
+      const beside = [pool.run(1, at(0)), pool.run(1, at(1)), pool.run(1), pool.run(1, { workerAffinity: 0 })]
+      const error = await rejection(crash.then())
+      assert.equal(error.code, CRASHED.code)
+      assert.equal(error.exitCode, exitCode)
+      if (cause === undefined) assert.equal(error.cause, undefined)
+      else assert.match(error.cause.message, cause)
+      assert.equal(crash.worker.id, 0)
+      const [again, other] = await Promise.all(beside)
+      assert.deepEqual([again.id, other], [0, before[1]])
+      assert.notEqual(again.threadId, before[0].threadId)
+      assert.equal(exits.length, 1)
+      assert.deepEqual([exits[0].id, exits[0].code, exits[0].error], [0, exitCode, error.cause])
+      assert.deepEqual(launched, [0, 1, 0])
+      assert.deepEqual(
+        pool.workers.map(({ id }) => id),
+        [0, 1],
+      )
+      await settledOnce(seen, 7)
+      await pool.close()
+    })
+  }
+
+  test('all that it ran fails, and nothing that waited', async (t) => {
+    const seen = watched(t, CRASHES, { workerConcurrency: 4 })
+    const { pool, exits } = seen
+    await pool.run(1)
+    const running = [1, 2, 3].map(() => pool.addTask({ do: 'never' }))
+    await until(() => running.every((task) => task.worker !== undefined))
+    const crash = pool.run({ do: 'exit', code: 5 })
+    const waiting = [1, 2, 3, 4, 5].map(() => pool.run(1))
+    for (const { reason } of await Promise.allSettled([...running, crash])) {
+      assert.deepEqual([reason?.code, reason?.exitCode], [CRASHED.code, 5])
+    }
+    for (const { id } of await Promise.all(waiting)) assert.equal(id, 0)
+    assert.equal(exits.length, 1)
+    await settledOnce(seen, 10)
+  })
+
+  test('what was forced to it runs on its replacement, in its order, under the same number', async (t) => {
+    const seen = watched(t, CRASHES, { maxWorkers: 3 })
+    const { pool, gates, launched } = seen
+    pool.resizeUpTo(3)
+    const before = []
+    for (const workerAffinity of [0, 1, 2]) before.push(await pool.run(1, { workerAffinity, ...FORCE }))
+    const gate = gates.closed()
+    const crash = pool.addTask({ do: 'block and exit', gate, code: 1 }, { workerAffinity: 1, ...FORCE })
+    await until(() => crash.worker !== undefined)
+    const order = []
+    const forced = Array.from({ length: 10 }, (_, index) =>
+      pool.run(1, { workerAffinity: 1, ...FORCE }).then((who) => {
+        order.push(index)
+        return who
+      }),
+    )
+    const others = [0, 2].map((workerAffinity) => pool.run(1, { workerAffinity, ...FORCE }))
+    assert.deepEqual(await Promise.all(others), [before[0], before[2]])
+    gates.open(gate)
+    await assert.rejects(crash.then(), CRASHED)
+    const results = await Promise.all(forced)
+    assert.deepEqual(new Set(results.map(({ id }) => id)), new Set([1]))
+    assert.equal(new Set(results.map(({ threadId }) => threadId)).size, 1)
+    assert.notEqual(results[0].threadId, before[1].threadId)
+    assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    assert.deepEqual(launched, [0, 1, 2, 1])
+    await settledOnce(seen, 16)
+  })
+
+  test('inputs and outputs that are posted: those of others arrive', async (t) => {
+    const seen = watched(t, CRASHES)
+    const { pool } = seen
+    const mine = () => {
+      const bytes = new Uint8Array(1000)
+      return pool.run(transfer({ bytes }, [bytes.buffer]))
+    }
+    const results = await Promise.allSettled([
+      mine(),
+      pool.run({ do: 'exit', code: 1, memory: new SharedArrayBuffer(1) }),
+      mine(),
+    ])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
+    assert.equal(results[1].reason.code, CRASHED.code)
+    await settledOnce(seen, 3)
+  })
+
+  test('an asynchronous task that has returned has its result, also when its worker ends right after', async (t) => {
+    const { pool } = watched(t, CRASHES)
+    await pool.run(1)
+    for (let round = 0; round < 3; round++) assert.equal(await pool.run({ do: 'return and exit' }), 'returned')
+  })
+
+  test('messages for it are gone, those for its replacement arrive', async (t) => {
+    const { pool, exits } = watched(t, CRASHES)
+    const heard = []
+    pool.onMessage('last', (contents, { id }) => heard.push([contents, id]))
+    await pool.run({ do: 'exit in a message' })
+    const [worker] = pool.workers
+    worker.postMessageToWorker('go')
+    for (let count = 0; count < 10; count++) worker.postMessageToWorker('go')
+    await untilGone(exits, 1)
+    assert.deepEqual([exits[0].code, pool.workers], [6, []])
+    worker.postMessageToWorker('go')
+    pool.postMessageToWorkers('go')
+    await pool.run({ do: 'exit in a message' })
+    assert.deepEqual(heard, [
+      [1, 0],
+      [1, 0],
+    ])
+    assert.equal(pool.workers[0], worker)
+    worker.postMessageToWorker('go')
+    await untilGone(exits, 2)
+  })
+
+  test('close() finishes what waits, dispose() rejects it', async (t) => {
+    const closing = watched(t, CRASHES)
+    const first = closing.pool.run({ do: 'exit', code: 1 })
+    const waiting = [closing.pool.run(1), closing.pool.run(1, { workerAffinity: 0, ...FORCE })]
+    const closed = closing.pool.close()
+    await assert.rejects(first, CRASHED)
+    for (const { id } of await Promise.all(waiting)) assert.equal(id, 0)
+    await closed
+    await settledOnce(closing, 3)
+
+    const disposing = watched(t, CRASHES)
+    const gate = disposing.gates.closed()
+    const running = disposing.pool.addTask({ do: 'block and exit', gate, code: 1 })
+    await until(() => running.worker !== undefined)
+    const rejected = [disposing.pool.run(1), disposing.pool.run(1, { workerAffinity: 0, ...FORCE })]
+    const disposed = disposing.pool.dispose()
+    for (const { reason } of await Promise.allSettled(rejected)) {
+      assert.equal(reason?.code, 'ERR_THREADMILL_POOL_CLOSED')
+    }
+    disposing.gates.open(gate)
+    assert.ok([CRASHED.code, 'ERR_THREADMILL_POOL_CLOSED'].includes((await rejection(running.then())).code))
+    await disposed
+    await settledOnce(disposing, 3)
+  })
+
+  test('room that it took is there again', async (t) => {
+    const { pool } = watched(t, CRASHES, { capacity: 2 })
+    for (let round = 0; round < 3; round++) {
+      const tasks = [pool.run({ do: 'exit', code: 1 }), pool.run(1)]
+      await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_QUEUE_FULL' })
+      assert.deepEqual(
+        (await Promise.allSettled(tasks)).map(({ status }) => status),
+        ['rejected', 'fulfilled'],
+      )
+    }
+  })
+})
+
+describe('what is no crash', () => {
+  for (const [input, name] of [
+    [{ do: 'abort' }, 'TypeError'],
+    [{ do: 'overflow' }, 'RangeError'],
+  ]) {
+    test(`${input.do} fails its task alone`, async (t) => {
+      const seen = watched(t, CRASHES)
+      const { pool, exits } = seen
+      const before = await pool.run(1)
+      const [failed, ...others] = await Promise.allSettled([pool.run(input), pool.run(1), pool.run(1)])
+      assert.equal(failed.reason?.name, name)
+      for (const { value } of others) assert.deepEqual(value, before)
+      assert.deepEqual(exits, [])
+      await settledOnce(seen, 4)
+    })
+  }
+
+  test('an exception that the entry module handles', async (t) => {
+    const { pool, exits } = watched(t, CRASHES)
+    const handled = []
+    pool.onMessage('handled', (message) => handled.push(message))
+    assert.equal(await pool.run({ do: 'handled' }), 'went on')
+    assert.deepEqual([handled, exits], [['by design'], []])
+  })
+})
+
+test('a loop without end: dispose({ force: true }) and destroy() end it, and all settles once', async (t) => {
+  for (const end of [(pool) => pool.dispose({ force: true }), (pool) => pool.destroy()]) {
+    const seen = watched(t, CRASHES, { maxWorkers: 2 })
+    const { pool, exits } = seen
+    const spinning = [0, 1].map((workerAffinity) => pool.addTask({ do: 'spin' }, { workerAffinity, ...FORCE }))
+    await until(() => spinning.every((task) => task.worker !== undefined))
+    const waiting = [pool.run(1), pool.run(1, { workerAffinity: 1, ...FORCE }), pool.run(new SharedArrayBuffer(1))]
+    const ended = end(pool)
+    for (const { reason } of await Promise.allSettled([...spinning, ...waiting])) {
+      assert.equal(reason?.code, 'ERR_THREADMILL_POOL_CLOSED')
+    }
+    await ended
+    assert.equal(exits.length, 2)
+    await settledOnce(seen, 5)
+    await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+  }
+})
+
+describe('a loop of crashes', () => {
+  test('three in a row reject what waits and launch no other worker; then the pool goes on', async (t) => {
+    const seen = watched(t, CRASHES)
+    const { pool, launched, exits } = seen
+    // Forced as well, because what is forced goes first.
+    const crashes = [1, 2, 3].map(() => pool.run({ do: 'exit', code: 1 }, { workerAffinity: 0, ...FORCE }))
+    const waiting = [
+      pool.run(1),
+      pool.run(1, { workerAffinity: 0, ...FORCE }),
+      pool.run(1, { affinityKey: 'key', ...FORCE }),
+      pool.run(new SharedArrayBuffer(1)),
+    ]
+    for (const { reason } of await Promise.allSettled(crashes)) {
+      assert.deepEqual([reason?.code, reason?.exitCode], [CRASHED.code, 1])
+    }
+    for (const { reason } of await Promise.allSettled(waiting)) {
+      assert.equal(reason?.code, CRASHED.code)
+      assert.match(reason.message, /again and again/)
+    }
+    await settledOnce(seen, 7)
+    assert.deepEqual([launched.length, exits.length, pool.workers], [3, 3, []])
+    assert.equal((await pool.run(1, { workerAffinity: 0, ...FORCE })).id, 0)
+    assert.equal((await pool.run(1)).id, 0)
+    await pool.close()
+  })
+
+  test('a task that succeeds in between begins the count anew', async (t) => {
+    const seen = watched(t, CRASHES)
+    const { pool, launched } = seen
+    const tasks = []
+    for (let index = 0; index < 12; index++) tasks.push(pool.run(index % 3 === 2 ? 1 : { do: 'exit', code: 1 }))
+    for (const [index, { status }] of (await Promise.allSettled(tasks)).entries()) {
+      assert.equal(status, index % 3 === 2 ? 'fulfilled' : 'rejected')
+    }
+    assert.equal(launched.length, 9)
+    await settledOnce(seen, 12)
+  })
+
+  test('a task that fails in an ordinary way does not', async (t) => {
+    const seen = watched(t, CRASHES)
+    const { pool } = seen
+    const kinds = [
+      { do: 'exit', code: 1 },
+      { do: 'throw', what: 'error' },
+    ]
+    const tasks = Array.from({ length: 7 }, (_, index) => pool.run(kinds[index % 2]))
+    const codes = (await Promise.allSettled(tasks)).map(({ reason }) => reason.code)
+    // The third crash rejects what comes after it.
+    const crashed = CRASHED.code
+    assert.deepEqual(codes, [crashed, 'E_DESIGN', crashed, 'E_DESIGN', crashed, crashed, crashed])
+    await settledOnce(seen, 7)
+  })
+})
+
+describe('things that are no errors', () => {
+  const THINGS = [
+    ...['error', 'undefined', 'zero', 'empty string', 'null', 'false', 'NaN', 'text', 'bigint', 'symbol', 'function'],
+    ...['frozen', 'null prototype', 'proxy', 'hostile proxy', 'revoked proxy', 'throwing getters'],
+    ...['error with throwing getters', 'error with a function', 'error that is its own cause', 'promise'],
+  ]
+  /** Those that arrive as they are. */
+  const PLAIN = {
+    undefined,
+    zero: 0,
+    'empty string': '',
+    null: null,
+    false: false,
+    NaN: Number.NaN,
+    text: 'text',
+    bigint: 5n,
+    frozen: { a: [1] },
+    'null prototype': { a: 1 },
+  }
+  for (const how of ['throw', 'reject']) {
+    test(`${how}: the task fails with them or with an error that says so`, async (t) => {
+      const seen = watched(t, CRASHES)
+      const { pool, exits } = seen
+      for (const what of THINGS) {
+        const [failed, next] = await Promise.allSettled([pool.run({ do: how, what }), pool.run(1)])
+        assert.equal(failed.status, 'rejected', what)
+        if (what in PLAIN) assert.deepEqual(failed.reason, PLAIN[what])
+        else assert.ok(failed.reason instanceof Error, what)
+        assert.equal(next.status, 'fulfilled', what)
+      }
+      assert.deepEqual(exits, [])
+      await settledOnce(seen, 2 * THINGS.length)
+    })
+  }
+
+  for (const how of ['throw later', 'reject later']) {
+    test(`${how}: the worker ends, the task that ran fails, the next one runs`, async (t) => {
+      const seen = watched(t, CRASHES)
+      const { pool, exits } = seen
+      // Node 20 itself cannot tell the thread that made a worker of an error that is its own cause.
+      const things = THINGS.filter((what) => node > 20 || what !== 'error that is its own cause')
+      for (const what of things) {
+        const [failed, next] = await Promise.allSettled([pool.run({ do: how, what }), pool.run(1)])
+        assert.equal(failed.status, 'rejected', what)
+        assert.equal(next.status, 'fulfilled', what)
+        // Node 20 throws where such an error is rejected with, so that the task itself fails.
+        if (what === 'error with throwing getters' && how === 'reject later') continue
+        assert.equal(failed.reason?.code, CRASHED.code, what)
+        assert.equal(failed.reason.exitCode, 1)
+        assert.ok(failed.reason instanceof Error)
+        assert.deepEqual(exits.at(-1).error, failed.reason.cause, what)
+        if (how === 'throw later' && what in PLAIN) assert.deepEqual(failed.reason.cause, PLAIN[what])
+      }
+      await settledOnce(seen, 2 * things.length)
+    })
+  }
+})
+
+test('hooks that fail at the end do not keep the pool from closing', async (t) => {
+  const entry = 'export const workerEntrypoint = (input) => input;'
+  for (const source of [
+    `() => { throw new Error('at the end') }`,
+    '() => Promise.reject(undefined)',
+    '() => process.exit(9)',
+    `async () => { setImmediate(() => { throw new Error('at the end') }); await new Promise(() => {}) }`,
+  ]) {
+    for (const end of ['close', 'dispose']) {
+      const seen = watched(
+        t,
+        `data:text/javascript,${encodeURIComponent(`${entry} workerEntrypoint.onWorkerExit = ${source}`)}`,
+      )
+      assert.equal(await seen.pool.run(1), 1)
+      await seen.pool[end]()
+      assert.equal(seen.exits.length, 1)
+      await settledOnce(seen, 1)
+    }
+  }
+})
