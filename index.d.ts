@@ -215,6 +215,9 @@ export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer' | 'worker
   readonly kernel?: undefined
 }
 
+/** Options of a task for the thread that owns the pool. */
+export type MainTaskOptions = EntryTaskOptions & ({ readonly mainThread: true } | { readonly workerAffinity: 'main' })
+
 /**
  * Marks a value that a task gets or gives: what `list` names is moved instead of copied, and detaches here. For inputs
  * `transfer` in the options of the task does the same.
@@ -437,6 +440,8 @@ export interface WorkerPool<T = any, U = any> {
   ): Promise<SameKind<T>>
   run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
   run<N extends string>(input: unknown, options: DynamicRunOptions<N>): Promise<unknown>
+  /** In a pool without a module: calls a function on this thread, when its turn has come. */
+  run<R>(this: WorkerPool<never, never>, call: (client: IWorkerClient) => R, options: MainTaskOptions): Promise<Awaited<R>>
 
   /**
    * As `run`, with a handle.
@@ -461,6 +466,7 @@ export interface WorkerPool<T = any, U = any> {
   ): Task<SameKind<T>>
   addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
   addTask<N extends string>(input: unknown, options: DynamicRunOptions<N>): Task<unknown>
+  addTask<R>(this: WorkerPool<never, never>, call: (client: IWorkerClient) => R, options: MainTaskOptions): Task<Awaited<R>>
 
   /**
    * Runs a kernel over every item of an iterable. Takes items only as fast as outputs are consumed. Leaving the loop

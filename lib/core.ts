@@ -9,7 +9,7 @@ import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane, LaneHost, LaneSettings } from './lane'
-import { laneParts } from './lazy'
+import { laneParts, mainLane } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
 import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
@@ -163,7 +163,7 @@ export class PoolCore implements EntryHost {
   get main(): MainLane {
     if (this.#main === undefined) {
       const entry = this.#entry
-      this.#main = new (laneParts().MainLane)({
+      this.#main = new (mainLane())({
         handle: this.handle,
         concurrency: this.settings.workerConcurrency,
         disposeTimeout: entry?.settings.disposeTimeout ?? 5000,

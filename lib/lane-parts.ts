@@ -3,8 +3,6 @@
 export { decode, encode, LOCAL, POSTED } from './codec'
 export { resolveEntry } from './entry'
 export { JsLane } from './lane'
-export { MainLane } from './main'
 export { decodeReason } from './reason'
 export { Registry } from './registry'
 export { isOwnEntry } from './self'
-export { TaskStream } from './stream'

@@ -9,15 +9,16 @@
 
 import path from 'node:path'
 import process from 'node:process'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers'
-import { MessageChannel, MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { checkType, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import type { EntryPlace } from './entry'
 import { ThreadmillError, wrongValue } from './errors'
-import { native } from './native'
+import { addonFile, native } from './native'
+import { closePorts, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
 import { type End, flush, MAIN_WORKER, type Observer, settleNow } from './port'
 import { decodeReason, encodeReason } from './reason'
 import type { Details, EndedTask } from './registry'
@@ -57,12 +58,8 @@ export interface Launch {
   /** What the worker has to know of its pool to submit to it. */
   readonly seat: SeatSettings
   readonly workerData: unknown
-}
-
-/** A value that only `postMessage` can move, and what of it is moved. */
-export interface Parcel {
-  readonly value: unknown
-  readonly list: readonly Transferable[]
+  /** The file of the addon, which need not be searched again. */
+  readonly threadmillAddon: string | undefined
 }
 
 /** What a worker reports on its control port. */
@@ -97,9 +94,6 @@ export type Order =
 /** Where a worker writes. */
 export type Stream = 'stdout' | 'stderr'
 
-/** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */
-export const KEYS_PER_WORKER = 2 ** 40
-
 /** What the lane needs of its pool. */
 export interface LaneHost {
   readonly handle: number
@@ -122,16 +116,6 @@ const SCRIPT = path.join(__dirname, 'worker.js')
 const UNREADABLE = 'the output could not be read'
 const LOST_INPUT = 'the task did not begin: its input had been moved to a worker that ended'
 
-/** A value of its own, with what `list` names moved. @throws DataCloneError */
-export function moved(value: unknown, list: readonly Transferable[]): Parcel {
-  return structuredClone({ value, list }, { transfer: list as Transferable[] })
-}
-
-/** Nobody will use them; whoever has the other end is to know. */
-export function closePorts(parcel: Parcel | undefined): void {
-  for (const item of parcel?.list ?? []) if (item instanceof MessagePort) item.close()
-}
-
 /** What an estimator says, ms; 0 when that is no cost. */
 function costOf(estimator: Estimator | undefined, ...args: unknown[]): number {
   try {
@@ -140,6 +124,12 @@ function costOf(estimator: Estimator | undefined, ...args: unknown[]): number {
   } catch {
     return 0
   }
+}
+
+/** A stream that others push to. */
+function pushed(): Readable {
+  const { Readable } = require('node:stream') as typeof import('node:stream')
+  return new Readable({ read() {} })
 }
 
 type Post = (type: string, contents: unknown, transfer: unknown) => void
@@ -154,8 +144,8 @@ class JsWorker implements IWorker {
 
   constructor(id: number, { stdout, stderr }: LaneSettings, post: Post) {
     this.id = id
-    this.stdout = stdout ? new Readable({ read() {} }) : null
-    this.stderr = stderr ? new Readable({ read() {} }) : null
+    this.stdout = stdout ? pushed() : null
+    this.stderr = stderr ? pushed() : null
     this.#post = post
   }
 
@@ -508,6 +498,7 @@ export class JsLane implements EntryLane {
       concurrency: this.#settings.workerConcurrency,
       seat: this.#seat,
       workerData: this.#settings.workerData,
+      threadmillAddon: addonFile,
     }
     let worker: Worker
     try {

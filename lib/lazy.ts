@@ -4,6 +4,16 @@
 
 let loaded: typeof import('./lane-parts') | undefined
 
+/** What runs tasks on the thread that owns the pool. */
+export function mainLane(): typeof import('./main').MainLane {
+  return (require('./main') as typeof import('./main')).MainLane
+}
+
+/** What `pool.stream()` gives. */
+export function taskStream(): typeof import('./stream').TaskStream {
+  return (require('./stream') as typeof import('./stream')).TaskStream
+}
+
 /** What a JS lane is made of. */
 export function laneParts(): typeof import('./lane-parts') {
   loaded ??= require('./lane-parts') as typeof import('./lane-parts')

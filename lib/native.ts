@@ -1,7 +1,7 @@
 // Stage: all. Thread: owner env.
 // The typed view of the binding. The only module that loads it.
 
-import * as addon from '#native'
+import { workerData } from 'node:worker_threads'
 
 /** Numbers per submitted record; see src/submit.rs for their meaning. */
 export const SUBMIT_STRIDE = 12
@@ -96,4 +96,14 @@ export interface Native {
   addressOf(view: ArrayBufferView): number
 }
 
-export const native = addon as unknown as Native
+/** What our workers are told by those who made them. */
+const given = (workerData as { readonly threadmillAddon?: unknown } | null)?.threadmillAddon
+// The loader tries one place after the other, which takes a while.
+const addon: unknown = typeof given === 'string' ? require(given) : require('#native')
+
+/** The file that the addon was loaded from, if that is known. */
+export const addonFile = Object.keys(require.cache).find(
+  (file) => require.cache[file]?.exports === addon && /\.node$/.test(file),
+)
+
+export const native = addon as Native

@@ -8,7 +8,7 @@ import { PoolCore } from './core'
 import { wrongType, wrongValue } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { laneParts } from './lazy'
+import { laneParts, taskStream } from './lazy'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,
@@ -31,15 +31,19 @@ const abandoned = new FinalizationRegistry<PoolCore>((core) => {
 /** See `WorkerPool` in index.d.ts. */
 export class WorkerPool implements AsyncDisposable {
   readonly name: string
-  readonly kernels: Kernels
   readonly #core: PoolCore
+  #kernels: Kernels | undefined
 
   constructor(...given: unknown[]) {
     this.#core = createCore(given)
     this.name = this.#core.settings.name
-    // The methods keep the pool reachable.
-    this.kernels = kernelMethods(() => this.#core)
     abandoned.register(this, this.#core, this.#core)
+  }
+
+  get kernels(): Kernels {
+    // The methods keep the pool reachable.
+    this.#kernels ??= kernelMethods(() => this.#core)
+    return this.#kernels
   }
 
   run(input?: unknown, options?: object): Promise<never> {
@@ -61,7 +65,7 @@ export class WorkerPool implements AsyncDisposable {
 
   stream(options?: MapOptions): Duplex {
     const [settings, submitter] = this.#manyTasks(options)
-    return new (laneParts().TaskStream)(settings, submitter)
+    return new (taskStream())(settings, submitter)
   }
 
   /** What `map` and `stream` are made with. */

@@ -17,11 +17,12 @@ import { checkType, Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import { type LoadedEntry, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
-import { closePorts, type Launch, moved, type Order, type Parcel, type Report } from './lane'
+import type { Launch, Order, Report } from './lane'
 import { native } from './native'
+import { closePorts, moved, type Parcel } from './parcel'
 import { onRing } from './port'
 import { decodeReason, encodeReason } from './reason'
-import { SeatPool } from './seat'
+import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import type { TaskHandle } from './task'
@@ -93,7 +94,11 @@ class Client {
 let seatPool: SeatPool | undefined
 
 function takeSeat(): SeatPool {
-  seatPool ??= new SeatPool({ index, control, postValue, waits: setWaiting, reportSoon: scheduleTurn }, seat)
+  if (seatPool === undefined) {
+    // Most workers submit nothing, and it brings half of the package.
+    const parts = require('./seat') as typeof import('./seat')
+    seatPool = new parts.SeatPool({ index, control, postValue, waits: setWaiting, reportSoon: scheduleTurn }, seat)
+  }
   // From now on tasks may begin beside one that waits.
   contexts ??= new AsyncLocalStorage()
   return seatPool
@@ -305,19 +310,20 @@ function begin(at: number, values: unknown[]): void {
     const parcel = ahead.get(payload)
     if (parcel !== undefined) {
       ahead.delete(payload)
-      run(idIndex, idGeneration, name, () => parcel.value)
+      run(idIndex, idGeneration, name, parcel.value)
       return
     }
     fetched.set(payload, (read) => {
-      run(idIndex, idGeneration, name, read)
+      run(idIndex, idGeneration, name, read, READ)
       scheduleTurn()
     })
     native.wantInput(payload)
     return
   }
-  run(idIndex, idGeneration, optionsAt < 0 ? undefined : (values[optionsAt] as string), () =>
-    tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload]),
-  )
+  const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
+  if (tag === 4) run(idIndex, idGeneration, name, payload)
+  else if (tag < 4) run(idIndex, idGeneration, name, SIMPLE[tag])
+  else run(idIndex, idGeneration, name, values[payload], codec)
 }
 
 /** Tasks that wait for their inputs, by key. */
@@ -338,23 +344,28 @@ function fail(reason: unknown): never {
   throw reason
 }
 
+/** Stands for the codec of an input that a function gives. */
+const READ = -1
+
 /** Runs a task. */
-function run(idIndex: number, idGeneration: number, name: string | undefined, read: () => unknown): void {
+function run(idIndex: number, idGeneration: number, name: string | undefined, data: unknown, codec = 0): void {
   const running: Running = { idIndex, idGeneration }
   let overhead = 0
   let result: unknown
   const outer = onStack
   onStack = running
   try {
-    const input = read()
+    const input = codec === 0 ? data : codec === READ ? (data as () => unknown)() : decode(codec, data)
     const fn = loaded.find(name) as EntryWithHooks
-    const call = (): unknown =>
-      fn.preTask === undefined
-        ? fn(input, client)
-        : callPrepared(fn, input, client, (time) => {
-            overhead = time
-          })
-    result = contexts === undefined ? call() : contexts.run(running, call)
+    if (contexts === undefined && fn.preTask === undefined) result = fn(input, client)
+    else {
+      const spend = (time: number): void => {
+        overhead = time
+      }
+      const call = (): unknown =>
+        fn.preTask === undefined ? fn(input, client) : callPrepared(fn, input, client, spend)
+      result = contexts === undefined ? call() : contexts.run(running, call)
+    }
     if (typeof result === 'object') result = settledLater(result)
   } catch (error) {
     onStack = outer

@@ -299,7 +299,10 @@ describe('transfer to a worker', () => {
     assert.equal(await pool.run(1), 1)
   })
 
-  test('what was moved for a task that is cancelled is gone', async () => {
+  test('what was moved for a task that is cancelled is gone', async (t) => {
+    // It does not return before it is cancelled.
+    const pool = new WorkerPool('data:text/javascript,export default () => new Promise(() => {})', { maxWorkers: 1 })
+    t.after(() => pool.destroy())
     const buffer = new ArrayBuffer(8)
     const task = pool.addTask(buffer, { transfer: [buffer] })
     assert.equal(task.cancel(), true)

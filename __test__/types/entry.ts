@@ -1,4 +1,5 @@
 // Pools with an entry module. Checked by tsc, never run.
+import type { Duplex, Readable } from 'node:stream'
 import { type IWorker, type IWorkerClient, type Task, WorkerPool } from 'threadmill'
 import { exactly } from './assert'
 
@@ -33,6 +34,34 @@ new WorkerPool<string, boolean>('./worker.js').run('a').then((value) => exactly<
 // Without a module there is no entry function
 // @ts-expect-error a kernel is missing
 new WorkerPool().run(5)
+
+// A function for this thread, in a pool without a module
+exactly<Promise<number>>()(new WorkerPool().run((client) => client.id, { mainThread: true }))
+exactly<Task<string>>()(new WorkerPool().addTask(async () => 'text', { workerAffinity: 'main' }))
+// @ts-expect-error nothing says where
+new WorkerPool().run(() => 5, {})
+
+// Streams, estimators, placement
+exactly<Duplex>()(typed.stream({ concurrency: 2, ordered: false }))
+exactly<Duplex>()(typed.stream({ kernel: 'gzip', level: 9 }))
+new WorkerPool('./worker.js', {
+  entryPoint: greet,
+  eager: false,
+  inherentCostEstimator: (task) => exactly<Task<number>>()(task) ?? 1,
+  workerCostEstimator: (_task, worker) => (exactly<IWorker>()(worker), 1),
+})
+typed.run('text', { mainThread: true })
+typed.run('text', { workerAffinity: 'main' })
+// @ts-expect-error no such worker
+typed.run('text', { workerAffinity: 'Main' })
+
+const busy = async (_input: number, client: IWorkerClient) => {
+  client.progress(1, 2).postMessageToPool('note', new ArrayBuffer(1), [])
+  exactly<Promise<string>>()(client.kernels.sha256('text'))
+  return exactly<Task<number>>()(client.addTask(10, { kernel: 'fib' }))
+}
+new WorkerPool('./worker.js', { entryPoint: busy as never })
+exactly<Readable | null>()(typed.workers[0]?.stdout ?? null)
 
 const anyPool: WorkerPool = new WorkerPool()
 anyPool.close()
