@@ -441,7 +441,11 @@ export interface WorkerPool<T = any, U = any> {
   run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
   run<N extends string>(input: unknown, options: DynamicRunOptions<N>): Promise<unknown>
   /** In a pool without a module: calls a function on this thread, when its turn has come. */
-  run<R>(this: WorkerPool<never, never>, call: (client: IWorkerClient) => R, options: MainTaskOptions): Promise<Awaited<R>>
+  run<R>(
+    this: WorkerPool<never, never>,
+    call: (client: IWorkerClient) => R,
+    options: MainTaskOptions,
+  ): Promise<Awaited<R>>
 
   /**
    * As `run`, with a handle.
@@ -466,7 +470,11 @@ export interface WorkerPool<T = any, U = any> {
   ): Task<SameKind<T>>
   addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
   addTask<N extends string>(input: unknown, options: DynamicRunOptions<N>): Task<unknown>
-  addTask<R>(this: WorkerPool<never, never>, call: (client: IWorkerClient) => R, options: MainTaskOptions): Task<Awaited<R>>
+  addTask<R>(
+    this: WorkerPool<never, never>,
+    call: (client: IWorkerClient) => R,
+    options: MainTaskOptions,
+  ): Task<Awaited<R>>
 
   /**
    * Runs a kernel over every item of an iterable. Takes items only as fast as outputs are consumed. Leaving the loop

@@ -263,9 +263,11 @@ export class JsLane implements EntryLane {
   /** A worker has submitted tasks, has seen some succeed or fail, or has written something. */
   discovered(index: number, [added, completed, errored]: [number, number, number], codec: number, data: unknown): void {
     this.#readPort(index)
-    this.#pending += added
     this.#foreign[index] = (this.#foreign[index] ?? 0) + added - completed - errored
-    if (added > 0 && this.#broken === undefined && !this.#closing) this.#launchFor(-1)
+    // Kernels among them, and tasks for this thread, take no workers.
+    if (added > 0 && this.#broken === undefined && !this.#closing) {
+      this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    }
     const details = codec === POSTED ? this.#takeValue(index, data as number)?.value : decode(codec, data)
     const ended = details === undefined ? [] : this.#host.told(details as Details, index)
     this.#settleEnded(ended, completed, errored)
@@ -277,16 +279,17 @@ export class JsLane implements EntryLane {
     for (const { task, succeeded: ok, value } of ended) {
       if (ok) succeeded--
       else failed--
-      this.settled(ok, value, task)
+      this.#host.settled(ok, value, task)
     }
-    for (; succeeded > 0; succeeded--) this.settled(true, undefined, undefined)
-    for (; failed > 0; failed--) this.settled(false, undefined, undefined)
+    if (completed > 0) this.#crashesInARow = 0
+    for (; succeeded > 0; succeeded--) this.#host.settled(true, undefined, undefined)
+    for (; failed > 0; failed--) this.#host.settled(false, undefined, undefined)
   }
 
-  #launchFor(wanted: number): void {
+  #launchFor(wanted: number, unfinished = this.#pending): void {
     const { maxWorkers, taskPerWorker } = this.#settings
     for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
-    while (this.#launched < maxWorkers && this.#pending > (this.#launched - this.#countStuck()) * taskPerWorker) {
+    while (this.#launched < maxWorkers && unfinished > (this.#launched - this.#countStuck()) * taskPerWorker) {
       const before = this.#launched
       this.#launch(this.#vacancy())
       // A pool that is finished takes no workers.

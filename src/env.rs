@@ -249,7 +249,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 34] = [
+    let functions: [(&CStr, sys::napi_callback); 35] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -280,6 +280,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"reportProgress", Some(js::report_progress)),
         (c"idleWorker", Some(js::idle_worker)),
         (c"wantInput", Some(js::want_input)),
+        (c"unfinishedTasks", Some(js::unfinished_tasks)),
         (c"stuckWorkers", Some(js::stuck_workers)),
         (c"joinMain", Some(js::join_main)),
         (c"exchangeMain", Some(js::exchange_main)),

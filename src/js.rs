@@ -109,6 +109,20 @@ pub(crate) unsafe extern "C" fn is_wanted(
     })
 }
 
+/// `unfinishedTasks(pool)`: how many tasks of the JS lane wait or run, without those that were given up.
+pub(crate) unsafe extern "C" fn unfinished_tasks(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let pool = pool_of(state, raw::number(env, handle)?)?;
+        raw::new_number(env, pool.js_unfinished() as f64)
+    })
+}
+
 /// `stuckWorkers(pool)`: how many JS workers run nothing but tasks that were given up.
 pub(crate) unsafe extern "C" fn stuck_workers(
     env: sys::napi_env,

@@ -47,8 +47,14 @@ exactly<Duplex>()(typed.stream({ kernel: 'gzip', level: 9 }))
 new WorkerPool('./worker.js', {
   entryPoint: greet,
   eager: false,
-  inherentCostEstimator: (task) => exactly<Task<number>>()(task) ?? 1,
-  workerCostEstimator: (_task, worker) => (exactly<IWorker>()(worker), 1),
+  inherentCostEstimator: (task) => {
+    exactly<Task<number>>()(task)
+    return 1
+  },
+  workerCostEstimator: (_task, worker) => {
+    exactly<IWorker>()(worker)
+    return 1
+  },
 })
 typed.run('text', { mainThread: true })
 typed.run('text', { workerAffinity: 'main' })

@@ -292,6 +292,13 @@ impl Pool {
         waiting
     }
 
+    /// Tasks of the JS lane that wait or run, without those that were given up.
+    pub fn js_unfinished(&self) -> usize {
+        let state = self.state.lock();
+        let running = state.js.iter().flat_map(|worker| &worker.running);
+        state.scheduler.queued(Lane::Js) + running.filter(|running| !running.abandoned).count()
+    }
+
     /// How many JS workers run nothing but tasks that were given up.
     pub fn js_stuck(&self) -> usize {
         self.state.lock().js_stuck()
