@@ -113,6 +113,8 @@ export interface LaneHost {
 /** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
 const CRASH_LIMIT = 3
 const SCRIPT = path.join(__dirname, 'worker.js')
+/** Deno does not find what is on its way to a listener. */
+const COMES_LATE = 'deno' in process.versions
 const UNREADABLE = 'the output could not be read'
 const LOST_INPUT = 'the task did not begin: its input had been moved to a worker that ended'
 
@@ -201,6 +203,8 @@ export class JsLane implements EntryLane {
   #nextKey = 0
   /** By worker and key: outputs and contents that were posted and not asked for yet. */
   readonly #values = new Map<number, Map<number, Parcel>>()
+  /** Who waits for an output that `receiveMessageOnPort` did not find, by worker and key. */
+  readonly #late = new Map<string, End>()
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
@@ -399,8 +403,9 @@ export class JsLane implements EntryLane {
 
   collect(_codec: number, key: number, worker: number, end: End): void {
     const parcel = this.#takeValue(worker, key)
-    if (parcel === undefined) end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
-    else end(true, parcel.value)
+    if (parcel !== undefined) end(true, parcel.value)
+    else if (COMES_LATE && this.#threads[worker] !== undefined) this.#late.set(`${worker} ${key}`, end)
+    else end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
   }
 
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
@@ -507,6 +512,8 @@ export class JsLane implements EntryLane {
     try {
       worker = new Worker(SCRIPT, {
         ...this.#settings.workerOptions,
+        stdout: this.#settings.stdout,
+        stderr: this.#settings.stderr,
         name: `threadmill-${this.#host.name}-js-${index}`,
         workerData: launch,
         transferList: [port2],
@@ -520,6 +527,11 @@ export class JsLane implements EntryLane {
     this.#threads[index] = thread
     this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#post(index, ...message))
     this.#launched++
+    // What is written before the worker redirects it, and where it cannot, comes the way of the runtime.
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const captured = this.#workers[index]?.[stream]
+      if (captured) worker[stream]?.on('data', (chunk: Uint8Array) => captured.push(chunk))
+    }
     worker.on('error', (error) => {
       thread.cause = error
       thread.hasCause = true
@@ -537,9 +549,13 @@ export class JsLane implements EntryLane {
         thread.ready = true
         if (this.#closing) this.#stop(thread, false)
         break
-      case 'value':
-        this.#valuesOf(index).set(report.key, report)
+      case 'value': {
+        const late = this.#late.get(`${index} ${report.key}`)
+        this.#late.delete(`${index} ${report.key}`)
+        if (late === undefined) this.#valuesOf(index).set(report.key, report)
+        else late(true, report.value)
         break
+      }
       case 'input':
         this.#parcels.set(report.key, report)
         break
@@ -612,6 +628,11 @@ export class JsLane implements EntryLane {
     settleNow()
     this.#readPort(index)
     thread.control.close()
+    for (const [key, end] of this.#late) {
+      if (!key.startsWith(`${index} `)) continue
+      this.#late.delete(key)
+      end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
+    }
     // Nobody is left to be told of them.
     const lost = this.#foreign[index] ?? 0
     if (lost > 0) native.forgetTasks(lost)

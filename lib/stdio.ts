@@ -17,12 +17,14 @@ interface Chunk {
 export function redirectOutput(send: Send): void {
   for (const stream of ['stdout', 'stderr'] as const) {
     const descriptor = Object.getOwnPropertyDescriptor(process, stream)
+    // Where it cannot be replaced, as in Bun, what is written goes the way of the runtime.
+    if (descriptor?.get === undefined || descriptor.configurable !== true) continue
     let patched: Writable | undefined
     Object.defineProperty(process, stream, {
       ...descriptor,
       // Most workers write nothing, and making the streams takes a moment.
       get(): Writable {
-        patched ??= patch(descriptor?.get?.call(process) as Writable, stream, send)
+        patched ??= patch(descriptor.get?.call(process) as Writable, stream, send)
         return patched
       },
     })
