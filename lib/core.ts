@@ -213,8 +213,7 @@ export class PoolCore implements EntryHost {
   submitEntry(input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
     const [resolve, reject] = [resolvePromise, rejectPromise]
-    const needsHandle = this.#isWatched || this.lane?.estimate !== undefined
-    const task = given ?? (needsHandle ? this.entryTask(input, options) : undefined)
+    const task = given ?? (this.#needsHandle ? this.entryTask(input, options) : undefined)
     this.startEntry(input, options, resolve, reject, task, promise)
     return promise
   }
@@ -232,13 +231,18 @@ export class PoolCore implements EntryHost {
       given?.attach(-1, promise as Promise<unknown>)
       return -1
     }
-    const needsHandle = given === undefined && (this.#isWatched || this.lane?.estimate !== undefined)
-    const settlement = needsHandle
-      ? handled(this.entryTask(input, options), resolve, reject)
-      : { resolve, reject, task: given, promise }
+    const settlement =
+      given === undefined && this.#needsHandle
+        ? handled(this.entryTask(input, options), resolve, reject)
+        : { resolve, reject, task: given, promise }
     const slot = startEntry(this, input, options, settlement)
     if (slot >= 0) this.added(settlement.task)
     return slot
+  }
+
+  /** Whether tasks of the entry function need one that nobody asked for. */
+  get #needsHandle(): boolean {
+    return this.#isWatched || this.lane?.estimate !== undefined
   }
 
   /** A handle for a task that is about to be submitted. */

@@ -9,23 +9,24 @@
 
 import path from 'node:path'
 import process from 'node:process'
-import type { Readable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { checkType, rethrow } from './callbacks'
+import { rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import type { EntryPlace } from './entry'
 import { ThreadmillError, wrongValue } from './errors'
+import { JsWorker } from './js-worker'
 import { addonFile, native } from './native'
-import { closePorts, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
+import { closePorts, encodeMarked, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
 import { type End, flush, MAIN_WORKER, type Observer, settleNow } from './port'
+import type { Launch, Order, Report, Stream } from './protocol'
 import { decodeReason, encodeReason } from './reason'
 import type { Details, EndedTask } from './registry'
 import type { SeatSettings } from './seat'
 import type { EntryLane, Estimate, Pushed } from './submit'
 import type { TaskHandle } from './task'
-import { checkTransferList, transferOf } from './transfer'
+import { transferOf } from './transfer'
 
 /** What a pool with a module is told about its JS workers. */
 export interface LaneSettings {
@@ -47,52 +48,6 @@ export interface LaneSettings {
 }
 
 type Estimator = (...args: unknown[]) => unknown
-
-/** What a worker is started with. */
-export interface Launch {
-  readonly poolId: number
-  readonly index: number
-  readonly place: EntryPlace
-  readonly control: MessagePort
-  readonly concurrency: number
-  /** What the worker has to know of its pool to submit to it. */
-  readonly seat: SeatSettings
-  readonly workerData: unknown
-  /** The file of the addon, which need not be searched again. */
-  readonly threadmillAddon: string | undefined
-}
-
-/** What a worker reports on its control port. */
-export type Report =
-  | { readonly type: 'ready' }
-  /** The output of a task, or the contents of a message. */
-  | ({ readonly type: 'value'; readonly key: number } & Parcel)
-  /** The input of a task that it submits. */
-  | ({ readonly type: 'input'; readonly key: number } & Parcel)
-  /** That task is settled. */
-  | { readonly type: 'discard'; readonly key: number }
-  /** It wants the output of a task that it submitted, which `worker` has left here. */
-  | { readonly type: 'collect'; readonly worker: number; readonly key: number }
-  /** It submits a task to the owner's own thread. */
-  | { readonly type: 'main' }
-  /** Something was written. */
-  | { readonly type: 'text'; readonly stream: Stream; readonly chunk: string | Uint8Array; readonly encoding: string }
-  | { readonly type: 'failed'; readonly codec: number; readonly data: unknown }
-
-/** What the owner tells a worker on its control port. */
-export type Order =
-  | { readonly type: 'exit' }
-  | ({ readonly type: 'input'; readonly key: number } & Parcel)
-  | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
-  /** The task whose input was posted ahead is settled. */
-  | { readonly type: 'discard'; readonly key: number }
-  /** The contents of a message. */
-  | ({ readonly type: 'value'; readonly key: number } & Parcel)
-  | ({ readonly type: 'collected'; readonly worker: number; readonly key: number } & Parcel)
-  | { readonly type: 'lost'; readonly worker: number; readonly key: number }
-
-/** Where a worker writes. */
-export type Stream = 'stdout' | 'stderr'
 
 /** What the lane needs of its pool. */
 export interface LaneHost {
@@ -125,39 +80,6 @@ function costOf(estimator: Estimator | undefined, ...args: unknown[]): number {
     return typeof cost === 'number' && Number.isFinite(cost) && cost > 0 ? cost : 0
   } catch {
     return 0
-  }
-}
-
-/** A stream that others push to. */
-function pushed(): Readable {
-  const { Readable } = require('node:stream') as typeof import('node:stream')
-  return new Readable({ read() {} })
-}
-
-type Post = (type: string, contents: unknown, transfer: unknown) => void
-
-/** A JS worker as users see it. */
-class JsWorker implements IWorker {
-  readonly id: number
-  readonly lane = 'js'
-  readonly stdout: Readable | null
-  readonly stderr: Readable | null
-  readonly #post: Post
-
-  constructor(id: number, { stdout, stderr }: LaneSettings, post: Post) {
-    this.id = id
-    this.stdout = stdout ? pushed() : null
-    this.stderr = stderr ? pushed() : null
-    this.#post = post
-  }
-
-  postMessageToWorker(type: string, contents?: unknown, transfer?: readonly object[]): this {
-    this.#post(checkType(type), contents, transfer)
-    return this
-  }
-
-  toString(): string {
-    return String(this.id)
   }
 }
 
@@ -408,7 +330,6 @@ export class JsLane implements EntryLane {
     else end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
   }
 
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     this.#pending--
     if (succeeded) this.#crashesInARow = 0
@@ -471,11 +392,7 @@ export class JsLane implements EntryLane {
   }
 
   #post(index: number, type: string, contents: unknown, transfer: unknown): void {
-    const marked = transferOf(contents)
-    const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
-    const list = [...(marked?.list ?? []), ...given] as Transferable[]
-    const value = marked === undefined ? contents : marked.value
-    const encoded: Encoded = list.length > 0 ? { codec: POSTED, data: value } : encode(value)
+    const { encoded, list } = encodeMarked(contents, transfer)
     const thread = this.#threads[index]
     // The number may be another's when the pool has ended.
     if (thread === undefined) return

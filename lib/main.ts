@@ -13,17 +13,16 @@ import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
-import { decode, type Encoded, encode, LOCAL, POSTED } from './codec'
+import { decode, type Encoded, LOCAL, POSTED } from './codec'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
 import { native } from './native'
-import { moved } from './parcel'
+import { encodeMarked, moved } from './parcel'
 import { type End, MAIN_WORKER, type Observer, onRing, onSettled } from './port'
 import { encodeReason } from './reason'
 import type { EntryLane } from './submit'
 import type { TaskHandle } from './task'
-import { transferOf } from './transfer'
 
 /** What the executor needs of its pool. */
 export interface MainHost {
@@ -361,9 +360,8 @@ export class MainLane implements EntryLane {
   #encode(succeeded: boolean, value: unknown): Encoded & { failed: boolean } {
     if (!succeeded) return { ...this.#kept(encodeReason(value), []), failed: true }
     try {
-      const mark = transferOf(value)
-      const encoded: Encoded = mark === undefined ? encode(value) : { codec: POSTED, data: mark.value }
-      return { ...this.#kept(encoded, (mark?.list ?? []) as Transferable[]), failed: false }
+      const { encoded, list } = encodeMarked(value)
+      return { ...this.#kept(encoded, list), failed: false }
     } catch (error) {
       return { ...this.#kept(encodeReason(error), []), failed: true }
     }

@@ -2,6 +2,8 @@
 // What only `postMessage` can move, on its way.
 
 import { MessagePort, type Transferable } from 'node:worker_threads'
+import { type Encoded, encode, POSTED } from './codec'
+import { checkTransferList, transferOf } from './transfer'
 
 /** A value, and what of it is moved. */
 export interface Parcel {
@@ -15,6 +17,18 @@ export const KEYS_PER_WORKER = 2 ** 40
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
   return structuredClone({ value, list }, { transfer: list as Transferable[] })
+}
+
+/**
+ * Encodes a value that `transfer()` may have marked, or that comes with a list of its own: to be posted when anything moves.
+ * @throws TypeError, DataCloneError
+ */
+export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Encoded; list: Transferable[] } {
+  const marked = transferOf(value)
+  const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
+  if (marked === undefined && given.length === 0) return { encoded: encode(value), list: [] }
+  const list = [...(marked?.list ?? []), ...given] as Transferable[]
+  return { encoded: { codec: POSTED, data: marked === undefined ? value : marked.value }, list }
 }
 
 /** Nobody will use them; whoever has the other end is to know. */

@@ -4,7 +4,7 @@
 
 import process from 'node:process'
 import type { Writable } from 'node:stream'
-import type { Stream } from './lane'
+import type { Stream } from './protocol'
 
 type Send = (stream: Stream, chunk: string | Uint8Array, encoding: string) => void
 type Callback = (error?: Error | null) => void

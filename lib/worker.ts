@@ -14,19 +14,18 @@ import { receiveMessageOnPort, type Transferable, workerData } from 'node:worker
 import type { Kernels } from '..'
 import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
-import { decode, type Encoded, encode, POSTED } from './codec'
+import { decode, type Encoded, POSTED } from './codec'
 import { type LoadedEntry, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
-import type { Launch, Order, Report } from './lane'
 import { native } from './native'
-import { closePorts, moved, type Parcel } from './parcel'
+import { closePorts, encodeMarked, moved, type Parcel } from './parcel'
 import { onRing } from './port'
+import type { Launch, Order, Report } from './protocol'
 import { decodeReason, encodeReason } from './reason'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import type { TaskHandle } from './task'
-import { checkTransferList, transferOf } from './transfer'
 
 const { poolId, index, place, control, concurrency, seat, workerData: usersData } = workerData as Launch
 
@@ -46,14 +45,10 @@ class Client {
 
   postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
     checkType(type)
-    const marked = transferOf(contents)
-    const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
-    const list = [...(marked?.list ?? []), ...given] as Transferable[]
-    const value = marked === undefined ? contents : marked.value
-    let { codec, data }: Encoded = list.length > 0 ? { codec: POSTED, data: value } : encode(value)
-    if (codec === POSTED) data = postValue(data, list)
+    const { encoded, list } = encodeMarked(contents, transfer)
+    const data = encoded.codec === POSTED ? postValue(encoded.data, list) : encoded.data
     const task = currentTask()
-    native.postToPool(type, codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
+    native.postToPool(type, encoded.codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
     return this
   }
 
@@ -189,12 +184,11 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
 let lastFault: unknown
 function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encoded | undefined {
   try {
-    const marked = transferOf(value)
-    const encoded: Encoded = marked === undefined ? encode(value) : { codec: POSTED, data: marked.value }
+    const { encoded, list } = encodeMarked(value)
     if (encoded.codec !== POSTED) return encoded
     // Nobody would fetch the output of a task that was given up.
     if (!native.isWanted(idIndex, idGeneration)) return { codec: 0, data: undefined }
-    return { codec: POSTED, data: postValue(encoded.data, (marked?.list ?? []) as Transferable[]) }
+    return { codec: POSTED, data: postValue(encoded.data, list) }
   } catch (error) {
     lastFault = error
     return undefined
@@ -303,8 +297,8 @@ function begin(at: number, values: unknown[]): void {
     return
   }
   const [idIndex, idGeneration, optionsAt] = [tasks[at], tasks[at + 1], tasks[at + 5]] as [number, number, number]
+  const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
   if (codec === POSTED) {
-    const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
     // The owner posts it ahead to a worker that waits for work.
     if (!ahead.has(payload)) readControl()
     const parcel = ahead.get(payload)
@@ -320,7 +314,6 @@ function begin(at: number, values: unknown[]): void {
     native.wantInput(payload)
     return
   }
-  const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
   if (tag === 4) run(idIndex, idGeneration, name, payload)
   else if (tag < 4) run(idIndex, idGeneration, name, SIMPLE[tag])
   else run(idIndex, idGeneration, name, values[payload], codec)

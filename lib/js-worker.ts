@@ -1,0 +1,45 @@
+// Stage: run. Thread: owner env.
+// A JS worker as users see it: the same object for all threads that get its number.
+
+import type { Readable } from 'node:stream'
+import type { IWorker } from '..'
+import { checkType } from './callbacks'
+
+/** A stream that others push to. */
+function pushed(): Readable {
+  const { Readable } = require('node:stream') as typeof import('node:stream')
+  return new Readable({ read() {} })
+}
+
+/** Which of its streams are read from the worker, instead of going where this thread writes. */
+export interface Captured {
+  readonly stdout: boolean
+  readonly stderr: boolean
+}
+
+type Post = (type: string, contents: unknown, transfer: unknown) => void
+
+/** A JS worker as users see it. */
+export class JsWorker implements IWorker {
+  readonly id: number
+  readonly lane = 'js'
+  readonly stdout: Readable | null
+  readonly stderr: Readable | null
+  readonly #post: Post
+
+  constructor(id: number, { stdout, stderr }: Captured, post: Post) {
+    this.id = id
+    this.stdout = stdout ? pushed() : null
+    this.stderr = stderr ? pushed() : null
+    this.#post = post
+  }
+
+  postMessageToWorker(type: string, contents?: unknown, transfer?: readonly object[]): this {
+    this.#post(checkType(type), contents, transfer)
+    return this
+  }
+
+  toString(): string {
+    return String(this.id)
+  }
+}

@@ -1,0 +1,53 @@
+// Stage: run. Thread: the owner env and its JS workers.
+// What the owner and a worker say to each other by the port between them. Types only.
+
+import type { MessagePort } from 'node:worker_threads'
+import type { EntryPlace } from './entry'
+import type { Parcel } from './parcel'
+import type { SeatSettings } from './seat'
+
+/** What a worker is started with. */
+export interface Launch {
+  readonly poolId: number
+  readonly index: number
+  readonly place: EntryPlace
+  readonly control: MessagePort
+  readonly concurrency: number
+  /** What the worker has to know of its pool to submit to it. */
+  readonly seat: SeatSettings
+  readonly workerData: unknown
+  /** The file of the addon, which need not be searched again. */
+  readonly threadmillAddon: string | undefined
+}
+
+/** What a worker reports on its control port. */
+export type Report =
+  | { readonly type: 'ready' }
+  /** The output of a task, or the contents of a message. */
+  | ({ readonly type: 'value'; readonly key: number } & Parcel)
+  /** The input of a task that it submits. */
+  | ({ readonly type: 'input'; readonly key: number } & Parcel)
+  /** That task is settled. */
+  | { readonly type: 'discard'; readonly key: number }
+  /** It wants the output of a task that it submitted, which `worker` has left here. */
+  | { readonly type: 'collect'; readonly worker: number; readonly key: number }
+  /** It submits a task to the owner's own thread. */
+  | { readonly type: 'main' }
+  /** Something was written. */
+  | { readonly type: 'text'; readonly stream: Stream; readonly chunk: string | Uint8Array; readonly encoding: string }
+  | { readonly type: 'failed'; readonly codec: number; readonly data: unknown }
+
+/** What the owner tells a worker on its control port. */
+export type Order =
+  | { readonly type: 'exit' }
+  | ({ readonly type: 'input'; readonly key: number } & Parcel)
+  | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
+  /** The task whose input was posted ahead is settled. */
+  | { readonly type: 'discard'; readonly key: number }
+  /** The contents of a message. */
+  | ({ readonly type: 'value'; readonly key: number } & Parcel)
+  | ({ readonly type: 'collected'; readonly worker: number; readonly key: number } & Parcel)
+  | { readonly type: 'lost'; readonly worker: number; readonly key: number }
+
+/** Where a worker writes. */
+export type Stream = 'stdout' | 'stderr'
