@@ -52,6 +52,10 @@ fn pool_of(state: &EnvState, handle: f64) -> Raw<Arc<Pool>> {
     Ok(state.pool(handle as u32).ok_or(Fault(sys::Status::napi_invalid_arg))?.pool.clone())
 }
 
+fn task_id(env: sys::napi_env, index: sys::napi_value, generation: sys::napi_value) -> Raw<TaskId> {
+    Ok(TaskId { index: raw::number(env, index)? as u32, generation: raw::number(env, generation)? as u32 })
+}
+
 /// `shareWorkers(pool)`: the id under which workers attach to the pool.
 pub(crate) unsafe extern "C" fn share(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     raw::guard(env, || {
@@ -101,10 +105,7 @@ pub(crate) unsafe extern "C" fn is_wanted(
         let ([index, generation], data) = raw::arguments::<2>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
-        let id = TaskId {
-            index: raw::number(env, index)? as u32,
-            generation: raw::number(env, generation)? as u32,
-        };
+        let id = task_id(env, index, generation)?;
         raw::new_boolean(env, state.seat.as_ref().is_some_and(|seat| seat.pool.js_is_wanted(seat.index, id)))
     })
 }
@@ -257,10 +258,7 @@ pub(crate) unsafe extern "C" fn report_progress(
         let ([index, generation, done, total], data) = raw::arguments::<4>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
-        let id = TaskId {
-            index: raw::number(env, index)? as u32,
-            generation: raw::number(env, generation)? as u32,
-        };
+        let id = task_id(env, index, generation)?;
         let (done, total) = (raw::number(env, done)?, raw::number(env, total)?);
         if let Some(seat) = &state.seat {
             seat.pool.js_progress(seat.index, id, done, total);
@@ -334,10 +332,7 @@ pub(crate) unsafe extern "C" fn block_main(
         let ([handle, index, generation, blocked], data) = raw::arguments::<4>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
-        let id = TaskId {
-            index: raw::number(env, index)? as u32,
-            generation: raw::number(env, generation)? as u32,
-        };
+        let id = task_id(env, index, generation)?;
         pool_of(state, raw::number(env, handle)?)?.js_block(id, raw::boolean(env, blocked)?);
         raw::undefined(env)
     })
@@ -480,10 +475,7 @@ pub(crate) unsafe extern "C" fn set_blocked(
         let ([index, generation, blocked], data) = raw::arguments::<3>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
-        let id = TaskId {
-            index: raw::number(env, index)? as u32,
-            generation: raw::number(env, generation)? as u32,
-        };
+        let id = task_id(env, index, generation)?;
         let blocked = raw::boolean(env, blocked)?;
         if let Some(seat) = &state.seat {
             seat.pool.js_block(id, blocked);
