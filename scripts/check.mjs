@@ -1,4 +1,5 @@
 // `npm run check`: everything that CI gates on, in its order; goes on after a failure and lists the results.
+import { printFailures } from './lib/failures-reporter.mjs'
 import { root } from './lib/files.mjs'
 import { npm } from './lib/process.mjs'
 import { main } from './setup.mjs'
@@ -17,5 +18,7 @@ await main(async () => {
   for (const { step, code, seconds } of results) {
     console.log(`${code === 0 ? 'passed' : 'FAILED'}  ${step} (${seconds.toFixed(1)} s)`)
   }
+  // Last of all, where a log that is cut still has it.
+  printFailures()
   return results.some(({ code }) => code !== 0) ? 1 : 0
 })

@@ -4,9 +4,10 @@
 // The JavaScript tests run twice: on the release build of the addon, and, but for those that take long, on a debug build
 // that has the kernels of `faults` and the debug assertions.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { FAILURES, printFailures } from './lib/failures-reporter.mjs'
 import { filesBelow, root } from './lib/files.mjs'
 import { run } from './lib/process.mjs'
 import { main, setup } from './setup.mjs'
@@ -29,10 +30,20 @@ await main(async () => {
   const words = process.argv.slice(2).filter((argument) => argument !== '--js')
   const jsOnly = words.length > 0 || process.argv.includes('--js')
   await setup()
+  rmSync(FAILURES, { recursive: true, force: true })
+  mkdirSync(FAILURES, { recursive: true })
   const rust = jsOnly ? 0 : await run('cargo', ['test', '--workspace', ...FEATURES], { cwd: root })
   const js = await testJs(words)
+  summarize(rust, js)
   return rust || js
 })
+
+/** Repeats at the end what failed, which may be far above. */
+function summarize(rust, js) {
+  if (rust !== 0) console.log(`failed: cargo test (exit code ${rust})`)
+  if (js !== 0) console.log(`failed: JavaScript tests (exit code ${js})`)
+  printFailures()
+}
 
 /** @param {string[]} words */
 async function testJs(words) {
@@ -47,10 +58,10 @@ async function testJs(words) {
     console.error(`no test file matches ${words.join(' ')}`)
     return 1
   }
-  const onRelease = release.length === 0 ? 0 : await testFiles(release, {})
+  const onRelease = release.length === 0 ? 0 : await testFiles(release, 'release', {})
   if (debug.length === 0) return onRelease
   const addon = debugAddon()
-  const onDebug = addon === undefined ? 1 : await testFiles(debug, { NAPI_RS_NATIVE_LIBRARY_PATH: addon })
+  const onDebug = addon === undefined ? 1 : await testFiles(debug, 'debug', { NAPI_RS_NATIVE_LIBRARY_PATH: addon })
   return onRelease || onDebug
 }
 
@@ -78,11 +89,20 @@ function debugAddon() {
 
 /**
  * @param {string[]} files
+ * @param {'release' | 'debug'} kind
  * @param {Record<string, string>} env
  */
-function testFiles(files, env) {
+function testFiles(files, kind, env) {
   const node = process.env.THREADMILL_TEST_NODE || process.execPath
-  const flags = ['--test', '--test-reporter=spec', `--test-timeout=${TIMEOUT}`, `--test-concurrency=${CONCURRENCY}`]
+  const flags = [
+    '--test',
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    `--test-reporter=${new URL('lib/failures-reporter.mjs', import.meta.url).href}`,
+    `--test-reporter-destination=${path.join(FAILURES, kind)}`,
+    `--test-timeout=${TIMEOUT}`,
+    `--test-concurrency=${CONCURRENCY}`,
+  ]
   const options = { cwd: root, env: { ...process.env, ...env }, signal: AbortSignal.timeout(RUN_TIMEOUT) }
   return run(node, [...flags, ...files], options)
 }
