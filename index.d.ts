@@ -35,6 +35,22 @@ export type AffinityStrength = 'light' | 'strong' | 'force' | 0 | 1 | 2
 /** A number, higher runs first, fractions and negatives allowed; or `'high'` (1), `'normal'` (0), `'low'` (0). */
 export type Priority = number | 'high' | 'normal' | 'low'
 
+/** When a task is run again; see `TaskOptions.retries`. */
+export interface RetryOptions {
+  /** How often it is run again at most, 0 to 2^31-1. @default 0 */
+  readonly limit?: number | undefined
+  /** Milliseconds before the first time it is run again, 0 to 2^31-1. @default 1000 */
+  readonly delay?: number | undefined
+  /** Each later delay is that many times the one before, 1 to 1000; at most a day. @default 1 */
+  readonly backoff?: number | undefined
+  /**
+   * After which failures: `'crash'`, its worker ended while the task ran, or the kernel panicked; `'error'`, the function or
+   * kernel failed; or `'both'`.
+   * @default 'crash'
+   */
+  readonly on?: 'crash' | 'error' | 'both' | undefined
+}
+
 /** Options of one task. Only own properties count; unknown ones are ignored; `undefined` means the default. */
 export interface TaskOptions {
   /**
@@ -61,6 +77,21 @@ export interface TaskOptions {
   readonly timeout?: number | undefined
   /** Where the timeout starts to count. @default the pool's `timeoutFrom`, which is 'submit' */
   readonly timeoutFrom?: 'submit' | 'start' | undefined
+  /**
+   * How often the task is run again when it fails: a number, or more of it in an object. It keeps its place among waiting
+   * tasks and its `timeout`; one that counts from the start counts anew. A task whose input was moved (`transfer`) is not
+   * run again. What was given up is not either.
+   * @default the pool's `retries`, which is 0
+   */
+  readonly retries?: number | RetryOptions | undefined
+  /**
+   * What happens to the worker of a JS task that is given up (`timeout`, `signal`, `cancel`) while it runs: `client.signal`
+   * of the task is aborted, and when the task has not ended that many milliseconds later, its worker is terminated and
+   * replaced; 0 is at once, `Infinity` never. Other tasks that run there run again elsewhere, but for those whose input was moved,
+   * which reject with `ERR_THREADMILL_WORKER_CRASHED`. Kernels are asked to stop and never terminated.
+   * @default the pool's `cancelGrace`, which is 0
+   */
+  readonly cancelGrace?: number | undefined
   /** Cancels the task; the promise rejects with the signal's reason. An aborted signal rejects before anything is queued. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -113,6 +144,8 @@ export interface WorkerPoolOptions {
   readonly timeout?: number | undefined
   /** Default `timeoutFrom` of tasks. @default 'submit' */
   readonly timeoutFrom?: 'submit' | 'start' | undefined
+  /** Default `retries` of tasks. @default 0 */
+  readonly retries?: number | RetryOptions | undefined
   /** Order of waiting tasks of equal priority: as submitted, or by expected cost, longest first. @default 'fifo' */
   readonly schedule?: 'fifo' | 'longest-first' | undefined
   /**
@@ -131,6 +164,12 @@ export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClien
 export interface IWorkerClient {
   /** Number of this worker; -1 on the thread that owns the pool. */
   readonly id: number
+  /**
+   * Of the task that runs: aborted when it is given up, with a `ThreadmillError` of code `ERR_THREADMILL_TIMEOUT` or
+   * `ERR_THREADMILL_CANCELLED` for reason. Read it before the first `await`, or at any time while only one task runs. A task that
+   * ends in time keeps its worker; see `cancelGrace`. Outside a task it is a signal that is never aborted.
+   */
+  readonly signal: AbortSignal
   /**
    * Submits a task to the worker's own pool, by default with a light affinity to this worker. It settles here, without
    * the thread that made the pool. Waiting for it never deadlocks: while tasks that a worker submitted are unsettled, its
@@ -160,14 +199,32 @@ export interface IWorkerClient {
   removeMessageListener(type: string, listener: (contents: any, client: IWorkerClient) => void): this
 }
 
+/** When a JS worker is used up. */
+export interface RecycleOptions {
+  /** After that many tasks, 1 to 2^30. */
+  readonly tasks?: number | undefined
+  /** When its heap holds that many bytes after a task, garbage included. */
+  readonly heapBytes?: number | undefined
+  /** When its heap holds that many times what it held after its first task, 1 to 10^6. */
+  readonly heapGrowth?: number | undefined
+}
+
 /** Options of a pool with a module. */
 export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   /** The entry function, for its types and for tasks on the thread that owns the pool; workers load the module. */
   readonly entryPoint?: WorkerEntryPoint<T, U> | undefined
   /** Export to use. @default the first function of `workerEntrypoint`, `processTask` and the default export */
   readonly entrypointSymbol?: string | undefined
-  /** Most JS workers, 1 to 1024. @default `os.availableParallelism()` */
+  /** Least JS workers, 0 to `maxWorkers`: launched at construction and kept. @default 0 */
+  readonly minWorkers?: number | undefined
+  /** Most JS workers, 1 to 1024. @default `os.availableParallelism()`, or `minWorkers` if that is more */
   readonly maxWorkers?: number | undefined
+  /** Milliseconds without a task after which a worker beyond `minWorkers` ends, 0 to 2^31-1, or `Infinity`. @default 60000 */
+  readonly idleTimeout?: number | undefined
+  /** Default `cancelGrace` of tasks, ms. @default 0 */
+  readonly cancelGrace?: number | undefined
+  /** When a worker is replaced after the tasks that it runs. `onWorkerExit` runs; the new one keeps the number. @default never */
+  readonly recycle?: RecycleOptions | undefined
   /** Another worker is launched while unfinished tasks exceed workers × this. @default 1 */
   readonly taskPerWorker?: number | undefined
   /** Tasks that one worker has in progress at a time, 1 to 1024. @default 1 */
@@ -230,6 +287,8 @@ export function transfer<T>(value: T, list: readonly object[]): T
 export interface PoolEvents<U = any> {
   'task-added': (task: Task<U>) => void
   'task-complete': (error: any, result: U | undefined, task: Task<U>) => void
+  /** A run of a task of this thread has failed with `error`, and it is run again for the `attempt`th time. */
+  retry: (task: Task<U>, attempt: number, error: any) => void
   'worker-launched': (worker: IWorker) => void
   'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
 }
@@ -282,6 +341,8 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   readonly taskCost: number
   /** Time of `preTask` in ms: 0 until it has ended, and on the native lane. */
   readonly pretaskCost: number
+  /** How often it has been run again; see `TaskOptions.retries`. */
+  readonly retries: number
   /** A real promise of the outcome. */
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
@@ -539,6 +600,12 @@ export interface WorkerPool<T = any, U = any> {
   off(event: PoolEvent, listener: (...args: any[]) => void): this
   removeListener(event: PoolEvent, listener: (...args: any[]) => void): this
 
+  /**
+   * Sets the least and most workers, of the kind that the pool is for, while it works. Workers are launched up to the least
+   * at once; those beyond the most end after the tasks that they run, and what waits for them goes to others. What is left out stays as it is.
+   * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`
+   */
+  resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void
   /** Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one. */
   resizeUpTo(workers: number): void
 

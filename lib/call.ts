@@ -3,6 +3,7 @@
 
 import { performance } from 'node:perf_hooks'
 import type { EntryFunction } from './entry'
+import { ThreadmillError } from './errors'
 
 /** The function with its hooks. */
 export type EntryWithHooks = EntryFunction & {
@@ -53,5 +54,25 @@ export class Pace {
     if (done < total && time - this.#reported < REPORT_INTERVAL) return false
     this.#reported = time
     return true
+  }
+}
+
+/** What tells a task that it was given up. The signal is made when somebody asks for it. */
+export class Abort {
+  #controller: AbortController | undefined
+  #reason: ThreadmillError | undefined
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    return this.#controller.signal
+  }
+
+  /** Whoever submitted the task does not wait for it any more. */
+  giveUp(expired: boolean): void {
+    this.#reason = expired
+      ? new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'Task timeout')
+      : new ThreadmillError('ERR_THREADMILL_CANCELLED', 'the task was cancelled')
+    this.#controller?.abort(this.#reason)
   }
 }

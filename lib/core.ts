@@ -12,7 +12,17 @@ import type { JsLane, LaneHost, LaneSettings } from './lane'
 import { laneParts, mainLane } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
-import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
+import {
+  checkBounds,
+  checkEntryOptions,
+  type EntrySettings,
+  isForMain,
+  optionsObject,
+  own,
+  ownOr,
+  type PoolSettings,
+  poolClosed,
+} from './options'
 import {
   allocate,
   connect,
@@ -40,6 +50,9 @@ const executor = (resolve: Settle, reject: Settle): void => {
   resolvePromise = resolve
   rejectPromise = reject
 }
+
+/** Listeners to these want handles of all tasks. */
+const TASK_EVENTS = ['task-added', 'task-complete', 'retry']
 
 /** How far the end of a pool has been asked for. */
 type Ending = -1 | 0 | 1 | 2
@@ -120,6 +133,7 @@ export class PoolCore implements EntryHost {
       launched: (worker) => this.events.call('worker-launched', worker),
       exited: (worker, code, error) => this.events.call('worker-exit', worker, code, error),
       message: (type, contents, origin) => this.listeners.call(type, contents, origin),
+      retried: (observer, count, reason) => this.retried(observer, count, reason),
       startMain: () => this.main.admit(),
       told: (details, worker) => registry.told(details, worker, (task) => this.added(task)),
       forgotten: (worker, reason) => registry.forget(worker, reason),
@@ -130,6 +144,16 @@ export class PoolCore implements EntryHost {
   get kernels(): Kernels {
     this.#kernels ??= kernelMethods(() => this)
     return this.#kernels
+  }
+
+  /** Sets the bounds of the number of JS workers. @throws TypeError, RangeError */
+  resize(given: unknown): void {
+    const { lane } = this
+    const bounds = optionsObject(given, 'bounds')
+    const { min, max } = lane?.bounds ?? { min: 0, max: this.threads }
+    const checked = checkBounds(['bounds.min', 'bounds.max'], ownOr(bounds, 'min', min), ownOr(bounds, 'max', max))
+    this.checkOpen()
+    lane?.resize(...checked)
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -147,6 +171,14 @@ export class PoolCore implements EntryHost {
   get workers(): readonly IWorker[] {
     return this.lane?.workers ?? this.#workers
   }
+
+  /** Settings of a call without options. */
+  get plain(): EntrySettings {
+    this.#plain ??= this.checkEntry({})
+    return this.#plain
+  }
+
+  #plain: EntrySettings | undefined
 
   checkEntry(options: object): EntrySettings {
     return checkEntryOptions(options, this.settings, Math.max(this.#laneWorkers, 1))
@@ -174,6 +206,7 @@ export class PoolCore implements EntryHost {
         addTask: (input, options) => this.addTask(input, options),
         settled: (succeeded, value, observer) => this.settled(succeeded, value, observer),
         message: (type, contents, origin) => this.listeners.call(type, contents, origin),
+        retried: (observer, count, reason) => this.retried(observer, count, reason),
       })
     }
     return this.#main
@@ -349,13 +382,17 @@ export class PoolCore implements EntryHost {
     this.events.call('task-complete', value || wrapped(), undefined, task)
   }
 
+  retried(observer: Observer | undefined, count: number, reason: unknown): void {
+    if (observer instanceof TaskHandle) this.events.call('retry', observer, count, reason)
+  }
+
   /** Tells listeners of the new task. */
   added(task: TaskHandle<unknown> | undefined): void {
     if (task !== undefined) this.events.call('task-added', task)
   }
 
   get #isWatched(): boolean {
-    return this.events.has('task-added') || this.events.has('task-complete')
+    return TASK_EVENTS.some((event) => this.events.has(event))
   }
 
   /** Listeners of events have come or gone. */
@@ -368,6 +405,18 @@ export class PoolCore implements EntryHost {
     const [added = 0, completed = 0, errored = 0] = counts
     this.pending += added
     this.lane?.discovered(worker, [added, completed, errored], codec, details)
+  }
+
+  gaveUp(worker: number, idIndex: number, idGeneration: number, grace: number): void {
+    this.lane?.gaveUp(worker, idIndex, idGeneration, grace)
+  }
+
+  retired(worker: number): void {
+    this.lane?.retired(worker)
+  }
+
+  resumed(): void {
+    this.lane?.resumed()
   }
 
   wanted(worker: number, key: number): void {

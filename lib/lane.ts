@@ -20,9 +20,10 @@ import { JsWorker } from './js-worker'
 import { addonFile, native } from './native'
 import { closePorts, encodeMarked, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
 import { type End, flush, MAIN_WORKER, type Observer, settleNow } from './port'
-import type { Launch, Order, Report, Stream } from './protocol'
+import type { HeapWatch, Launch, Order, Report, Stream } from './protocol'
 import { decodeReason, encodeReason } from './reason'
 import type { Details, EndedTask } from './registry'
+import { IdleSweep, idleWorkers } from './retire'
 import type { SeatSettings } from './seat'
 import type { EntryLane, Estimate, Pushed } from './submit'
 import type { TaskHandle } from './task'
@@ -30,13 +31,19 @@ import { transferOf } from './transfer'
 
 /** What a pool with a module is told about its JS workers. */
 export interface LaneSettings {
+  readonly minWorkers: number
   readonly maxWorkers: number
+  /** ms without a task after which a worker beyond `minWorkers` ends; `Infinity` for never. */
+  readonly idleTimeout: number
+  /** ms that a worker has to end a task that was given up; `Infinity` for no end. */
+  readonly cancelGrace: number
+  /** Heap of a worker from which on it is replaced, bytes; and how often what it had after its first task. `Infinity` for never. */
+  readonly heapBytes: number
+  readonly heapGrowth: number
   readonly taskPerWorker: number
   readonly workerConcurrency: number
   /** ms that a worker has for `onWorkerExit`. */
   readonly disposeTimeout: number
-  /** Launch all of them at construction. */
-  readonly launchAll: boolean
   /** Options for `new Worker`. */
   readonly workerOptions: Readonly<Record<string, unknown>>
   readonly workerData: unknown
@@ -57,6 +64,7 @@ export interface LaneHost {
   launched(worker: IWorker): void
   exited(worker: IWorker, exitCode: number, error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
+  retried(observer: Observer | undefined, count: number, reason: unknown): void
   /** A worker submits a task to this very thread. */
   startMain(): void
   /** Registers tasks that a worker submitted; gives those that have ended. */
@@ -88,6 +96,10 @@ interface Thread {
   readonly worker: Worker
   readonly control: MessagePort
   ready: boolean
+  /** Whether it takes no more tasks and has been told to end. */
+  leaving: boolean
+  /** Whether it was ended because of a task that was given up. */
+  evicted: boolean
   /** The error that ended it. */
   cause: unknown
   hasCause: boolean
@@ -112,6 +124,11 @@ export class JsLane implements EntryLane {
   readonly #workers: JsWorker[] = []
   readonly #crashes: (Crash | undefined)[] = []
   #launched = 0
+  /** Of these, those that take no more tasks. */
+  #leaving = 0
+  #min: number
+  #max: number
+  readonly #sweep: IdleSweep
   /** Whether workers may run nothing but tasks that were given up. */
   #mayBeStuck = false
   #pending = 0
@@ -147,8 +164,76 @@ export class JsLane implements EntryLane {
     this.#seat = seat
     const { inherentCost, workerCost } = settings
     if (inherentCost !== undefined || workerCost !== undefined) this.estimate = (task) => this.#estimate(task)
-    this.#poolId = native.shareWorkers(host.handle)
-    if (settings.launchAll) for (let index = 0; index < settings.maxWorkers; index++) this.#launch(index)
+    ;[this.#min, this.#max] = [settings.minWorkers, settings.maxWorkers]
+    this.#sweep = new IdleSweep(this, settings.idleTimeout)
+    this.#poolId = native.shareWorkers(host.handle, settings.maxWorkers)
+    this.#fill()
+  }
+
+  /** Launches the least that there are to be. */
+  #fill(): void {
+    this.resizeUpTo(this.#min)
+  }
+
+  /** Workers more than the least that are kept. */
+  get surplus(): number {
+    return this.#launched - this.#leaving - this.#min
+  }
+
+  /** The bounds of the number of workers. */
+  get bounds(): { readonly min: number; readonly max: number } {
+    return { min: this.#min, max: this.#max }
+  }
+
+  /** Sets them, launches what is missing, and lets those end that are too many, after what they run. */
+  resize(min: number, max: number): void {
+    ;[this.#min, this.#max] = [min, max]
+    native.setWorkerLimit(this.handle, max)
+    if (this.#closing || this.#broken !== undefined) return
+    // Those that run nothing first, then the highest numbers.
+    const idle = idleWorkers(this.handle).map(({ index }) => index)
+    const numbers = [...this.#threads.keys()].reverse()
+    for (const index of new Set([...idle, ...numbers])) {
+      if (this.#launched - this.#leaving <= max) break
+      this.recycle(index)
+    }
+    this.#fill()
+    this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    this.#sweep.watch()
+  }
+
+  /** Ends a worker after the tasks that it runs; a new one takes its number when that is needed. */
+  recycle(index: number): void {
+    const thread = this.#threads[index]
+    if (thread === undefined || thread.leaving || this.#closing) return
+    if (native.retireWorker(this.handle, index, false)) this.#markLeaving(thread)
+  }
+
+  /** The same for all of them. */
+  recycleAll(): void {
+    for (const index of this.#threads.keys()) this.recycle(index)
+  }
+
+  #markLeaving(thread: Thread): void {
+    if (thread.leaving) return
+    thread.leaving = true
+    this.#leaving++
+  }
+
+  /** A worker that takes no more tasks has ended its last one. */
+  retired(index: number): void {
+    const thread = this.#threads[index]
+    if (thread === undefined || this.#closing) return
+    this.#markLeaving(thread)
+    this.#stop(thread, false)
+  }
+
+  resumed(): void {
+    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
+  }
+
+  retried(observer: Observer | undefined, count: number, reason: unknown): void {
+    this.#host.retried(observer, count, reason)
   }
 
   #estimate(task: TaskHandle<unknown> | undefined): Estimate {
@@ -213,9 +298,10 @@ export class JsLane implements EntryLane {
   }
 
   #launchFor(wanted: number, unfinished = this.#pending): void {
-    const { maxWorkers, taskPerWorker } = this.#settings
+    const { taskPerWorker } = this.#settings
     for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
-    while (this.#launched < maxWorkers && unfinished > (this.#launched - this.#countStuck()) * taskPerWorker) {
+    const serving = (): number => this.#launched - this.#leaving - this.#countStuck()
+    while (this.#launched < this.#max && unfinished > serving() * taskPerWorker) {
       const before = this.#launched
       this.#launch(this.#vacancy())
       // A pool that is finished takes no workers.
@@ -223,9 +309,26 @@ export class JsLane implements EntryLane {
     }
   }
 
-  gaveUp(): void {
+  /** A worker that does not end a task that was given up in time is ended itself. */
+  gaveUp(index: number, idIndex: number, idGeneration: number, given: number): void {
     this.#mayBeStuck = true
-    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1)
+    const thread = this.#threads[index]
+    const grace = Number.isNaN(given) ? this.#settings.cancelGrace : given
+    const evict = (): void => {
+      if (this.#threads[index] !== thread || !native.runsTask(this.handle, index, idIndex, idGeneration)) return
+      this.#evict(thread)
+    }
+    if (thread !== undefined && grace === 0) evict()
+    else if (thread !== undefined && grace !== Number.POSITIVE_INFINITY) setTimeout(evict, grace).unref()
+    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
+  }
+
+  #evict(thread: Thread | undefined): void {
+    if (thread === undefined || thread.evicted) return
+    thread.evicted = true
+    native.retireWorker(this.handle, this.#threads.indexOf(thread), false)
+    this.#markLeaving(thread)
+    thread.worker.terminate()
   }
 
   /** Workers that run nothing but tasks that were given up. */
@@ -243,8 +346,13 @@ export class JsLane implements EntryLane {
 
   /** Launches workers until `workers`, or the most there may be, exist. */
   resizeUpTo(workers: number): void {
-    const most = Math.min(workers, this.#settings.maxWorkers)
-    while (this.#launched < most && !this.#closing && this.#broken === undefined) {
+    const most = Math.min(workers, this.#max)
+    while (
+      this.#launched - this.#leaving < most &&
+      this.#launched < this.#max &&
+      !this.#closing &&
+      this.#broken === undefined
+    ) {
       const before = this.#launched
       this.#launch(this.#vacancy())
       if (this.#launched === before) return
@@ -261,10 +369,10 @@ export class JsLane implements EntryLane {
    * @returns its key
    * @throws DataCloneError
    */
-  keep(value: unknown, transfer: readonly object[]): number {
+  keep(value: unknown, transfer: readonly object[], lasting = false): number {
     const list = transfer as Transferable[]
     const key = this.#nextKey++
-    this.#parcels.set(key, moved(value, list))
+    this.#parcels.set(key, { ...moved(value, list), lasting })
     return key
   }
 
@@ -297,7 +405,8 @@ export class JsLane implements EntryLane {
     // Its keeper has posted it before it submitted the task (J8).
     if (!this.#parcels.has(key)) this.#readPort(Math.floor(key / KEYS_PER_WORKER) - 1)
     const parcel = this.#parcels.get(key)
-    this.#parcels.delete(key)
+    // One that may be asked for again goes with its task.
+    if (parcel?.lasting !== true) this.#parcels.delete(key)
     if (parcel === undefined) throw new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', LOST_INPUT)
     return parcel
   }
@@ -421,6 +530,7 @@ export class JsLane implements EntryLane {
       place: this.#place,
       control: port2,
       concurrency: this.#settings.workerConcurrency,
+      heap: this.#heapWatch(),
       seat: this.#seat,
       workerData: this.#settings.workerData,
       threadmillAddon: addonFile,
@@ -440,7 +550,15 @@ export class JsLane implements EntryLane {
       native.leaveWorker(this.handle, index, 0, 'the worker could not be launched')
       throw error
     }
-    const thread: Thread = { worker, control: port1, ready: false, cause: undefined, hasCause: false }
+    const thread: Thread = {
+      worker,
+      control: port1,
+      ready: false,
+      leaving: false,
+      evicted: false,
+      cause: undefined,
+      hasCause: false,
+    }
     this.#threads[index] = thread
     this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#post(index, ...message))
     this.#launched++
@@ -457,7 +575,13 @@ export class JsLane implements EntryLane {
     port1.on('message', (report: Report) => this.#reported(index, thread, report))
     port1.unref()
     worker.unref()
+    this.#sweep.watch()
     this.#host.launched(this.#workers[index])
+  }
+
+  #heapWatch(): HeapWatch | undefined {
+    const { heapBytes, heapGrowth } = this.#settings
+    return Math.min(heapBytes, heapGrowth) === Number.POSITIVE_INFINITY ? undefined : { heapBytes, heapGrowth }
   }
 
   #reported(index: number, thread: Thread, report: Report): void {
@@ -465,6 +589,9 @@ export class JsLane implements EntryLane {
       case 'ready':
         thread.ready = true
         if (this.#closing) this.#stop(thread, false)
+        break
+      case 'used-up':
+        this.recycle(index)
         break
       case 'value': {
         const late = this.#late.get(`${index} ${report.key}`)
@@ -564,11 +691,17 @@ export class JsLane implements EntryLane {
     this.#values.delete(index)
     this.#threads[index] = undefined
     this.#launched--
+    if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]
     if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
       if (this.#launched === 0) this.#endStreams()
+      return
+    }
+    if (thread.evicted) {
+      this.#crashes[index] = undefined
+      this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
       return
     }
     const cause = thread.hasCause ? thread.cause : undefined
@@ -577,17 +710,37 @@ export class JsLane implements EntryLane {
     const why = cause instanceof Error ? `: ${cause.message}` : ''
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
-    const waiting = native.leaveWorker(this.handle, index, 0, text)
+    if (thread.leaving) {
+      this.#replace(index, 0, text)
+      return
+    }
+    const [waiting, repeated] = native.leaveWorker(this.handle, index, 0, text)
     if (this.#broken !== undefined) {
       this.#rejectWaiting()
       return
     }
-    this.#crashesInARow++
-    if (waiting === 0) return
-    if (this.#crashesInARow >= CRASH_LIMIT) {
+    // A task that runs again has a limit of its own.
+    if (repeated === 0) this.#crashesInARow++
+    if (this.#crashesInARow >= CRASH_LIMIT && waiting > 0) {
       this.#crashesInARow = 0
       this.#rejectWaiting()
-    } else this.#launch(index)
+    } else if (waiting > 0) this.#launch(index)
+    else if (this.#crashesInARow < CRASH_LIMIT) this.#fill()
+  }
+
+  /** A worker has ended as it was told to; others come where they are needed. */
+  #replace(index: number, parting: 0 | 3, reason: string): void {
+    flush()
+    const [waiting] = native.leaveWorker(this.handle, index, parting, reason)
+    if (this.#broken !== undefined) {
+      if (waiting > 0) this.#rejectWaiting()
+      return
+    }
+    for (const missing of native.missingWorkers(this.handle)) {
+      if (this.#threads[missing] === undefined) this.#launch(missing)
+    }
+    this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    this.#fill()
   }
 
   /** Hears what a worker has reported so far. */
@@ -612,6 +765,7 @@ export class JsLane implements EntryLane {
       for (const index of this.#threads.keys()) this.#readPort(index)
     }
     this.#closing = true
+    this.#sweep.stop()
     this.#gone ??= new Promise((resolve) => {
       this.#allGone = resolve
     })

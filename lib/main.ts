@@ -11,7 +11,7 @@ import { performance } from 'node:perf_hooks'
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
-import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
+import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, LOCAL, POSTED } from './codec'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry'
@@ -39,6 +39,7 @@ export interface MainHost {
   addTask(input: unknown, options: object | undefined): TaskHandle<never>
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
   message(type: string, contents: unknown, origin: IWorker): void
+  retried(observer: Observer | undefined, count: number, reason: unknown): void
 }
 
 /** Numbers per answer and per task; see src/js.rs. */
@@ -89,6 +90,7 @@ interface Call {
   readonly pace: Pace
   /** Time of `preTask`, ms. */
   overhead: number
+  readonly abort: Abort
 }
 
 /** See `IWorkerClient` in index.d.ts. */
@@ -101,6 +103,10 @@ class MainClient {
   constructor(lane: MainLane, host: MainHost) {
     this.#lane = lane
     this.#host = host
+  }
+
+  get signal(): AbortSignal {
+    return this.#lane.signal
   }
 
   get kernels(): Kernels {
@@ -210,6 +216,10 @@ export class MainLane implements EntryLane {
     this.#host.settled(succeeded, value, observer)
   }
 
+  retried(observer: Observer | undefined, count: number, reason: unknown): void {
+    this.#host.retried(observer, count, reason)
+  }
+
   message(): void {}
 
   closed(): void {}
@@ -269,6 +279,12 @@ export class MainLane implements EntryLane {
   #begin(at: number, values: unknown[]): void {
     const number = (offset: number): number => this.#tasks[at + offset] as number
     const [tag, payload, codec, nameAt] = [number(2), number(3), number(4), number(5)]
+    if (tag === 10) {
+      for (const call of this.#unfinished) {
+        if (call.idIndex === number(0) && call.idGeneration === number(1)) call.abort.giveUp(payload === 1)
+      }
+      return
+    }
     const name = nameAt < 0 ? undefined : (values[nameAt] as string)
     const held = codec === LOCAL ? this.#held.get(payload) : undefined
     const call: Call = {
@@ -277,6 +293,7 @@ export class MainLane implements EntryLane {
       observer: held?.observer,
       pace: new Pace(),
       overhead: 0,
+      abort: new Abort(),
     }
     const read = (): unknown => {
       if (codec === LOCAL) return held?.input
@@ -420,6 +437,11 @@ export class MainLane implements EntryLane {
     }
     const current = this.#current
     if (current?.pace.isDue(done, total)) soon(() => current.observer?.progress(done, total))
+  }
+
+  /** Of the task that calls. */
+  get signal(): AbortSignal {
+    return (this.#current?.abort ?? new Abort()).signal
   }
 
   /** The task that calls, as far as that can be told. */

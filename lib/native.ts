@@ -34,11 +34,24 @@ export interface Native {
   /** The native worker that runs the task in the slot, or -1. */
   inspect(pool: number, slot: number): number
   /** The id under which workers attach to the pool. */
-  shareWorkers(pool: number): number
+  shareWorkers(pool: number, most: number): number
+  /** There are at most that many JS workers from now on. */
+  setWorkerLimit(pool: number, most: number): void
   /** A JS worker is being launched. */
   joinWorker(pool: number, index: number): boolean
-  /** A JS worker has gone; 0 crashed, 1 the pool is closed. Returns how many tasks of the lane wait. */
-  leaveWorker(pool: number, index: number, code: 0 | 1, reason: string): number
+  /**
+   * A JS worker has gone: 0 it crashed, 1 the pool is closed, 3 it was ended for a task that was given up. Returns how many
+   * tasks of the lane wait, and how many of its own run again.
+   */
+  leaveWorker(pool: number, index: number, parting: 0 | 1 | 3, reason: string): [waiting: number, repeated: number]
+  /** Lets a JS worker take no more tasks, with `ifIdle` only one that runs nothing. Whether it does. */
+  retireWorker(pool: number, index: number, ifIdle: boolean): boolean
+  /** Index, and time without a task in ms, of each JS worker that runs nothing, one after the other. */
+  idleWorkers(pool: number): number[]
+  /** Numbers that no JS worker has, and which tasks wait for. */
+  missingWorkers(pool: number): number[]
+  /** Whether a JS worker still runs that task. */
+  runsTask(pool: number, index: number, idIndex: number, idGeneration: number): boolean
   /** Whether a task that this worker runs has not been given up. */
   isWanted(idIndex: number, idGeneration: number): boolean
   /** Rejects what waits in the JS lane; codes as above, or 2 the entry module cannot be used. */

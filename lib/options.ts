@@ -8,6 +8,7 @@ import type { EntryFunction } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane'
+import { checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
 import { checkTransferList } from './transfer'
 
@@ -15,6 +16,8 @@ const MAX_THREADS = 1024
 const MAX_CAPACITY = 2 ** 30
 const MAX_CONCURRENCY = 1024
 const MAX_WORKERS = 1024
+/** ms */
+const DEFAULT_IDLE_TIMEOUT = 60_000
 const MAX_TIMEOUT = 2 ** 31 - 1
 const STRENGTHS: Record<string, number> = { light: 0, strong: 1, force: 2 }
 const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
@@ -31,10 +34,10 @@ export function ownOr(options: object, name: string, otherwise: unknown): unknow
 }
 
 /** The options object of a call, or an empty one. */
-export function optionsObject(options: unknown): object {
+export function optionsObject(options: unknown, name = 'options'): object {
   if (options === undefined) return {}
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrongType('options', 'an object', options)
+    throw wrongType(name, 'an object', options)
   }
   return options
 }
@@ -84,6 +87,7 @@ export interface PoolSettings {
   /** ms, 0 for none. */
   readonly timeout: number
   readonly timeoutFrom: 'submit' | 'start'
+  readonly retries: Retries
   readonly schedule: 'fifo' | 'longest-first'
   readonly pin: readonly number[] | 'spread' | 'compact' | undefined
   readonly nice: number | undefined
@@ -91,6 +95,8 @@ export interface PoolSettings {
   readonly workerConcurrency: number
   /** Whether JS workers take tasks that were not assigned to them. */
   readonly eager: boolean
+  /** Tasks after which a JS worker is replaced; 0 for never. */
+  readonly recycleTasks: number
 }
 
 let poolNumber = 0
@@ -121,6 +127,7 @@ export function checkPoolOptions(value: unknown): PoolSettings {
       capacity === Number.POSITIVE_INFINITY ? capacity : wholeNumber('options.capacity', capacity, 1, MAX_CAPACITY),
     timeout: timeout === undefined ? 0 : checkTimeout(timeout),
     timeoutFrom: checkTimeoutFrom(option('timeoutFrom', 'submit')),
+    retries: checkRetries(option('retries', NO_RETRIES), NO_RETRIES),
     schedule,
     pin: checkPin(option('pin')),
     nice: nice === undefined ? undefined : wholeNumber('options.nice', nice, -20, 19),
@@ -131,7 +138,44 @@ export function checkPoolOptions(value: unknown): PoolSettings {
       MAX_CONCURRENCY,
     ),
     eager: checkBoolean('options.eager', ownOr(options, 'eager', true)),
+    recycleTasks: recycle(options, 'tasks', 1, MAX_CAPACITY) ?? 0,
   }
+}
+
+/** A member of the option `recycle`. */
+function recycle(
+  options: object,
+  name: 'tasks' | 'heapBytes' | 'heapGrowth',
+  min: number,
+  max: number,
+): number | undefined {
+  const given = own(options, 'recycle')
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null) throw wrongType('options.recycle', 'an object', given)
+  const value = own(given, name)
+  if (value === undefined) return undefined
+  if (name !== 'heapGrowth') return wholeNumber(`options.recycle.${name}`, value, min, max)
+  return factor(`options.recycle.${name}`, value, min, max)
+}
+
+function factor(name: string, value: unknown, min: number, max: number): number {
+  const expectation = `a number from ${min} to ${max}`
+  if (typeof value !== 'number') throw wrongType(name, expectation, value)
+  if (!(value >= min && value <= max)) throw outOfRange(name, expectation, value)
+  return value
+}
+
+function checkIdleTimeout(value: unknown): number {
+  if (value === Number.POSITIVE_INFINITY) return value
+  return wholeNumber('options.idleTimeout', value, 0, MAX_TIMEOUT)
+}
+
+/** The bounds of the number of JS workers. @throws TypeError, RangeError */
+export function checkBounds(names: readonly [string, string], min: unknown, max: unknown): [min: number, max: number] {
+  const most = wholeNumber(names[1], max, 1, MAX_WORKERS)
+  const least = wholeNumber(names[0], min, 0, MAX_WORKERS)
+  if (least > most) throw outOfRange(names[0], `at most ${names[1]}, ${most}`, least)
+  return [least, most]
 }
 
 /**
@@ -147,12 +191,20 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     const given = option(name)
     if (given !== undefined) workerOptions[name] = given
   }
+  // A least above the default most raises that.
+  const least = option('minWorkers', fixed ? value : 0)
+  const most = option('maxWorkers', Math.max(availableParallelism(), typeof least === 'number' ? least : 0))
+  const [minWorkers, maxWorkers] = checkBounds(['options.minWorkers', 'options.maxWorkers'], least, most)
   return {
-    maxWorkers: wholeNumber('options.maxWorkers', option('maxWorkers', availableParallelism()), 1, MAX_WORKERS),
+    minWorkers,
+    maxWorkers,
+    idleTimeout: checkIdleTimeout(option('idleTimeout', DEFAULT_IDLE_TIMEOUT)),
+    cancelGrace: checkGrace(option('cancelGrace', 0)),
+    heapBytes: recycle(options, 'heapBytes', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
+    heapGrowth: recycle(options, 'heapGrowth', 1, 1e6) ?? Number.POSITIVE_INFINITY,
     taskPerWorker: wholeNumber('options.taskPerWorker', option('taskPerWorker', 1), 1, MAX_CAPACITY),
     workerConcurrency: settings.workerConcurrency,
     disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),
-    launchAll: fixed,
     workerOptions,
     workerData: option('workerData'),
     stdout: checkBoolean('options.stdout', option('stdout', false)),
@@ -199,6 +251,8 @@ export interface EntrySettings extends TaskSettings {
   readonly wanted: number
   /** Whether it is for the thread that owns the pool. */
   readonly isMain: boolean
+  /** Whether its input can be asked for again. */
+  readonly isLasting?: boolean
   /** What is moved instead of copied. */
   readonly list: readonly object[] | undefined
 }
@@ -226,6 +280,8 @@ export interface TaskSettings {
   kernelOptions: Record<string, Checked> | undefined
   transfer: readonly ArrayBuffer[] | undefined
   signal: AbortSignal | undefined
+  /** See src/submit.rs; undefined for one run and the grace of the pool. */
+  policy: Float64Array | undefined
 }
 
 /** The options of a call, checked. Nothing has been queued or moved yet. */
@@ -245,8 +301,10 @@ export function checkTaskOptions(
     kernelOptions: undefined,
     transfer: undefined,
     signal: undefined,
+    policy: undefined,
   }
   let [timeoutFrom, worker, strength]: [string, number, number] = [pool.timeoutFrom, -1, 0]
+  let [retries, grace] = [pool.retries, Number.NaN]
   for (const name of Object.keys(options)) {
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue
@@ -275,6 +333,12 @@ export function checkTaskOptions(
       case 'signal':
         settings.signal = checkSignal(value)
         break
+      case 'retries':
+        retries = checkRetries(value, pool.retries)
+        break
+      case 'cancelGrace':
+        grace = checkGrace(value)
+        break
       case 'transfer':
         settings.transfer = checkTransfer(value)
         break
@@ -297,6 +361,7 @@ export function checkTaskOptions(
   if (worker >= 0) settings.affinity = strength * 65536 + worker
   else if (settings.affinityKey !== undefined) settings.affinity = -2 - strength
   if (timeoutFrom === 'start') settings.timeout = -settings.timeout
+  settings.policy = policyOf(retries, grace)
   return settings
 }
 

@@ -9,6 +9,8 @@ import { checkTransferList, transferOf } from './transfer'
 export interface Parcel {
   readonly value: unknown
   readonly list: readonly Transferable[]
+  /** Whether it may be asked for more than once. */
+  readonly lasting?: boolean | undefined
 }
 
 /** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */

@@ -121,6 +121,10 @@ export class WorkerPool implements AsyncDisposable {
     return this.off(event, listener)
   }
 
+  resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void {
+    this.#core.resize(bounds)
+  }
+
   resizeUpTo(workers: number): void {
     this.#core.lane?.resizeUpTo(workers)
   }
@@ -183,10 +187,10 @@ function createCore([first, second]: unknown[]): PoolCore {
   return new PoolCore(settings, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })
 }
 
-const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'worker-launched', 'worker-exit']
+const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'retry', 'worker-launched', 'worker-exit']
 
 function checkEvent(event: unknown): string {
   if (!EVENTS.includes(event))
-    throw wrongValue('event', `'task-added', 'task-complete', 'worker-launched' or 'worker-exit'`, event)
+    throw wrongValue('event', `'task-added', 'task-complete', 'retry', 'worker-launched' or 'worker-exit'`, event)
   return event as string
 }

@@ -55,8 +55,14 @@ export interface Owner {
   wanted?(worker: number, key: number): void
   /** What a worker gave or threw is kept under `key`, where `codec` says. */
   collect?(codec: number, key: number, worker: number, end: End): void
-  /** A task was given up that a JS worker still runs. */
-  gaveUp?(): void
+  /** A task was given up that a JS worker still runs, which has `grace` ms to end it; NaN for the pool's. */
+  gaveUp?(worker: number, idIndex: number, idGeneration: number, grace: number): void
+  /** A JS worker that takes no more tasks has ended its last one. */
+  retired?(worker: number): void
+  /** Tasks that had been set aside wait for a JS worker. */
+  resumed?(): void
+  /** A run of the task has failed for that reason, and it runs again, for the `count`th time. */
+  retried?(observer: Observer | undefined, count: number, reason: unknown): void
   /** Adds to an error of the scheduler what is known on this side. */
   explain?(error: ThreadmillError, worker: number): ThreadmillError
 }
@@ -69,6 +75,7 @@ export interface Observer {
   ended(worker: number, runTime: number, overhead: number): void
   progress(done: number, total: number): void
   message(type: string, contents: unknown): void
+  retried(count: number): void
 }
 
 type Resolve = (value: unknown) => void
@@ -425,7 +432,7 @@ function settleNumber(at: number): boolean {
 function handle(at: number): void {
   const slot = events[at] as number
   const tag = events[at + 1] as number
-  if (tag < 10 || tag === 14 || tag >= ANSWERS) {
+  if (tag < 10 || tag === 14 || (tag >= ANSWERS && tag < NOTICES)) {
     settle(slot, tag, at)
     return
   }
@@ -456,7 +463,30 @@ function handle(at: number): void {
     case 13:
       pools.get(slot)?.closed()
       break
+    case NOTICES:
+      retry(slot, value as [number, number, number, number], events[at + 3] as number)
+      break
+    case NOTICES + 1: {
+      const [idIndex, idGeneration, grace] = value as [number, number, number]
+      pools.get(slot)?.gaveUp?.(events[at + 3] as number, idIndex, idGeneration, grace)
+      break
+    }
+    case NOTICES + 2:
+      pools.get(slot)?.retired?.(events[at + 3] as number)
+      break
+    case NOTICES + 3:
+      pools.get(slot)?.resumed?.()
   }
+}
+
+/** A run of a task has failed, and it runs again. */
+function retry(slot: number, [count, , tag, payload]: [number, number, number, number], worker: number): void {
+  const { owner } = tickets[slot] as Ticket
+  const observer = extras[slot]?.observer
+  observer?.retried(count)
+  const tell: End = (_, reason) => owner.retried?.(observer, count, reason)
+  if (tag >= ANSWERS) settleFailure(tell, owner, (tag - ANSWERS) % CODECS, eventValues[payload], worker)
+  else tell(false, explained(owner, failure(tag, payload, undefined), worker))
 }
 
 /** A message of a task: of a kernel, or of one that this thread submitted as a worker of the pool. */
@@ -504,16 +534,23 @@ function settle(slot: number, tag: number, at: number): void {
     const codec = (tag - ANSWERS) % CODECS
     const isOutput = tag < ANSWERS + CODECS
     const data = eventValues[payload]
-    if (codec < POSTED) settleAnswer(end, isOutput, codec, data)
-    else if (codec > POSTED || isOutput) owner.collect?.(codec, data as number, worker, end)
-    else
-      owner.collect?.(codec, data as number, worker, (found, value) =>
-        settleAnswer(end, false, found ? codec : 0, value),
-      )
-  } else {
-    const reason = failure(tag, payload, extra?.reason)
-    end(false, reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason)
-    if (worker >= 0 && (tag === 7 || tag === 8)) owner.gaveUp?.()
+    if (!isOutput) settleFailure(end, owner, codec, data, worker)
+    else if (codec < POSTED) settleAnswer(end, true, codec, data)
+    else owner.collect?.(codec, data as number, worker, end)
+  } else end(false, explained(owner, failure(tag, payload, extra?.reason), worker))
+}
+
+/** An error of the scheduler, with what the owner knows besides. */
+function explained(owner: Owner, reason: unknown, worker: number): unknown {
+  return reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason
+}
+
+/** What a JS worker threw. */
+function settleFailure(end: End, owner: Owner, codec: number, data: unknown, worker: number): void {
+  if (codec < POSTED) settleAnswer(end, false, codec, data)
+  else if (codec > POSTED) owner.collect?.(codec, data as number, worker, end)
+  else {
+    owner.collect?.(codec, data as number, worker, (found, value) => settleAnswer(end, false, found ? codec : 0, value))
   }
 }
 
@@ -533,6 +570,8 @@ function settleAnswer(end: End, succeeded: boolean, codec: number, data: unknown
 /** From this tag on: what a JS worker gave, by codec, and what it threw. */
 const ANSWERS = 20
 const CODECS = 8
+/** From this tag on: what happened to a task or a worker that goes on. */
+const NOTICES = ANSWERS + 2 * CODECS
 /** The codec of what comes by the port of its worker; of what those after it stand for is kept on this thread. */
 const POSTED = 3
 /** Outputs by tag 0 to 3. */

@@ -13,6 +13,8 @@ export interface Launch {
   readonly place: EntryPlace
   readonly control: MessagePort
   readonly concurrency: number
+  /** When the worker says that it is used up. */
+  readonly heap: HeapWatch | undefined
   /** What the worker has to know of its pool to submit to it. */
   readonly seat: SeatSettings
   readonly workerData: unknown
@@ -20,9 +22,17 @@ export interface Launch {
   readonly threadmillAddon: string | undefined
 }
 
+/** Heap of a worker, in bytes, and in times what it was after the first task, from which on it is replaced. */
+export interface HeapWatch {
+  readonly heapBytes: number
+  readonly heapGrowth: number
+}
+
 /** What a worker reports on its control port. */
 export type Report =
   | { readonly type: 'ready' }
+  /** It wants to be replaced after the tasks that it runs. */
+  | { readonly type: 'used-up' }
   /** The output of a task, or the contents of a message. */
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   /** The input of a task that it submits. */

@@ -125,6 +125,14 @@ export class SeatPool implements EntryHost, EntryLane {
     return new TaskHandle({ id, argument, options: options as GivenOptions, expected, worker: seatWorker })
   }
 
+  /** Settings of a call without options. */
+  get plain(): EntrySettings {
+    this.#plain ??= this.checkEntry({})
+    return this.#plain
+  }
+
+  #plain: EntrySettings | undefined
+
   checkOpen(): void {}
 
   checkRoom(): void {}
@@ -152,10 +160,10 @@ export class SeatPool implements EntryHost, EntryLane {
 
   withdraw(): void {}
 
-  keep(value: unknown, transfer: readonly object[]): number {
+  keep(value: unknown, transfer: readonly object[], lasting = false): number {
     const key = this.#nextKey++
     const parcel = moved(value, transfer as Transferable[])
-    const report: Report = { type: 'input', key, ...parcel }
+    const report: Report = { type: 'input', key, ...parcel, lasting }
     this.#host.control.postMessage(report, parcel.list)
     return key
   }

@@ -26,6 +26,7 @@ import {
   submitValue,
   type Ticket,
 } from './port'
+import { lasting, repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
 import { follow } from './signals'
 import type { TaskHandle } from './task'
@@ -49,6 +50,8 @@ export interface Host extends Owner {
 
 /** What entry functions take besides. */
 export interface EntryHost extends Host {
+  /** Settings of a call without options. */
+  readonly plain: EntrySettings
   /** @throws TypeError, RangeError */
   checkEntry(options: object): EntrySettings
   /** Where a task goes. @throws ThreadmillError when nobody can run it */
@@ -58,7 +61,7 @@ export interface EntryHost extends Host {
 /** What keeps track of tasks of one kind. */
 export interface EntryLane extends Owner {
   /** Keeps an input that does not go through the scheduler; what `transfer` names is moved. @throws DataCloneError */
-  keep(value: unknown, transfer: readonly object[]): number
+  keep(value: unknown, transfer: readonly object[], lasting?: boolean): number
   /**
    * Posts an input at once to a worker that has nothing else to do; its key, and the worker that is to run the task.
    * `undefined` when there is none. @throws DataCloneError
@@ -120,11 +123,19 @@ export function startKernel(
     const settings = checkTaskOptions(options, host.settings, host.threads, kernel)
     transfer = settings.transfer
     signal = settings.signal
-    const { affinityKey, key, kernelOptions, priority, affinity, timeout } = settings
-    const extra =
-      affinityKey !== undefined || key !== undefined || kernelOptions !== undefined
-        ? [affinityKey, key, kernelOptions && realize({ members: kernelOptions }, undefined)]
-        : undefined
+    const { affinityKey, key, kernelOptions, priority, affinity, timeout, policy } = settings
+    const hasExtra =
+      affinityKey !== undefined || key !== undefined || kernelOptions !== undefined || policy !== undefined
+    const extra = hasExtra
+      ? [
+          affinityKey,
+          key,
+          kernelOptions && realize({ members: kernelOptions }, undefined),
+          undefined,
+          undefined,
+          policy,
+        ]
+      : undefined
     ticket = { owner: host, kernel: index, priority, affinity, timeout, extra }
     if (options === undefined) host.tickets[index] = ticket
   }
@@ -176,16 +187,17 @@ export function startEntry(
   const signal = settings?.signal
   if (signal?.aborted) throw signal.reason
   host.checkRoom()
-  const lane = host.laneOf(settings ?? PLAIN)
+  const lane = host.laneOf(settings ?? host.plain)
   let encoded: EncodedInput
   try {
-    encoded = encodeInput(lane, input, settings ?? PLAIN)
+    encoded = encodeInput(lane, input, settings ?? host.plain)
   } catch (error) {
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
     return -1
   }
   const key = encoded.codec >= laneParts().POSTED ? (encoded.data as number) : -1
+  if (encoded.lasts) settings = { ...(settings ?? host.checkEntry({})), isLasting: true }
   try {
     lane.admit(settings?.wanted ?? -1)
   } catch (error) {
@@ -201,7 +213,7 @@ export function startEntry(
     host.checkRoom()
     const { worker } = encoded
     if (settings !== undefined || ticket === undefined || estimate !== undefined || worker >= 0) {
-      const base = settings ?? PLAIN
+      const base = settings ?? host.plain
       const isPushed = worker >= 0
       ticket = ticketOf(lane, isPushed ? { ...base, affinity: FORCE + worker } : base, estimate)
       if (options === undefined && estimate === undefined && !isPushed) host.tickets[ENTRY] = ticket
@@ -226,26 +238,11 @@ export function startEntry(
   return slot
 }
 
-/** Settings of a call without options. */
-const PLAIN: EntrySettings = {
-  priority: 0,
-  affinity: -1,
-  timeout: 0,
-  affinityKey: undefined,
-  key: undefined,
-  kernelOptions: undefined,
-  transfer: undefined,
-  signal: undefined,
-  name: undefined,
-  wanted: -1,
-  isMain: false,
-  list: undefined,
-}
-
 function ticketOf(lane: EntryLane, settings: EntrySettings, estimate: Estimate | undefined): Ticket {
-  const { affinityKey, key, name, priority, affinity, timeout, isMain } = settings
-  const hasExtra = affinityKey !== undefined || key !== undefined || name !== undefined || estimate !== undefined
-  const extra = hasExtra ? [affinityKey, key, name, estimate?.inherent, estimate?.byWorker] : undefined
+  const { affinityKey, key, name, priority, affinity, timeout, isMain, isLasting } = settings
+  const policy = isLasting && settings.policy !== undefined ? lasting(settings.policy) : settings.policy
+  const parts = [affinityKey, key, name, estimate?.inherent, estimate?.byWorker, policy]
+  const extra = parts.some((part) => part !== undefined) ? parts : undefined
   return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }
 }
 
@@ -256,9 +253,15 @@ const FORCE = 2 * 65536
 interface EncodedInput extends Encoded {
   /** The worker that has it already, or -1. */
   readonly worker: number
+  /** Whether its keeper keeps it until the task is settled. */
+  readonly lasts?: boolean
 }
 
-function encodeInput(lane: EntryLane, given: unknown, { list: transfer, affinity }: EntrySettings): EncodedInput {
+function encodeInput(
+  lane: EntryLane,
+  given: unknown,
+  { list: transfer, affinity, policy }: EntrySettings,
+): EncodedInput {
   const { encode, POSTED, LOCAL } = laneParts()
   let input = given
   let list = transfer
@@ -269,6 +272,9 @@ function encodeInput(lane: EntryLane, given: unknown, { list: transfer, affinity
     const encoded = encode(input)
     if (encoded.codec !== POSTED) return { ...encoded, worker: -1 }
     ;[input, list] = [encoded.data, []]
+  }
+  if (repeats(policy) && list.length === 0) {
+    return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, lasts: true }
   }
   // Only a task that may run anywhere goes where somebody waits for it.
   const pushed = affinity === -1 ? lane.push?.(input, list) : undefined

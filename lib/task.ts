@@ -53,6 +53,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
   #cost: number
   #overhead = 0
   #ranOn = -1
+  #retries = 0
 
   constructor(parts: TaskParts) {
     this.id = parts.id
@@ -80,6 +81,10 @@ export class TaskHandle<T> implements Task<T>, Observer {
 
   get pretaskCost(): number {
     return this.#overhead
+  }
+
+  get retries(): number {
+    return this.#retries
   }
 
   /** Where the task is among those that are unsettled; -1 once it has ended. */
@@ -135,6 +140,11 @@ export class TaskHandle<T> implements Task<T>, Observer {
       this.#cost = runTime
       this.#overhead = overhead
     }
+  }
+
+  retried(count: number): void {
+    this.#retries = count
+    this.#worker = undefined
   }
 
   progress(done: number, total: number): void {

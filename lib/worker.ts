@@ -12,7 +12,7 @@ import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import { receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
 import type { Kernels } from '..'
-import { callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
+import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
 import { decode, type Encoded, POSTED } from './codec'
 import { type LoadedEntry, loadEntry } from './entry'
@@ -20,14 +20,14 @@ import { ThreadmillError, wrongType } from './errors'
 import { native } from './native'
 import { closePorts, encodeMarked, moved, type Parcel } from './parcel'
 import { onRing } from './port'
-import type { Launch, Order, Report } from './protocol'
+import type { HeapWatch, Launch, Order, Report } from './protocol'
 import { decodeReason, encodeReason } from './reason'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import type { TaskHandle } from './task'
 
-const { poolId, index, place, control, concurrency, seat, workerData: usersData } = workerData as Launch
+const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
 
 /** Numbers per answer and per task; see src/js.rs. */
 const ANSWER_STRIDE = 7
@@ -60,6 +60,13 @@ class Client {
     task.pace ??= new Pace()
     if (task.pace.isDue(done, total)) native.reportProgress(task.idIndex, task.idGeneration, done, total)
     return this
+  }
+
+  get signal(): AbortSignal {
+    const task = currentTask()
+    if (task === undefined) return new AbortController().signal
+    task.abort ??= new Abort()
+    return task.abort.signal
   }
 
   get kernels(): Kernels {
@@ -115,6 +122,8 @@ interface Running {
   readonly idGeneration: number
   /** Made with its first report of progress. */
   pace?: Pace
+  /** Made when the task asks for its signal, or is given up. */
+  abort?: Abort
 }
 
 /** Tasks of this worker that have not returned, by id index. */
@@ -178,7 +187,41 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
   answers[at + 5] = failed ? 1 : 0
   answers[at + 6] = overhead
   answerCount++
+  if (heap !== undefined) watchHeap(heap)
+  if (failed && isFatal(value)) sayUsedUp()
   if (answerCount * ANSWER_STRIDE === answers.length) handOver(false)
+}
+
+/** Shortest time between two looks at the heap, ms. */
+const HEAP_PACE = 100
+let heapAtFirst = 0
+let heapSeen = Number.NEGATIVE_INFINITY
+let isUsedUp = false
+
+/** Says that this worker is used up when its heap has become too big. */
+function watchHeap({ heapBytes, heapGrowth }: HeapWatch): void {
+  if (isUsedUp || now() - heapSeen < HEAP_PACE) return
+  const { getHeapStatistics } = require('node:v8') as typeof import('node:v8')
+  const used = getHeapStatistics().used_heap_size
+  if (heapAtFirst === 0) heapAtFirst = used
+  heapSeen = now()
+  if (used >= heapBytes || used >= heapAtFirst * heapGrowth) sayUsedUp()
+}
+
+/** Whether a task says with its error that the worker is of no use any more. */
+function isFatal(reason: unknown): boolean {
+  try {
+    return typeof reason === 'object' && (reason as { fatal?: unknown } | null)?.fatal === true
+  } catch {
+    return false
+  }
+}
+
+function sayUsedUp(): void {
+  if (isUsedUp) return
+  isUsedUp = true
+  const report: Report = { type: 'used-up' }
+  control.postMessage(report)
 }
 
 let lastFault: unknown
@@ -297,6 +340,13 @@ function begin(at: number, values: unknown[]): void {
     return
   }
   const [idIndex, idGeneration, optionsAt] = [tasks[at], tasks[at + 1], tasks[at + 5]] as [number, number, number]
+  if (tag === 10) {
+    const running = unfinished.get(idIndex)
+    if (running?.idGeneration !== idGeneration) return
+    running.abort ??= new Abort()
+    running.abort.giveUp(payload === 1)
+    return
+  }
   const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
   if (codec === POSTED) {
     // The owner posts it ahead to a worker that waits for work.

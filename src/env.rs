@@ -10,15 +10,16 @@
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
 use crate::ids::Ids;
+use crate::js::{owner, worker};
 use crate::raw::{self, Fault, Raw, check};
-use crate::{js, pool, settle, submit};
+use crate::{pool, settle, submit};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use threadmill_core::completion::{CompletionSink, Event, Outcome};
+use threadmill_core::completion::{CompletionSink, Event, Notice, Outcome};
 use threadmill_core::mailbox::{Batch, Mailbox};
 use threadmill_core::pool::Pool;
 use threadmill_core::scheduler::TaskId;
@@ -32,6 +33,14 @@ pub(crate) struct Port {
     pub(crate) mailbox: Mailbox<Post>,
     /// Where a slot's task is, for cancelling.
     pub(crate) ids: Ids,
+}
+
+/// Where an event stands among others; see [`Mailbox`].
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    Shard(u32),
+    Last,
 }
 
 /// What happened, small for the case that counts.
@@ -74,13 +83,14 @@ unsafe impl Sync for Bell {}
 
 impl Port {
     /// `shard`: `None` for what comes last of all.
-    fn post(&self, shard: Option<u32>, post: Post) {
+    fn post(&self, place: Place, post: Post) {
         if !self.open.load(Ordering::Relaxed) {
             return;
         }
-        let must_ring = match shard {
-            Some(shard) => self.mailbox.post(shard, post),
-            None => self.mailbox.post_last(post),
+        let must_ring = match place {
+            Place::First => self.mailbox.post_first(post),
+            Place::Shard(shard) => self.mailbox.post(shard, post),
+            Place::Last => self.mailbox.post_last(post),
         };
         if must_ring {
             self.call();
@@ -106,20 +116,26 @@ impl CompletionSink for Port {
     fn deliver(&self, event: Event) {
         // The shard of the worker, so that what one worker tells stays in order.
         let shard = match &event {
-            Event::Closed { .. } => None,
+            Event::Closed { .. } => Place::Last,
+            // Told before whatever its next run leads to, which another worker tells.
+            Event::Retried { .. } => Place::First,
+            Event::Worker { notice: Notice::GivenUp { worker, .. } | Notice::Retired { worker }, .. } => {
+                Place::Shard(*worker)
+            }
+            Event::Worker { notice: Notice::Resumed, .. } => Place::Shard(0),
             Event::Settled { worker, .. }
             | Event::Released { worker, .. }
             | Event::Progress { worker, .. }
             | Event::Mail { worker, .. }
             | Event::Wanted { worker, .. }
             | Event::Discovered { worker, .. }
-            | Event::Message { worker, .. } => Some(*worker),
+            | Event::Message { worker, .. } => Place::Shard(*worker),
         };
         self.post(shard, event.into());
     }
 
     fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
-        self.post(Some(worker), Post::Number { ticket, worker, number, run_time });
+        self.post(Place::Shard(worker), Post::Number { ticket, worker, number, run_time });
     }
 
     fn admitted(&self, ticket: u32, id: TaskId) {
@@ -249,7 +265,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 35] = [
+    let functions: [(&CStr, sys::napi_callback); 40] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -264,27 +280,32 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"addressOf", Some(pool::address_of)),
         (c"figures", Some(pool::figures)),
         (c"releasePool", Some(pool::release)),
-        (c"shareWorkers", Some(js::share)),
-        (c"joinWorker", Some(js::join)),
-        (c"leaveWorker", Some(js::leave)),
-        (c"rejectWaiting", Some(js::reject_waiting)),
-        (c"postToWorker", Some(js::post_to_worker)),
-        (c"attachWorker", Some(js::attach)),
-        (c"postToPool", Some(js::post_to_pool)),
-        (c"exchange", Some(js::exchange)),
-        (c"openSeat", Some(js::open_seat)),
-        (c"forgetTasks", Some(js::forget_tasks)),
-        (c"isWanted", Some(js::is_wanted)),
-        (c"reportTasks", Some(js::report_tasks)),
-        (c"setBlocked", Some(js::set_blocked)),
-        (c"reportProgress", Some(js::report_progress)),
-        (c"idleWorker", Some(js::idle_worker)),
-        (c"wantInput", Some(js::want_input)),
-        (c"unfinishedTasks", Some(js::unfinished_tasks)),
-        (c"stuckWorkers", Some(js::stuck_workers)),
-        (c"joinMain", Some(js::join_main)),
-        (c"exchangeMain", Some(js::exchange_main)),
-        (c"blockMain", Some(js::block_main)),
+        (c"shareWorkers", Some(owner::share)),
+        (c"joinWorker", Some(owner::join)),
+        (c"leaveWorker", Some(owner::leave)),
+        (c"rejectWaiting", Some(owner::reject_waiting)),
+        (c"postToWorker", Some(owner::post_to_worker)),
+        (c"attachWorker", Some(worker::attach)),
+        (c"postToPool", Some(worker::post_to_pool)),
+        (c"exchange", Some(worker::exchange)),
+        (c"openSeat", Some(worker::open_seat)),
+        (c"forgetTasks", Some(owner::forget_tasks)),
+        (c"isWanted", Some(worker::is_wanted)),
+        (c"reportTasks", Some(worker::report_tasks)),
+        (c"setBlocked", Some(worker::set_blocked)),
+        (c"reportProgress", Some(worker::report_progress)),
+        (c"idleWorker", Some(owner::idle_worker)),
+        (c"wantInput", Some(worker::want_input)),
+        (c"unfinishedTasks", Some(owner::unfinished_tasks)),
+        (c"stuckWorkers", Some(owner::stuck_workers)),
+        (c"joinMain", Some(owner::join_main)),
+        (c"exchangeMain", Some(owner::exchange_main)),
+        (c"blockMain", Some(owner::block_main)),
+        (c"retireWorker", Some(owner::retire)),
+        (c"idleWorkers", Some(owner::idle_workers)),
+        (c"missingWorkers", Some(owner::missing)),
+        (c"runsTask", Some(owner::runs_task)),
+        (c"setWorkerLimit", Some(owner::set_limit)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;

@@ -36,7 +36,8 @@ fn read(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
     decode(env, value, &mut keep, 0)
 }
 
-/// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, workerConcurrency?, eager? })`: a handle. The options have been checked.
+/// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, workerConcurrency?, eager?, recycleTasks? })`: a handle. The
+/// options have been checked.
 pub(crate) unsafe extern "C" fn create(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     raw::guard(env, || {
         let ([options], data) = raw::arguments::<1>(env, info)?;
@@ -61,6 +62,7 @@ pub(crate) unsafe extern "C" fn create(env: sys::napi_env, info: sys::napi_callb
             pin,
             nice: number("nice").map(|nice| nice as i32),
             worker_concurrency: number("workerConcurrency").map_or(1, |count| count as u32),
+            recycle_tasks: number("recycleTasks").map_or(0, |tasks| tasks as u64),
             eager: !matches!(options.get("eager"), Some(Value::Bool(false))),
         });
         let owned = OwnedPool { sink: pool.attach(&state.sink), pool, owned: true };

@@ -18,7 +18,10 @@
 //! worker `[type, contents]` (slot: handle of the pool; number 4: slot of the task that it is about, or -1; last number:
 //! codec), 17 tasks that a JS worker submitted
 //! `[added, completed, errored, details]` (slot: handle of the pool), 18 a JS worker wants the input with that
-//! key (slot: handle of the pool), 20 + codec what a JS worker gave, 28 + codec
+//! key (slot: handle of the pool), 36 a run has failed and the task runs again `[count, delay in ms, tag, number]` (of the
+//! outcome, as above), 37 a task was given up that a JS worker still runs `[idIndex, idGeneration, grace in ms]`, 38 a JS
+//! worker has ended its last task, 39 tasks that had been set aside wait for a JS worker (slot of 37 to 39: handle of
+//! the pool), 20 + codec what a JS worker gave, 28 + codec
 //! what it threw. Messages and details have their codec in the last number too.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
@@ -27,7 +30,7 @@ use crate::env::{EnvState, Post, state};
 use crate::payload::encode;
 use crate::raw::{self, Raw};
 use napi::sys;
-use threadmill_core::completion::{Event, NO_WORKER, Outcome};
+use threadmill_core::completion::{Event, NO_WORKER, Notice, Outcome};
 use threadmill_core::error::KernelError;
 use threadmill_core::value::Value;
 
@@ -161,6 +164,26 @@ impl Out {
             }
             Event::Wanted { pool, worker, key } => {
                 [handle_of(state, pool), 18.0, key, f64::from(worker), 0.0, 0.0]
+            }
+            Event::Retried { ticket, outcome, worker, count, delay } => {
+                let (tag, number) = self.outcome(ticket, outcome)?;
+                let parts = [f64::from(count), delay as f64 / 1e6, tag, number];
+                let value = Value::List(parts.map(Value::Number).into());
+                let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
+                [f64::from(ticket), 36.0, value, f64::from(worker), 0.0, 0.0]
+            }
+            Event::Worker { pool, notice } => {
+                let handle = handle_of(state, pool);
+                match notice {
+                    Notice::GivenUp { worker, id, grace } => {
+                        let parts = [f64::from(id.index), f64::from(id.generation), grace];
+                        let value = Value::List(parts.map(Value::Number).into());
+                        let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
+                        [handle, 37.0, value, f64::from(worker), 0.0, 0.0]
+                    }
+                    Notice::Retired { worker } => [handle, 38.0, 0.0, f64::from(worker), 0.0, 0.0],
+                    Notice::Resumed => [handle, 39.0, 0.0, -1.0, 0.0, 0.0],
+                }
             }
             Event::Closed { pool } => [handle_of(state, pool), 13.0, 0.0, -1.0, 0.0, 0.0],
         })

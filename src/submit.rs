@@ -33,7 +33,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::{ENTRY, Job, MAIN_ENTRY, Payload, PlainJob, Request, clock};
+use threadmill_core::pool::{ENTRY, Job, MAIN_ENTRY, Payload, PlainJob, Policy, Request, clock};
 use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
@@ -158,7 +158,9 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         }
         _ => return Err(Fault(sys::Status::napi_invalid_arg)),
     };
-    let (mut affinity_key, mut cost_key, mut options) = (None, None, None);
+    let timeout = record[9];
+    let nanos = (timeout.abs() * 1e6) as u64;
+    let (mut affinity_key, mut cost_key, mut options, mut policy) = (None, None, None, None);
     let (mut estimate, mut worker_costs) = (None, None);
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
@@ -182,9 +184,15 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
             let costs = costs.into_vec::<f64>().unwrap_or_default();
             worker_costs = Some(costs.into_iter().map(|millis| millis as f32).collect());
         }
+        if let Value::Array(parts) = member(5)? {
+            policy = read_policy(&parts.into_vec::<f64>().unwrap_or_default());
+            if let Some(policy) = &mut policy
+                && timeout < 0.0
+            {
+                policy.deadline_from_start = nanos;
+            }
+        }
     }
-    let timeout = record[9];
-    let nanos = (timeout.abs() * 1e6) as u64;
     let affinity = match (record[8], affinity_key) {
         (packed, Some(key)) if packed <= -2.0 => {
             let mut hasher = std::hash::DefaultHasher::new();
@@ -220,8 +228,25 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_v
         submitted: source.now,
         input,
         options,
+        policy: policy.map(Box::new),
     };
     Ok(Request { spec, cost_key, job })
+}
+
+/// `[retries, delay in ms, backoff, when, grace in ms, whether the input lasts]`; `when`: 1 after a crash, 2 after an
+/// error, 3 both.
+fn read_policy(parts: &[f64]) -> Option<Policy> {
+    let [retries, delay, backoff, when, grace, lasting] = parts else { return None };
+    Some(Policy {
+        retries: *retries as u32,
+        delay: (delay * 1e6) as u64,
+        backoff: *backoff,
+        on_crash: *when as u32 & 1 != 0,
+        on_error: *when as u32 & 2 != 0,
+        grace: *grace,
+        lasting: *lasting != 0.0,
+        ..Policy::default()
+    })
 }
 
 fn strength(number: f64) -> Strength {

@@ -144,11 +144,52 @@ pub enum Event {
         /// Names the input; passed on as it is.
         key: f64,
     },
+    /// A run of a task has failed, and it is run again.
+    Retried {
+        /// As in `Settled`.
+        ticket: u32,
+        /// How that run ended.
+        outcome: Outcome,
+        /// Worker that ran it.
+        worker: u32,
+        /// How often it has been run again, this time included.
+        count: u32,
+        /// Time until it waits for a worker again, ns.
+        delay: u64,
+    },
+    /// Something about a worker of the JS lane that the env which owns the pool has to see to.
+    Worker {
+        /// Id of the pool.
+        pool: u32,
+        /// What it is.
+        notice: Notice,
+    },
     /// The pool has released its threads.
     Closed {
         /// Id of the pool.
         pool: u32,
     },
+}
+
+/// What the owner of the JS lane is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Notice {
+    /// A task was given up that the worker still runs.
+    GivenUp {
+        /// The worker.
+        worker: u32,
+        /// The task.
+        id: TaskId,
+        /// ms that the worker has to end it by itself; NaN for the pool's.
+        grace: f64,
+    },
+    /// A worker that takes no more tasks has ended its last one.
+    Retired {
+        /// The worker.
+        worker: u32,
+    },
+    /// Tasks that had been set aside wait for a worker.
+    Resumed,
 }
 
 /// Where the events of an env go. The binding implements it with the env's port.

@@ -6,6 +6,8 @@
 //! B3. What is posted to one shard is collected in that order.
 //! B4. What is posted with [`Mailbox::post_last`] is collected after everything that was posted before it, whatever
 //!     the shard.
+//! B5. What is posted with [`Mailbox::post_first`] is collected before everything that is posted after it, whatever the
+//!     shard.
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crossbeam_utils::CachePadded;
@@ -18,6 +20,7 @@ const SHARDS: usize = if cfg!(loom) { 2 } else { 8 };
 #[derive(Debug)]
 pub struct Mailbox<T> {
     shards: [CachePadded<Mutex<VecDeque<T>>>; SHARDS],
+    first: Mutex<VecDeque<T>>,
     last: Mutex<VecDeque<T>>,
     /// Whether the bell has rung since the last `collect`.
     rung: CachePadded<AtomicBool>,
@@ -26,8 +29,8 @@ pub struct Mailbox<T> {
 /// What one `collect` took.
 #[derive(Debug)]
 pub struct Batch<T> {
-    /// By shard, then what comes last. Those before `at` are empty.
-    queues: [VecDeque<T>; SHARDS + 1],
+    /// What comes first, by shard, what comes last. Those before `at` are empty.
+    queues: [VecDeque<T>; SHARDS + 2],
     at: usize,
 }
 
@@ -35,6 +38,7 @@ impl<T> Default for Mailbox<T> {
     fn default() -> Self {
         Self {
             shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(VecDeque::new()))),
+            first: Mutex::new(VecDeque::new()),
             last: Mutex::new(VecDeque::new()),
             rung: CachePadded::new(AtomicBool::new(false)),
         }
@@ -62,7 +66,7 @@ impl<T> Batch<T> {
 
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
-        self.queues[self.at.min(SHARDS)..].iter().all(VecDeque::is_empty)
+        self.queues[self.at.min(SHARDS + 1)..].iter().all(VecDeque::is_empty)
     }
 }
 
@@ -81,6 +85,13 @@ impl<T> Mailbox<T> {
         self.ring()
     }
 
+    /// Adds an item that comes before everything posted from now on (B5). `true`: the caller must ring the bell.
+    #[must_use]
+    pub fn post_first(&self, item: T) -> bool {
+        self.first.lock().push_back(item);
+        self.ring()
+    }
+
     /// An item that a collector missed was put in under a lock that the collector had held after it cleared the flag, so
     /// its poster sees the flag cleared, or set again by somebody who rings (B1).
     fn ring(&self) -> bool {
@@ -96,10 +107,12 @@ impl<T> Mailbox<T> {
         debug_assert!(into.is_empty());
         self.rung.swap(false, Ordering::AcqRel);
         // First, so that whatever was posted before it is found in the shards (B4).
-        std::mem::swap(&mut *self.last.lock(), &mut into.queues[SHARDS]);
-        for (shard, queue) in self.shards.iter().zip(&mut into.queues) {
+        std::mem::swap(&mut *self.last.lock(), &mut into.queues[SHARDS + 1]);
+        for (shard, queue) in self.shards.iter().zip(&mut into.queues[1..]) {
             std::mem::swap(&mut *shard.lock(), queue);
         }
+        // Last, so that it has what was posted before anything that the shards had (B5).
+        std::mem::swap(&mut *self.first.lock(), &mut into.queues[0]);
         into.at = 0;
     }
 }
@@ -126,6 +139,16 @@ mod tests {
         assert!(mailbox.post(7, 4));
         assert_eq!(collect(&mailbox), [4]);
         assert!(mailbox.post_last(5));
+    }
+
+    #[test]
+    fn b5_the_first_come_first() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.post(5, 1));
+        assert!(!mailbox.post_first(8));
+        assert!(!mailbox.post(0, 2));
+        assert!(!mailbox.post_last(9));
+        assert_eq!(collect(&mailbox), [8, 2, 1, 9]);
     }
 
     #[test]

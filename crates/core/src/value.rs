@@ -57,7 +57,14 @@ impl Value {
             Self::BigInt(value) => Self::BigInt(*value),
             Self::String(value) => Self::String(value.clone()),
             Self::Array(array) => Self::Array(Array::copy_from(array.kind(), array.bytes()?)),
-            Self::List(_) | Self::Object(_) | Self::Rows { .. } => return None,
+            Self::List(items) => Self::List(items.iter().map(Self::duplicate).collect::<Option<_>>()?),
+            Self::Object(entries) => Self::Object(
+                entries
+                    .iter()
+                    .map(|(name, value)| Some((name.clone(), value.duplicate()?)))
+                    .collect::<Option<_>>()?,
+            ),
+            Self::Rows { .. } => return None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Stage: run. Thread: native workers.
 //! Kernels that misbehave on purpose, for the tests of what one task may do to others. In no release build.
 
-use crate::error::KernelError;
+use crate::error::{ErrorCode, KernelError};
 use crate::kernel::{Input, Kernel, KernelContext, KernelInfo, Schema};
 use crate::value::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +66,7 @@ pub(super) fn all() -> Vec<Box<dyn Kernel>> {
             ctx.parallel_for(number as usize, |_| spin(1.0))?;
             Ok(Value::Number(number))
         };
+        "faultError", "Fails.", |number, _| Err(KernelError::new(ErrorCode::CorruptData, format!("error on purpose: {number}")));
         "faultPanic", "Panics.", |number, _| panic!("panic on purpose: {number}");
         "faultParallelPanic", "Panics in the chunk with that number, of 64.", |number, ctx| {
             ctx.parallel_for(64, |chunk| assert!(chunk as f64 != number, "chunk {chunk} panics on purpose"))?;

@@ -55,7 +55,8 @@ impl Pool {
         for index in 0..self.threads() {
             for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
                 if cell.is_running() {
-                    self.abandon(&mut state, native(index), TaskId::from_bits(cell.id()), reason());
+                    let id = TaskId::from_bits(cell.id());
+                    self.abandon(&mut state, native(index), id, reason(), &mut Vec::new());
                 }
             }
         }

@@ -38,6 +38,67 @@ impl Payload {
     }
 }
 
+/// What a submitter asks for beyond one run of the task.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How often it may still be run again.
+    pub retries: u32,
+    /// How often it has been run again.
+    pub retried: u32,
+    /// Time before the first run again, ns; each later one waits `backoff` times as long.
+    pub delay: u64,
+    /// See `delay`.
+    pub backoff: f64,
+    /// Whether a run that ended with its worker, or by a panic, is repeated.
+    pub on_crash: bool,
+    /// Whether a run that ended with an error is repeated.
+    pub on_error: bool,
+    /// Deadline from the start of each run, ns; 0 for none.
+    pub deadline_from_start: u64,
+    /// ms that a JS worker has to end the task by itself once it was given up; NaN for the pool's.
+    pub grace: f64,
+    /// Whether an input that the owner keeps can be asked for again.
+    pub lasting: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            retries: 0,
+            retried: 0,
+            delay: 0,
+            backoff: 1.0,
+            on_crash: false,
+            on_error: false,
+            deadline_from_start: 0,
+            grace: f64::NAN,
+            lasting: false,
+        }
+    }
+}
+
+/// Longest time between two runs of a task, ns.
+const MAX_DELAY: f64 = 86_400e9;
+
+impl Policy {
+    /// Whether a run that failed is followed by another.
+    pub fn repeats(&self, crashed: bool) -> bool {
+        self.retries > 0 && if crashed { self.on_crash } else { self.on_error }
+    }
+
+    pub(crate) fn start_limit(&self) -> Option<u64> {
+        (self.deadline_from_start > 0).then_some(self.deadline_from_start)
+    }
+
+    /// Takes note of the next run; how long it waits, ns.
+    pub(crate) fn next_run(&mut self) -> u64 {
+        let factor = self.backoff.powi(i32::try_from(self.retried).unwrap_or(i32::MAX));
+        self.retries -= 1;
+        self.retried += 1;
+        (self.delay as f64 * factor).min(MAX_DELAY) as u64
+    }
+}
+
 /// A job without anything but a number: no options, affinity, deadline or key of its own. See [`super::Pool::post`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainJob {
@@ -67,6 +128,7 @@ impl From<PlainJob> for Job {
             submitted: plain.submitted,
             input: Payload::Number(plain.input),
             options: None,
+            policy: None,
         }
     }
 }
@@ -92,11 +154,39 @@ pub struct Job {
     pub input: Payload,
     /// The kernel's options, when there are any.
     pub options: Option<Box<Value>>,
+    /// What is asked for beyond one run, if anything.
+    pub policy: Option<Box<Policy>>,
 }
+
+/// Codec of inputs that the owner of a pool keeps for whoever begins the task.
+pub const KEPT: u8 = 3;
 
 impl Job {
     pub(crate) fn label(&self) -> Label {
         Label { ticket: self.ticket, sink: self.sink, kernel: self.kernel, in_place: self.in_place }
+    }
+
+    /// Whether a run that failed is followed by another.
+    pub(crate) fn repeats(&self, crashed: bool) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.repeats(crashed))
+    }
+
+    /// The same job, to be run again; `None` for one whose input cannot be had twice: what was moved, or lies in memory
+    /// that others may change.
+    pub(crate) fn duplicate(&self) -> Option<Self> {
+        let lasting = self.policy.as_ref().is_some_and(|policy| policy.lasting);
+        if self.in_place || self.codec == KEPT && !lasting {
+            return None;
+        }
+        let input = match &self.input {
+            Payload::Number(number) => Payload::Number(*number),
+            Payload::Value(value) => Payload::Value(Box::new(value.duplicate()?)),
+        };
+        let options = match &self.options {
+            None => None,
+            Some(options) => Some(Box::new(options.duplicate()?)),
+        };
+        Some(Self { input, options, policy: self.policy.clone(), ..*self })
     }
 
     pub(crate) fn into_input(self) -> Input {
@@ -111,7 +201,7 @@ impl Job {
 mod tests {
     #[test]
     fn a_queued_number_is_small() {
-        assert!(size_of::<super::Job>() <= 48, "{}", size_of::<super::Job>());
+        assert!(size_of::<super::Job>() <= 56, "{}", size_of::<super::Job>());
         assert!(size_of::<super::PlainJob>() <= 32, "{}", size_of::<super::PlainJob>());
     }
 }

@@ -6,9 +6,9 @@
 //!     leaves. The entry in `running` is the right to do so; it is taken out under the pool's lock.
 //! J2. A worker that was told that there is nothing is rung when there is something (S3).
 
-use super::job::Job;
+use super::job::{Job, Policy};
 use super::{Label, Pool, State, clock};
-use crate::completion::{Answer, Event, Outcome};
+use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, LeaveReport, TaskId, Time, WorkerRef};
 use crate::sync::Ordering;
@@ -16,8 +16,8 @@ use crate::value::Value;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Most messages that one [`Pool::js_turn`] gives.
-const JS_MAILS: usize = 64;
+/// Most notes that one [`Pool::js_turn`] gives.
+const JS_NOTES: usize = 64;
 
 /// How long a JS worker looks for a task before it parks, ns.
 const JS_SPIN: u64 = 50_000;
@@ -36,8 +36,14 @@ pub(super) struct JsWorker {
     running: Vec<Running>,
     /// Whether it looks out for its next task, running none.
     looking: bool,
-    /// Messages that the worker has not fetched; those of one that is not attached yet wait for it.
-    mails: Vec<JsMail>,
+    /// Whether it takes no more tasks, so that its thread can end.
+    retiring: bool,
+    /// Tasks that it has begun since its thread was started.
+    begun: u64,
+    /// When it began to run nothing.
+    idle_since: u64,
+    /// What the worker has not fetched; notes for one that is not attached yet wait for it.
+    notes: Vec<JsNote>,
     completed: u64,
     errored: u64,
     /// ns
@@ -52,6 +58,42 @@ struct Running {
     started: u64,
     /// Settled early; the answer will be thrown away.
     abandoned: bool,
+    /// What is needed to run it again, where that may come to pass.
+    copy: Option<Box<Job>>,
+    /// See [`Policy::grace`].
+    grace: f64,
+}
+
+/// Why a JS worker has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// By itself: an uncaught error, `process.exit`, out of memory.
+    Crashed,
+    /// The pool is closed.
+    Closed,
+    /// The entry module cannot be used.
+    Unusable,
+    /// It was ended because of a task that was given up: the others run again elsewhere.
+    Evicted,
+}
+
+impl Parting {
+    fn code(self) -> ErrorCode {
+        match self {
+            Self::Crashed | Self::Evicted => ErrorCode::WorkerCrashed,
+            Self::Closed => ErrorCode::PoolClosed,
+            Self::Unusable => ErrorCode::Entry,
+        }
+    }
+}
+
+/// What a JS worker leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Tasks of the lane that wait.
+    pub waiting: usize,
+    /// Tasks of that worker that run again.
+    pub repeated: usize,
 }
 
 /// A task for a JS worker.
@@ -72,6 +114,20 @@ pub struct JsMail {
     pub codec: u8,
     /// Its contents.
     pub contents: Value,
+}
+
+/// Something that a JS worker is to hear.
+#[derive(Debug)]
+pub enum JsNote {
+    /// A message.
+    Mail(JsMail),
+    /// A task that it runs was given up.
+    GivenUp {
+        /// The task.
+        id: TaskId,
+        /// Whether its deadline has passed; else it was cancelled.
+        expired: bool,
+    },
 }
 
 /// Figures of one JS worker. Times in ms.
@@ -120,7 +176,8 @@ impl Pool {
             state.js.resize_with(at + 1, JsWorker::default);
         }
         if let Some(worker) = state.js_worker(index) {
-            worker.joined = true;
+            (worker.joined, worker.retiring, worker.begun) = (true, false, 0);
+            worker.idle_since = clock::now();
         }
         drop(state);
         self.wake(&mut wakes);
@@ -138,20 +195,20 @@ impl Pool {
         true
     }
 
-    /// Takes messages for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung later;
+    /// Takes notes for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung later;
     /// until then it need not come by. With `spin` it looks out for a moment before. `false` when the worker is not in
     /// the pool any more.
     pub fn js_turn(
         self: &Arc<Self>,
         index: u32,
         spin: bool,
-        mails: &mut Vec<JsMail>,
+        notes: &mut Vec<JsNote>,
         out: &mut Vec<JsTask>,
     ) -> bool {
-        if !self.js_take(index, !spin, mails, out) {
+        if !self.js_take(index, !spin, notes, out) {
             return false;
         }
-        if !spin || !mails.is_empty() || !out.is_empty() {
+        if !spin || !notes.is_empty() || !out.is_empty() {
             return true;
         }
         // Whoever awaits a result often has the next task at hand, and ringing takes longer than this.
@@ -159,14 +216,14 @@ impl Pool {
         while self.js_queued.load(Ordering::Relaxed) == 0 && clock::now() < until {
             std::thread::yield_now();
         }
-        self.js_take(index, true, mails, out)
+        self.js_take(index, true, notes, out)
     }
 
     fn js_take(
         self: &Arc<Self>,
         index: u32,
         park: bool,
-        mails: &mut Vec<JsMail>,
+        notes: &mut Vec<JsNote>,
         out: &mut Vec<JsTask>,
     ) -> bool {
         let now = clock::now();
@@ -176,9 +233,9 @@ impl Pool {
             return false;
         };
         worker.looking = false;
-        let count = worker.mails.len().min(JS_MAILS);
-        mails.extend(worker.mails.drain(..count));
-        if !worker.mails.is_empty() {
+        let count = worker.notes.len().min(JS_NOTES);
+        notes.extend(worker.notes.drain(..count));
+        if !worker.notes.is_empty() {
             // Tasks that came after them wait for them. The worker comes again.
             return true;
         }
@@ -191,15 +248,19 @@ impl Pool {
             }
         }
         let mut timed = Vec::new();
+        let overlaps = state.scheduler.config().concurrency[js(index).lane as usize] > 1 && index != MAIN;
         for task in taken {
             let job = task.payload;
             let Some(worker) = state.js_worker(index) else { break };
+            worker.begun += 1;
             worker.running.push(Running {
                 id: task.id,
                 label: job.label(),
                 submitted: job.submitted,
                 started: now,
                 abandoned: false,
+                copy: job.copy_to_repeat(overlaps),
+                grace: job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace),
             });
             if task.report_begin {
                 timed.push(task.id);
@@ -209,8 +270,14 @@ impl Pool {
         for id in timed {
             state.scheduler.began(id, Time(now));
         }
+        if self.recycle_tasks > 0 && index != MAIN {
+            let is_used_up = |worker: &mut JsWorker| worker.begun >= self.recycle_tasks && !worker.retiring;
+            if state.js_worker(index).is_some_and(is_used_up) {
+                self.retire_worker(&mut state, index, &mut wakes);
+            }
+        }
         let alarm = state.earlier_alarm();
-        let nothing = out.is_empty() && mails.is_empty();
+        let nothing = out.is_empty() && notes.is_empty();
         if let Some(worker) = state.js_worker(index) {
             worker.looking = !park && nothing && worker.running.is_empty();
         }
@@ -230,12 +297,41 @@ impl Pool {
     /// A JS worker's answer to a task. `false` when the task was settled before.
     pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
         let now = clock::now();
+        let mut wakes = Vec::new();
         let mut state = self.state.lock();
         let Some(worker) = state.js_worker(index) else { return false };
         let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
-        let running = worker.running.swap_remove(at);
+        let mut running = worker.running.swap_remove(at);
         let run_time = (now - running.started).saturating_sub(answer.overhead);
         worker.busy += run_time;
+        if worker.running.is_empty() {
+            worker.idle_since = now;
+            if worker.retiring {
+                self.tell_owner(Notice::Retired { worker: index });
+            }
+        }
+        let mut answer = answer;
+        if answer.failed
+            && !running.abandoned
+            && let Some(copy) = running.copy.take_if(|copy| copy.repeats(false))
+        {
+            let outcome = Outcome::Answer(Box::new(answer));
+            match self.repeat(&mut state, (js(index), index), id, *copy, outcome, (now, &mut wakes)) {
+                Ok(()) => {
+                    let alarm = state.earlier_alarm();
+                    self.publish(&mut state);
+                    drop(state);
+                    self.wake(&mut wakes);
+                    if let Some(at) = alarm {
+                        self.start_alarm(at);
+                    }
+                    return true;
+                }
+                Err(Outcome::Answer(given_back)) => answer = *given_back,
+                Err(_) => return false,
+            }
+        }
+        let Some(worker) = state.js_worker(index) else { return false };
         let succeeded = !answer.failed && !running.abandoned;
         if succeeded {
             worker.completed += 1;
@@ -259,37 +355,132 @@ impl Pool {
         }
     }
 
-    /// A JS worker has gone. What it had begun ends with `reason`. As long as tasks of its lane wait, its number is kept
-    /// for a replacement, which the caller launches, and what is forced to it waits too. Returns how many tasks wait.
-    pub fn js_leave(self: &Arc<Self>, index: u32, code: ErrorCode, reason: &str) -> usize {
-        let now = Time(clock::now());
+    /// A JS worker has gone. What it had begun ends as `parting` says. As long as tasks of its lane wait, its number is kept
+    /// for a replacement, which the caller launches, and what is forced to it waits too.
+    pub fn js_leave(self: &Arc<Self>, index: u32, parting: Parting, reason: &str) -> Left {
+        let now = clock::now();
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
-        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return 0 };
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
+            return Left::default();
+        };
         (worker.joined, worker.looking, worker.waker) = (false, false, None);
-        worker.mails.clear();
+        worker.notes.clear();
         let running = std::mem::take(&mut worker.running);
-        worker.errored += running.len() as u64;
-        state.scheduler.leave(js(index), true, &mut self.claims(), now, &mut report, &mut wakes);
-        for task in running.into_iter().filter(|task| !task.abandoned) {
-            let run_time = now.0.saturating_sub(task.started);
-            self.settle_as(&state, &task.label, Outcome::refused(code, reason), index, run_time);
+        let mut repeated = 0;
+        for task in running {
+            if self.part(&mut state, index, task, (parting, reason), now, &mut wakes) {
+                repeated += 1;
+            } else if let Some(worker) = state.js_worker(index) {
+                worker.errored += 1;
+            }
         }
+        let code = parting.code();
+        state.scheduler.leave(js(index), true, &mut self.claims(), Time(now), &mut report, &mut wakes);
         for (_, job) in report.orphaned {
             let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
             self.settle(&state, &job.label(), false, outcome);
         }
         let waiting = state.scheduler.queued(Lane::Js);
-        if waiting == 0 {
+        if waiting + state.scheduler.set_aside(Lane::Js) == 0 {
             // Nobody comes after it for now, so no task may be bound to its number.
-            state.scheduler.join(js(index), false, &mut wakes);
-            let mut nothing = LeaveReport::default();
-            state.scheduler.leave(js(index), false, &mut self.claims(), now, &mut nothing, &mut wakes);
+            state.scheduler.vacate(js(index));
         }
+        let alarm = state.earlier_alarm();
         self.publish(&mut state);
         drop(state);
         self.wake(&mut wakes);
-        waiting
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+        Left { waiting, repeated }
+    }
+
+    /// Settles a task whose worker has gone, or puts it back; whether it runs again. Under the lock.
+    fn part(
+        &self,
+        state: &mut State,
+        index: u32,
+        mut task: Running,
+        (parting, reason): (Parting, &str),
+        now: u64,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
+        if task.abandoned {
+            return false;
+        }
+        let mut outcome = Outcome::refused(parting.code(), reason);
+        match (parting, task.copy.take()) {
+            // It ended for another task's sake: this one starts anew, and that is none of its retries.
+            (Parting::Evicted, Some(copy)) => {
+                let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
+                if state.scheduler.give_back(js(index), task.id, *copy, None, from_start, wakes).is_ok() {
+                    return true;
+                }
+            }
+            (Parting::Crashed, Some(copy)) if copy.repeats(true) => {
+                match self.repeat(state, (js(index), index), task.id, *copy, outcome, (now, wakes)) {
+                    Ok(()) => return true,
+                    Err(given_back) => outcome = given_back,
+                }
+            }
+            _ => {}
+        }
+        self.settle_as(state, &task.label, outcome, index, now.saturating_sub(task.started));
+        false
+    }
+
+    /// Lets a worker take no more tasks; [`Notice::Retired`] follows when it has ended what it runs. With `if_idle` only
+    /// one that runs nothing, and for which nothing waits. What waits for it goes elsewhere; what is forced to it waits for
+    /// the replacement. Whether it retires.
+    pub fn js_retire(self: &Arc<Self>, index: u32, if_idle: bool) -> bool {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return false };
+        if worker.retiring {
+            return !if_idle;
+        }
+        let is_free = worker.running.is_empty() && worker.notes.is_empty();
+        let waits = state.scheduler.worker(js(index)).is_some_and(|figures| figures.queued > 0);
+        if if_idle && (!is_free || waits) {
+            return false;
+        }
+        self.retire_worker(&mut state, index, &mut wakes);
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        true
+    }
+
+    /// See [`Pool::js_retire`]. Under the lock.
+    fn retire_worker(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
+        let now = Time(clock::now());
+        state.scheduler.retire(js(index), &mut self.claims(), now, wakes);
+        let Some(worker) = state.js_worker(index) else { return };
+        (worker.retiring, worker.looking) = (true, false);
+        if worker.running.is_empty() {
+            self.tell_owner(Notice::Retired { worker: index });
+        }
+    }
+
+    /// JS workers that run nothing, and since when, ns. Without those that take no more tasks.
+    pub fn js_idle_since(&self) -> Vec<(u32, u64)> {
+        let state = self.state.lock();
+        let is_idle = |worker: &JsWorker| worker.joined && !worker.retiring && worker.running.is_empty();
+        let idle = (0..).zip(&state.js).filter(|(_, worker)| is_idle(worker));
+        idle.map(|(index, worker)| (index, worker.idle_since)).collect()
+    }
+
+    /// Most JS workers there may be: a task may be forced to any number below that, and waits until somebody is there.
+    pub fn js_set_limit(&self, workers: u32) {
+        self.state.lock().scheduler.set_limit(Lane::Js, workers);
+    }
+
+    /// Numbers that nobody has, and which tasks wait for.
+    pub fn js_missing(&self) -> Vec<u32> {
+        let state = self.state.lock();
+        let is_gone = |index: &u32| state.js.get(*index as usize).is_none_or(|worker| !worker.joined);
+        state.scheduler.missing(Lane::Js).into_iter().filter(is_gone).collect()
     }
 
     /// Tasks of the JS lane that wait or run, without those that were given up.
@@ -299,7 +490,7 @@ impl Pool {
         state.scheduler.queued(Lane::Js) + running.filter(|running| !running.abandoned).count()
     }
 
-    /// How many JS workers run nothing but tasks that were given up.
+    /// How many JS workers run nothing but tasks that were given up. Without those that take no more tasks anyway.
     pub fn js_stuck(&self) -> usize {
         self.state.lock().js_stuck()
     }
@@ -319,8 +510,8 @@ impl Pool {
             return false;
         };
         // One ring for all that it has not fetched.
-        let waker = if worker.mails.is_empty() { worker.waker.clone() } else { None };
-        worker.mails.push(mail);
+        let waker = if worker.notes.is_empty() { worker.waker.clone() } else { None };
+        worker.notes.push(JsNote::Mail(mail));
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -432,20 +623,15 @@ impl Pool {
 
     /// Rejects every task of the JS lane that has not begun. Numbers that were kept for replacements are free again: no
     /// task may be bound to one for which nobody comes.
-    pub fn js_reject_waiting(&self, code: ErrorCode, reason: &str) {
-        let (mut rejected, mut wakes, mut report) = (Vec::new(), Vec::new(), LeaveReport::default());
+    pub fn js_reject_waiting(&self, parting: Parting, reason: &str) {
+        let mut rejected = Vec::new();
         let mut state = self.state.lock();
         let now = Time(clock::now());
         state.scheduler.reject_waiting(&|lane, _| lane == Lane::Js, now, &mut self.claims(), &mut rejected);
         for (_, job) in rejected {
-            self.settle(&state, &job.label(), false, Outcome::refused(code, reason));
+            self.settle(&state, &job.label(), false, Outcome::refused(parting.code(), reason));
         }
-        let gone = (0..).zip(&state.js).filter(|(_, worker)| !worker.joined).map(|(index, _)| js(index));
-        for worker in gone.collect::<Vec<_>>() {
-            state.scheduler.join(worker, false, &mut wakes);
-            state.scheduler.leave(worker, false, &mut self.claims(), now, &mut report, &mut wakes);
-        }
-        debug_assert!(wakes.is_empty() && report.orphaned.is_empty(), "nothing waits");
+        state.scheduler.vacate_all(Lane::Js);
         self.publish(&mut state);
     }
 
@@ -458,6 +644,36 @@ impl Pool {
         let (label, run_time) = (running.label, clock::now().saturating_sub(running.started));
         self.settle_as(state, &label, outcome, index, run_time);
         true
+    }
+
+    /// As `js_abandon`, and tells the worker, which is to be woken, and the env that owns the pool. Under the lock.
+    pub(super) fn js_give_up(
+        &self,
+        state: &mut State,
+        index: u32,
+        id: TaskId,
+        outcome: Outcome,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
+        let expired = matches!(outcome, Outcome::Expired);
+        if !self.js_abandon(state, index, id, outcome) {
+            return false;
+        }
+        let Some(worker) = state.js_worker(index) else { return true };
+        let grace =
+            worker.running.iter().find(|running| running.id == id).map_or(f64::NAN, |task| task.grace);
+        worker.notes.push(JsNote::GivenUp { id, expired });
+        wakes.push(js(index));
+        if index != MAIN {
+            self.tell_owner(Notice::GivenUp { worker: index, id, grace });
+        }
+        true
+    }
+
+    /// Whether a JS worker still runs that task.
+    pub fn js_runs(&self, index: u32, id: TaskId) -> bool {
+        let mut state = self.state.lock();
+        state.js_worker(index).is_some_and(|worker| worker.running.iter().any(|running| running.id == id))
     }
 
     /// Settles everything that JS workers have begun. Under the lock.
@@ -534,7 +750,9 @@ impl State {
     /// JS workers that run nothing but tasks that were given up.
     fn js_stuck(&self) -> usize {
         let given_up = |worker: &JsWorker| worker.running.iter().all(|running| running.abandoned);
-        self.js.iter().filter(|worker| !worker.running.is_empty() && given_up(worker)).count()
+        let is_stuck =
+            |worker: &&JsWorker| !worker.retiring && !worker.running.is_empty() && given_up(worker);
+        self.js.iter().filter(is_stuck).count()
     }
 
     /// Tasks that JS workers and the thread that owns the pool have begun.

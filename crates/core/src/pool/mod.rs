@@ -12,6 +12,7 @@
 //!     into the pool.
 //! N3. Threads exist from the first task that needs them until the pool is closed and empty.
 
+mod again;
 mod cell;
 pub mod clock;
 mod end;
@@ -38,8 +39,8 @@ pub(crate) mod model {
     pub(crate) use super::parallel::Section;
 }
 
-pub use job::{ENTRY, Job, MAIN_ENTRY, Payload, PlainJob};
-pub use js::{JsMail, JsTask, JsWorkerFigures, MAIN, Waker};
+pub use job::{ENTRY, Job, KEPT, MAIN_ENTRY, Payload, PlainJob, Policy};
+pub use js::{JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{PoolFigures, WorkerFigures};
@@ -84,6 +85,8 @@ pub struct PoolOptions {
     pub worker_concurrency: u32,
     /// Whether JS workers take tasks that were not assigned to them.
     pub eager: bool,
+    /// Tasks that a JS worker begins before it takes no more, so that another one can replace it; 0 for no limit.
+    pub recycle_tasks: u64,
 }
 
 /// One task on its way in.
@@ -105,6 +108,7 @@ pub struct Pool {
     capacity: usize,
     pin: Option<Pin>,
     nice: Option<i32>,
+    recycle_tasks: u64,
     state: Mutex<State>,
     inbox: Inbox,
     /// Notified when an abandoned task has stopped.
@@ -248,9 +252,15 @@ impl State {
         key
     }
 
+    /// When the next deadline passes, or the next task that was set aside goes on.
+    fn next_alarm(&self) -> Option<Time> {
+        let times = [self.scheduler.next_deadline(), self.scheduler.next_resume()];
+        times.into_iter().flatten().min()
+    }
+
     /// When the timer has to come, if that is earlier than what it has been asked for.
     fn earlier_alarm(&mut self) -> Option<u64> {
-        let Time(at) = self.scheduler.next_deadline()?;
+        let Time(at) = self.next_alarm()?;
         (at < self.alarm).then(|| {
             self.alarm = at;
             at
@@ -286,6 +296,7 @@ impl Pool {
             capacity: options.capacity,
             pin: options.pin,
             nice: options.nice,
+            recycle_tasks: options.recycle_tasks,
             state: Mutex::new(State {
                 scheduler,
                 posted: Vec::new(),
@@ -352,18 +363,24 @@ impl Pool {
 
     /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this
     /// call settled it, in which case `Settled` with [`Outcome::Cancelled`] has been delivered.
-    pub fn cancel(&self, id: TaskId) -> bool {
+    pub fn cancel(self: &Arc<Self>, id: TaskId) -> bool {
+        let mut wakes = Vec::new();
         let mut state = self.state.lock();
         let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims());
         self.publish(&mut state);
-        match cancelled {
+        let won = match cancelled {
             Cancelled::Waiting(job) => {
                 self.settle(&state, &job.label(), false, Outcome::Cancelled);
                 true
             }
-            Cancelled::Running(worker) => self.abandon(&mut state, worker, id, Outcome::Cancelled),
+            Cancelled::Running(worker) => {
+                self.abandon(&mut state, worker, id, Outcome::Cancelled, &mut wakes)
+            }
             Cancelled::Unknown => false,
-        }
+        };
+        drop(state);
+        self.wake(&mut wakes);
+        won
     }
 
     /// The worker, of the lane that the task is for, that is running it.
@@ -375,10 +392,11 @@ impl Pool {
             .or_else(|| Self::js_worker_of(&state, id))
     }
 
-    /// Settles what is past its deadline. Called by the timer; returns when to look again. `at` is the time that the
+    /// Settles what is past its deadline, and lets go on what was set aside. Called by the timer; returns when to look again. `at` is the time that the
     /// caller was asked to come; a call that has been overtaken by an earlier one does nothing.
-    pub(crate) fn expire(&self, at: u64) -> Option<u64> {
+    pub(crate) fn expire(self: &Arc<Self>, at: u64) -> Option<u64> {
         let now = clock::now();
+        let mut wakes = Vec::new();
         let mut expired = Vec::new();
         let mut state = self.state.lock();
         if at != state.alarm {
@@ -389,13 +407,16 @@ impl Pool {
             match task {
                 Expired::Waiting(_, job) => self.settle(&state, &job.label(), false, Outcome::Expired),
                 Expired::Running(id, worker) => {
-                    self.abandon(&mut state, worker, id, Outcome::Expired);
+                    self.abandon(&mut state, worker, id, Outcome::Expired, &mut wakes);
                 }
             }
         }
-        state.alarm = state.scheduler.next_deadline().map_or(u64::MAX, |time| time.0);
+        self.resume(&mut state, now, &mut wakes);
+        state.alarm = state.next_alarm().map_or(u64::MAX, |time| time.0);
         let next = state.alarm;
         self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
         (next != u64::MAX).then_some(next)
     }
 
@@ -467,9 +488,16 @@ impl Pool {
     }
 
     /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
-    fn abandon(&self, locked: &mut State, worker: WorkerRef, id: TaskId, outcome: Outcome) -> bool {
+    fn abandon(
+        &self,
+        locked: &mut State,
+        worker: WorkerRef,
+        id: TaskId,
+        outcome: Outcome,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
         if worker.lane != Lane::Native {
-            return self.js_abandon(locked, js::index_of(worker), id, outcome);
+            return self.js_give_up(locked, js::index_of(worker), id, outcome, wakes);
         }
         let id = id.to_bits();
         let Some(cell) = self.slots[worker.index as usize].find(id) else { return false };

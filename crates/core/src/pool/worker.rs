@@ -13,7 +13,7 @@ use super::{Ended, Pool, TAKE_AHEAD, clock, native};
 use crate::completion::{CompletionSink, Event, Outcome};
 use crate::kernel::KernelContext;
 use crate::kernels;
-use crate::scheduler::{Taken, Time, WorkerRef};
+use crate::scheduler::{Taken, TaskId, Time, WorkerRef};
 use crate::sync::AtomicU64;
 use crate::unwind::guarded;
 use crate::value::Value;
@@ -134,11 +134,21 @@ impl Worker<'_> {
             ticket,
             reported: AtomicU64::new(started),
         };
+        let copy = job.copy_to_repeat(false);
         let outcome = execute(kernel, job, &host);
         let now = clock::now();
         let (run_time, succeeded) = (now - started, outcome.is_ok());
         let id = cell.id();
         if cell.finish() {
+            let mut outcome = outcome;
+            if let Some(copy) = copy
+                && repeats(&copy, &outcome)
+            {
+                match self.repeat(id, *copy, outcome, (now, run_time)) {
+                    Ok(()) => return now,
+                    Err(given_back) => outcome = given_back,
+                }
+            }
             let slot = &self.pool.slots[self.index as usize];
             slot.record(succeeded, run_time, started.saturating_sub(submitted));
             slot.settle();
@@ -158,6 +168,29 @@ impl Worker<'_> {
         }
         self.ended.push(Ended { id, run_time, succeeded });
         now
+    }
+
+    /// Puts a task back whose run has failed.
+    fn repeat(
+        &self,
+        id: u64,
+        copy: Job,
+        outcome: Outcome,
+        (now, run_time): (u64, u64),
+    ) -> Result<(), Outcome> {
+        let (me, mut wakes) = (native(self.index), Vec::new());
+        let mut state = self.pool.state.lock();
+        let id = TaskId::from_bits(id);
+        self.pool.repeat(&mut state, (me, self.index), id, copy, outcome, (now, &mut wakes))?;
+        let alarm = state.earlier_alarm();
+        self.pool.publish(&mut state);
+        drop(state);
+        self.pool.slots[self.index as usize].helped(0, run_time);
+        self.pool.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.pool.start_alarm(at);
+        }
+        Ok(())
     }
 
     /// Works on another task's section until its chunks are used up or tasks are waiting.
@@ -184,6 +217,16 @@ impl Worker<'_> {
             std::thread::yield_now();
         }
     }
+}
+
+/// Whether a run with that outcome is followed by another.
+fn repeats(job: &Job, outcome: &Outcome) -> bool {
+    let crashed = match outcome {
+        Outcome::Panicked(_) => true,
+        Outcome::Error(_) => false,
+        _ => return false,
+    };
+    job.repeats(crashed)
 }
 
 /// Runs the kernel; whatever it does becomes an outcome.

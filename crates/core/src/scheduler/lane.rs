@@ -22,6 +22,8 @@ pub(super) struct Lane {
     pub(super) eager: bool,
     pub(super) ageing: u64,
     pub(super) workers: Vec<Worker>,
+    /// Numbers below it may be named although nobody is there.
+    pub(super) limit: u32,
     pub(super) injector: Queue,
     pub(super) joined: usize,
     pub(super) awake: usize,
@@ -57,6 +59,7 @@ impl Lane {
             eager,
             ageing,
             workers: Vec::new(),
+            limit: 0,
             injector: Queue::new(),
             joined: 0,
             awake: 0,
@@ -80,6 +83,16 @@ impl Lane {
 
     pub(super) fn joined_worker(&mut self, index: u32) -> Option<&mut Worker> {
         self.workers.get_mut(index as usize).filter(|worker| worker.joined())
+    }
+
+    /// Makes a place for the worker that a task is forced to, if it may come.
+    pub(super) fn expect(&mut self, index: u32) {
+        if index < self.limit && self.presence(index) == Presence::Absent {
+            if index as usize >= self.workers.len() {
+                self.workers.resize_with(index as usize + 1, Worker::absent);
+            }
+            self.at(index).presence = Presence::Vacant;
+        }
     }
 
     /// The launched worker that parked last, if one is parked.

@@ -2,7 +2,7 @@
 //! Workers that come and go.
 
 use super::slab::NIL;
-use super::task::{Hold, TaskId, Time, WorkerRef};
+use super::task::{Hold, Lane, TaskId, Time, WorkerRef};
 use super::worker::{Presence, Worker};
 use super::{Claims, Scheduler};
 use std::collections::BTreeMap;
@@ -70,16 +70,10 @@ impl<P> Scheduler<P> {
         wakes: &mut Vec<WorkerRef>,
     ) {
         let name = worker.lane as usize;
-        if !self.lanes[name].is_joined(worker.index) {
+        if self.lanes[name].presence(worker.index) == Presence::Absent {
             return;
         }
-        let mut homeless = Vec::new();
-        for slot in self.lanes[name].ahead_of(&self.slab, worker.index) {
-            if let Some(payload) = self.revoke(slot, now, claims) {
-                self.slab[slot].payload = Some(payload);
-                homeless.push(slot);
-            }
-        }
+        let homeless = self.revoke_ahead(worker, claims, now);
         let mut running: Vec<u32> =
             self.lanes[name].workers[worker.index as usize].running.iter(&self.slab).collect();
         running.sort_unstable_by_key(|slot| self.slab[*slot].seq);
@@ -88,6 +82,81 @@ impl<P> Scheduler<P> {
             self.lanes[name].unhand(&mut self.slab, slot);
             self.forget(slot);
         }
+        self.evacuate(worker, replaced, homeless, out, wakes);
+    }
+
+    /// Ends a worker's membership while it still runs tasks: it takes nothing more. What it has taken and not begun, and
+    /// what waits for it, goes elsewhere as with [`leave`](Scheduler::leave), which follows when its thread is gone; tasks
+    /// forced to it wait for the replacement. Its running tasks complete as ever.
+    pub fn retire(
+        &mut self,
+        worker: WorkerRef,
+        claims: &mut dyn Claims<P>,
+        now: Time,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        if !self.lanes[worker.lane as usize].is_joined(worker.index) {
+            return;
+        }
+        let homeless = self.revoke_ahead(worker, claims, now);
+        let mut nothing = LeaveReport::default();
+        self.evacuate(worker, true, homeless, &mut nothing, wakes);
+        debug_assert!(nothing.orphaned.is_empty(), "they wait for the replacement");
+    }
+
+    /// Nobody comes after a worker that has left: no task may be forced to its number any more. To be called when none is.
+    pub fn vacate(&mut self, worker: WorkerRef) {
+        let lane = &mut self.lanes[worker.lane as usize];
+        if lane.presence(worker.index) == Presence::Vacant {
+            let state = lane.at(worker.index);
+            debug_assert!(state.own() == 0, "tasks wait for it");
+            state.presence = Presence::Absent;
+        }
+    }
+
+    /// The same for all workers of a lane that have left and run nothing.
+    pub fn vacate_all(&mut self, lane: Lane) {
+        for index in 0..self.lanes[lane as usize].workers.len() as u32 {
+            if self.lanes[lane as usize].at(index).held() == 0 {
+                self.vacate(WorkerRef { lane, index });
+            }
+        }
+    }
+
+    /// Lets tasks be forced to numbers below `workers` although nobody is there: they wait for somebody to join. 0 at first.
+    pub fn set_limit(&mut self, lane: Lane, workers: u32) {
+        self.lanes[lane as usize].limit = workers;
+    }
+
+    /// Numbers that nobody has, and which tasks wait for.
+    pub fn missing(&self, lane: Lane) -> Vec<u32> {
+        let workers = (0..).zip(&self.lanes[lane as usize].workers);
+        let missing = workers.filter(|(_, worker)| worker.presence == Presence::Vacant && worker.own() > 0);
+        missing.map(|(index, _)| index).collect()
+    }
+
+    /// Takes back what a worker has not begun.
+    fn revoke_ahead(&mut self, worker: WorkerRef, claims: &mut dyn Claims<P>, now: Time) -> Vec<u32> {
+        let mut revoked = Vec::new();
+        for slot in self.lanes[worker.lane as usize].ahead_of(&self.slab, worker.index) {
+            if let Some(payload) = self.revoke(slot, now, claims) {
+                self.slab[slot].payload = Some(payload);
+                revoked.push(slot);
+            }
+        }
+        revoked
+    }
+
+    /// Ends a membership and finds places for what waits for the worker, and for `homeless`.
+    fn evacuate(
+        &mut self,
+        worker: WorkerRef,
+        replaced: bool,
+        mut homeless: Vec<u32>,
+        out: &mut LeaveReport<P>,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        let name = worker.lane as usize;
         self.dismiss(worker, replaced);
         let state = &self.lanes[name].workers[worker.index as usize];
         let mut queued = state.light.members(&self.slab);
@@ -108,8 +177,12 @@ impl<P> Scheduler<P> {
     fn dismiss(&mut self, worker: WorkerRef, replaced: bool) {
         let lane = &mut self.lanes[worker.lane as usize];
         let state = lane.at(worker.index);
+        let was_joined = state.joined();
         state.presence = if replaced { Presence::Vacant } else { Presence::Absent };
         let (parked, load) = (state.parked, state.load);
+        if !was_joined {
+            return;
+        }
         lane.joined -= 1;
         lane.load -= load;
         lane.awake -= usize::from(!parked);

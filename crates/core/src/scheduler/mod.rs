@@ -14,6 +14,7 @@
 //! The protocol between this and the workers, and the reasons, are in `docs/design/scheduler.md`.
 
 mod affinity;
+mod aside;
 mod config;
 mod costs;
 mod deadlines;
@@ -61,6 +62,7 @@ pub struct Scheduler<P> {
     slab: Slab<P>,
     lanes: [lane::Lane; Lane::COUNT],
     deadlines: Deadlines,
+    aside: aside::Aside,
     /// Learned run times.
     pub costs: CostTable,
     config: Config,
@@ -86,6 +88,7 @@ impl<P> Scheduler<P> {
             slab: Slab::new(),
             lanes: Lane::ALL.map(lane),
             deadlines: Deadlines::default(),
+            aside: aside::Aside::default(),
             costs: CostTable::new(config.cost_keys),
             config,
             closed: false,
@@ -111,6 +114,7 @@ impl<P> Scheduler<P> {
     /// Forgets a task that is in no list any more.
     fn forget(&mut self, slot: u32) {
         self.deadlines.remove(&mut self.slab, slot);
+        self.aside.remove(&self.slab, slot);
         self.bytes -= self.slab[slot].bytes as usize;
         self.slab.remove(slot);
     }

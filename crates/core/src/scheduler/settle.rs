@@ -8,7 +8,9 @@ impl<P> Scheduler<P> {
     /// Notes that a taken task has begun. Needed for tasks whose deadline counts from there, see
     /// [`Taken::report_begin`](super::Taken::report_begin). `false` when nobody has taken the task.
     pub fn began(&mut self, id: TaskId, now: Time) -> bool {
-        let Some(slot) = self.slab.find(id).filter(|slot| self.slab[*slot].state != State::Queued) else {
+        let Some(slot) =
+            self.slab.find(id).filter(|slot| matches!(self.slab[*slot].state, State::Ahead | State::Running))
+        else {
             return false;
         };
         if self.slab[slot].state == State::Ahead {
@@ -103,6 +105,11 @@ impl<P> Scheduler<P> {
                 self.forget(slot);
                 Some(payload)
             }
+            State::Aside => {
+                let payload = self.slab[slot].payload.take();
+                self.forget(slot);
+                payload
+            }
             State::Running | State::Vacant => None,
         }
     }
@@ -154,7 +161,7 @@ impl<P> Scheduler<P> {
     pub fn status(&self, id: TaskId) -> Option<Status> {
         let slot = self.slab.find(id)?;
         match self.slab[slot].state {
-            State::Queued => Some(Status::Queued),
+            State::Queued | State::Aside => Some(Status::Queued),
             State::Ahead => Some(Status::Ahead(self.holder(slot))),
             State::Running => Some(Status::Running(self.holder(slot))),
             State::Vacant => None,

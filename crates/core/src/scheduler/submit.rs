@@ -5,7 +5,7 @@ use super::affinity::rendezvous;
 use super::lane::Lane;
 use super::slab::NIL;
 use super::task::{
-    Affinity, Hold, LOAD_CAP, Link, Record, Rejected, State, TaskId, TaskSpec, Time, WorkerRef,
+    Affinity, Hold, LOAD_CAP, Link, Record, Rejected, State, Strength, TaskId, TaskSpec, Time, WorkerRef,
 };
 use super::task::{LOAD_PER_TASK, worker_cost};
 use super::worker::Presence;
@@ -92,6 +92,9 @@ impl<P> Scheduler<P> {
             Schedule::LongestFirst => !known.unwrap_or_else(|| self.costs.average()),
         };
         let lane = &mut self.lanes[spec.lane as usize];
+        if let Affinity::Worker { index, strength: Strength::Force } = spec.affinity {
+            lane.expect(index);
+        }
         let Some((hold, home)) = lane.place(spec.affinity, expected, spec.worker_costs.as_deref()) else {
             return Err(Rejected::NoSuchWorker(payload));
         };

@@ -231,6 +231,8 @@ pub(super) enum State {
     Ahead,
     /// In the running list of `holder`.
     Running,
+    /// Given back, and not to be taken before the time in `load`.
+    Aside,
 }
 
 /// How a record is held to `home`.

@@ -1,9 +1,10 @@
 //! Tests of the shell with real threads and no Node. Events are ordered by the sink's own channel, never by sleeping.
 
-use super::{
-    ENTRY, Job, JsMail, JsTask, Payload, PlainJob, Pool, PoolOptions, Request, Sizing, Waker, clock,
-};
-use crate::completion::{Answer, CompletionSink, Event, Outcome};
+mod again;
+mod js;
+
+use super::{Job, Payload, PlainJob, Pool, PoolOptions, Request, Sizing, clock};
+use crate::completion::{CompletionSink, Event, Outcome};
 use crate::error::ErrorCode;
 use crate::kernels;
 use crate::scheduler::{Affinity, Lane, Schedule, Strength, TaskId, TaskSpec, Time};
@@ -43,16 +44,23 @@ impl Fixture {
     }
 
     fn with_capacity(threads: u32, capacity: usize) -> Self {
-        let pool = Pool::new(PoolOptions {
+        Self::with(threads, |options| options.capacity = capacity)
+    }
+
+    fn with(threads: u32, change: impl FnOnce(&mut PoolOptions)) -> Self {
+        let mut options = PoolOptions {
             name: "test".to_owned(),
             sizing: Sizing::new(Some(threads)),
-            capacity,
+            capacity: usize::MAX,
             schedule: Schedule::Fifo,
             pin: None,
             nice: None,
             worker_concurrency: 1,
             eager: true,
-        });
+            recycle_tasks: 0,
+        };
+        change(&mut options);
+        let pool = Pool::new(options);
         let (sender, events) = unbounded();
         let ids: Arc<Mutex<HashMap<u32, TaskId>>> = Arc::default();
         let sink: Arc<dyn CompletionSink> = Arc::new(Channel(sender, ids.clone()));
@@ -74,6 +82,7 @@ impl Fixture {
             submitted: clock::now(),
             input: Payload::Number(input),
             options: None,
+            policy: None,
         };
         Request { spec, cost_key: None, job }
     }
@@ -515,182 +524,5 @@ fn threads_start_with_the_tasks_that_need_them() {
     assert_eq!(fixture.pool.state.lock().threads, 2);
     fixture.pool.cancel(first);
     fixture.pool.cancel(second);
-    fixture.close();
-}
-
-// ---- the JS lane, with this thread in the part of the workers ----
-
-/// Counts rings.
-#[derive(Default)]
-struct Bell(std::sync::atomic::AtomicUsize);
-
-impl Waker for Bell {
-    fn wake(&self) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-impl Bell {
-    fn rings(&self) -> usize {
-        self.0.swap(0, std::sync::atomic::Ordering::Relaxed)
-    }
-}
-
-impl Fixture {
-    fn submit_entry(&mut self, input: f64, spec: TaskSpec) -> Option<TaskId> {
-        let mut request = self.request("faultEcho", input, spec);
-        request.job.kernel = ENTRY;
-        let ticket = request.job.ticket;
-        self.pool.submit([request].into_iter());
-        self.ids.lock().get(&ticket).copied()
-    }
-
-    fn js_worker(&self, index: u32) -> Arc<Bell> {
-        assert!(self.pool.js_join(index));
-        let bell = Arc::<Bell>::default();
-        assert!(self.pool.js_attach(index, bell.clone()));
-        bell
-    }
-
-    fn js_turn(&self, index: u32) -> (Vec<JsMail>, Vec<JsTask>) {
-        let (mut mails, mut tasks) = (Vec::new(), Vec::new());
-        assert!(self.pool.js_turn(index, false, &mut mails, &mut tasks));
-        (mails, tasks)
-    }
-
-    fn answer(&self, index: u32, task: &JsTask) -> bool {
-        let Payload::Number(number) = task.job.input else { panic!("a number was submitted") };
-        let answer = Answer { value: Value::Number(number + 1.0), ..Answer::default() };
-        self.pool.js_answer(index, task.id, answer)
-    }
-}
-
-fn js_task() -> TaskSpec {
-    TaskSpec::plain(Lane::Js)
-}
-
-#[test]
-fn j2_a_js_worker_with_nothing_to_do_is_rung_for_a_task() {
-    let mut fixture = Fixture::new(1);
-    let bell = fixture.js_worker(0);
-    assert!(fixture.js_turn(0).1.is_empty());
-    fixture.submit_entry(1.0, js_task());
-    assert_eq!(bell.rings(), 1);
-    fixture.submit_entry(2.0, js_task());
-    assert_eq!(bell.rings(), 0, "it is awake");
-    let (_, tasks) = fixture.js_turn(0);
-    assert_eq!(tasks.len(), 1, "one at a time");
-    assert!(fixture.answer(0, &tasks[0]));
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
-    let outcomes = fixture.outcomes(2);
-    assert_eq!((number(&outcomes[&0]), number(&outcomes[&1])), (2.0, 3.0));
-    assert!(fixture.js_turn(0).1.is_empty());
-    fixture.pool.js_leave(0, ErrorCode::PoolClosed, "closed");
-    fixture.close();
-}
-
-#[test]
-fn tasks_wait_for_the_first_js_worker_and_kernels_for_none() {
-    let mut fixture = Fixture::new(1);
-    fixture.submit_entry(1.0, js_task());
-    fixture.submit("faultEcho", 2.0);
-    assert_eq!(number(&fixture.outcomes(1)[&1]), 2.0);
-    let _bell = fixture.js_worker(0);
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
-    fixture.outcomes(1);
-    fixture.close();
-}
-
-#[test]
-fn j1_a_js_task_is_settled_once_whoever_comes_first() {
-    let mut fixture = Fixture::new(1);
-    let _bell = fixture.js_worker(0);
-    let cancelled = fixture.submit_entry(1.0, js_task()).unwrap();
-    let (_, tasks) = fixture.js_turn(0);
-    assert_eq!(fixture.pool.worker_of(cancelled), Some(0));
-    assert!(fixture.pool.cancel(cancelled));
-    assert!(!fixture.pool.cancel(cancelled));
-    assert!(!fixture.answer(0, &tasks[0]), "it is settled");
-    assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
-    // The worker is free again.
-    fixture.submit_entry(2.0, js_task());
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
-    assert!(!fixture.answer(0, &tasks[0]), "only once");
-    fixture.outcomes(1);
-    assert!(fixture.events.is_empty());
-    fixture.close();
-}
-
-#[test]
-fn a_js_worker_that_leaves_fails_what_it_had_begun_and_nothing_else() {
-    let mut fixture = Fixture::new(1);
-    let _first = fixture.js_worker(0);
-    fixture.submit_entry(1.0, js_task());
-    assert_eq!(fixture.js_turn(0).1.len(), 1);
-    fixture.submit_entry(2.0, js_task());
-    let forced = Affinity::Worker { index: 0, strength: Strength::Force };
-    fixture.submit_entry(3.0, TaskSpec { affinity: forced, ..js_task() });
-    assert_eq!(fixture.pool.js_leave(0, ErrorCode::WorkerCrashed, "it crashed"), 2, "two wait");
-    match &fixture.outcomes(1)[&0] {
-        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
-        other => panic!("{other:?}"),
-    }
-    let _second = fixture.js_worker(0);
-    for _ in 0..2 {
-        let (_, tasks) = fixture.js_turn(0);
-        assert!(fixture.answer(0, &tasks[0]));
-    }
-    fixture.outcomes(2);
-    assert_eq!(fixture.pool.figures().js_workers.len(), 1);
-    fixture.close();
-}
-
-#[test]
-fn the_end_of_a_pool_waits_for_js_tasks() {
-    let mut fixture = Fixture::new(1);
-    let _bell = fixture.js_worker(0);
-    fixture.submit_entry(1.0, js_task());
-    fixture.submit_entry(2.0, js_task());
-    let (_, tasks) = fixture.js_turn(0);
-    fixture.pool.close(&fixture.sink);
-    assert!(fixture.events.is_empty());
-    fixture.pool.reject_waiting();
-    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 1, outcome: Outcome::Error(_), .. }));
-    assert!(fixture.answer(0, &tasks[0]));
-    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 0, .. }));
-    assert!(matches!(fixture.next_event(), Event::Closed { .. }));
-}
-
-#[test]
-fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
-    let mut fixture = Fixture::new(1);
-    let mail = |text: &str| JsMail {
-        message_type: text.to_owned(),
-        codec: 1,
-        contents: Value::String(text.to_owned()),
-    };
-    assert!(!fixture.pool.js_post(0, mail("nobody")));
-    assert!(fixture.pool.js_join(0));
-    for index in 0..100 {
-        assert!(fixture.pool.js_post(0, mail(&index.to_string())));
-    }
-    fixture.submit_entry(1.0, js_task());
-    let bell = Arc::<Bell>::default();
-    assert!(fixture.pool.js_attach(0, bell.clone()));
-    let (first, tasks) = fixture.js_turn(0);
-    assert_eq!(tasks.len(), 0, "it came after messages that are still there");
-    let (second, tasks) = fixture.js_turn(0);
-    assert_eq!(tasks.len(), 1);
-    let types: Vec<String> = first.into_iter().chain(second).map(|mail| mail.message_type).collect();
-    assert!(types.iter().map(|text| text.parse::<u32>().unwrap()).eq(0..100));
-    assert!(fixture.pool.js_post(0, mail("late")));
-    assert_eq!(bell.rings(), 1);
-    fixture.pool.js_post_to_pool(0, None, mail("back"));
-    assert!(matches!(fixture.next_event(), Event::Mail { worker: 0, codec: 1, .. }));
-    assert!(fixture.answer(0, &tasks[0]));
-    fixture.outcomes(1);
     fixture.close();
 }

@@ -1,0 +1,143 @@
+// Tasks that are given up while they run: the signal that they get, and what becomes of their worker.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { rejection, until } from '../helpers/pool.mjs'
+import { control } from './control.mjs'
+
+test('a task that never ends is timed out, its worker replaced, and the next one runs on a new thread', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1 })
+  const { threadId } = await pool.run({ do: 'where' })
+  const stuck = pool.run({ do: 'block', cell: 2 }, { timeout: 200 })
+  const error = await rejection(stuck)
+  assert.deepEqual([error.name, error.code, error.message], ['TimeoutError', 'ERR_THREADMILL_TIMEOUT', 'Task timeout'])
+  const after = await pool.run({ do: 'where' })
+  assert.equal(after.id, 0)
+  assert.notEqual(after.threadId, threadId)
+})
+
+test('with a grace a task that heeds its signal keeps its worker', async (t) => {
+  const { pool, numbers, launched } = control(t, { maxWorkers: 1 })
+  const messages = []
+  pool.onMessage('aborted', (contents) => messages.push(contents))
+  const { threadId } = await pool.run({ do: 'where' })
+  const timed = pool.run({ do: 'heed', cell: 2 }, { timeout: 50, cancelGrace: 60_000 })
+  assert.equal((await rejection(timed)).code, 'ERR_THREADMILL_TIMEOUT')
+  assert.equal((await pool.run({ do: 'where' })).threadId, threadId)
+  const cancelled = pool.addTask({ do: 'heed', cell: 4 }, { cancelGrace: Number.POSITIVE_INFINITY })
+  await until(() => numbers[4] === 1)
+  assert.equal(cancelled.cancel(new Error('mine')), true)
+  assert.equal((await rejection(cancelled)).message, 'mine')
+  assert.equal((await pool.run({ do: 'where' })).threadId, threadId)
+  await until(() => messages.length === 2)
+  assert.deepEqual(messages, [
+    { name: 'TimeoutError', code: 'ERR_THREADMILL_TIMEOUT' },
+    { name: 'AbortError', code: 'ERR_THREADMILL_CANCELLED' },
+  ])
+  assert.deepEqual([numbers[3], numbers[5], launched.length], [1, 1, 1])
+})
+
+test('after the grace the worker of a task that goes on is ended', async (t) => {
+  const { pool, numbers, exits } = control(t, { maxWorkers: 1, cancelGrace: 30 })
+  const { threadId } = await pool.run({ do: 'where' })
+  const controller = new AbortController()
+  const stuck = pool.run({ do: 'block', cell: 2 }, { signal: controller.signal })
+  await until(() => numbers[2] === 1)
+  controller.abort()
+  assert.equal((await rejection(stuck)).name, 'AbortError')
+  await until(() => exits.length === 1)
+  assert.notEqual((await pool.run({ do: 'where' })).threadId, threadId)
+})
+
+test('with an endless grace the worker stays, and others are launched beside it', async (t) => {
+  const { pool, numbers, exits } = control(t, { maxWorkers: 2, cancelGrace: Number.POSITIVE_INFINITY })
+  const stuck = pool.addTask({ do: 'block', cell: 2 })
+  await until(() => numbers[2] === 1)
+  assert.equal(stuck.cancel(), true)
+  await rejection(stuck)
+  assert.equal((await pool.run({ do: 'where' })).id, 1)
+  assert.deepEqual(exits, [])
+  Atomics.store(numbers, 3, 1)
+  Atomics.notify(numbers, 3)
+  assert.equal((await pool.run({ do: 'where' }, { workerAffinity: 0, affinityStrength: 'force' })).id, 0)
+})
+
+test('what runs beside a task that was given up runs again elsewhere; what was moved cannot', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 3 })
+  const began = []
+  pool.onMessage('began', (value) => began.push(value))
+  const other = pool.run({ do: 'linger', cell: 2, value: 'other' })
+  const bytes = new Uint8Array([1, 2, 3])
+  const moved = pool.run({ do: 'linger', cell: 2, value: bytes }, { transfer: [bytes.buffer] })
+  const stuck = pool.addTask({ do: 'linger', cell: 4, value: 'stuck' })
+  await until(() => numbers[2] === 2 && numbers[4] === 1)
+  assert.equal(stuck.cancel(), true)
+  assert.equal((await rejection(stuck)).name, 'AbortError')
+  assert.equal((await rejection(moved)).code, 'ERR_THREADMILL_WORKER_CRASHED')
+  await until(() => numbers[2] === 3)
+  Atomics.store(numbers, 3, 1)
+  assert.equal(await other, 'other')
+  assert.equal(began.filter((value) => value === 'other').length, 2)
+})
+
+test('a queued task times out on time and never runs', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1 })
+  const running = pool.run({ do: 'block', cell: 2 })
+  await until(() => numbers[2] === 1)
+  const queued = pool.run({ do: 'fail', cell: 4, times: 0 }, { timeout: 30 })
+  assert.equal((await rejection(queued)).code, 'ERR_THREADMILL_TIMEOUT')
+  Atomics.store(numbers, 3, 1)
+  Atomics.notify(numbers, 3)
+  assert.equal(await running, 'released')
+  await pool.run({ do: 'where' })
+  assert.equal(numbers[4], 0)
+})
+
+test('a task on the owner thread gets the signal too', async (t) => {
+  const pool = new WorkerPool()
+  t.after(() => pool.destroy())
+  let signal
+  const task = pool.addTask(
+    (client) =>
+      new Promise((resolve) => {
+        signal = client.signal
+        signal.addEventListener('abort', resolve)
+      }),
+    { mainThread: true },
+  )
+  await until(() => signal !== undefined)
+  assert.equal(task.cancel(), true)
+  await rejection(task)
+  await until(() => signal.aborted)
+  assert.equal(signal.reason.code, 'ERR_THREADMILL_CANCELLED')
+})
+
+test('a signal outside of a task is never aborted, and each task has its own', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 2 })
+  const first = pool.addTask({ do: 'heed', cell: 2 }, { cancelGrace: 60_000 })
+  const second = pool.addTask({ do: 'heed', cell: 4 }, { cancelGrace: 60_000 })
+  await until(() => numbers[2] === 1 && numbers[4] === 1)
+  assert.equal(first.cancel(), true)
+  await rejection(first)
+  await until(() => numbers[3] === 1)
+  assert.equal(numbers[5], 0)
+  assert.equal(second.cancel(), true)
+  await rejection(second)
+  await until(() => numbers[5] === 1)
+})
+
+for (const [value, name] of [
+  [-1, 'RangeError'],
+  [Number.NaN, 'RangeError'],
+  ['1', 'TypeError'],
+  [2 ** 31, 'RangeError'],
+]) {
+  test(`cancelGrace ${String(value)} is refused`, async (t) => {
+    const { pool } = control(t)
+    assert.throws(() => control(t, { cancelGrace: value }), { name })
+    assert.throws(() => pool.addTask({ do: 'where' }, { cancelGrace: value }), {
+      name,
+      message: /options\.cancelGrace/,
+    })
+  })
+}

@@ -1,0 +1,203 @@
+// Tasks that run again after a failure.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { rejection, until } from '../helpers/pool.mjs'
+import { control } from './control.mjs'
+
+const BOTH = { limit: 2, delay: 0, on: 'both' }
+
+/** What the pool tells of retries. */
+function watch(pool) {
+  const retries = []
+  pool.on('retry', (task, attempt, error) => retries.push({ task, attempt, error, retries: task.retries }))
+  return retries
+}
+
+test('a task whose worker crashes twice succeeds with two retries and fails with one', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1 })
+  const retries = watch(pool)
+  const task = pool.addTask({ do: 'crash', cell: 2, times: 2 }, { retries: { limit: 2, delay: 0 } })
+  assert.equal(await task, 'done')
+  assert.equal(task.retries, 2)
+  assert.deepEqual(
+    retries.map(({ attempt, retries: count, error }) => [attempt, count, error.code, error.exitCode]),
+    [
+      [1, 1, 'ERR_THREADMILL_WORKER_CRASHED', 7],
+      [2, 2, 'ERR_THREADMILL_WORKER_CRASHED', 7],
+    ],
+  )
+  assert.equal(retries[0].task, task)
+  const error = await rejection(pool.run({ do: 'crash', cell: 4, times: 2 }, { retries: { limit: 1, delay: 0 } }))
+  assert.equal(error.code, 'ERR_THREADMILL_WORKER_CRASHED')
+  assert.equal(numbers[4], 2)
+  assert.deepEqual([pool.stats().tasksCompleted, pool.stats().tasksErrored], [1, 1])
+})
+
+test('a poisonous task ends with its retries; the others live on', async (t) => {
+  const { pool } = control(t, { maxWorkers: 2 })
+  const poison = pool.run({ do: 'crash', cell: 2, times: 1e9 }, { retries: { limit: 6, delay: 0 } })
+  const others = Array.from({ length: 20 }, (_, value) => pool.run({ do: 'value', value }, { retries: 10 }))
+  assert.equal((await rejection(poison)).code, 'ERR_THREADMILL_WORKER_CRASHED')
+  assert.deepEqual(
+    await Promise.all(others),
+    Array.from({ length: 20 }, (_, value) => value),
+  )
+})
+
+test('an uncaught exception is the cause of the last failure', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1 })
+  const error = await rejection(pool.run({ do: 'panic' }, { retries: { limit: 1, delay: 0 } }))
+  assert.equal(error.code, 'ERR_THREADMILL_WORKER_CRASHED')
+  assert.equal(error.cause.message, 'last words')
+})
+
+test('errors are retried when asked for, in the same worker', async (t) => {
+  const { pool, launched } = control(t, { maxWorkers: 1 })
+  const retries = watch(pool)
+  assert.equal(
+    (await rejection(pool.run({ do: 'fail', cell: 2, times: 1 }, { retries: 3 }))).message,
+    'failed on purpose',
+  )
+  assert.equal(await pool.run({ do: 'fail', cell: 3, times: 2 }, { retries: BOTH }), 'done')
+  assert.deepEqual(
+    retries.map(({ attempt, error }) => [attempt, error.message, error.run]),
+    [
+      [1, 'failed on purpose', 1],
+      [2, 'failed on purpose', 2],
+    ],
+  )
+  const error = await rejection(pool.run({ do: 'fail', cell: 4, times: 9 }, { retries: BOTH }))
+  assert.deepEqual([error.message, error.run, launched.length], ['failed on purpose', 3, 1])
+})
+
+test('the pool has a default, which a task may change', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1, retries: { limit: 2, delay: 0, on: 'error' } })
+  assert.equal(await pool.run({ do: 'fail', cell: 2, times: 2 }), 'done')
+  assert.equal(await pool.addTask({ do: 'fail', cell: 3, times: 3 }, { retries: 3 }), 'done')
+  assert.equal((await rejection(pool.run({ do: 'fail', cell: 4, times: 1 }, { retries: 0 }))).run, 1)
+})
+
+test('a retry waits for its delay, longer each time, and holds up nobody', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1 })
+  const times = []
+  pool.on('retry', () => times.push(performance.now()))
+  const started = performance.now()
+  const slow = pool.run(
+    { do: 'fail', cell: 2, times: 2 },
+    { retries: { limit: 2, delay: 60, backoff: 2, on: 'error' } },
+  )
+  assert.equal(await pool.run({ do: 'value', value: 1 }), 1)
+  assert.equal(pool.isIdle, false)
+  assert.equal(await slow, 'done')
+  assert.ok(performance.now() - started >= 180, `${performance.now() - started}`)
+  assert.equal(times.length, 2)
+  assert.ok(times[1] - times[0] >= 55, `${times[1] - times[0]}`)
+})
+
+test('a task that waits for its retry can be cancelled, timed out, rejected and finished', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1 })
+  const retries = watch(pool)
+  const options = { retries: { limit: 1, delay: 3_600_000, on: 'error' } }
+  const cancelled = pool.addTask({ do: 'fail', cell: 2, times: 1 }, options)
+  await until(() => retries.length === 1)
+  assert.equal(pool.stats().queueLength, 1)
+  assert.equal(cancelled.cancel(), true)
+  assert.equal((await rejection(cancelled)).name, 'AbortError')
+  const timed = pool.run({ do: 'fail', cell: 3, times: 1 }, { ...options, timeout: 100 })
+  assert.equal((await rejection(timed)).code, 'ERR_THREADMILL_TIMEOUT')
+  const rejected = pool.run({ do: 'fail', cell: 4, times: 1 }, options)
+  await until(() => retries.length === 3)
+  const finished = pool.run({ do: 'fail', cell: 5, times: 1 }, { retries: { limit: 1, delay: 20, on: 'error' } })
+  const closed = pool.close()
+  assert.equal(await finished, 'done')
+  const disposed = pool.dispose()
+  assert.equal((await rejection(rejected)).code, 'ERR_THREADMILL_POOL_CLOSED')
+  await Promise.all([closed, disposed])
+})
+
+test('inputs of every kind are sent again, but for what was moved', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1 })
+  const shared = new SharedArrayBuffer(8)
+  const date = new Date(0)
+  const values = [7, 'text', new Uint8Array([1, 2]), { a: [1] }, new Map([['date', date]]), shared, 2n ** 70n]
+  for (const [index, value] of values.entries()) {
+    const task = pool.addTask({ do: 'fail', cell: 10 + index, times: 1, value }, { retries: BOTH })
+    assert.deepEqual(await task, value)
+    assert.equal(task.retries, 1)
+  }
+  const buffer = new ArrayBuffer(8)
+  const moved = pool.run({ do: 'fail', cell: 9, times: 1, value: buffer }, { retries: BOTH, transfer: [buffer] })
+  assert.equal((await rejection(moved)).run, 1)
+})
+
+test('tasks that workers submit are retried there', async (t) => {
+  const source = `
+    let runs = 0
+    export const workerEntrypoint = (input, client) => {
+      if (input === 'inner') { if (runs++ < 2) throw new Error('inner ' + runs); return runs }
+      return client.addTask('inner', { retries: { limit: 2, delay: 0, on: 'error' } })
+    }`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  assert.equal(await pool.run('outer'), 3)
+})
+
+test('kernels are retried too', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  const retries = watch(pool)
+  const corrupt = new Uint8Array([1, 2, 3])
+  const error = await rejection(pool.run(corrupt, { kernel: 'gunzip', retries: BOTH }))
+  assert.equal(error.code, 'ERR_THREADMILL_CORRUPT_DATA')
+  assert.deepEqual(
+    retries.map(({ attempt, error: each }) => [attempt, each.code]),
+    [
+      [1, 'ERR_THREADMILL_CORRUPT_DATA'],
+      [2, 'ERR_THREADMILL_CORRUPT_DATA'],
+    ],
+  )
+  const once = await rejection(pool.kernels.gunzip(corrupt, { retries: { limit: 5, delay: 0, on: 'crash' } }))
+  assert.equal(once.code, 'ERR_THREADMILL_CORRUPT_DATA')
+  assert.equal(retries.length, 2)
+})
+
+test('tasks on the owner thread are retried too', async (t) => {
+  const pool = new WorkerPool()
+  t.after(() => pool.destroy())
+  let runs = 0
+  const flaky = () => {
+    if (runs++ < 2) throw new Error(`run ${runs}`)
+    return runs
+  }
+  assert.equal(await pool.run(flaky, { mainThread: true, retries: BOTH }), 3)
+})
+
+test('an error that is marked fatal costs the worker', async (t) => {
+  const { pool, numbers, exits } = control(t, { maxWorkers: 1 })
+  const { threadId } = await pool.run({ do: 'where' })
+  assert.equal((await rejection(pool.run({ do: 'fatal' }))).message, 'of no use any more')
+  await until(() => exits.length === 1)
+  assert.equal(numbers[0], 1, 'onWorkerExit has run')
+  const after = await pool.run({ do: 'where' })
+  assert.equal(after.id, 0)
+  assert.notEqual(after.threadId, threadId)
+})
+
+for (const [retries, name, message] of [
+  [-1, 'RangeError', /options\.retries/],
+  [1.5, 'RangeError', /options\.retries/],
+  ['1', 'TypeError', /options\.retries/],
+  [null, 'TypeError', /options\.retries/],
+  [{ limit: Number.NaN }, 'RangeError', /options\.retries\.limit/],
+  [{ delay: -1 }, 'RangeError', /options\.retries\.delay/],
+  [{ backoff: 0.5 }, 'RangeError', /options\.retries\.backoff/],
+  [{ on: 'always' }, 'TypeError', /options\.retries\.on/],
+]) {
+  test(`retries ${JSON.stringify(retries)} is refused`, async (t) => {
+    const { pool } = control(t)
+    assert.throws(() => control(t, { retries }), { name, message })
+    assert.throws(() => pool.addTask({ do: 'where' }, { retries }), { name, message })
+    assert.equal(pool.isIdle, true)
+  })
+}

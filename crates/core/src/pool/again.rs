@@ -1,0 +1,59 @@
+//! Stage: complete. Thread: whoever ended the run.
+//! Tasks that run again: after a run that failed, when their submitter asked for it, or because the worker had to go for
+//! another task's sake.
+//!
+//! R1. A task that runs again keeps its id, its place among waiting tasks and its deadline; it is not settled in between.
+//! R2. A run that nobody waits for any more is not repeated.
+
+use super::job::Job;
+use super::{Lane, Pool, State, Time, WorkerRef};
+use crate::completion::{Event, Notice, Outcome};
+
+impl Pool {
+    /// Puts a task whose run has failed back, and tells its submitter. Under the lock. `Err` gives the outcome back when
+    /// the task is not with that worker any more.
+    pub(super) fn repeat(
+        &self,
+        state: &mut State,
+        (worker, index): (WorkerRef, u32),
+        id: crate::scheduler::TaskId,
+        mut copy: Job,
+        outcome: Outcome,
+        (now, wakes): (u64, &mut Vec<WorkerRef>),
+    ) -> Result<(), Outcome> {
+        let (ticket, sink) = (copy.ticket, usize::from(copy.sink));
+        let Some(policy) = &mut copy.policy else { return Err(outcome) };
+        let delay = policy.next_run();
+        let (count, from_start) = (policy.retried, policy.start_limit());
+        let resume = (delay > 0).then(|| Time(now).after(delay));
+        if state.scheduler.give_back(worker, id, copy, resume, from_start, wakes).is_err() {
+            return Err(outcome);
+        }
+        let sink = self.sinks.lock()[sink].clone();
+        sink.deliver(Event::Retried { ticket, outcome, worker: index, count, delay });
+        Ok(())
+    }
+
+    /// Lets tasks wait for a worker again whose time has come. Under the lock.
+    pub(super) fn resume(&self, state: &mut State, now: u64, wakes: &mut Vec<WorkerRef>) {
+        if state.scheduler.resume(Time(now), wakes) > 0 && state.scheduler.queued(Lane::Js) > 0 {
+            self.tell_owner(Notice::Resumed);
+        }
+    }
+
+    /// Tells the env that owns the pool, the first one attached.
+    pub(super) fn tell_owner(&self, notice: Notice) {
+        let owner = self.sinks.lock().first().cloned();
+        if let Some(owner) = owner {
+            owner.deliver(Event::Worker { pool: self.id, notice });
+        }
+    }
+}
+
+impl Job {
+    /// What is needed to run it again, if it may come to that; `moves`: also for the sake of other tasks.
+    pub(super) fn copy_to_repeat(&self, moves: bool) -> Option<Box<Self>> {
+        let repeats = self.policy.as_deref().is_some_and(|policy| policy.retries > 0);
+        if repeats || moves { self.duplicate().map(Box::new) } else { None }
+    }
+}

@@ -1,0 +1,315 @@
+//! Tasks that run again, and workers that go while the pool is open.
+
+use super::super::{JsNote, JsTask, Left, Parting, Policy};
+use super::js::js_task;
+use super::{Fixture, number};
+use crate::completion::{Answer, Event, Notice, Outcome};
+use crate::error::ErrorCode;
+use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
+use crate::value::Value;
+use std::time::{Duration, Instant};
+
+const MS: u64 = 1_000_000;
+
+fn twice() -> Policy {
+    Policy { retries: 2, on_crash: true, on_error: true, ..Policy::default() }
+}
+
+impl Fixture {
+    fn submit_with_policy(&mut self, kernel: &str, spec: TaskSpec, policy: Policy) -> Option<TaskId> {
+        let mut request = self.request(kernel, 7.0, spec);
+        if request.spec.lane == Lane::Js {
+            request.job.kernel = super::super::ENTRY;
+        }
+        request.job.policy = Some(Box::new(policy));
+        let ticket = request.job.ticket;
+        self.pool.submit([request].into_iter());
+        self.ids.lock().get(&ticket).copied()
+    }
+
+    fn fail(&self, task: &JsTask) {
+        let answer = Answer { failed: true, value: Value::Number(-1.0), ..Answer::default() };
+        assert!(self.pool.js_answer(0, task.id, answer));
+    }
+
+    fn retried(&self) -> (u32, u64) {
+        match self.next_event() {
+            Event::Retried { ticket: 0, count, delay, .. } => (count, delay),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn notice(&self) -> Notice {
+        match self.next_event() {
+            Event::Worker { notice, .. } => notice,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn r1_a_kernel_that_fails_runs_again_until_its_retries_are_used_up() {
+    for kernel in ["faultError", "faultPanic"] {
+        let mut fixture = Fixture::new(2);
+        fixture.submit_with_policy(kernel, TaskSpec::plain(Lane::Native), twice());
+        assert_eq!(fixture.retried(), (1, 0));
+        assert_eq!(fixture.retried(), (2, 0));
+        assert!(matches!(fixture.next_event(), Event::Settled { ticket: 0, .. }));
+        assert_eq!(fixture.pool.figures().tasks_admitted, 1);
+        fixture.close();
+    }
+}
+
+#[test]
+fn only_the_faults_that_were_named_are_retried() {
+    let mut fixture = Fixture::new(1);
+    let crashes = Policy { on_error: false, ..twice() };
+    fixture.submit_with_policy("faultError", TaskSpec::plain(Lane::Native), crashes);
+    assert!(matches!(fixture.next_event(), Event::Settled { .. }));
+    let errors = Policy { on_crash: false, ..twice() };
+    fixture.submit_with_policy("faultPanic", TaskSpec::plain(Lane::Native), errors);
+    assert!(matches!(fixture.next_event(), Event::Settled { .. }));
+    fixture.close();
+}
+
+#[test]
+fn r1_a_js_task_that_throws_runs_again_under_the_same_id() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let id = fixture.submit_with_policy("faultEcho", js_task(), twice()).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.fail(&tasks[0]);
+    assert_eq!(fixture.retried(), (1, 0));
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks[0].id, id);
+    assert!(fixture.answer(0, &tasks[0]));
+    assert_eq!(number(&fixture.outcomes(1)[&0]), 8.0);
+    fixture.close();
+}
+
+#[test]
+fn a_retry_waits_for_its_delay_and_longer_each_time() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let policy = Policy { delay: 20 * MS, backoff: 3.0, ..twice() };
+    fixture.submit_with_policy("faultEcho", js_task(), policy);
+    for expected in [(1, 20 * MS), (2, 60 * MS)] {
+        let (_, tasks) = fixture.js_turn(0);
+        let failed = Instant::now();
+        fixture.fail(&tasks[0]);
+        assert_eq!(fixture.retried(), expected);
+        assert!(fixture.js_turn(0).1.is_empty(), "set aside");
+        assert_eq!(fixture.pool.figures().queue_length, 1);
+        assert_eq!(fixture.notice(), Notice::Resumed);
+        assert!(failed.elapsed() >= Duration::from_nanos(expected.1));
+    }
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.fail(&tasks[0]);
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 0, .. }));
+    fixture.close();
+}
+
+#[test]
+fn a_task_that_is_set_aside_can_be_cancelled_and_rejected() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let policy = || Policy { delay: 3_600_000 * MS, ..twice() };
+    let first = fixture.submit_with_policy("faultEcho", js_task(), policy()).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.fail(&tasks[0]);
+    fixture.retried();
+    assert!(fixture.pool.cancel(first));
+    assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
+    fixture.submit_with_policy("faultEcho", js_task(), policy());
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.fail(&tasks[0]);
+    assert!(matches!(fixture.next_event(), Event::Retried { ticket: 1, .. }));
+    fixture.pool.close(&fixture.sink);
+    fixture.pool.reject_waiting();
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 1, .. }));
+    assert!(matches!(fixture.next_event(), Event::Closed { .. }));
+}
+
+#[test]
+fn a_deadline_from_the_start_counts_anew_for_each_run() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let limit = 3_600_000 * MS;
+    let spec = TaskSpec { deadline_from_start: Some(limit), ..js_task() };
+    fixture.submit_with_policy("faultEcho", spec, Policy { deadline_from_start: limit, ..twice() });
+    let (_, tasks) = fixture.js_turn(0);
+    let first = fixture.pool.state.lock().scheduler.next_deadline().unwrap();
+    fixture.fail(&tasks[0]);
+    assert_eq!(fixture.pool.state.lock().scheduler.next_deadline(), None, "it waits");
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.pool.state.lock().scheduler.next_deadline().unwrap() > first);
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.retried();
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn a_task_whose_worker_crashed_runs_again_on_another() {
+    let mut fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    let _second = fixture.js_worker(1);
+    fixture.submit_with_policy("faultEcho", js_task(), twice());
+    assert_eq!(fixture.js_turn(0).1.len(), 1);
+    let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
+    assert_eq!(left, Left { waiting: 1, repeated: 1 });
+    assert_eq!(fixture.retried(), (1, 0));
+    let (_, tasks) = fixture.js_turn(1);
+    assert!(fixture.answer(1, &tasks[0]));
+    assert_eq!(number(&fixture.outcomes(1)[&0]), 8.0);
+    fixture.close();
+}
+
+#[test]
+fn r2_what_was_given_up_does_not_run_again() {
+    let mut fixture = Fixture::new(1);
+    let bell = fixture.js_worker(0);
+    let id = fixture.submit_with_policy("faultEcho", js_task(), Policy { grace: 50.0, ..twice() }).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    bell.rings();
+    assert!(fixture.pool.cancel(id));
+    assert_eq!(bell.rings(), 1, "the worker is to hear of it");
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 0, outcome: Outcome::Cancelled, .. }));
+    assert_eq!(fixture.notice(), Notice::GivenUp { worker: 0, id, grace: 50.0 });
+    assert!(fixture.pool.js_runs(0, id));
+    let (notes, _) = fixture.js_turn(0);
+    assert!(matches!(notes[..], [JsNote::GivenUp { id: told, expired: false }] if told == id));
+    let answer = Answer { failed: true, ..Answer::default() };
+    assert!(!fixture.pool.js_answer(0, tasks[0].id, answer));
+    assert!(!fixture.pool.js_runs(0, id));
+    assert!(fixture.js_turn(0).1.is_empty());
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_is_ended_for_one_task_gives_the_others_back() {
+    let mut fixture = Fixture::with(1, |options| options.worker_concurrency = 2);
+    let _first = fixture.js_worker(0);
+    let stuck = fixture.submit_entry(1.0, js_task()).unwrap();
+    fixture.submit_entry(2.0, js_task());
+    assert_eq!(fixture.js_turn(0).1.len(), 2);
+    assert!(fixture.pool.cancel(stuck));
+    assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
+    assert!(matches!(fixture.notice(), Notice::GivenUp { worker: 0, .. }));
+    let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
+    assert_eq!(left, Left { waiting: 1, repeated: 1 });
+    let _second = fixture.js_worker(0);
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    assert_eq!(number(&fixture.outcomes(1)[&1]), 3.0);
+    fixture.close();
+}
+
+#[test]
+fn an_input_that_was_moved_cannot_be_given_back() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let mut request = fixture.request("faultEcho", 3.0, js_task());
+    (request.job.kernel, request.job.codec) = (super::super::ENTRY, super::super::KEPT);
+    request.job.policy = Some(Box::new(twice()));
+    fixture.pool.submit([request].into_iter());
+    assert_eq!(fixture.js_turn(0).1.len(), 1);
+    fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
+    match &fixture.outcomes(1)[&0] {
+        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
+        other => panic!("{other:?}"),
+    }
+    fixture.close();
+}
+
+#[test]
+fn a_worker_retires_after_what_it_runs_and_the_rest_goes_elsewhere() {
+    let mut fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    fixture.submit_entry(1.0, js_task());
+    let (_, running) = fixture.js_turn(0);
+    let forced = Affinity::Worker { index: 0, strength: Strength::Force };
+    let light = Affinity::Worker { index: 0, strength: Strength::Light };
+    fixture.submit_entry(2.0, TaskSpec { affinity: forced, ..js_task() });
+    fixture.submit_entry(3.0, TaskSpec { affinity: light, ..js_task() });
+    assert!(!fixture.pool.js_retire(0, true), "it is not idle");
+    assert!(fixture.pool.js_retire(0, false));
+    assert!(fixture.pool.js_idle_since().is_empty());
+    let _second = fixture.js_worker(1);
+    let (_, tasks) = fixture.js_turn(1);
+    assert!(fixture.answer(1, &tasks[0]));
+    assert_eq!(number(&fixture.outcomes(1)[&2]), 4.0);
+    assert!(fixture.js_turn(1).1.is_empty(), "the other one waits for the replacement");
+    assert!(fixture.answer(0, &running[0]));
+    assert!(matches!(fixture.next_event(), Event::Worker { notice: Notice::Retired { worker: 0 }, .. }));
+    assert_eq!(number(&fixture.outcomes(1)[&0]), 2.0);
+    assert!(fixture.js_turn(0).1.is_empty(), "it takes nothing more");
+    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
+    assert_eq!(fixture.pool.js_missing(), [0]);
+    let _replacement = fixture.js_worker(0);
+    assert!(fixture.pool.js_missing().is_empty());
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn an_idle_worker_retires_at_once() {
+    let fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    assert!(fixture.js_turn(0).1.is_empty());
+    assert_eq!(fixture.pool.js_idle_since().len(), 1);
+    assert!(fixture.pool.js_retire(0, true));
+    assert_eq!(fixture.notice(), Notice::Retired { worker: 0 });
+    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired"), Left::default());
+    fixture.close();
+}
+
+#[test]
+fn a_worker_is_used_up_after_its_tasks() {
+    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 2);
+    let _first = fixture.js_worker(0);
+    for input in 0..3 {
+        fixture.submit_entry(f64::from(input), js_task());
+    }
+    for _ in 0..2 {
+        let (_, tasks) = fixture.js_turn(0);
+        assert!(fixture.answer(0, &tasks[0]));
+    }
+    assert!(fixture.js_turn(0).1.is_empty());
+    let mut retired = false;
+    for _ in 0..3 {
+        match fixture.next_event() {
+            Event::Worker { notice, .. } => retired = notice == Notice::Retired { worker: 0 },
+            Event::Settled { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(retired);
+    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
+    let _second = fixture.js_worker(0);
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn a_task_may_be_forced_to_a_worker_that_is_still_to_come() {
+    let mut fixture = Fixture::new(1);
+    let forced =
+        |index| TaskSpec { affinity: Affinity::Worker { index, strength: Strength::Force }, ..js_task() };
+    assert!(fixture.submit_entry(1.0, forced(3)).is_none(), "nobody said that there may be one");
+    assert!(matches!(fixture.outcomes(1)[&0], Outcome::Error(_)));
+    fixture.pool.js_set_limit(4);
+    assert!(fixture.submit_entry(2.0, forced(3)).is_some());
+    assert!(fixture.submit_entry(3.0, forced(4)).is_none());
+    fixture.outcomes(1);
+    assert_eq!(fixture.pool.js_missing(), [3]);
+    let _worker = fixture.js_worker(3);
+    let (_, tasks) = fixture.js_turn(3);
+    assert!(fixture.answer(3, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}

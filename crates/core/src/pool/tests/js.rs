@@ -1,0 +1,192 @@
+//! The JS lane, with this thread in the part of the workers.
+
+use super::super::{ENTRY, JsMail, JsNote, JsTask, Left, Parting, Payload, Waker};
+use super::{Fixture, number};
+use crate::completion::{Answer, Event, Outcome};
+use crate::error::ErrorCode;
+use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
+use crate::value::Value;
+use std::sync::Arc;
+
+/// Counts rings.
+#[derive(Default)]
+pub(super) struct Bell(std::sync::atomic::AtomicUsize);
+
+impl Waker for Bell {
+    fn wake(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Bell {
+    pub(super) fn rings(&self) -> usize {
+        self.0.swap(0, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Fixture {
+    pub(super) fn submit_entry(&mut self, input: f64, spec: TaskSpec) -> Option<TaskId> {
+        let mut request = self.request("faultEcho", input, spec);
+        request.job.kernel = ENTRY;
+        let ticket = request.job.ticket;
+        self.pool.submit([request].into_iter());
+        self.ids.lock().get(&ticket).copied()
+    }
+
+    pub(super) fn js_worker(&self, index: u32) -> Arc<Bell> {
+        assert!(self.pool.js_join(index));
+        let bell = Arc::<Bell>::default();
+        assert!(self.pool.js_attach(index, bell.clone()));
+        bell
+    }
+
+    pub(super) fn js_turn(&self, index: u32) -> (Vec<JsNote>, Vec<JsTask>) {
+        let (mut notes, mut tasks) = (Vec::new(), Vec::new());
+        assert!(self.pool.js_turn(index, false, &mut notes, &mut tasks));
+        (notes, tasks)
+    }
+
+    pub(super) fn answer(&self, index: u32, task: &JsTask) -> bool {
+        let Payload::Number(number) = task.job.input else { panic!("a number was submitted") };
+        let answer = Answer { value: Value::Number(number + 1.0), ..Answer::default() };
+        self.pool.js_answer(index, task.id, answer)
+    }
+}
+
+pub(super) fn js_task() -> TaskSpec {
+    TaskSpec::plain(Lane::Js)
+}
+
+#[test]
+fn j2_a_js_worker_with_nothing_to_do_is_rung_for_a_task() {
+    let mut fixture = Fixture::new(1);
+    let bell = fixture.js_worker(0);
+    assert!(fixture.js_turn(0).1.is_empty());
+    fixture.submit_entry(1.0, js_task());
+    assert_eq!(bell.rings(), 1);
+    fixture.submit_entry(2.0, js_task());
+    assert_eq!(bell.rings(), 0, "it is awake");
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 1, "one at a time");
+    assert!(fixture.answer(0, &tasks[0]));
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    let outcomes = fixture.outcomes(2);
+    assert_eq!((number(&outcomes[&0]), number(&outcomes[&1])), (2.0, 3.0));
+    assert!(fixture.js_turn(0).1.is_empty());
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
+    fixture.close();
+}
+
+#[test]
+fn tasks_wait_for_the_first_js_worker_and_kernels_for_none() {
+    let mut fixture = Fixture::new(1);
+    fixture.submit_entry(1.0, js_task());
+    fixture.submit("faultEcho", 2.0);
+    assert_eq!(number(&fixture.outcomes(1)[&1]), 2.0);
+    let _bell = fixture.js_worker(0);
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn j1_a_js_task_is_settled_once_whoever_comes_first() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let cancelled = fixture.submit_entry(1.0, js_task()).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(fixture.pool.worker_of(cancelled), Some(0));
+    assert!(fixture.pool.cancel(cancelled));
+    assert!(!fixture.pool.cancel(cancelled));
+    assert!(!fixture.answer(0, &tasks[0]), "it is settled");
+    assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
+    // The worker is free again.
+    fixture.submit_entry(2.0, js_task());
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    assert!(!fixture.answer(0, &tasks[0]), "only once");
+    fixture.outcomes(1);
+    assert!(fixture.events.is_empty());
+    fixture.close();
+}
+
+#[test]
+fn a_js_worker_that_leaves_fails_what_it_had_begun_and_nothing_else() {
+    let mut fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    fixture.submit_entry(1.0, js_task());
+    assert_eq!(fixture.js_turn(0).1.len(), 1);
+    fixture.submit_entry(2.0, js_task());
+    let forced = Affinity::Worker { index: 0, strength: Strength::Force };
+    fixture.submit_entry(3.0, TaskSpec { affinity: forced, ..js_task() });
+    let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
+    assert_eq!(left, Left { waiting: 2, repeated: 0 });
+    match &fixture.outcomes(1)[&0] {
+        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
+        other => panic!("{other:?}"),
+    }
+    let _second = fixture.js_worker(0);
+    for _ in 0..2 {
+        let (_, tasks) = fixture.js_turn(0);
+        assert!(fixture.answer(0, &tasks[0]));
+    }
+    fixture.outcomes(2);
+    assert_eq!(fixture.pool.figures().js_workers.len(), 1);
+    fixture.close();
+}
+
+#[test]
+fn the_end_of_a_pool_waits_for_js_tasks() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    fixture.submit_entry(1.0, js_task());
+    fixture.submit_entry(2.0, js_task());
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.pool.close(&fixture.sink);
+    assert!(fixture.events.is_empty());
+    fixture.pool.reject_waiting();
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 1, outcome: Outcome::Error(_), .. }));
+    assert!(fixture.answer(0, &tasks[0]));
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 0, .. }));
+    assert!(matches!(fixture.next_event(), Event::Closed { .. }));
+}
+
+#[test]
+fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
+    let mut fixture = Fixture::new(1);
+    let mail = |text: &str| JsMail {
+        message_type: text.to_owned(),
+        codec: 1,
+        contents: Value::String(text.to_owned()),
+    };
+    assert!(!fixture.pool.js_post(0, mail("nobody")));
+    assert!(fixture.pool.js_join(0));
+    for index in 0..100 {
+        assert!(fixture.pool.js_post(0, mail(&index.to_string())));
+    }
+    fixture.submit_entry(1.0, js_task());
+    let bell = Arc::<Bell>::default();
+    assert!(fixture.pool.js_attach(0, bell.clone()));
+    let (first, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 0, "it came after messages that are still there");
+    let (second, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 1);
+    let types: Vec<String> = first
+        .into_iter()
+        .chain(second)
+        .map(|note| match note {
+            JsNote::Mail(mail) => mail.message_type,
+            note @ JsNote::GivenUp { .. } => panic!("{note:?}"),
+        })
+        .collect();
+    assert!(types.iter().map(|text| text.parse::<u32>().unwrap()).eq(0..100));
+    assert!(fixture.pool.js_post(0, mail("late")));
+    assert_eq!(bell.rings(), 1);
+    fixture.pool.js_post_to_pool(0, None, mail("back"));
+    assert!(matches!(fixture.next_event(), Event::Mail { worker: 0, codec: 1, .. }));
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}

@@ -1,0 +1,192 @@
+//! Stage: submit, run and settle. Thread: the owner env of a pool, or the env of one of its JS workers.
+//! The binding's side of the JS lane. What a value means beyond its primitive form is told by its codec, a number that
+//! is passed on unread.
+//!
+//! Y3. Values of the JS lane never share memory between envs: bytes are copied in and out.
+
+#![expect(unsafe_code, reason = "raw Node-API calls")]
+
+pub(crate) mod owner;
+pub(crate) mod worker;
+
+use crate::env::Port;
+use crate::payload::{encode, kind_of};
+use crate::raw::{self, Fault, Raw};
+use napi::sys;
+use std::sync::Arc;
+use threadmill_core::completion::Answer;
+use threadmill_core::pool::{JsNote, JsTask, Payload, Pool, Waker};
+use threadmill_core::scheduler::TaskId;
+use threadmill_core::value::{Array, Value};
+
+/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed, overhead in ms.
+const ANSWER: usize = 7;
+/// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the options or -1. A
+/// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
+/// number when its deadline has passed.
+const TASK: usize = 6;
+
+/// Reads a primitive or a typed array; bytes are copied (Y3).
+pub(crate) fn own_value(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
+    if raw::is_typed_array(env, value)? {
+        let view = raw::view(env, value)?;
+        let kind = kind_of(view.kind).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        if view.length == 0 {
+            return Ok(Value::Array(Array::copy_from(kind, &[])));
+        }
+        // SAFETY: memory of a view of this env, which only this thread changes; no JavaScript runs meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>(), view.length * kind.size()) };
+        return Ok(Value::Array(Array::copy_from(kind, bytes)));
+    }
+    crate::payload::primitive(env, value)
+}
+
+impl Waker for Port {
+    fn wake(&self) {
+        self.call();
+    }
+}
+
+fn task_id(env: sys::napi_env, index: sys::napi_value, generation: sys::napi_value) -> Raw<TaskId> {
+    Ok(TaskId { index: raw::number(env, index)? as u32, generation: raw::number(env, generation)? as u32 })
+}
+
+/// Hands the answers of a worker over: records, their count, values.
+fn give(
+    env: sys::napi_env,
+    pool: &Arc<Pool>,
+    worker: u32,
+    (answers, count, values): (sys::napi_value, sys::napi_value, sys::napi_value),
+) -> Raw<()> {
+    // SAFETY: nothing below runs JavaScript before the last use of the slice.
+    let records = unsafe { raw::doubles(env, answers) }?;
+    let count = raw::number(env, count)? as usize;
+    for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
+        let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
+        let value = raw::scoped(env, || read(env, record[2], record[3], values));
+        let overhead = (record[6] * 1e6) as u64;
+        let answer = match value {
+            Ok(value) => Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead },
+            Err(Fault(status)) => {
+                raw::clear_exception(env);
+                let text = format!("the answer could not be read (status {status})");
+                Answer { failed: true, value: Value::String(text), ..Answer::default() }
+            }
+        };
+        pool.js_answer(worker, id, answer);
+    }
+    Ok(())
+}
+
+/// Fills in what a worker is to begin now; returns how much, -1 when it is not in the pool any more.
+fn fetch(
+    env: sys::napi_env,
+    pool: &Arc<Pool>,
+    worker: u32,
+    spin: bool,
+    (records, values): (sys::napi_value, sys::napi_value),
+) -> Raw<f64> {
+    let mut total = 0;
+    loop {
+        let (mut notes, mut taken) = (Vec::new(), Vec::new());
+        if !pool.js_turn(worker, spin, &mut notes, &mut taken) {
+            return Ok(-1.0);
+        }
+        let nothing = notes.is_empty() && taken.is_empty();
+        // SAFETY: creating values runs no JavaScript.
+        let records = unsafe { raw::doubles(env, records) }?;
+        let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
+        let mut out = Out { env, values, used: 0 };
+        // What was taken is begun or answered, whatever the engine says.
+        for note in notes {
+            match out.note(note) {
+                Ok(filled) => {
+                    if let Some(record) = records.next() {
+                        *record = filled;
+                        total += 1;
+                    }
+                }
+                Err(_) => raw::clear_exception(env),
+            }
+        }
+        for task in taken {
+            let id = task.id;
+            if let Ok(filled) = out.task(task)
+                && let Some(record) = records.next()
+            {
+                *record = filled;
+                total += 1;
+            } else {
+                raw::clear_exception(env);
+                let text = "the engine had no room for the input".to_owned();
+                let answer = Answer { failed: true, value: Value::String(text), ..Answer::default() };
+                pool.js_answer(worker, id, answer);
+            }
+        }
+        // A worker that is told of nothing waits to be rung.
+        if nothing || total > 0 {
+            return Ok(f64::from(total));
+        }
+    }
+}
+
+fn read(env: sys::napi_env, tag: f64, payload: f64, values: sys::napi_value) -> Raw<Value> {
+    Ok(match tag as u32 {
+        0 => Value::Undefined,
+        1 => Value::Null,
+        2 => Value::Bool(true),
+        3 => Value::Bool(false),
+        4 => Value::Number(payload),
+        _ => own_value(env, raw::element(env, values, payload as u32)?)?,
+    })
+}
+
+struct Out {
+    env: sys::napi_env,
+    values: sys::napi_value,
+    used: u32,
+}
+
+impl Out {
+    fn push(&mut self, value: &Value) -> Raw<f64> {
+        let (env, values, at) = (self.env, self.values, self.used);
+        raw::scoped(env, || raw::set_element(env, values, at, encode(env, value, None)?))?;
+        self.used += 1;
+        Ok(f64::from(at))
+    }
+
+    fn value(&mut self, value: &Value) -> Raw<(f64, f64)> {
+        Ok(match value {
+            Value::Undefined => (0.0, 0.0),
+            Value::Null => (1.0, 0.0),
+            Value::Bool(true) => (2.0, 0.0),
+            Value::Bool(false) => (3.0, 0.0),
+            Value::Number(number) => (4.0, *number),
+            other => (5.0, self.push(other)?),
+        })
+    }
+
+    fn note(&mut self, note: JsNote) -> Raw<[f64; TASK]> {
+        let mail = match note {
+            JsNote::Mail(mail) => mail,
+            JsNote::GivenUp { id, expired } => {
+                let expired = f64::from(u8::from(expired));
+                return Ok([f64::from(id.index), f64::from(id.generation), 10.0, expired, 0.0, -1.0]);
+            }
+        };
+        let pair = Value::List(vec![Value::String(mail.message_type), mail.contents]);
+        Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0])
+    }
+
+    fn task(&mut self, JsTask { id, job }: JsTask) -> Raw<[f64; TASK]> {
+        let (tag, payload) = match &job.input {
+            Payload::Number(number) => (4.0, *number),
+            Payload::Value(value) => self.value(value)?,
+        };
+        let options = match &job.options {
+            Some(options) => self.push(options)?,
+            None => -1.0,
+        };
+        Ok([f64::from(id.index), f64::from(id.generation), tag, payload, f64::from(job.codec), options])
+    }
+}
