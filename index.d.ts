@@ -3,6 +3,7 @@
 /// <reference types="node" />
 
 import type { Duplex, Readable } from 'node:stream'
+import type { WorkerOptions } from 'node:worker_threads'
 
 /** Memory that a kernel can read as bytes. A `Buffer` is one of them. */
 export type BytesLike = ArrayBuffer | SharedArrayBuffer | ArrayBufferView
@@ -282,6 +283,78 @@ export type MainTaskOptions = EntryTaskOptions & ({ readonly mainThread: true } 
  * @throws TypeError
  */
 export function transfer<T>(value: T, list: readonly object[]): T
+
+/** Options of `runWorker`, beside those of `new Worker`. Only own properties count; `undefined` means the default. */
+export interface RunWorkerOptions extends Omit<WorkerOptions, 'workerData' | 'transferList'> {
+  /** Ends the worker and rejects with the signal's reason. An aborted signal rejects before a worker is made. */
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds from the call, above 0 to 2^31-1, or `Infinity` for none. @default Infinity */
+  readonly timeout?: number | undefined
+  /** What of `workerData` is moved instead of copied: ArrayBuffers, MessagePorts. They detach at the call. @default none */
+  readonly transferList?: readonly object[] | undefined
+}
+
+/**
+ * Runs a script in a worker of its own, without a pool, and gives the first value that it posts with
+ * `parentPort.postMessage`. The worker is ended then, whatever else it has to do.
+ *
+ * Settles when the worker's thread has ended; after an abort or the timeout at once. A started worker keeps the process
+ * alive until it has ended. What it writes to its streams just before its message may be lost, as with `worker.terminate()`.
+ * @param script a path (relative to the working directory, or absolute), a `file:` or `data:` URL; with `eval: true` the
+ * source of a CommonJS script
+ * @param workerData what `workerData` of `node:worker_threads` is in the script: cloned, shared memory shared. @default undefined
+ * @throws Nothing: it rejects. With the error that the script did not catch; with `ERR_THREADMILL_WORKER_CRASHED` and
+ * `exitCode` when it ended without a message; with `ERR_THREADMILL_TIMEOUT` (name `TimeoutError`) or the signal's reason;
+ * with the error of reading a message that this thread cannot read; with a `DataCloneError` for `workerData`; with what
+ * `new Worker` throws for its options; with a TypeError or RangeError for the arguments
+ * @example
+ * const { sum } = await runWorker('./sum.js', { numbers: [1, 2, 3] }, { timeout: 5000 })
+ */
+export function runWorker<T = any>(script: string | URL, workerData?: unknown, options?: RunWorkerOptions): Promise<T>
+
+/**
+ * Waits until another thread calls `Atomics.notify` for an element of shared memory, as `Atomics.wait` does, without
+ * blocking this thread. While it waits it keeps the process alive, which `Atomics.waitAsync` does not.
+ *
+ * Resolves with `'not-equal'` when the element was not `value` at the call, with `'timed-out'` after the timeout, else with
+ * `'ok'`.
+ * @param array over a SharedArrayBuffer
+ * @param index of the element
+ * @param value that the element is expected to have, of 32 bits with sign (a bigint of 64 bits for a BigInt64Array)
+ * @param timeout ms from 0. @default Infinity
+ * @throws Nothing: it rejects with a TypeError or RangeError, code `ERR_THREADMILL_INVALID_ARG_TYPE`, `_INVALID_ARG_VALUE`
+ * or `_OUT_OF_RANGE`
+ * @example
+ * const flags = new Int32Array(new SharedArrayBuffer(4))
+ * const done = waitAsync(flags, 0, 0)
+ * await pool.run(flags) // the task calls Atomics.store(flags, 0, 1) and Atomics.notify(flags, 0)
+ * await done // 'ok'
+ */
+export function waitAsync(
+  array: Int32Array,
+  index: number,
+  value: number,
+  timeout?: number,
+): Promise<'ok' | 'not-equal' | 'timed-out'>
+export function waitAsync(
+  array: BigInt64Array,
+  index: number,
+  value: bigint,
+  timeout?: number,
+): Promise<'ok' | 'not-equal' | 'timed-out'>
+
+/**
+ * How many workers fit a kind of work, for `maxWorkers` or `threads`:
+ *
+ * - `'cpu'`: as many as cores;
+ * - `'cpu-reserve'`: one less, at least 1, which leaves a core to this thread;
+ * - `'mixed'`: twice as many, for tasks that wait half of their time;
+ * - `'short'`: half of them, at least 2, for tasks that end within a few milliseconds.
+ * @param kind @default 'cpu'
+ * @param cores whole, 1 to 65,536. @default `os.availableParallelism()`
+ * @throws TypeError, RangeError
+ */
+export function recommendedPoolSize(kind?: 'cpu' | 'cpu-reserve' | 'mixed' | 'short', cores?: number): number
 
 /** Listeners of a pool's events, by name; see `pool.on`. */
 export interface PoolEvents<U = any> {

@@ -3,4 +3,7 @@
 export { ThreadmillError } from './errors'
 export { kernelInfo } from './kernels'
 export { WorkerPool } from './pool'
+export { recommendedPoolSize } from './pool-size'
+export { runWorker } from './run-worker'
 export { transfer } from './transfer'
+export { waitAsync } from './wait-async'

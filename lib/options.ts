@@ -42,7 +42,8 @@ export function optionsObject(options: unknown, name = 'options'): object {
   return options
 }
 
-function wholeNumber(name: string, value: unknown, min: number, max: number): number {
+/** @throws TypeError, RangeError */
+export function wholeNumber(name: string, value: unknown, min: number, max: number): number {
   const expectation = `a whole number from ${min} to ${max}`
   if (typeof value !== 'number') throw wrongType(name, expectation, value)
   if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expectation, value)
@@ -65,8 +66,8 @@ function checkEstimator(name: string, value: unknown): ((...args: unknown[]) => 
   return value as ((...args: unknown[]) => unknown) | undefined
 }
 
-/** A timeout in ms; 0 stands for none. */
-function checkTimeout(value: unknown): number {
+/** A timeout in ms; 0 stands for none. @throws TypeError, RangeError */
+export function checkTimeout(value: unknown): number {
   const expectation = `a number of milliseconds above 0 and up to ${MAX_TIMEOUT}, or Infinity`
   if (typeof value !== 'number') throw wrongType('options.timeout', expectation, value)
   if (value === Number.POSITIVE_INFINITY) return 0
@@ -385,7 +386,8 @@ function checkKey(name: string, value: unknown): string {
   return value
 }
 
-function checkSignal(value: unknown): AbortSignal {
+/** @throws TypeError */
+export function checkSignal(value: unknown): AbortSignal {
   if (value instanceof AbortSignal) return value
   const like = value as AbortSignal | null
   const usable =

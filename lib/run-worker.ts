@@ -1,0 +1,88 @@
+// Stage: run. Thread: any.
+// One worker for one result, beside all pools: started with data, ended with its first message.
+
+import path from 'node:path'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { pathToFileURL } from 'node:url'
+import type { Transferable, Worker } from 'node:worker_threads'
+import { ThreadmillError, wrongType, wrongValue } from './errors'
+import { checkSignal, checkTimeout, optionsObject } from './options'
+import { checkTransferList } from './transfer'
+
+const FORMS = 'a path, or a file: or data: URL'
+/** Two characters at least: one letter and a colon are a drive of Windows. */
+const SCHEME = /^[a-z][a-z\d+.-]+:/i
+
+/** See `runWorker` in index.d.ts. */
+export async function runWorker(script: unknown, workerData?: unknown, given?: unknown): Promise<never> {
+  const { timeout, signal, transferList, ...others } = { ...optionsObject(given) } as Record<string, unknown>
+  const limit = timeout === undefined ? 0 : checkTimeout(timeout)
+  const aborter = signal === undefined ? undefined : checkSignal(signal)
+  const list = transferList === undefined ? [] : checkTransferList('options.transferList', transferList)
+  const source = others.eval === true ? checkSource(script) : scriptUrl(script)
+  if (aborter?.aborted) throw aborter.reason
+  const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
+  const worker = new Worker(source, { ...others, workerData, transferList: list as Transferable[] })
+  return resultOf(worker, limit, aborter)
+}
+
+/** What comes first: a message, an error, the end, an abort, or the limit in ms, unless that is 0. */
+function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((resolve, reject) => {
+    let settle: (() => void) | undefined
+    let timer: NodeJS.Timeout | undefined
+    const finish = (otherwise: () => unknown): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+      if (settle === undefined) reject(otherwise())
+      else settle()
+    }
+    // A thread that is in a call of the system ends when that returns: nobody waits for it then.
+    const giveUp = (reason: () => unknown): void => {
+      worker.terminate()
+      finish(reason)
+    }
+    const abort = (): void => giveUp(() => signal?.reason)
+    signal?.addEventListener('abort', abort)
+    if (limit > 0) timer = setTimeout(() => giveUp(() => timedOut(limit)), limit)
+    worker.once('message', (value: unknown) => {
+      settle ??= () => resolve(value as never)
+      worker.terminate()
+    })
+    worker.once('messageerror', (error) => {
+      settle ??= () => reject(error)
+      worker.terminate()
+    })
+    worker.on('error', (error) => {
+      settle ??= () => reject(error)
+    })
+    worker.once('exit', (code) => finish(() => stopped(code)))
+  })
+}
+
+function stopped(exitCode: number): ThreadmillError {
+  const text = exitCode === 0 ? 'Worker ended without sending a result' : `Worker stopped with exit code ${exitCode}`
+  return Object.assign(new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', text), { exitCode })
+}
+
+function timedOut(limit: number): ThreadmillError {
+  return new ThreadmillError('ERR_THREADMILL_TIMEOUT', `Worker sent no result within ${limit} ms`)
+}
+
+function checkSource(script: unknown): string {
+  if (typeof script !== 'string') throw wrongType('script', 'a string of JavaScript, for options.eval is true', script)
+  return script
+}
+
+function scriptUrl(script: unknown): URL {
+  // URL objects of other realms (Jest) count too.
+  const isUrl = Object.prototype.toString.call(script) === '[object URL]'
+  const text = isUrl ? (script as URL).href : script
+  if (typeof text !== 'string') throw wrongType('script', FORMS, script)
+  if (text === '' || text.includes('\0')) throw wrongValue('script', FORMS, script)
+  if (path.isAbsolute(text) || !SCHEME.test(text)) return pathToFileURL(path.resolve(text))
+  if (!URL.canParse(text)) throw wrongValue('script', FORMS, script)
+  const url = new URL(text)
+  if (url.protocol !== 'file:' && url.protocol !== 'data:') throw wrongValue('script', FORMS, script)
+  return url
+}
