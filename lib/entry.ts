@@ -209,10 +209,11 @@ function selectTarget(target: unknown, match: string | undefined): string | null
 }
 
 /**
- * Loads an entry module into this thread. Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`, whose `cause` is the
- * error of the import, if there was one.
+ * Loads an entry module into this thread. `otherwise` gives what stands for an entry function in a module without one.
+ * Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`, whose `cause` is the error of the import, if there was
+ * one.
  */
-export async function loadEntry(place: EntryPlace): Promise<LoadedEntry> {
+export async function loadEntry(place: EntryPlace, otherwise?: () => EntryFunction | undefined): Promise<LoadedEntry> {
   const namespace = await importModule(place.url)
   // The default of a CommonJS module is its exports object, whose own default is that of the source when transpiled.
   const inner = ownValue(namespace, 'default')
@@ -229,9 +230,9 @@ export async function loadEntry(place: EntryPlace): Promise<LoadedEntry> {
     throw missing(value === undefined ? `export '${name}'` : `function '${name}': that is ${describe(value)}`)
   }
   const search = (): EntryFunction => {
-    const found = lookUp('workerEntrypoint') ?? lookUp('processTask') ?? lookUp('default')
+    const found = lookUp('workerEntrypoint') ?? lookUp('processTask') ?? lookUp('default') ?? otherwise?.()
     if (found !== undefined) return found
-    throw missing('function workerEntrypoint, processTask or default')
+    throw missing('function workerEntrypoint, processTask or default, and does not listen on parentPort')
   }
   const fn = place.symbol === undefined ? search() : find(place.symbol)
   return { fn, find: (name) => (name === undefined ? fn : find(name)) }

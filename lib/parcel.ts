@@ -26,11 +26,36 @@ export function moved(value: unknown, list: readonly Transferable[]): Parcel {
  * @throws TypeError, DataCloneError
  */
 export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Encoded; list: Transferable[] } {
+  if (value instanceof Prepared) return value
   const marked = transferOf(value)
   const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
   if (marked === undefined && given.length === 0) return { encoded: encode(value), list: [] }
   const list = [...(marked?.list ?? []), ...given] as Transferable[]
   return { encoded: { codec: POSTED, data: marked === undefined ? value : marked.value }, list }
+}
+
+/** A value that was encoded before it is asked for, so that what becomes of it since does not matter. */
+export class Prepared {
+  readonly encoded: Encoded
+  readonly list: Transferable[]
+
+  constructor(encoded: Encoded, list: Transferable[]) {
+    this.encoded = encoded
+    this.list = list
+  }
+}
+
+/**
+ * Encodes a value now, and moves what is to be moved.
+ * @throws TypeError, DataCloneError
+ */
+export function prepare(value: unknown, transfer: unknown): Prepared {
+  const { encoded, list } = encodeMarked(value, transfer)
+  const { codec, data } = encoded
+  if (codec !== POSTED)
+    return new Prepared({ codec, data: ArrayBuffer.isView(data) ? structuredClone(data) : data }, [])
+  const parcel = moved(data, list)
+  return new Prepared({ codec, data: parcel.value }, [...parcel.list])
 }
 
 /** Nobody will use them; whoever has the other end is to know. */

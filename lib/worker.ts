@@ -10,7 +10,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
-import { receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
 import type { Kernels } from '..'
 import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
@@ -18,9 +18,10 @@ import { decode, type Encoded, POSTED } from './codec'
 import { type LoadedEntry, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
 import { native } from './native'
-import { closePorts, encodeMarked, moved, type Parcel } from './parcel'
+import { closePorts, encodeMarked, moved, type Parcel, Prepared } from './parcel'
 import { onRing } from './port'
 import type { HeapWatch, Launch, Order, Report } from './protocol'
+import type { RawScript } from './raw-script'
 import { decodeReason, encodeReason } from './reason'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
@@ -230,7 +231,10 @@ function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encod
     const { encoded, list } = encodeMarked(value)
     if (encoded.codec !== POSTED) return encoded
     // Nobody would fetch the output of a task that was given up.
-    if (!native.isWanted(idIndex, idGeneration)) return { codec: 0, data: undefined }
+    if (!native.isWanted(idIndex, idGeneration)) {
+      if (value instanceof Prepared) closePorts({ value: undefined, list })
+      return { codec: 0, data: undefined }
+    }
     return { codec: POSTED, data: postValue(encoded.data, list) }
   } catch (error) {
     lastFault = error
@@ -485,6 +489,28 @@ async function exit(): Promise<void> {
   process.exit()
 }
 
+/** Made with the first use of `parentPort`: most entry modules have none. */
+let rawScript: RawScript | undefined
+
+/** Lets a module that talks through `parentPort` do that. */
+function watchParentPort(): void {
+  const port = parentPort
+  if (port === null) return
+  for (const name of ['addEventListener', 'postMessage'] as const) {
+    const value = (...args: unknown[]): void => {
+      const parts = require('./raw-script') as typeof import('./raw-script')
+      rawScript ??= new parts.RawScript(port, {
+        postMessageToPool: (...message) => client.postMessageToPool(...message),
+        onMessage: (type, listener) => client.onMessage(type, listener),
+        release: () => control.unref(),
+      })
+      // It has replaced them.
+      ;(port[name] as (...args: unknown[]) => void)(...args)
+    }
+    Object.defineProperty(port, name, { value, configurable: true, writable: true })
+  }
+}
+
 async function start(): Promise<void> {
   // Entry modules see their own data where they look for it.
   const threads = createRequire(__filename)('node:worker_threads')
@@ -502,7 +528,8 @@ async function start(): Promise<void> {
     hasWritten = true
   })
   try {
-    const entry = await loadEntry(place)
+    watchParentPort()
+    const entry = await loadEntry(place, () => rawScript?.entry())
     await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
     loaded = entry
   } catch (error) {
