@@ -530,7 +530,8 @@ export const WorkerPool: {
   /**
    * A pool whose JS workers load `module` and call its entry function; kernels run as well. `module`: absolute path,
    * `file:` or `data:` URL, package name, or a path relative to the working directory. A number of workers instead of
-   * options launches that many at once.
+   * options launches that many at once. A module without an entry function that listens on `parentPort` while it loads
+   * gets its tasks as messages there, and what it posts next is their output: see `docs/sharing.md`.
    */
   new <T = any, U = any>(module: string | URL, options?: JsPoolOptions<T, U> | number): WorkerPool<T, U>
   /** The same for a function that carries `modulePath` and, if it is not the entry by name, `moduleSymbol`. */
