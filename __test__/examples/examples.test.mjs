@@ -1,5 +1,6 @@
 // The numbered examples do what their heads say.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -80,12 +81,88 @@ test('04: by default the sources of threadmill; a missing folder is said', async
   assert.match(stderr, /missing is not a folder\n$/)
 })
 
+test('06: pools are made when asked for, and a crash stays in its pool', async () => {
+  const text = 'one three five'
+  assert.deepEqual(await linesOf('06-pool-manager.mjs', [text]), [
+    `sha256 ${createHash('sha256').update(text).digest('hex')}`,
+    '3 words, the longest is three',
+    'risky: ERR_THREADMILL_WORKER_CRASHED, exit code 3',
+    'risky again: work done',
+    `unknown: no pool 'unknown'; there are kernels, text, risky, unused`,
+    'kernels: 1 done, 0 failed',
+    'text: 1 done, 0 failed',
+    'risky: 1 done, 1 failed',
+  ])
+  assert.equal((await linesOf('06-pool-manager.mjs'))[1], '9 words, the longest is quick')
+})
+
+test('07: jobs run by priority, those that gave up do not, the longest come first where that is asked for', async () => {
+  assert.deepEqual(await linesOf('07-priorities.mjs'), [
+    'draft is no longer wanted',
+    'thumbnail waited too long',
+    'by priority: alarm, page, page 2, invoice 1, invoice 2, backup, sweep',
+    'longest first: short but urgent, 60 ms, 40 ms, 20 ms, 5 ms, 1 ms',
+  ])
+})
+
+test('08: what happens in a pool is reported, and nothing twice', async () => {
+  for (const count of [40, 12]) {
+    const lines = await linesOf('08-monitoring.mjs', count === 40 ? [] : [String(count)])
+    assert.deepEqual(lines.slice(0, 2), ['alert: 11 tasks wait for 2 workers', 'alert: the backlog is gone'])
+    assert.match(lines[2], /^worker [01] ended with exit code 9$/)
+    assert.deepEqual(lines.slice(3, 6), [
+      `${count - 2} done, 2 failed`,
+      '1 × ERR_THREADMILL_WORKER_CRASHED',
+      '1 × TypeError',
+    ])
+    assert.match(lines[6], /^waited \d+\.\d\d ms, ran \d+\.\d\d ms on average; task 7 ran longest$/)
+    const workers = lines.slice(7).map((line) => /^worker [01]: (\d+) done, (\d+) failed$/.exec(line))
+    assert.equal(workers.length, 2)
+    const sums = [1, 2].map((at) => workers.reduce((sum, match) => sum + Number(match[at]), 0))
+    assert.deepEqual(sums, [count - 2, 2])
+  }
+})
+
+test('09: a pipeline gives every day its line, in order, and counts its tasks', async () => {
+  const { measure, judge } = await import('../../examples/09-pipeline.worker.mjs')
+  const expected = (day) => {
+    const date = new Date(Date.UTC(2026, 0, day)).toISOString().slice(0, 10)
+    const [, ...rows] = measure(date).trimEnd().split('\n')
+    const values = rows.map((row) => Number(row.split(',')[1])).sort((a, b) => a - b)
+    const mean = values.reduce((sum, value) => sum + value) / values.length
+    const median = (values[values.length / 2 - 1] + values[values.length / 2]) / 2
+    return `day ${day}: ${judge({ count: values.length, min: values[0], max: values.at(-1), mean, quantiles: [median] })}`
+  }
+  for (const days of [7, 40]) {
+    const lines = await linesOf('09-pipeline.mjs', days === 7 ? [] : [String(days)])
+    assert.deepEqual(
+      lines.slice(0, days),
+      Array.from({ length: days }, (_, index) => expected(index + 1)),
+    )
+    assert.equal(lines[days], `${2 * days} tasks in JavaScript, ${2 * days} kernels`)
+    assert.match(lines[days + 1], /^packed: \d+ KiB$/)
+    assert.equal(lines.length, days + 2)
+  }
+})
+
+test('08 and 09: bad arguments', async () => {
+  for (const [name, args] of [
+    ['08-monitoring.mjs', ['5']],
+    ['08-monitoring.mjs', ['x']],
+    ['09-pipeline.mjs', ['0']],
+  ]) {
+    const { code, stdout, stderr } = await runExample(name, args)
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, /^usage: /)
+  }
+})
+
 test('every example is in the list, with a head that says how it is run', () => {
   const list = readFileSync(example('README.md'), 'utf8')
   const names = readdirSync(example('.'))
     .filter((name) => /^\d/.test(name) && !name.includes('.worker.'))
     .map((name) => (name.endsWith('.mjs') ? name : `${name}/main.mjs`))
-  assert.equal(names.length, 5)
+  assert.equal(names.length, 9)
   for (const name of names) {
     assert.ok(list.includes(`(${name})`), `${name} is not in examples/README.md`)
     assert.match(
