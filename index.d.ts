@@ -154,6 +154,11 @@ export interface WorkerPoolOptions {
    * neighbouring cores first), or `'spread'` (one worker per physical core first). Linux and Windows. @default none
    */
   readonly pin?: readonly number[] | 'spread' | 'compact' | undefined
+  /**
+   * Milliseconds that each callback of `onShutdown` has, and a JS worker for `onWorkerExit` before it is terminated.
+   * 0 to 2^31-1. @default 5000
+   */
+  readonly disposeTimeout?: number | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */
   readonly nice?: number | undefined
 }
@@ -230,8 +235,6 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   readonly taskPerWorker?: number | undefined
   /** Tasks that one worker has in progress at a time, 1 to 1024. @default 1 */
   readonly workerConcurrency?: number | undefined
-  /** Milliseconds that a worker has for `onWorkerExit` before it is terminated. @default 5000 */
-  readonly disposeTimeout?: number | undefined
   /** As for `new Worker`. */
   readonly env?: object | undefined
   readonly argv?: readonly unknown[] | undefined
@@ -696,12 +699,22 @@ export interface WorkerPool<T = any, U = any> {
   /** Figures of this moment; its cost does not depend on the number of waiting tasks. */
   stats(): PoolStats
 
-  /** Stops admitting, finishes everything that was admitted, then releases the threads. Repeated calls give the same promise. */
-  close(): Promise<void>
+  /**
+   * Stops admitting, finishes everything that was admitted, then releases the threads. Repeated calls give the same promise.
+   * When the pool has not ended after `timeout` ms (0 to 2^31-1), it is destroyed; of several calls the earliest end counts.
+   */
+  close(options?: { readonly timeout?: number | undefined }): Promise<void>
   /** Stops admitting, finishes what runs, rejects what waits with `ERR_THREADMILL_POOL_CLOSED`, then releases the threads. `force` is `destroy()`. */
   dispose(options?: { readonly force?: boolean | undefined }): Promise<void>
   /** Stops now: everything unfinished rejects with `ERR_THREADMILL_POOL_CLOSED`; resolves when running kernels have noticed. */
   destroy(): Promise<void>
+  /**
+   * Calls `callback` once at the end of the pool, after the last task and, unless the pool is destroyed, before its JS
+   * workers end. Callbacks are awaited in the order of registration, `disposeTimeout` each; when the pool is destroyed, all
+   * of them together. One that fails becomes an uncaught exception, and the others are called all the same.
+   * @throws ThreadmillError `ERR_THREADMILL_POOL_CLOSED` when the workers have been told to end
+   */
+  onShutdown(callback: () => unknown): this
   /** As `close()`. */
   [Symbol.asyncDispose](): Promise<void>
 }

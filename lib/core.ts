@@ -9,7 +9,7 @@ import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane, LaneHost, LaneSettings } from './lane'
-import { laneParts, mainLane } from './lazy'
+import { laneParts, mainLane, shutdown } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
 import {
@@ -37,6 +37,8 @@ import {
   type Ticket,
 } from './port'
 import type { Registry } from './registry'
+import type { ShellSettings } from './shell-options'
+import type { Shutdown } from './shutdown'
 import { poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { NativeWorker, TaskHandle } from './task'
@@ -96,9 +98,16 @@ export class PoolCore implements EntryHost {
   #roomWaiters: (() => void)[] = []
   #lastStats: PoolStats | undefined
   readonly #endListeners = new Set<(reason: unknown) => void>()
+  readonly #shell: ShellSettings
+  #shutdown: Shutdown | undefined
+  #atRelease: (() => void)[] = []
+  /** Whether its workers have been told to leave: too late for callbacks. */
+  #isLeaving = false
+  #isReleased = false
 
-  constructor(settings: PoolSettings, entry?: PoolEntry) {
+  constructor(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry) {
     this.settings = settings
+    this.#shell = shell
     this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
     this.threads = (JSON.parse(native.figures(this.handle)) as { workers: unknown[] }).workers.length
     this.#workers = Array.from({ length: this.threads }, (_, index) => Object.freeze(new NativeWorker(index)))
@@ -198,7 +207,7 @@ export class PoolCore implements EntryHost {
       this.#main = new (mainLane())({
         handle: this.handle,
         concurrency: this.settings.workerConcurrency,
-        disposeTimeout: entry?.settings.disposeTimeout ?? 5000,
+        disposeTimeout: this.#shell.disposeTimeout,
         place: entry?.place,
         entryPoint: entry?.entryPoint,
         lane: this.lane,
@@ -367,8 +376,13 @@ export class PoolCore implements EntryHost {
   /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
   #shutIdleLanes(): void {
     if (this.#ending < 0 || this.pending > 0) return
-    this.lane?.shutdown(false)
-    this.#main?.leave()
+    const leave = (): void => {
+      this.#isLeaving = true
+      this.lane?.shutdown(false)
+      this.#main?.leave()
+    }
+    if (this.#shutdown === undefined) leave()
+    else this.#shutdown.run().then(leave)
   }
 
   #tellEnd(task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
@@ -470,8 +484,32 @@ export class PoolCore implements EntryHost {
     return () => this.#endListeners.delete(listener)
   }
 
-  /** Ends the pool; asked again, it can only end sooner. */
-  end(mode: 0 | 1 | 2): Promise<void> {
+  /** Made when somebody asks for it. */
+  #shutdownParts(): Shutdown {
+    this.#shutdown ??= new (shutdown())(this.#shell.disposeTimeout, () => this.end(2))
+    return this.#shutdown
+  }
+
+  /** Calls `callback` after the last task. @throws ThreadmillError when it is too late for that */
+  onShutdown(callback: () => unknown): void {
+    if (this.#isLeaving) throw poolClosed(this.settings.name)
+    this.#shutdownParts().add(callback)
+  }
+
+  /** @throws ThreadmillError when the pool has ended */
+  checkAlive(): void {
+    if (this.#isReleased) throw poolClosed(this.settings.name)
+  }
+
+  /** Calls `listener` when the pool has ended. */
+  onRelease(listener: () => void): void {
+    this.#atRelease.push(listener)
+  }
+
+  /** Ends the pool; asked again, it can only end sooner. It is destroyed when `limit` ms have passed. */
+  end(mode: 0 | 1 | 2, limit = Number.POSITIVE_INFINITY): Promise<void> {
+    if (limit === 0) return this.end(2)
+    if (limit < Number.POSITIVE_INFINITY && !this.#isReleased) this.#shutdownParts().limit(limit)
     this.#ended ??= new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
@@ -484,6 +522,7 @@ export class PoolCore implements EntryHost {
       native.closePool(this.handle, mode, first)
       // Tasks that do not return end with their workers.
       if (mode === 2) {
+        this.#shutdown?.hurry()
         this.lane?.shutdown(true)
         this.#main?.leave()
       } else this.#shutIdleLanes()
@@ -492,6 +531,12 @@ export class PoolCore implements EntryHost {
   }
 
   closed(): void {
+    if (this.#shutdown === undefined) this.#shutLanes()
+    else this.#shutdown.run().then(() => this.#shutLanes())
+  }
+
+  #shutLanes(): void {
+    this.#isLeaving = true
     const isForced = this.#ending === 2
     const lanes = [this.lane?.shutdown(isForced), this.#main?.shutdown(isForced)]
     if (lanes.every((lane) => lane === undefined)) this.#release()
@@ -507,6 +552,9 @@ export class PoolCore implements EntryHost {
   #release(): void {
     this.#lastStats = this.stats()
     disconnect(this)
+    this.#isReleased = true
+    this.#shutdown?.ended()
+    for (const listener of this.#atRelease.splice(0)) listener()
     this.#resolveEnded?.()
     this.#resolveEnded = undefined
   }

@@ -9,6 +9,11 @@ export function mainLane(): typeof import('./main').MainLane {
   return (require('./main') as typeof import('./main')).MainLane
 }
 
+/** What belongs to the end of a pool. */
+export function shutdown(): typeof import('./shutdown').Shutdown {
+  return (require('./shutdown') as typeof import('./shutdown')).Shutdown
+}
+
 /** What `pool.stream()` gives. */
 export function taskStream(): typeof import('./stream').TaskStream {
   return (require('./stream') as typeof import('./stream')).TaskStream

@@ -18,7 +18,7 @@ const MAX_CONCURRENCY = 1024
 const MAX_WORKERS = 1024
 /** ms */
 const DEFAULT_IDLE_TIMEOUT = 60_000
-const MAX_TIMEOUT = 2 ** 31 - 1
+export const MAX_TIMEOUT = 2 ** 31 - 1
 const STRENGTHS: Record<string, number> = { light: 0, strong: 1, force: 2 }
 const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
 

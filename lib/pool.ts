@@ -20,6 +20,7 @@ import {
   own,
   ownOr,
 } from './options'
+import { checkCloseOptions, checkShellOptions } from './shell-options'
 import type { TaskHandle } from './task'
 
 /** Releases the threads of pools that nobody can reach any more. */
@@ -150,8 +151,14 @@ export class WorkerPool implements AsyncDisposable {
     return this.#core.stats()
   }
 
-  close(): Promise<void> {
-    return this.#end(0)
+  close(options?: { readonly timeout?: number | undefined }): Promise<void> {
+    let limit: number
+    try {
+      limit = checkCloseOptions(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#end(0, limit)
   }
 
   async dispose(options?: { readonly force?: boolean | undefined }): Promise<void> {
@@ -168,23 +175,30 @@ export class WorkerPool implements AsyncDisposable {
     return this.#end(0)
   }
 
-  #end(mode: 0 | 1 | 2): Promise<void> {
+  onShutdown(callback: () => unknown): this {
+    if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
+    this.#core.onShutdown(callback)
+    return this
+  }
+
+  #end(mode: 0 | 1 | 2, limit?: number): Promise<void> {
     abandoned.unregister(this.#core)
-    return this.#core.end(mode)
+    return this.#core.end(mode, limit)
   }
 }
 
 /** A pool for kernels, or one with a module: `(options?)`, `(module, options?)`, `(module, workers)`. */
 function createCore([first, second]: unknown[]): PoolCore {
   const isModule = typeof first === 'string' || typeof first === 'function' || first instanceof URL
-  if (!isModule) return new PoolCore(checkPoolOptions(first))
+  if (!isModule) return new PoolCore(checkPoolOptions(first), checkShellOptions(first))
   const options = typeof second === 'number' ? {} : optionsObject(second)
   const settings = checkPoolOptions(options)
+  const shell = checkShellOptions(options)
   const lane = checkLaneOptions(typeof second === 'number' ? second : options, settings)
   const { isOwnEntry, resolveEntry } = laneParts()
   const { place, fn } = resolveEntry(first, own(options, 'entrypointSymbol'))
   const entryPoint = fn ?? checkEntryPoint(own(options, 'entryPoint'))
-  return new PoolCore(settings, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })
+  return new PoolCore(settings, shell, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })
 }
 
 const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'retry', 'worker-launched', 'worker-exit']
