@@ -159,6 +159,8 @@ export interface WorkerPoolOptions {
    * 0 to 2^31-1. @default 5000
    */
   readonly disposeTimeout?: number | undefined
+  /** Calls `installSignalHandlers()`, or with these signals. Main thread only. @default false */
+  readonly handleSignals?: boolean | readonly NodeJS.Signals[] | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */
   readonly nice?: number | undefined
 }
@@ -715,6 +717,15 @@ export interface WorkerPool<T = any, U = any> {
    * @throws ThreadmillError `ERR_THREADMILL_POOL_CLOSED` when the workers have been told to end
    */
   onShutdown(callback: () => unknown): this
+  /**
+   * Ends the pool when one of these signals comes: the first one closes it, together with all pools that asked for that
+   * signal, and when they have ended the process ends by the signal. A second signal destroys them, a third one ends the
+   * process at once. When others listen to the signal too, ending the process is left to them. `process` has one listener
+   * per signal, until the last of these pools has ended.
+   * @param signals @default ['SIGTERM', 'SIGINT']
+   * @throws TypeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`, `ERR_THREADMILL_NOT_SUPPORTED` in a worker thread
+   */
+  installSignalHandlers(signals?: readonly NodeJS.Signals[]): this
   /** As `close()`. */
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -777,6 +788,7 @@ export type ErrorCode =
   | 'ERR_THREADMILL_INVALID_HASH'
   | 'ERR_THREADMILL_IO'
   | 'ERR_THREADMILL_SYSTEM'
+  | 'ERR_THREADMILL_NOT_SUPPORTED'
 
 /** Any error of threadmill that is not about an argument. Match on `code`, not on `instanceof`. */
 export class ThreadmillError extends Error {

@@ -9,7 +9,7 @@ import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane, LaneHost, LaneSettings } from './lane'
-import { laneParts, mainLane, shutdown } from './lazy'
+import { laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
 import {
@@ -494,6 +494,12 @@ export class PoolCore implements EntryHost {
   onShutdown(callback: () => unknown): void {
     if (this.#isLeaving) throw poolClosed(this.settings.name)
     this.#shutdownParts().add(callback)
+  }
+
+  /** Ends the pool when one of these signals comes. @throws ThreadmillError when it has ended */
+  handleSignals(signals: readonly NodeJS.Signals[]): void {
+    this.checkAlive()
+    if (!this.#isInert) signalHandlers().handleSignals(this, signals)
   }
 
   /** @throws ThreadmillError when the pool has ended */

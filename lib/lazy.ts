@@ -14,6 +14,11 @@ export function shutdown(): typeof import('./shutdown').Shutdown {
   return (require('./shutdown') as typeof import('./shutdown')).Shutdown
 }
 
+/** What ends pools by signals. */
+export function signalHandlers(): typeof import('./signal-handlers') {
+  return require('./signal-handlers') as typeof import('./signal-handlers')
+}
+
 /** What `pool.stream()` gives. */
 export function taskStream(): typeof import('./stream').TaskStream {
   return (require('./stream') as typeof import('./stream')).TaskStream

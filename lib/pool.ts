@@ -4,7 +4,7 @@
 import type { Duplex } from 'node:stream'
 import type { IWorker, Kernels, MapOptions, PoolStats } from '..'
 import { checkType } from './callbacks'
-import { PoolCore } from './core'
+import { PoolCore, type PoolEntry } from './core'
 import { wrongType, wrongValue } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
@@ -19,8 +19,15 @@ import {
   optionsObject,
   own,
   ownOr,
+  type PoolSettings,
 } from './options'
-import { checkCloseOptions, checkShellOptions } from './shell-options'
+import {
+  checkCloseOptions,
+  checkMainThread,
+  checkShellOptions,
+  checkSignals,
+  type ShellSettings,
+} from './shell-options'
 import type { TaskHandle } from './task'
 
 /** Releases the threads of pools that nobody can reach any more. */
@@ -175,6 +182,13 @@ export class WorkerPool implements AsyncDisposable {
     return this.#end(0)
   }
 
+  installSignalHandlers(signals?: readonly NodeJS.Signals[]): this {
+    const checked = checkSignals('signals', signals ?? true)
+    checkMainThread()
+    this.#core.handleSignals(checked)
+    return this
+  }
+
   onShutdown(callback: () => unknown): this {
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     this.#core.onShutdown(callback)
@@ -190,7 +204,10 @@ export class WorkerPool implements AsyncDisposable {
 /** A pool for kernels, or one with a module: `(options?)`, `(module, options?)`, `(module, workers)`. */
 function createCore([first, second]: unknown[]): PoolCore {
   const isModule = typeof first === 'string' || typeof first === 'function' || first instanceof URL
-  if (!isModule) return new PoolCore(checkPoolOptions(first), checkShellOptions(first))
+  if (!isModule) {
+    const settings = checkPoolOptions(first)
+    return begun(settings, checkShellOptions(first))
+  }
   const options = typeof second === 'number' ? {} : optionsObject(second)
   const settings = checkPoolOptions(options)
   const shell = checkShellOptions(options)
@@ -198,7 +215,23 @@ function createCore([first, second]: unknown[]): PoolCore {
   const { isOwnEntry, resolveEntry } = laneParts()
   const { place, fn } = resolveEntry(first, own(options, 'entrypointSymbol'))
   const entryPoint = fn ?? checkEntryPoint(own(options, 'entryPoint'))
-  return new PoolCore(settings, shell, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })
+  return begun(settings, shell, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })
+}
+
+/** Makes the core, and begins what it does besides its tasks. */
+function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry): PoolCore {
+  const { signals } = shell
+  // The copies of a pool in its workers do nothing.
+  if (entry?.isOwn) return new PoolCore(settings, shell, entry)
+  if (signals !== undefined) checkMainThread()
+  const core = new PoolCore(settings, shell, entry)
+  try {
+    if (signals !== undefined) core.handleSignals(signals)
+  } catch (error) {
+    core.end(2)
+    throw error
+  }
+  return core
 }
 
 const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'retry', 'worker-launched', 'worker-exit']

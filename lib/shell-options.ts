@@ -1,14 +1,18 @@
 // Stage: submit. Thread: owner env.
 // Checks the options of what a pool does besides its tasks: its end, signals, memory. Nothing of this goes to its workers.
 
+import { constants } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import type { JsPoolOptions } from '..'
-import { outOfRange, wrongType } from './errors'
+import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import { MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
 
 /** Options of a pool's shell after their check. */
 export interface ShellSettings {
   /** ms that a callback of `onShutdown` and a worker's `onWorkerExit` have. */
   readonly disposeTimeout: number
+  /** Signals that end the pool. */
+  readonly signals: readonly NodeJS.Signals[] | undefined
 }
 
 /**
@@ -18,9 +22,36 @@ export interface ShellSettings {
 export function checkShellOptions(value: unknown): ShellSettings {
   const options = optionsObject(value)
   const option = (key: keyof JsPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const signals = option('handleSignals', false)
   return {
     disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),
+    signals: signals === false ? undefined : checkSignals('options.handleSignals', signals),
   }
+}
+
+/**
+ * Signals to handle, each once; `true` stands for those that ask a process to end.
+ * @throws TypeError
+ */
+export function checkSignals(name: string, value: unknown): readonly NodeJS.Signals[] {
+  if (value === true) return ['SIGTERM', 'SIGINT']
+  const expectation = `a non-empty array of names of signals that can be handled, such as 'SIGTERM'`
+  if (!Array.isArray(value)) throw wrongType(name, expectation, value)
+  if (value.length === 0) throw wrongValue(name, expectation, value)
+  const isUsable = (signal: unknown): boolean =>
+    typeof signal === 'string' && Object.hasOwn(constants.signals, signal) && !UNCATCHABLE.includes(signal)
+  for (const [index, signal] of value.entries()) {
+    if (!isUsable(signal)) throw wrongValue(`${name}[${index}]`, 'the name of a signal that can be handled', signal)
+  }
+  return [...new Set(value)]
+}
+
+const UNCATCHABLE = ['SIGKILL', 'SIGSTOP']
+
+/** @throws ThreadmillError where no signals come */
+export function checkMainThread(): void {
+  if (isMainThread) return
+  throw new ThreadmillError('ERR_THREADMILL_NOT_SUPPORTED', 'signals come to the main thread of a process only')
 }
 
 /**

@@ -1,0 +1,73 @@
+// Stage: all. Thread: the main thread.
+// Ends pools when the process is asked to end by a signal. (What follows an AbortSignal is in signals.ts.)
+//
+// H1. `process` has one listener of ours per signal, and only while a pool that asked for it has not ended.
+// H2. The first signal closes the pools that asked for it, and when they have ended the process ends by that signal; the
+//     second one destroys them; the third one ends the process at once.
+
+import process from 'node:process'
+
+/** What is ended: the core of a pool. */
+export interface SignalHost {
+  end(mode: 0 | 1 | 2): Promise<void>
+  /** Calls `listener` when the pool has ended. */
+  onRelease(listener: () => void): void
+}
+
+const hosts = new Map<NodeJS.Signals, Set<SignalHost>>()
+/** Signals since the first one that is being dealt with. */
+let count = 0
+
+/** Ends `host` when one of these signals comes. */
+export function handleSignals(host: SignalHost, signals: readonly NodeJS.Signals[]): void {
+  const added: NodeJS.Signals[] = []
+  try {
+    for (const signal of signals) {
+      const others = hosts.get(signal)
+      if (others?.has(host)) continue
+      // The system may refuse a signal.
+      if (others === undefined) process.on(signal, onSignal)
+      hosts.set(signal, (others ?? new Set()).add(host))
+      added.push(signal)
+    }
+  } catch (error) {
+    for (const signal of added) leave(signal, host)
+    throw error
+  }
+  if (added.length > 0) {
+    host.onRelease(() => {
+      for (const signal of added) leave(signal, host)
+    })
+  }
+}
+
+function leave(signal: NodeJS.Signals, host: SignalHost): void {
+  const left = hosts.get(signal)
+  left?.delete(host)
+  if (left?.size !== 0) return
+  hosts.delete(signal)
+  process.removeListener(signal, onSignal)
+}
+
+function onSignal(signal: NodeJS.Signals): void {
+  count++
+  if (count === 1) endAll(signal, 0).then(() => die(signal))
+  else if (count === 2) for (const one of hosts.keys()) endAll(one, 2)
+  else die(signal)
+}
+
+/** Resolves when no pool is left that asked for the signal. */
+async function endAll(signal: NodeJS.Signals, mode: 0 | 2): Promise<void> {
+  // Others may come while the first ones end.
+  for (let left = hosts.get(signal); left !== undefined; left = hosts.get(signal)) {
+    await Promise.all(Array.from(left, (host) => host.end(mode)))
+  }
+}
+
+/** The process ends by the signal, as if nobody had handled it; unless somebody else does, who then is to end it. */
+function die(signal: NodeJS.Signals): void {
+  count = 0
+  hosts.delete(signal)
+  process.removeListener(signal, onSignal)
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+}
