@@ -141,6 +141,13 @@ export interface WorkerPoolOptions {
   readonly threads?: number | undefined
   /** Most tasks admitted and unfinished, 1 to 2^30. Beyond it `run()` rejects with `ERR_THREADMILL_QUEUE_FULL`; `map` waits. @default Infinity */
   readonly capacity?: number | undefined
+  /**
+   * Most bytes of inputs admitted and unfinished, 1 to 2^53-1: of strings (two a character), memory that is not shared,
+   * what is moved, and what values become when they are encoded for a JS worker. A task that is alone is always admitted.
+   * Beyond it `run()` rejects with `ERR_THREADMILL_QUEUE_FULL`; `map`, `stream` and `ready()` wait. Inputs of tasks that
+   * workers submit do not count. @default Infinity
+   */
+  readonly capacityBytes?: number | undefined
   /** Default `timeout` of tasks, ms. @default none */
   readonly timeout?: number | undefined
   /** Default `timeoutFrom` of tasks. @default 'submit' */
@@ -369,6 +376,7 @@ export interface PoolEvents<U = any> {
   retry: (task: Task<U>, attempt: number, error: any) => void
   'worker-launched': (worker: IWorker) => void
   'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
+  drain: () => void
 }
 
 /** Names of the events of a pool. */
@@ -670,7 +678,8 @@ export interface WorkerPool<T = any, U = any> {
    *   `undefined` on success, and an `Error` with the `reason` when a task failed with a falsy one. A failure that a
    *   listener has been told of is no unhandled rejection;
    * - `worker-launched`: a JS worker was created; it can be sent messages at once;
-   * - `worker-exit`: a JS worker has ended.
+   * - `worker-exit`: a JS worker has ended;
+   * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness.
    *
    * A listener that throws is rethrown as an uncaught exception.
    */
@@ -697,6 +706,20 @@ export interface WorkerPool<T = any, U = any> {
   readonly isIdle: boolean
   /** Resolves when no task is waiting or running; at once on an idle pool. Failed tasks do not reject it. */
   whenIdle(): Promise<void>
+
+  /**
+   * Resolves when there is room below `capacity` and `capacityBytes`, at once when there is; after a refusal for want of
+   * bytes, when there is room for what was refused. Those who wait are told in turn, as many as there is room for. Another
+   * caller may take the room first.
+   *
+   * Rejects with `ERR_THREADMILL_POOL_CLOSED` when the pool admits nothing any more.
+   * @example
+   * for (const input of inputs) {
+   *   await pool.ready()
+   *   pool.run(input).then(use, report)
+   * }
+   */
+  ready(): Promise<void>
 
   /** Figures of this moment; its cost does not depend on the number of waiting tasks. */
   stats(): PoolStats

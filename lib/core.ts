@@ -3,13 +3,14 @@
 // waits for it, and its end.
 
 import type { IWorker, Kernels, PoolStats } from '..'
+import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
 import type { EntryFunction, EntryPlace } from './entry'
 import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane, LaneHost, LaneSettings } from './lane'
-import { laneParts, mainLane, shutdown, signalHandlers } from './lazy'
+import { byteBudget, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
 import {
@@ -78,6 +79,7 @@ export class PoolCore implements EntryHost {
   readonly listeners = new Listeners()
   readonly events = new Listeners()
   readonly lane: JsLane | undefined
+  readonly budget: ByteBudget | undefined
   readonly #entry: PoolEntry | undefined
   readonly #laneWorkers: number
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
@@ -112,6 +114,7 @@ export class PoolCore implements EntryHost {
     this.threads = (JSON.parse(native.figures(this.handle)) as { workers: unknown[] }).workers.length
     this.#workers = Array.from({ length: this.threads }, (_, index) => Object.freeze(new NativeWorker(index)))
     connect(this)
+    if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#newBudget(shell.capacityBytes)
     this.#entry = entry
     this.#laneWorkers = entry?.settings.maxWorkers ?? 0
     // A worker that makes the pool it is a worker of gets one that does nothing.
@@ -132,6 +135,19 @@ export class PoolCore implements EntryHost {
       native.closePool(this.handle, 2, true)
       throw error
     }
+  }
+
+  #newBudget(limit: number): ByteBudget {
+    const host = {
+      name: this.settings.name,
+      pending: () => this.pending,
+      discharge: (bytes: number) => {
+        const wasFull = !this.hasRoom
+        this.budget?.giveBack(bytes)
+        this.#tellRoom(wasFull)
+      },
+    }
+    return new (byteBudget())(host, limit)
   }
 
   #laneHost(registry: Registry): LaneHost {
@@ -343,7 +359,7 @@ export class PoolCore implements EntryHost {
   }
 
   checkRoom(): void {
-    if (!this.hasRoom) {
+    if (this.pending >= this.settings.capacity) {
       const message = `pool '${this.settings.name}' has ${this.pending} unfinished tasks, its capacity`
       throw new ThreadmillError('ERR_THREADMILL_QUEUE_FULL', message)
     }
@@ -358,19 +374,25 @@ export class PoolCore implements EntryHost {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     if (succeeded) this.#completed++
     else this.#errored++
+    const wasFull = !this.hasRoom
     this.pending--
     this.#shutIdleLanes()
     if (observer instanceof TaskHandle && this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
-    if (this.#roomWaiters.length > 0 && this.hasRoom) {
-      const waiters = this.#roomWaiters
-      this.#roomWaiters = []
-      for (const resolve of waiters) resolve()
-    }
+    if (wasFull || this.#roomWaiters.length > 0) this.#tellRoom(wasFull)
     if (this.pending === 0 && this.#idleWaiters.length > 0) {
       const waiters = this.#idleWaiters
       this.#idleWaiters = []
       for (const resolve of waiters) resolve()
     }
+  }
+
+  /** There may be room again: tells as many of those who wait as it is for. Others come when more tasks have ended. */
+  #tellRoom(wasFull: boolean): void {
+    if (!this.hasRoom) return
+    this.budget?.told()
+    if (wasFull && this.#ending < 0) this.events.call('drain')
+    const room = this.pending === 0 ? Number.POSITIVE_INFINITY : this.settings.capacity - this.pending
+    for (const resolve of this.#roomWaiters.splice(0, room)) resolve()
   }
 
   /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
@@ -452,7 +474,20 @@ export class PoolCore implements EntryHost {
   }
 
   get hasRoom(): boolean {
-    return this.pending < this.settings.capacity
+    return this.pending < this.settings.capacity && (this.budget === undefined || this.budget.hasRoom)
+  }
+
+  /** As `whenRoom`, for users: rejects when the pool admits nothing any more. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const forget = this.onEnd(reject)
+      const isReady = (): void => {
+        forget()
+        resolve()
+      }
+      if (this.hasRoom) isReady()
+      else this.#roomWaiters.push(isReady)
+    })
   }
 
   whenRoom(): Promise<void> {

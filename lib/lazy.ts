@@ -9,6 +9,11 @@ export function mainLane(): typeof import('./main').MainLane {
   return (require('./main') as typeof import('./main')).MainLane
 }
 
+/** What counts the bytes of inputs. */
+export function byteBudget(): typeof import('./bytes').ByteBudget {
+  return (require('./bytes') as typeof import('./bytes')).ByteBudget
+}
+
 /** What belongs to the end of a pool. */
 export function shutdown(): typeof import('./shutdown').Shutdown {
   return (require('./shutdown') as typeof import('./shutdown')).Shutdown

@@ -7,7 +7,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
-import { wrongType } from './errors'
+import { ThreadmillError, wrongType } from './errors'
 import { cancel } from './port'
 import { follow } from './signals'
 
@@ -38,6 +38,11 @@ interface Entry {
 interface Waiter {
   readonly resolve: (result: IteratorResult<unknown, undefined>) => void
   readonly reject: (reason: unknown) => void
+}
+
+/** Whether a task was refused for want of room. */
+export function wasFull(error: unknown): boolean {
+  return error instanceof ThreadmillError && error.code === 'ERR_THREADMILL_QUEUE_FULL'
 }
 
 function iteratorOf(inputs: unknown): Iterator<unknown> | AsyncIterator<unknown> {
@@ -142,10 +147,22 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
         this.#advance()
         return
       }
+      await this.#submitWithRoom(value)
+    }
+  }
+
+  async #submitWithRoom(input: unknown): Promise<void> {
+    for (;;) {
       // Another user of the pool may have taken the room while the source was asked.
       await this.#room()
       if (this.#finished || this.#exhausted) return
-      this.#submit(value)
+      try {
+        this.#submit(input)
+        return
+      } catch (error) {
+        // There was room, but not for as many bytes.
+        if (!wasFull(error) || this.#pool.hasRoom()) throw error
+      }
     }
   }
 

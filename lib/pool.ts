@@ -154,6 +154,10 @@ export class WorkerPool implements AsyncDisposable {
     return this.#core.whenIdle()
   }
 
+  ready(): Promise<void> {
+    return this.#core.ready()
+  }
+
   stats(): PoolStats {
     return this.#core.stats()
   }
@@ -234,10 +238,12 @@ function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry):
   return core
 }
 
-const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'retry', 'worker-launched', 'worker-exit']
+const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'retry', 'worker-launched', 'worker-exit', 'drain']
 
 function checkEvent(event: unknown): string {
-  if (!EVENTS.includes(event))
-    throw wrongValue('event', `'task-added', 'task-complete', 'retry', 'worker-launched' or 'worker-exit'`, event)
+  if (!EVENTS.includes(event)) {
+    const names = EVENTS.map((name) => `'${name}'`)
+    throw wrongValue('event', `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`, event)
+  }
   return event as string
 }

@@ -11,6 +11,8 @@ import { MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
 export interface ShellSettings {
   /** ms that a callback of `onShutdown` and a worker's `onWorkerExit` have. */
   readonly disposeTimeout: number
+  /** Most bytes of inputs. */
+  readonly capacityBytes: number
   /** Signals that end the pool. */
   readonly signals: readonly NodeJS.Signals[] | undefined
 }
@@ -22,9 +24,14 @@ export interface ShellSettings {
 export function checkShellOptions(value: unknown): ShellSettings {
   const options = optionsObject(value)
   const option = (key: keyof JsPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const capacityBytes = option('capacityBytes', Number.POSITIVE_INFINITY)
   const signals = option('handleSignals', false)
   return {
     disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),
+    capacityBytes:
+      capacityBytes === Number.POSITIVE_INFINITY
+        ? capacityBytes
+        : wholeNumber('options.capacityBytes', capacityBytes, 1, Number.MAX_SAFE_INTEGER),
     signals: signals === false ? undefined : checkSignals('options.handleSignals', signals),
   }
 }

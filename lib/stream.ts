@@ -7,7 +7,7 @@
 
 import { Duplex } from 'node:stream'
 import { wrongValue } from './errors'
-import type { MapSettings, Submitter } from './map'
+import { type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
 import { follow } from './signals'
 
@@ -20,6 +20,11 @@ interface Entry {
 
 type Callback = (error?: Error | null) => void
 
+interface Writing {
+  readonly input: unknown
+  readonly callback: Callback
+}
+
 /** See the head of this file. */
 export class TaskStream extends Duplex {
   readonly #settings: MapSettings
@@ -27,8 +32,9 @@ export class TaskStream extends Duplex {
   /** In the order of the inputs. */
   readonly #entries: Entry[] = []
   readonly #cleanups: (() => void)[] = []
-  #writing: { readonly input: unknown; readonly callback: Callback } | undefined
+  #writing: Writing | undefined
   #finishing: Callback | undefined
+  #isWaiting = false
   /** Whether the reader wants more. */
   #flows = false
 
@@ -91,8 +97,7 @@ export class TaskStream extends Duplex {
     }
     const writing = this.#writing
     if (writing !== undefined && this.#entries.length < this.#settings.concurrency) {
-      if (this.#pool.hasRoom()) this.#submit(writing.input, writing.callback)
-      else this.#pool.whenRoom().then(() => this.#advance())
+      if (!this.#pool.hasRoom() || !this.#submit(writing)) this.#waitForRoom()
     }
     if (this.#finishing !== undefined && this.#entries.length === 0) {
       this.push(null)
@@ -102,7 +107,18 @@ export class TaskStream extends Duplex {
     }
   }
 
-  #submit(input: unknown, callback: Callback): void {
+  #waitForRoom(): void {
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    this.#pool.whenRoom().then(() => {
+      this.#isWaiting = false
+      this.#advance()
+    })
+  }
+
+  /** Submits the input; `false` when there was room, but not for as many bytes. */
+  #submit(writing: Writing): boolean {
+    const { input, callback } = writing
     this.#writing = undefined
     const entry: Entry = { slot: -1, isDone: false, value: undefined }
     this.#entries.push(entry)
@@ -119,10 +135,16 @@ export class TaskStream extends Duplex {
     try {
       entry.slot = this.#pool.start(input, resolve, reject)
     } catch (error) {
+      if (wasFull(error) && !this.#pool.hasRoom()) {
+        this.#entries.splice(this.#entries.indexOf(entry), 1)
+        this.#writing = writing
+        return false
+      }
       callback(asError(error))
-      return
+      return true
     }
     callback()
+    return true
   }
 }
 
