@@ -4,6 +4,7 @@
 
 import { types } from 'node:util'
 import type { RunOptions } from '..'
+import type { ByteBudget } from './bytes'
 import type { Encoded } from './codec'
 import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
@@ -41,6 +42,8 @@ export interface Host extends Owner {
   readonly threads: number
   /** Tickets without options, by kernel: the same for every call. */
   readonly tickets: Ticket[]
+  /** Counts the bytes of inputs, where they are limited. */
+  readonly budget?: ByteBudget | undefined
   /** @throws ThreadmillError when the pool admits nothing more, or has no room */
   checkOpen(): void
   checkRoom(): void
@@ -142,6 +145,7 @@ export function startKernel(
   const checked = kernel.takesAnyNumber && typeof input === 'number' ? input : checkValue('input', info.input, input)
   if (signal?.aborted) throw signal.reason
   host.checkRoom()
+  const bytes = host.budget?.ofKernel(checked, transfer) ?? 0
   // Everything that can fail comes before the task exists; moving buffers last of it, because that cannot be undone.
   const small = isView(checked) && transfer === undefined && isSmall(checked) ? checked : undefined
   let slot = -1
@@ -162,6 +166,7 @@ export function startKernel(
   host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   if (unfollow !== undefined) onSettled(slot, unfollow)
+  if (bytes > 0) host.budget?.take(slot, bytes)
   if (typeof value === 'number') submitNumber(slot, ticket, value)
   else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
   else submitValue(slot, ticket, value)
@@ -188,6 +193,7 @@ export function startEntry(
   if (signal?.aborted) throw signal.reason
   host.checkRoom()
   const lane = host.laneOf(settings ?? host.plain)
+  let bytes = host.budget?.ofInput(input, settings?.list) ?? 0
   let encoded: EncodedInput
   try {
     encoded = encodeInput(lane, input, settings ?? host.plain)
@@ -197,8 +203,9 @@ export function startEntry(
     return -1
   }
   const key = encoded.codec >= laneParts().POSTED ? (encoded.data as number) : -1
-  if (encoded.lasts) settings = { ...(settings ?? host.checkEntry({})), isLasting: true }
+  if (encoded.lasts) settings = { ...(settings ?? host.plain), isLasting: true }
   try {
+    bytes = host.budget?.ofEncoded(encoded.data, bytes) ?? 0
     lane.admit(settings?.wanted ?? -1)
   } catch (error) {
     lane.discard(key)
@@ -211,12 +218,14 @@ export function startEntry(
     const estimate = lane.estimate?.(task)
     // Listeners and estimators may have submitted something meanwhile.
     host.checkRoom()
+    host.budget?.admit(bytes)
     const { worker } = encoded
     if (settings !== undefined || ticket === undefined || estimate !== undefined || worker >= 0) {
       const base = settings ?? host.plain
       const isPushed = worker >= 0
       ticket = ticketOf(lane, isPushed ? { ...base, affinity: FORCE + worker } : base, estimate)
-      if (options === undefined && estimate === undefined && !isPushed) host.tickets[ENTRY] = ticket
+      const isPlain = options === undefined && estimate === undefined && !isPushed && !base.isLasting
+      if (isPlain) host.tickets[ENTRY] = ticket
     }
   } catch (error) {
     lane.withdraw()
@@ -229,6 +238,7 @@ export function startEntry(
   host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   if (unfollow !== undefined) onSettled(slot, unfollow)
+  if (bytes > 0) host.budget?.take(slot, bytes)
   if (key >= 0) {
     onSettled(slot, (succeeded) => lane.discard(key, succeeded))
     if (task !== undefined) lane.watch?.(key, task)
