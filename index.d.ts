@@ -377,6 +377,25 @@ export interface PoolEvents<U = any> {
   'worker-launched': (worker: IWorker) => void
   'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
   drain: () => void
+  health: (stats: PoolStats) => void
+  'health-alert': (alert: HealthAlert) => void
+}
+
+/** Options of `startHealthMonitoring`. */
+export interface HealthOptions {
+  /** Milliseconds from one report to the next, 1 to 2^31-1. @default 5000 */
+  readonly interval?: number | undefined
+  /** Whether reports are printed with `console.log`, in five lines. @default false */
+  readonly log?: boolean | undefined
+  /** An alert is raised when more tasks wait than workers × this. @default 5 */
+  readonly alert?: number | undefined
+}
+
+/** What `health-alert` tells. */
+export interface HealthAlert {
+  readonly type: 'queue-backlog'
+  readonly message: string
+  readonly stats: PoolStats
 }
 
 /** Names of the events of a pool. */
@@ -679,7 +698,8 @@ export interface WorkerPool<T = any, U = any> {
    *   listener has been told of is no unhandled rejection;
    * - `worker-launched`: a JS worker was created; it can be sent messages at once;
    * - `worker-exit`: a JS worker has ended;
-   * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness.
+   * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness;
+   * - `health` and `health-alert`: see `startHealthMonitoring`.
    *
    * A listener that throws is rethrown as an uncaught exception.
    */
@@ -723,6 +743,17 @@ export interface WorkerPool<T = any, U = any> {
 
   /** Figures of this moment; its cost does not depend on the number of waiting tasks. */
   stats(): PoolStats
+
+  /**
+   * Fires `health` with `stats()` at intervals until it is stopped or the pool has ended, and `health-alert` when more tasks
+   * wait than its workers can be expected to do soon. Called again, it replaces the interval. It does not keep the process
+   * alive.
+   * @param options the interval in ms, or options
+   * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`
+   */
+  startHealthMonitoring(options?: number | HealthOptions): this
+  /** Stops it; does nothing when it is not on. */
+  stopHealthMonitoring(): this
 
   /**
    * Stops admitting, finishes everything that was admitted, then releases the threads. Repeated calls give the same promise.

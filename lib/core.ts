@@ -83,7 +83,7 @@ export class PoolCore implements EntryHost {
   readonly #entry: PoolEntry | undefined
   readonly #laneWorkers: number
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
-  readonly #isInert: boolean
+  readonly isInert: boolean
   readonly #workers: readonly IWorker[]
   /** What workers share with this thread; none without workers. */
   readonly #registry: Registry | undefined
@@ -102,7 +102,7 @@ export class PoolCore implements EntryHost {
   readonly #endListeners = new Set<(reason: unknown) => void>()
   readonly #shell: ShellSettings
   #shutdown: Shutdown | undefined
-  #atRelease: (() => void)[] = []
+  readonly #atRelease = new Set<() => void>()
   /** Whether its workers have been told to leave: too late for callbacks. */
   #isLeaving = false
   #isReleased = false
@@ -118,7 +118,7 @@ export class PoolCore implements EntryHost {
     this.#entry = entry
     this.#laneWorkers = entry?.settings.maxWorkers ?? 0
     // A worker that makes the pool it is a worker of gets one that does nothing.
-    this.#isInert = entry?.isOwn === true
+    this.isInert = entry?.isOwn === true
     if (entry === undefined || entry.isOwn) return
     const parts = laneParts()
     const registry = new parts.Registry((index) => this.#workerAt(index))
@@ -183,9 +183,9 @@ export class PoolCore implements EntryHost {
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
   isForEntry(options: unknown): boolean {
-    if (typeof options !== 'object' || options === null) return this.lane !== undefined || this.#isInert
+    if (typeof options !== 'object' || options === null) return this.lane !== undefined || this.isInert
     if (own(options, 'kernel') !== undefined) return false
-    return this.lane !== undefined || this.#isInert || isForMain(options)
+    return this.lane !== undefined || this.isInert || isForMain(options)
   }
 
   /** Workers of the lane that a pool of this kind is for. */
@@ -285,7 +285,7 @@ export class PoolCore implements EntryHost {
     given?: TaskHandle<unknown>,
     promise?: Promise<unknown>,
   ): number {
-    if (this.#isInert) {
+    if (this.isInert) {
       given?.attach(-1, promise as Promise<unknown>)
       return -1
     }
@@ -534,7 +534,7 @@ export class PoolCore implements EntryHost {
   /** Ends the pool when one of these signals comes. @throws ThreadmillError when it has ended */
   handleSignals(signals: readonly NodeJS.Signals[]): void {
     this.checkAlive()
-    if (!this.#isInert) signalHandlers().handleSignals(this, signals)
+    if (!this.isInert) signalHandlers().handleSignals(this, signals)
   }
 
   /** @throws ThreadmillError when the pool has ended */
@@ -542,9 +542,15 @@ export class PoolCore implements EntryHost {
     if (this.#isReleased) throw poolClosed(this.settings.name)
   }
 
-  /** Calls `listener` when the pool has ended. */
-  onRelease(listener: () => void): void {
-    this.#atRelease.push(listener)
+  /** Calls `listener` when the pool has ended. Returns how to stop that. */
+  onRelease(listener: () => void): () => void {
+    this.#atRelease.add(listener)
+    return () => this.#atRelease.delete(listener)
+  }
+
+  /** Calls listeners of an event. */
+  tell(event: string, details: unknown): void {
+    this.events.call(event, details)
   }
 
   /** Ends the pool; asked again, it can only end sooner. It is destroyed when `limit` ms have passed. */
@@ -595,7 +601,7 @@ export class PoolCore implements EntryHost {
     disconnect(this)
     this.#isReleased = true
     this.#shutdown?.ended()
-    for (const listener of this.#atRelease.splice(0)) listener()
+    for (const listener of this.#atRelease) listener()
     this.#resolveEnded?.()
     this.#resolveEnded = undefined
   }

@@ -14,6 +14,11 @@ export function byteBudget(): typeof import('./bytes').ByteBudget {
   return (require('./bytes') as typeof import('./bytes')).ByteBudget
 }
 
+/** What tells how a pool is. */
+export function healthMonitor(): typeof import('./health').HealthMonitor {
+  return (require('./health') as typeof import('./health')).HealthMonitor
+}
+
 /** What belongs to the end of a pool. */
 export function shutdown(): typeof import('./shutdown').Shutdown {
   return (require('./shutdown') as typeof import('./shutdown')).Shutdown

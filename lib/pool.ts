@@ -2,13 +2,14 @@
 // The WorkerPool that users hold: reads arguments, and keeps the pool's core reachable.
 
 import type { Duplex } from 'node:stream'
-import type { IWorker, Kernels, MapOptions, PoolStats } from '..'
+import type { HealthOptions, IWorker, Kernels, MapOptions, PoolStats } from '..'
 import { checkType } from './callbacks'
 import { PoolCore, type PoolEntry } from './core'
 import { wrongType, wrongValue } from './errors'
+import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { laneParts, taskStream } from './lazy'
+import { healthMonitor, laneParts, taskStream } from './lazy'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,
@@ -23,6 +24,7 @@ import {
 } from './options'
 import {
   checkCloseOptions,
+  checkHealthOptions,
   checkMainThread,
   checkShellOptions,
   checkSignals,
@@ -41,6 +43,7 @@ export class WorkerPool implements AsyncDisposable {
   readonly name: string
   readonly #core: PoolCore
   #kernels: Kernels | undefined
+  #health: HealthMonitor | undefined
 
   constructor(...given: unknown[]) {
     this.#core = createCore(given)
@@ -193,6 +196,20 @@ export class WorkerPool implements AsyncDisposable {
     return this
   }
 
+  startHealthMonitoring(options?: number | HealthOptions): this {
+    const settings = checkHealthOptions(options)
+    this.#core.checkAlive()
+    this.stopHealthMonitoring()
+    if (!this.#core.isInert) this.#health = new (healthMonitor())(this.#core, settings)
+    return this
+  }
+
+  stopHealthMonitoring(): this {
+    this.#health?.stop()
+    this.#health = undefined
+    return this
+  }
+
   onShutdown(callback: () => unknown): this {
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     this.#core.onShutdown(callback)
@@ -238,7 +255,16 @@ function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry):
   return core
 }
 
-const EVENTS: readonly unknown[] = ['task-added', 'task-complete', 'retry', 'worker-launched', 'worker-exit', 'drain']
+const EVENTS: readonly unknown[] = [
+  'task-added',
+  'task-complete',
+  'retry',
+  'worker-launched',
+  'worker-exit',
+  'drain',
+  'health',
+  'health-alert',
+]
 
 function checkEvent(event: unknown): string {
   if (!EVENTS.includes(event)) {

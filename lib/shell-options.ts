@@ -73,3 +73,24 @@ export function checkCloseOptions(options: unknown): number {
   if (!isInRange) throw outOfRange('options.timeout', expectation, timeout)
   return timeout
 }
+
+/** Options of health monitoring after their check. */
+export interface HealthSettings {
+  /** ms */
+  readonly interval: number
+  readonly log: boolean
+  /** Waiting tasks per worker that are still healthy. */
+  readonly alert: number
+}
+
+/** @throws TypeError, RangeError */
+export function checkHealthOptions(value: unknown): HealthSettings {
+  const options = typeof value === 'number' ? { interval: value } : optionsObject(value)
+  const log = ownOr(options, 'log', false)
+  if (typeof log !== 'boolean') throw wrongType('options.log', 'a boolean', log)
+  const alert = ownOr(options, 'alert', 5)
+  const expectation = 'a number of tasks per worker from 0 on'
+  if (typeof alert !== 'number') throw wrongType('options.alert', expectation, alert)
+  if (!(alert >= 0)) throw outOfRange('options.alert', expectation, alert)
+  return { interval: wholeNumber('options.interval', ownOr(options, 'interval', 5000), 1, MAX_TIMEOUT), log, alert }
+}

@@ -11,7 +11,7 @@ import process from 'node:process'
 export interface SignalHost {
   end(mode: 0 | 1 | 2): Promise<void>
   /** Calls `listener` when the pool has ended. */
-  onRelease(listener: () => void): void
+  onRelease(listener: () => void): unknown
 }
 
 const hosts = new Map<NodeJS.Signals, Set<SignalHost>>()
