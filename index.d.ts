@@ -168,6 +168,16 @@ export interface WorkerPoolOptions {
   readonly disposeTimeout?: number | undefined
   /** Calls `installSignalHandlers()`, or with these signals. Main thread only. @default false */
   readonly handleSignals?: boolean | readonly NodeJS.Signals[] | undefined
+  /**
+   * Bytes of JavaScript heap, 1 to 2^53-1. Every `checkInterval` ms at which more is in use, `high-memory` is fired and
+   * `memoryStrategy` followed: `'warn'` leaves it at that, `'restart'` replaces each JS worker after its current task, a
+   * function is called with what the event tells. @default none: nothing is watched
+   */
+  readonly maxMemoryUsage?: number | undefined
+  /** Milliseconds, 1 to 2^31-1. @default 5000 */
+  readonly checkInterval?: number | undefined
+  /** @default 'warn' */
+  readonly memoryStrategy?: 'warn' | 'restart' | ((details: HighMemory) => unknown) | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */
   readonly nice?: number | undefined
 }
@@ -379,6 +389,7 @@ export interface PoolEvents<U = any> {
   drain: () => void
   health: (stats: PoolStats) => void
   'health-alert': (alert: HealthAlert) => void
+  'high-memory': (details: HighMemory) => void
 }
 
 /** Options of `startHealthMonitoring`. */
@@ -396,6 +407,17 @@ export interface HealthAlert {
   readonly type: 'queue-backlog'
   readonly message: string
   readonly stats: PoolStats
+}
+
+/** What `high-memory` tells. */
+export interface HighMemory {
+  readonly message: string
+  /** Bytes of JavaScript heap in use. */
+  readonly heapUsed: number
+  /** The limit, bytes. */
+  readonly limit: number
+  /** Whose heap it is; `undefined` for that of the thread that owns the pool. */
+  readonly worker?: IWorker | undefined
 }
 
 /** Names of the events of a pool. */
@@ -699,7 +721,8 @@ export interface WorkerPool<T = any, U = any> {
    * - `worker-launched`: a JS worker was created; it can be sent messages at once;
    * - `worker-exit`: a JS worker has ended;
    * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness;
-   * - `health` and `health-alert`: see `startHealthMonitoring`.
+   * - `health` and `health-alert`: see `startHealthMonitoring`;
+   * - `high-memory`: see `maxMemoryUsage`.
    *
    * A listener that throws is rethrown as an uncaught exception.
    */

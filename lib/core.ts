@@ -548,6 +548,12 @@ export class PoolCore implements EntryHost {
     return () => this.#atRelease.delete(listener)
   }
 
+  /** Replaces the JS workers, each after its current task. */
+  recycle(): void {
+    // A lane that cannot do so leaves its workers as they are.
+    ;(this.lane as { recycleAll?(): void } | undefined)?.recycleAll?.()
+  }
+
   /** Calls listeners of an event. */
   tell(event: string, details: unknown): void {
     this.events.call(event, details)

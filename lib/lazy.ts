@@ -19,6 +19,11 @@ export function healthMonitor(): typeof import('./health').HealthMonitor {
   return (require('./health') as typeof import('./health')).HealthMonitor
 }
 
+/** What watches memory. */
+export function memoryWatch(): typeof import('./memory').watchMemory {
+  return (require('./memory') as typeof import('./memory')).watchMemory
+}
+
 /** What belongs to the end of a pool. */
 export function shutdown(): typeof import('./shutdown').Shutdown {
   return (require('./shutdown') as typeof import('./shutdown')).Shutdown

@@ -9,7 +9,7 @@ import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { healthMonitor, laneParts, taskStream } from './lazy'
+import { healthMonitor, laneParts, memoryWatch, taskStream } from './lazy'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,
@@ -241,13 +241,14 @@ function createCore([first, second]: unknown[]): PoolCore {
 
 /** Makes the core, and begins what it does besides its tasks. */
 function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry): PoolCore {
-  const { signals } = shell
+  const { signals, memory } = shell
   // The copies of a pool in its workers do nothing.
   if (entry?.isOwn) return new PoolCore(settings, shell, entry)
   if (signals !== undefined) checkMainThread()
   const core = new PoolCore(settings, shell, entry)
   try {
     if (signals !== undefined) core.handleSignals(signals)
+    if (memory !== undefined) memoryWatch()(core, memory)
   } catch (error) {
     core.end(2)
     throw error
@@ -264,6 +265,7 @@ const EVENTS: readonly unknown[] = [
   'drain',
   'health',
   'health-alert',
+  'high-memory',
 ]
 
 function checkEvent(event: unknown): string {

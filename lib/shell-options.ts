@@ -3,7 +3,7 @@
 
 import { constants } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
-import type { JsPoolOptions } from '..'
+import type { HighMemory, JsPoolOptions } from '..'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import { MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
 
@@ -15,6 +15,17 @@ export interface ShellSettings {
   readonly capacityBytes: number
   /** Signals that end the pool. */
   readonly signals: readonly NodeJS.Signals[] | undefined
+  /** What to watch of the memory, if anything. */
+  readonly memory: MemorySettings | undefined
+}
+
+/** How memory is watched. */
+export interface MemorySettings {
+  /** bytes */
+  readonly limit: number
+  /** ms */
+  readonly interval: number
+  readonly strategy: 'warn' | 'restart' | ((details: HighMemory) => unknown)
 }
 
 /**
@@ -32,7 +43,23 @@ export function checkShellOptions(value: unknown): ShellSettings {
       capacityBytes === Number.POSITIVE_INFINITY
         ? capacityBytes
         : wholeNumber('options.capacityBytes', capacityBytes, 1, Number.MAX_SAFE_INTEGER),
+    memory: checkMemoryOptions(option),
     signals: signals === false ? undefined : checkSignals('options.handleSignals', signals),
+  }
+}
+
+function checkMemoryOptions(option: (key: keyof JsPoolOptions, otherwise?: unknown) => unknown) {
+  const limit = option('maxMemoryUsage')
+  const interval = wholeNumber('options.checkInterval', option('checkInterval', 5000), 1, MAX_TIMEOUT)
+  const strategy = option('memoryStrategy', 'warn')
+  if (strategy !== 'warn' && strategy !== 'restart' && typeof strategy !== 'function') {
+    throw wrongValue('options.memoryStrategy', `'warn', 'restart' or a function`, strategy)
+  }
+  if (limit === undefined) return undefined
+  return {
+    limit: wholeNumber('options.maxMemoryUsage', limit, 1, Number.MAX_SAFE_INTEGER),
+    interval,
+    strategy: strategy as MemorySettings['strategy'],
   }
 }
 

@@ -1,0 +1,84 @@
+// The limit for memory: who is told, and what is done.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
+
+/** The next event of this kind; watching alone would not keep the process alive for it. */
+function next(pool, event) {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {}, 1000)
+    pool.once(event, (details) => {
+      clearInterval(timer)
+      resolve(details)
+    })
+  })
+}
+
+describe('maxMemoryUsage', () => {
+  test('tells of more heap than that at every check', async () => {
+    const pool = new WorkerPool({ threads: 1, maxMemoryUsage: 1, checkInterval: 10 })
+    for (let i = 0; i < 3; i++) {
+      const details = await next(pool, 'high-memory')
+      assert.deepEqual([details.message, details.limit], ['High memory usage detected', 1])
+      assert.ok(details.heapUsed > 1_000_000 && details.heapUsed < 2 ** 40)
+      assert.equal(details.worker, undefined)
+    }
+    await pool.close()
+  })
+
+  test('and of no less', async () => {
+    const { heapUsed } = process.memoryUsage()
+    const pool = new WorkerPool({ threads: 1, maxMemoryUsage: heapUsed + 2 ** 28, checkInterval: 1 })
+    let told = 0
+    pool.on('high-memory', () => told++)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    assert.equal(told, 0)
+    // Kept on the heap: small values, not memory outside of it.
+    const kept = Array.from({ length: 2 ** 23 }, (_, i) => ({ i, next: undefined }))
+    await next(pool, 'high-memory')
+    assert.equal(kept.length, 2 ** 23)
+    await pool.close()
+  })
+
+  test('ends with the pool', async () => {
+    let told = 0
+    const pool = new WorkerPool({ threads: 1, maxMemoryUsage: 1, checkInterval: 1, memoryStrategy: () => told++ })
+    await next(pool, 'high-memory')
+    await pool.close()
+    told = 0
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    assert.equal(told, 0)
+  })
+
+  test('a function as strategy gets what the event tells; what it throws is an uncaught exception', async () => {
+    const { code, stdout, stderr, timedOut } = await runProgram(`
+      import { WorkerPool } from 'threadmill'
+      const reasons = []
+      const timer = setInterval(() => {}, 1000)
+      process.on('uncaughtException', (error) => {
+        if (reasons.push(error.message) === 2) { console.log(reasons.join()); clearInterval(timer) }
+      })
+      let calls = 0
+      new WorkerPool({ threads: 1, maxMemoryUsage: 5, checkInterval: 1, memoryStrategy({ limit }) {
+        calls++
+        if (calls === 1) throw new Error('thrown ' + limit)
+        if (calls === 2) return Promise.reject(new Error('rejected'))
+      } }).onShutdown(() => {})`)
+    assert.deepEqual([code, stdout, stderr, timedOut], [0, 'thrown 5,rejected\n', '', false])
+  })
+
+  for (const [options, code] of [
+    [{ maxMemoryUsage: 0 }, 'ERR_THREADMILL_OUT_OF_RANGE'],
+    [{ maxMemoryUsage: 1.5 }, 'ERR_THREADMILL_OUT_OF_RANGE'],
+    [{ maxMemoryUsage: Number.POSITIVE_INFINITY }, 'ERR_THREADMILL_OUT_OF_RANGE'],
+    [{ maxMemoryUsage: '1G' }, 'ERR_THREADMILL_INVALID_ARG_TYPE'],
+    [{ maxMemoryUsage: 5, checkInterval: 0 }, 'ERR_THREADMILL_OUT_OF_RANGE'],
+    [{ checkInterval: '5' }, 'ERR_THREADMILL_INVALID_ARG_TYPE'],
+    [{ memoryStrategy: 'panic' }, 'ERR_THREADMILL_INVALID_ARG_VALUE'],
+  ]) {
+    test(`refuses ${Object.entries(options)}`, () => {
+      assert.throws(() => new WorkerPool(options), { code, message: /must be .*; got / })
+    })
+  }
+})
