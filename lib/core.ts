@@ -90,6 +90,7 @@ export class PoolCore implements EntryHost {
   #main: MainLane | undefined
   #kernels: Kernels | undefined
   pending = 0
+  readonly #made = performance.now()
   #nextId = 0
   #completed = 0
   #errored = 0
@@ -505,7 +506,11 @@ export class PoolCore implements EntryHost {
       name: this.settings.name,
       completed: this.#completed,
       errored: this.#errored,
-      maxWorkers: this.#laneWorkers,
+      bounds: this.lane?.bounds ?? (this.#laneWorkers > 0 ? { min: 0, max: this.#laneWorkers } : undefined),
+      uptime: performance.now() - this.#made,
+      utilization: (index: number) => this.lane?.utilization(index) ?? null,
+      crashes: (index: number) => this.lane?.crashes(index) ?? 0,
+      keys: () => JSON.parse(native.keyFigures(this.handle)),
     }
     return poolStats(JSON.parse(native.figures(this.handle)), counts)
   }

@@ -123,6 +123,7 @@ export class JsLane implements EntryLane {
   readonly #threads: (Thread | undefined)[] = []
   readonly #workers: JsWorker[] = []
   readonly #crashes: (Crash | undefined)[] = []
+  readonly #crashCounts: number[] = []
   #launched = 0
   /** Of these, those that take no more tasks. */
   #leaving = 0
@@ -173,6 +174,16 @@ export class JsLane implements EntryLane {
   /** Launches the least that there are to be. */
   #fill(): void {
     this.resizeUpTo(this.#min)
+  }
+
+  /** Share of the time that the event loop of a worker was busy; null when it has no thread. */
+  utilization(index: number): number | null {
+    return this.#threads[index]?.worker.performance.eventLoopUtilization().utilization ?? null
+  }
+
+  /** How often the worker with that number has crashed. */
+  crashes(index: number): number {
+    return this.#crashCounts[index] ?? 0
   }
 
   /** Workers more than the least that are kept. */
@@ -706,6 +717,7 @@ export class JsLane implements EntryLane {
     }
     const cause = thread.hasCause ? thread.cause : undefined
     this.#lastCrash = { exitCode, cause }
+    if (!thread.leaving || thread.hasCause) this.#crashCounts[index] = this.crashes(index) + 1
     this.#crashes[index] = this.#lastCrash
     const why = cause instanceof Error ? `: ${cause.message}` : ''
     flush()

@@ -103,6 +103,8 @@ export interface Native {
   ): number
   /** As `setBlocked`, for the thread that owns the pool. */
   blockMain(pool: number, idIndex: number, idGeneration: number, blocked: boolean): void
+  /** JSON of the times of the pool's tasks by key. */
+  keyFigures(pool: number): string
   /** JSON of the pool's figures. */
   figures(pool: number): string
   /** Runs a kernel on this thread. For benchmarks and tests. */

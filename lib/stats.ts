@@ -1,7 +1,20 @@
 // Stage: all. Thread: owner env.
 // Puts the figures of the core and the counts of this side into one object.
 
-import type { PoolStats, WorkerStats } from '..'
+import type { KeyStats, PoolStats, TimeStats, WorkerStats } from '..'
+
+/** Figures of the core that both kinds of workers have. */
+type Common =
+  | 'id'
+  | 'busy'
+  | 'started'
+  | 'tasksCompleted'
+  | 'tasksErrored'
+  | 'busyTime'
+  | 'steals'
+  | 'cpuTime'
+  | 'waitTime'
+  | 'runTime'
 
 /** What the core reports; see PoolFigures in crates/core. Times in ms. */
 export interface Figures {
@@ -12,31 +25,58 @@ export interface Figures {
   totalProcessingTime: number
   totalWaitTime: number
   totalRunTime: number
-  sizing: Omit<PoolStats['sizing'], 'notes'>
+  waitTime: TimeStats
+  runTime: TimeStats
+  sizing: Omit<PoolStats['sizing'], 'notes' | 'js'>
   notes: string[]
-  workers: Omit<WorkerStats, 'lane'>[]
-  jsWorkers: Omit<WorkerStats, 'lane' | 'helped' | 'running'>[]
+  workers: Pick<WorkerStats, Common | 'helped' | 'running'>[]
+  jsWorkers: (Pick<WorkerStats, Common | 'uptime' | 'messageCount'> & { readonly lastActive: number })[]
 }
 
-/** Counts of settled tasks. */
+/** What this side knows. */
 export interface Counts {
   readonly name: string
   readonly completed: number
   readonly errored: number
-  /** Most JS workers; 0 in a pool without a module. */
-  readonly maxWorkers: number
+  /** Bounds of the number of JS workers, where there may be any. */
+  readonly bounds: { readonly min: number; readonly max: number } | undefined
+  /** ms */
+  readonly uptime: number
+  /** Share of the time that the event loop of a JS worker was busy; null when it has no thread. */
+  utilization(index: number): number | null
+  /** Crashes of the JS worker with that number. */
+  crashes(index: number): number
+  keys(): readonly KeyStats[]
 }
 
 /** The public figures. */
 export function poolStats(figures: Figures, counts: Counts): PoolStats {
-  const native: WorkerStats[] = figures.workers.map((worker) => ({ ...worker, lane: 'native' }))
-  const js: WorkerStats[] = figures.jsWorkers.map((worker) => ({ ...worker, lane: 'js', helped: 0, running: [] }))
-  const workers = counts.maxWorkers > 0 ? js : native
-  const poolSize = counts.maxWorkers > 0 ? counts.maxWorkers : native.length
+  const native: WorkerStats[] = figures.workers.map((worker) => ({
+    ...worker,
+    lane: 'native',
+    uptime: counts.uptime,
+    messageCount: 0,
+    errorCount: worker.tasksErrored,
+    lastActiveSecs: null,
+    eventLoopUtilization: null,
+  }))
+  const js: WorkerStats[] = figures.jsWorkers.map(({ lastActive, ...worker }) => ({
+    ...worker,
+    lane: 'js',
+    helped: 0,
+    running: [],
+    errorCount: worker.tasksErrored + counts.crashes(worker.id),
+    lastActiveSecs: lastActive / 1000,
+    eventLoopUtilization: counts.utilization(worker.id),
+  }))
+  const { bounds } = counts
+  const workers = bounds === undefined ? native : js
+  const poolSize = bounds?.max ?? native.length
   const busyWorkers = workers.filter((worker) => worker.busy).length
   // Means are over the tasks that workers have ended; settling them is a moment behind.
   const ended = [...native, ...js].reduce((sum, worker) => sum + worker.tasksCompleted, 0)
   const mean = (total: number): number => (ended === 0 ? 0 : total / ended)
+  let keys: readonly KeyStats[] | undefined
   return {
     name: counts.name,
     poolSize,
@@ -50,10 +90,17 @@ export function poolStats(figures: Figures, counts: Counts): PoolStats {
     totalProcessingTime: figures.totalProcessingTime,
     avgWaitTime: mean(figures.totalWaitTime),
     avgRunTime: mean(figures.totalRunTime),
+    waitTime: figures.waitTime,
+    runTime: figures.runTime,
+    // As many as there are keys, so only for those who ask.
+    get keys() {
+      keys ??= counts.keys()
+      return keys
+    },
     steals: workers.reduce((sum, worker) => sum + worker.steals, 0),
     abandoned: figures.abandoned,
     load: busyWorkers / poolSize,
-    sizing: { ...figures.sizing, notes: figures.notes },
+    sizing: { ...figures.sizing, js: bounds ?? null, notes: figures.notes },
     native,
     js,
     workers,

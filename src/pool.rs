@@ -129,6 +129,22 @@ pub(crate) unsafe extern "C" fn inspect(
     })
 }
 
+/// `keyFigures(handle)`: times of the tasks of a pool by key, as JSON.
+pub(crate) unsafe extern "C" fn key_figures(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        match state.pool(raw::number(env, handle)? as u32) {
+            Some(owned) => json(env, &owned.pool.key_figures()),
+            None => raw::undefined(env),
+        }
+    })
+}
+
 /// `figures(handle)`: the figures of a pool as JSON.
 pub(crate) unsafe extern "C" fn figures(
     env: sys::napi_env,

@@ -6,7 +6,9 @@
 //!     leaves. The entry in `running` is the right to do so; it is taken out under the pool's lock.
 //! J2. A worker that was told that there is nothing is rung when there is something (S3).
 
+use super::cpu::CpuClock;
 use super::job::{Job, Policy};
+use super::times::{Summary, Times};
 use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
@@ -46,8 +48,16 @@ pub(super) struct JsWorker {
     notes: Vec<JsNote>,
     completed: u64,
     errored: u64,
+    /// Messages that it has posted.
+    posted: u64,
     /// ns
     busy: u64,
+    /// Of successful tasks.
+    times: Times,
+    cpu: Option<CpuClock>,
+    /// When its thread was launched, and when it last gave a sign.
+    launched: u64,
+    active: u64,
 }
 
 /// A task that a JS worker has begun.
@@ -148,6 +158,18 @@ pub struct JsWorkerFigures {
     pub busy_time: f64,
     /// Tasks taken from others.
     pub steals: u64,
+    /// Time since it was launched.
+    pub uptime: f64,
+    /// Messages that it has posted.
+    pub message_count: u64,
+    /// Time since its last answer or message; since its launch before the first.
+    pub last_active: f64,
+    /// CPU time of its thread, where that is known.
+    pub cpu_time: Option<f64>,
+    /// From submit to start, of successful tasks.
+    pub wait_time: Summary,
+    /// From start to end, of successful tasks.
+    pub run_time: Summary,
 }
 
 /// The number of the thread that owns the pool, where that of a JS worker is asked for.
@@ -178,6 +200,7 @@ impl Pool {
         if let Some(worker) = state.js_worker(index) {
             (worker.joined, worker.retiring, worker.begun) = (true, false, 0);
             worker.idle_since = clock::now();
+            (worker.launched, worker.active) = (worker.idle_since, worker.idle_since);
         }
         drop(state);
         self.wake(&mut wakes);
@@ -191,6 +214,7 @@ impl Pool {
             return false;
         };
         worker.waker = Some(waker);
+        worker.cpu = CpuClock::of_this_thread();
         state.scheduler.set_launched(js(index));
         true
     }
@@ -304,6 +328,7 @@ impl Pool {
         let mut running = worker.running.swap_remove(at);
         let run_time = (now - running.started).saturating_sub(answer.overhead);
         worker.busy += run_time;
+        worker.active = now;
         if worker.running.is_empty() {
             worker.idle_since = now;
             if worker.retiring {
@@ -334,9 +359,14 @@ impl Pool {
         let Some(worker) = state.js_worker(index) else { return false };
         let succeeded = !answer.failed && !running.abandoned;
         if succeeded {
+            let wait_time = running.started.saturating_sub(running.submitted);
             worker.completed += 1;
+            worker.times.record(wait_time, run_time);
             state.js_run += run_time;
-            state.js_wait += running.started.saturating_sub(running.submitted);
+            state.js_wait += wait_time;
+            if let Some(key) = state.scheduler.cost_key(id) {
+                state.key_times.record(key, wait_time, run_time);
+            }
         } else {
             worker.errored += 1;
         }
@@ -351,7 +381,7 @@ impl Pool {
     /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
     pub fn js_detach(&self, index: u32) {
         if let Some(worker) = self.state.lock().js_worker(index) {
-            worker.waker = None;
+            (worker.waker, worker.cpu) = (None, None);
         }
     }
 
@@ -364,7 +394,7 @@ impl Pool {
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return Left::default();
         };
-        (worker.joined, worker.looking, worker.waker) = (false, false, None);
+        (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);
         worker.notes.clear();
         let running = std::mem::take(&mut worker.running);
         let mut repeated = 0;
@@ -522,6 +552,10 @@ impl Pool {
     /// Hands a message of a JS worker to the env that owns the pool, the first one attached; and to the env that
     /// submitted the task that it is about, if that is another.
     pub fn js_post_to_pool(&self, index: u32, task: Option<TaskId>, mail: JsMail) {
+        if let Some(worker) = self.state.lock().js_worker(index) {
+            worker.posted += 1;
+            worker.active = clock::now();
+        }
         let label = task.and_then(|id| self.js_label(index, id));
         let (pool, worker) = (self.id, index);
         let JsMail { message_type, codec, contents } = mail;
@@ -732,10 +766,19 @@ impl State {
 
     /// Figures of the JS workers.
     pub(super) fn js_figures(&self) -> Vec<JsWorkerFigures> {
+        let now = clock::now();
+        let since = |time: u64| now.saturating_sub(time) as f64 / 1e6;
         (0..)
             .zip(&self.js)
             .filter(|(_, worker)| worker.joined)
-            .map(|(index, worker)| JsWorkerFigures {
+            .map(|(index, worker)| (index, worker, worker.times.summaries()))
+            .map(|(index, worker, [wait_time, run_time])| JsWorkerFigures {
+                wait_time,
+                run_time,
+                uptime: since(worker.launched),
+                message_count: worker.posted,
+                last_active: since(worker.active),
+                cpu_time: worker.cpu.and_then(CpuClock::read),
                 id: index,
                 busy: !worker.running.is_empty(),
                 started: worker.waker.is_some(),
@@ -745,6 +788,11 @@ impl State {
                 steals: self.scheduler.worker(js(index)).map_or(0, |figures| figures.stolen),
             })
             .collect()
+    }
+
+    /// Times of all JS workers together.
+    pub(super) fn js_times(&self) -> impl Iterator<Item = &Times> {
+        self.js.iter().chain([&self.main]).map(|worker| &worker.times)
     }
 
     /// JS workers that run nothing but tasks that were given up.

@@ -1,6 +1,7 @@
 //! Stage: run. Thread: whoever wakes a worker; the worker itself.
 //! Threads of native workers: started with the first task that needs them, woken, ended (N3 in the module above).
 
+use super::cpu::CpuClock;
 use super::{
     Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, Time, WorkerRef, clock, js, native,
     placement, worker,
@@ -103,6 +104,9 @@ impl Pool {
     pub(super) fn thread(self: Arc<Self>, index: u32) {
         for note in placement::apply(self.pin.as_ref(), self.nice, index) {
             self.note(note);
+        }
+        if let Some(clock) = CpuClock::of_this_thread() {
+            let _ = self.slots[index as usize].cpu.set(clock);
         }
         worker::run(&self, index);
         let mut state = self.state.lock();

@@ -14,6 +14,7 @@
 
 mod again;
 mod cell;
+mod cpu;
 pub mod clock;
 mod end;
 mod host;
@@ -29,6 +30,7 @@ mod submit;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod timer;
+mod times;
 mod worker;
 
 /// For the models.
@@ -43,7 +45,8 @@ pub use job::{ENTRY, Job, KEPT, MAIN_ENTRY, Payload, PlainJob, Policy};
 pub use js::{JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
-pub use stats::{PoolFigures, WorkerFigures};
+pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
+pub use times::Summary;
 
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
@@ -146,6 +149,9 @@ struct State {
     /// Time of successful tasks of the JS lane: running, and from submit to start, ns.
     js_run: u64,
     js_wait: u64,
+    /// Times of successful tasks by native worker, and by key.
+    times: Vec<times::Times>,
+    key_times: times::KeyTimes,
     /// Threads that exist.
     threads: u32,
     /// Cost keys of the kernels, by their number.
@@ -163,6 +169,8 @@ struct Slot {
     parker: Parker,
     /// Made with the thread.
     cells: OnceCell<Box<[Cell<Job>]>>,
+    /// Written by the thread when it starts.
+    cpu: OnceCell<cpu::CpuClock>,
     counters: Counters,
 }
 
@@ -197,6 +205,7 @@ impl Slot {
 struct Ended {
     id: u64,
     run_time: u64,
+    wait_time: u64,
     succeeded: bool,
 }
 
@@ -221,13 +230,14 @@ impl Claims<Job> for CellClaims<'_> {
 impl State {
     fn report(&mut self, worker: u32, ended: &mut Vec<Ended>, now: u64) {
         for task in ended.drain(..) {
-            self.scheduler.complete(
-                native(worker),
-                TaskId::from_bits(task.id),
-                task.run_time,
-                task.succeeded,
-                Time(now),
-            );
+            let id = TaskId::from_bits(task.id);
+            if task.succeeded {
+                self.times[worker as usize].record(task.wait_time, task.run_time);
+                if let Some(key) = self.scheduler.cost_key(id) {
+                    self.key_times.record(key, task.wait_time, task.run_time);
+                }
+            }
+            self.scheduler.complete(native(worker), id, task.run_time, task.succeeded, Time(now));
         }
     }
 
@@ -308,6 +318,8 @@ impl Pool {
                 main: JsWorker::default(),
                 js_run: 0,
                 js_wait: 0,
+                times: (0..threads).map(|_| times::Times::default()).collect(),
+                key_times: times::KeyTimes::default(),
                 threads: 0,
                 kernel_keys: Vec::new(),
                 alarm: u64::MAX,
@@ -320,6 +332,7 @@ impl Pool {
                 .map(|_| Slot {
                     parker: Parker::new(),
                     cells: OnceCell::new(),
+                    cpu: OnceCell::new(),
                     counters: Counters::default(),
                 })
                 .collect(),

@@ -1,6 +1,7 @@
 //! Stage: all. Thread: workers write their own counters; any thread reads.
 //! Counters of a pool, cheap enough to be always on: each is written by one thread only.
 
+use super::times::{Summary, Times};
 use super::{Cell, JsWorkerFigures, Pool, Sizing, native};
 use crate::kernels;
 use crate::sync::{AtomicU64, Ordering};
@@ -77,6 +78,24 @@ pub struct WorkerFigures {
     pub helped: u64,
     /// Names of the kernels it is running.
     pub running: Vec<&'static str>,
+    /// CPU time of its thread, where that is known.
+    pub cpu_time: Option<f64>,
+    /// From submit to start, of successful tasks.
+    pub wait_time: Summary,
+    /// From start to end, of successful tasks.
+    pub run_time: Summary,
+}
+
+/// Times of the tasks of one key. In ms.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyFigures {
+    /// What the tasks named, or the name of their kernel.
+    pub key: String,
+    /// From submit to start, of successful tasks.
+    pub wait_time: Summary,
+    /// From start to end, of successful tasks.
+    pub run_time: Summary,
 }
 
 /// Figures of a pool at one moment. Times in ms.
@@ -97,6 +116,10 @@ pub struct PoolFigures {
     pub total_wait_time: f64,
     /// Sum over successful tasks of the run time.
     pub total_run_time: f64,
+    /// From submit to start, of successful tasks.
+    pub wait_time: Summary,
+    /// From start to end, of successful tasks.
+    pub run_time: Summary,
     /// Why there are that many workers.
     pub sizing: Sizing,
     /// What did not work.
@@ -110,6 +133,16 @@ pub struct PoolFigures {
 const MS: f64 = 1e6;
 
 impl Pool {
+    /// Times by key, of the 256 keys that came first. O(keys).
+    pub fn key_figures(&self) -> Vec<KeyFigures> {
+        let state = self.state.lock();
+        let named = state
+            .key_times
+            .iter()
+            .filter_map(|(key, times)| Some((state.scheduler.costs.name(key)?.to_owned(), times.summaries())));
+        named.map(|(key, [wait_time, run_time])| KeyFigures { key, wait_time, run_time }).collect()
+    }
+
     /// Figures of this moment. O(workers).
     pub fn figures(self: &Arc<Self>) -> PoolFigures {
         self.ingest();
@@ -123,7 +156,12 @@ impl Pool {
         };
         let wait = sum(|counters| &counters.wait) + state.js_wait as f64 / MS;
         let run = sum(|counters| &counters.run) + state.js_run as f64 / MS;
+        let mut all = Times::default();
+        state.times.iter().chain(state.js_times()).for_each(|times| all.add(times));
+        let [wait_time, run_time] = all.summaries();
         PoolFigures {
+            wait_time,
+            run_time,
             queue_length: unfinished.saturating_sub(running - abandoned),
             running,
             tasks_admitted: state.admitted,
@@ -148,7 +186,11 @@ impl Pool {
                         .map(|kernel| kernel.info().name)
                         .collect();
                     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                    let [wait_time, run_time] = state.times[index as usize].summaries();
                     WorkerFigures {
+                        wait_time,
+                        run_time,
+                        cpu_time: slot.cpu.get().and_then(|clock| clock.read()),
                         id: index,
                         busy: !names.is_empty() || state.scheduler.is_engaged(me),
                         started: slot.started(),

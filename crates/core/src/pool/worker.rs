@@ -166,7 +166,8 @@ impl Worker<'_> {
             self.pool.release(cell);
             sink.deliver(Event::Released { ticket, worker: self.index });
         }
-        self.ended.push(Ended { id, run_time, succeeded });
+        let wait_time = started.saturating_sub(submitted);
+        self.ended.push(Ended { id, run_time, wait_time, succeeded });
         now
     }
 

@@ -26,6 +26,13 @@ struct Mean {
     count: u64,
 }
 
+impl CostKey {
+    /// Its place in the table: below the bound, and used again when the key is forgotten.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 impl Mean {
     fn add(&mut self, nanos: f64) {
         self.nanos = if self.count == 0 { nanos } else { self.nanos + WEIGHT * (nanos - self.nanos) };
@@ -135,6 +142,11 @@ impl CostTable {
     /// The same by name, without counting it as used.
     pub fn measured_by_name(&self, name: &str) -> Option<u64> {
         self.entries[*self.names.get(name)? as usize].mean.get()
+    }
+
+    /// The name of a key, unless it was forgotten.
+    pub fn name(&self, key: CostKey) -> Option<&str> {
+        self.entry(key).map(|entry| &*entry.name)
     }
 
     /// Mean run time of all tasks, in nanoseconds; 0 before the first.

@@ -1,0 +1,182 @@
+//! Stage: complete. Thread: whoever holds the pool's lock.
+//! How long tasks waited and ran, as histograms: by worker and by key. The pool's are the sum of the workers'.
+
+use crate::scheduler::CostKey;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Width of a histogram's finest step, ns.
+const UNIT: u64 = 100;
+/// Two significant digits: a value is told within 1 %.
+const DIGITS: u8 = 2;
+/// Keys that have histograms; those that come later have none.
+const MAX_KEYS: usize = 256;
+
+/// Times of tasks that gave an output.
+#[derive(Debug)]
+pub(super) struct Times {
+    wait: Histogram<u32>,
+    run: Histogram<u32>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        // Grows with what it is given.
+        let new = || Histogram::new(DIGITS).expect("the number of digits is allowed");
+        Self { wait: new(), run: new() }
+    }
+}
+
+impl Times {
+    /// Both in ns.
+    pub(super) fn record(&mut self, wait: u64, run: u64) {
+        // Neither can fail: they grow by themselves up to all that a `u64` holds.
+        let _ = self.wait.record(wait / UNIT);
+        let _ = self.run.record(run / UNIT);
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        let _ = self.wait.add(&other.wait);
+        let _ = self.run.add(&other.run);
+    }
+
+    /// Wait time, and run time.
+    pub(super) fn summaries(&self) -> [Summary; 2] {
+        [Summary::of(&self.wait), Summary::of(&self.run)]
+    }
+}
+
+/// A histogram in a few figures. Times in ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Tasks.
+    pub count: u64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Least.
+    pub min: f64,
+    /// Greatest.
+    pub max: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90 of 100 took no longer.
+    pub p90: f64,
+    /// 99 of 100 took no longer.
+    pub p99: f64,
+    /// 999 of 1000 took no longer.
+    pub p999: f64,
+}
+
+impl Summary {
+    fn of(histogram: &Histogram<u32>) -> Self {
+        if histogram.is_empty() {
+            return Self::default();
+        }
+        let ms = |units: f64| units * UNIT as f64 / 1e6;
+        let at = |quantile| ms(histogram.value_at_quantile(quantile) as f64);
+        Self {
+            count: histogram.len(),
+            mean: ms(histogram.mean()),
+            min: ms(histogram.min() as f64),
+            max: ms(histogram.max() as f64),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+        }
+    }
+}
+
+/// Times by key, for the keys that came first.
+#[derive(Debug, Default)]
+pub(super) struct KeyTimes {
+    /// By the index of the key.
+    entries: Vec<Option<(CostKey, Box<Times>)>>,
+    count: usize,
+}
+
+impl KeyTimes {
+    pub(super) fn record(&mut self, key: CostKey, wait: u64, run: u64) {
+        let index = key.index();
+        if index >= self.entries.len() {
+            if self.count == MAX_KEYS {
+                return;
+            }
+            self.entries.resize_with(index + 1, || None);
+        }
+        match &mut self.entries[index] {
+            Some((known, times)) if *known == key => times.record(wait, run),
+            // The table has given the place to another key.
+            Some(entry) => {
+                *entry = (key, Box::default());
+                entry.1.record(wait, run);
+            }
+            entry if self.count < MAX_KEYS => {
+                self.count += 1;
+                let (_, times) = entry.insert((key, Box::default()));
+                times.record(wait, run);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CostKey, &Times)> {
+        self.entries.iter().flatten().map(|(key, times)| (*key, &**times))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{KeyTimes, MAX_KEYS, Summary, Times};
+    use crate::scheduler::CostTable;
+
+    #[test]
+    fn figures_are_within_one_percent() {
+        let mut times = Times::default();
+        for index in 1..=1000u64 {
+            times.record(index * 1_000_000, 5_000_000_000);
+        }
+        let [wait, run] = times.summaries();
+        let near = |actual: f64, expected: f64| (actual - expected).abs() <= expected * 0.01;
+        assert_eq!(wait.count, 1000);
+        assert!(near(wait.mean, 500.5) && near(wait.min, 1.0) && near(wait.max, 1000.0), "{wait:?}");
+        assert!(near(wait.p50, 500.0) && near(wait.p90, 900.0) && near(wait.p99, 990.0), "{wait:?}");
+        assert!(near(wait.p999, 999.0) && near(run.p50, 5000.0) && near(run.max, 5000.0), "{run:?}");
+    }
+
+    #[test]
+    fn the_sum_of_workers_is_that_of_all_tasks() {
+        let (mut sum, mut all) = (Times::default(), Times::default());
+        for worker in 0..4u64 {
+            let mut times = Times::default();
+            for index in 0..100 {
+                times.record(index * 977 * (worker + 1), index * 31);
+                all.record(index * 977 * (worker + 1), index * 31);
+            }
+            sum.add(&times);
+        }
+        assert_eq!(sum.summaries(), all.summaries());
+    }
+
+    #[test]
+    fn nothing_recorded_is_all_zeros() {
+        assert_eq!(Times::default().summaries(), [Summary::default(); 2]);
+    }
+
+    #[test]
+    fn the_number_of_keys_is_bounded_and_a_key_that_was_forgotten_leaves_its_place() {
+        let mut costs = CostTable::new(2);
+        let mut times = KeyTimes::default();
+        for name in ["a", "b", "c"] {
+            times.record(costs.key(name), 1000, 1000);
+        }
+        assert_eq!(times.iter().count(), 2);
+        let mut costs = CostTable::new(1000);
+        let mut times = KeyTimes::default();
+        for index in 0..1000 {
+            times.record(costs.key(&index.to_string()), 1000, 1000);
+        }
+        assert_eq!(times.iter().count(), MAX_KEYS);
+    }
+}
