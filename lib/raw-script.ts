@@ -8,6 +8,7 @@
 //     task. Anything else stays what it is in every worker: the end of the thread.
 // R3. A task that finds no listener waits for one, as `await once(parentPort, 'message')` in a loop asks for.
 
+import process from 'node:process'
 import type { MessagePort } from 'node:worker_threads'
 import { settledLater } from './call'
 import { rethrow } from './callbacks'
@@ -16,6 +17,7 @@ import { prepare } from './parcel'
 
 /** What messages of that type are called in `pool.onMessage` and `postMessageToWorker`. */
 const TYPE = 'message'
+const IS_BUN = 'bun' in process.versions
 
 /** A task that was delivered and has no output. */
 interface Open {
@@ -29,6 +31,13 @@ export interface RawHost {
   onMessage(type: string, listener: (contents: never) => void): unknown
   /** The script has closed its port: the thread ends when it has nothing else to do. */
   release(): void
+}
+
+/** Calls the listeners for a message. */
+function emit(port: MessagePort, data: unknown): void {
+  // Bun loses what `emit` is given.
+  if (IS_BUN) (port as unknown as EventTarget).dispatchEvent(new MessageEvent(TYPE, { data }))
+  else port.emit(TYPE, data)
 }
 
 type Listener = (this: unknown, ...args: unknown[]) => unknown
@@ -68,7 +77,7 @@ export class RawScript {
   /** What runs its tasks; `undefined` when nobody listens. */
   entry(): EntryFunction | undefined {
     if (this.#port.listenerCount(TYPE) === 0) return undefined
-    this.#host.onMessage(TYPE, (contents) => this.#port.emit(TYPE, contents))
+    this.#host.onMessage(TYPE, (contents) => emit(this.#port, contents))
     this.#port.on('close', () => this.#host.release())
     return (input) =>
       new Promise((resolve, reject) => {
@@ -84,7 +93,7 @@ export class RawScript {
       const outer = this.#delivered
       this.#delivered = task
       try {
-        this.#port.emit(TYPE, input)
+        emit(this.#port, input)
       } finally {
         this.#delivered = outer
       }

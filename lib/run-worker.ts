@@ -31,16 +31,16 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
   return new Promise((resolve, reject) => {
     let settle: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
-    const finish = (otherwise: () => unknown): void => {
+    const finish = (): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
-      if (settle === undefined) reject(otherwise())
-      else settle()
+      settle?.()
     }
     // A thread that is in a call of the system ends when that returns: nobody waits for it then.
     const giveUp = (reason: () => unknown): void => {
+      settle ??= () => reject(reason())
       worker.terminate()
-      finish(reason)
+      finish()
     }
     const abort = (): void => giveUp(() => signal?.reason)
     signal?.addEventListener('abort', abort)
@@ -56,7 +56,10 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
     worker.on('error', (error) => {
       settle ??= () => reject(error)
     })
-    worker.once('exit', (code) => finish(() => stopped(code)))
+    worker.once('exit', (code) => {
+      settle ??= () => reject(stopped(code))
+      finish()
+    })
   })
 }
 

@@ -10,7 +10,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
-import { parentPort, receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
+import { MessagePort, parentPort, receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
 import type { Kernels } from '..'
 import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
@@ -495,7 +495,8 @@ let rawScript: RawScript | undefined
 /** Lets a module that talks through `parentPort` do that. */
 function watchParentPort(): void {
   const port = parentPort
-  if (port === null) return
+  // That of Deno is of another make, and carries what is written.
+  if (!(port instanceof MessagePort)) return
   for (const name of ['addEventListener', 'postMessage'] as const) {
     const value = (...args: unknown[]): void => {
       const parts = require('./raw-script') as typeof import('./raw-script')

@@ -27,6 +27,10 @@ export const differences = {
   },
   deno: {
     'a buffer that cannot be transferred is refused with a DataCloneError': transferred,
+    'a script on parentPort runs tasks': {
+      fails: /does not listen on parentPort/,
+      reason: 'its parentPort is no MessagePort, and carries what workers write',
+    },
     'resourceLimits end a worker that takes too much memory': {
       fails: /ERR_THREADMILL_TIMEOUT/,
       reason: 'the worker stops, but neither ends nor says so when its memory runs out in a task',

@@ -9,6 +9,7 @@ import * as kernels from './kernels.mjs'
 import * as modules from './modules.mjs'
 import * as processes from './processes.mjs'
 import { runtime, within } from './runtime.mjs'
+import * as sharing from './sharing.mjs'
 import * as values from './values.mjs'
 import * as workers from './workers.mjs'
 
@@ -47,7 +48,7 @@ async function attempt(check) {
   return uncaught.length === 0 ? undefined : new Error(`not caught: ${uncaught[0]?.stack ?? uncaught[0]}`)
 }
 
-const groups = [{ checks: loading }, kernels, modules, values, workers, processes]
+const groups = [{ checks: loading }, kernels, modules, values, workers, sharing, processes]
 const checks = groups.flatMap((group) => Object.entries(group.checks))
 const words = process.argv.slice(2)
 const chosen = words.length === 0 ? checks : checks.filter(([name]) => words.some((word) => name.includes(word)))

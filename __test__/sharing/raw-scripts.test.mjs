@@ -201,6 +201,21 @@ test('a module with neither says what it could have been; an entry function coun
   })
 })
 
+test('an entry module may post on parentPort and listen there', async (t) => {
+  const module = script(`
+    let heard = 0
+    parentPort.on('message', () => heard++)
+    export default (value) => {
+      parentPort.postMessage(value)
+      return heard
+    }`)
+  const pool = poolOf(t, module, { maxWorkers: 1 })
+  const messages = []
+  pool.onMessage('message', (contents) => messages.push(contents))
+  assert.equal(await pool.run('posted'), 0)
+  assert.deepEqual(messages, ['posted'])
+})
+
 test('workers that are not of a pool are left alone', async (t) => {
   const pool = poolOf(t, RAW, { maxWorkers: 1 })
   const worker = new Worker(RAW, { workerData: 'own' })
