@@ -2,8 +2,6 @@
 
 export { ThreadmillError } from './errors'
 export { kernelInfo } from './kernels'
+export { recommendedPoolSize, runWorker, waitAsync } from './lazy'
 export { WorkerPool } from './pool'
-export { recommendedPoolSize } from './pool-size'
-export { runWorker } from './run-worker'
 export { transfer } from './transfer'
-export { waitAsync } from './wait-async'

@@ -1,6 +1,6 @@
 // Stage: all. Thread: any.
-// Modules that only pools with an entry module need: loading them takes about as long as all the others together, so they
-// are loaded with the first such pool.
+// Modules that not every user needs. Those of pools with an entry module take about as long to load as all the others
+// together, so they are loaded with the first such pool; what is beside the pools with its first call.
 
 let loaded: typeof import('./lane-parts') | undefined
 
@@ -43,4 +43,21 @@ export function taskStream(): typeof import('./stream').TaskStream {
 export function laneParts(): typeof import('./lane-parts') {
   loaded ??= require('./lane-parts') as typeof import('./lane-parts')
   return loaded
+}
+
+/** See `runWorker` in index.d.ts. */
+export function runWorker(script: unknown, workerData?: unknown, options?: unknown): Promise<never> {
+  return (require('./run-worker') as typeof import('./run-worker')).runWorker(script, workerData, options)
+}
+
+/** See `waitAsync` in index.d.ts. */
+export function waitAsync(array: unknown, index: unknown, value: unknown, timeout?: unknown): Promise<Waited> {
+  return (require('./wait-async') as typeof import('./wait-async')).waitAsync(array, index, value, timeout)
+}
+
+type Waited = Awaited<ReturnType<typeof import('./wait-async').waitAsync>>
+
+/** See `recommendedPoolSize` in index.d.ts. */
+export function recommendedPoolSize(kind?: unknown, cores?: unknown): number {
+  return (require('./pool-size') as typeof import('./pool-size')).recommendedPoolSize(kind, cores)
 }

@@ -112,6 +112,9 @@ describe('processes', () => {
     const source = `import * as esm from 'threadmill'; import { createRequire } from 'node:module'
       const cjs = createRequire(import.meta.url)('threadmill')
       console.log(Object.keys(cjs).sort().join(), esm.WorkerPool === cjs.WorkerPool)`
-    assertClean(await runProgram(source), 'ThreadmillError,WorkerPool,kernelInfo,transfer true\n')
+    assertClean(
+      await runProgram(source),
+      'ThreadmillError,WorkerPool,kernelInfo,recommendedPoolSize,runWorker,transfer,waitAsync true\n',
+    )
   })
 })
