@@ -30,6 +30,7 @@ export async function runWorker(script: unknown, workerData?: unknown, given?: u
 function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined): Promise<never> {
   return new Promise((resolve, reject) => {
     let settle: (() => void) | undefined
+    let failure: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
     const finish = (): void => {
       clearTimeout(timer)
@@ -38,7 +39,7 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
     }
     // A thread that is in a call of the system ends when that returns: nobody waits for it then.
     const giveUp = (reason: () => unknown): void => {
-      settle ??= () => reject(reason())
+      settle ??= failure ?? (() => reject(reason()))
       worker.terminate()
       finish()
     }
@@ -53,11 +54,12 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
       settle ??= () => reject(error)
       worker.terminate()
     })
+    // It comes another way than messages, and may overtake one that was posted before.
     worker.on('error', (error) => {
-      settle ??= () => reject(error)
+      failure ??= () => reject(error)
     })
     worker.once('exit', (code) => {
-      settle ??= () => reject(stopped(code))
+      settle ??= failure ?? (() => reject(stopped(code)))
       finish()
     })
   })
