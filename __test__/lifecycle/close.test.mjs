@@ -126,57 +126,6 @@ test('whenIdle resolves at once on an idle pool and after the last task otherwis
   await pool.close()
 })
 
-describe('every method in every state', () => {
-  const states = {
-    open: async (pool) => pool,
-    closing: async (pool) => {
-      pool.blocker = await occupy(pool)
-      pool.close()
-      return pool
-    },
-    closed: async (pool) => {
-      await pool.close()
-      return pool
-    },
-    destroyed: async (pool) => {
-      await pool.destroy()
-      return pool
-    },
-  }
-  for (const [state, enter] of Object.entries(states)) {
-    test(state, async () => {
-      const pool = await enter(new WorkerPool({ threads: 1 }))
-      const open = state === 'open'
-      const refused = { code: CLOSED }
-      if (open) {
-        assert.equal(await pool.run(10, { kernel: 'fib' }), 55)
-        assert.equal(await pool.kernels.fib(10), 55)
-        assert.equal(await pool.addTask(10, { kernel: 'fib' }), 55)
-      } else {
-        await assert.rejects(pool.run(10, { kernel: 'fib' }), refused)
-        await assert.rejects(pool.kernels.fib(10), refused)
-        assert.throws(() => pool.addTask(10, { kernel: 'fib' }), refused)
-      }
-      const first = pool.map([10], { kernel: 'fib' }).next()
-      if (open) assert.deepEqual(await first, { done: false, value: 55 })
-      else await assert.rejects(first, refused)
-      const listener = () => {}
-      assert.equal(pool.onMessage('x', listener), pool)
-      assert.equal(pool.removeMessageListener('x', listener), pool)
-      assert.equal(pool.isIdle, state !== 'closing')
-      assert.equal(pool.stats().poolSize, 1)
-      assert.equal(typeof pool.name, 'string')
-      assert.ok(Object.keys(pool.kernels).includes('fib'))
-      if (pool.blocker) await pool.blocker.release()
-      await pool.whenIdle()
-      await pool.close()
-      await pool.dispose()
-      await pool.destroy()
-      await pool[Symbol.asyncDispose]()
-    })
-  }
-})
-
 test('a pool that is no longer reachable releases its threads', async () => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc')
