@@ -97,7 +97,7 @@ describe('health monitoring', () => {
   test('log prints five lines, and it does not keep the process alive', async () => {
     const { code, stdout, stderr, timedOut } = await runProgram(`
       import { WorkerPool } from 'threadmill'
-      const pool = new WorkerPool({ threads: 2, name: 'p' })
+      const pool = globalThis.pool = new WorkerPool({ threads: 2, name: 'p' })
       await Promise.all([pool.kernels.fib(10), pool.kernels.fib(10), pool.kernels.fib(10)])
       pool.startHealthMonitoring({ interval: 1, log: true })
       const timer = setInterval(() => {}, 1000)

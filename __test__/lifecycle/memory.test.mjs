@@ -60,11 +60,11 @@ describe('maxMemoryUsage', () => {
         if (reasons.push(error.message) === 2) { console.log(reasons.join()); clearInterval(timer) }
       })
       let calls = 0
-      new WorkerPool({ threads: 1, maxMemoryUsage: 5, checkInterval: 1, memoryStrategy({ limit }) {
+      globalThis.pool = new WorkerPool({ threads: 1, maxMemoryUsage: 5, checkInterval: 1, memoryStrategy({ limit }) {
         calls++
         if (calls === 1) throw new Error('thrown ' + limit)
         if (calls === 2) return Promise.reject(new Error('rejected'))
-      } }).onShutdown(() => {})`)
+      } })`)
     assert.deepEqual([code, stdout, stderr, timedOut], [0, 'thrown 5,rejected\n', '', false])
   })
 
