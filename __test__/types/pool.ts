@@ -61,6 +61,27 @@ exactly<Promise<void>>()(pool.close())
 exactly<Promise<void>>()(pool.dispose())
 exactly<Promise<void>>()(pool.dispose({ force: true }))
 exactly<Promise<void>>()(pool.destroy())
+exactly<Promise<void>>()(pool.close({ timeout: 1000 }))
+exactly<Promise<void>>()(pool.ready())
+exactly<WorkerPool<never, never>>()(pool.onShutdown(async () => {}))
+exactly<WorkerPool<never, never>>()(pool.installSignalHandlers(['SIGTERM']).installSignalHandlers())
+exactly<WorkerPool<never, never>>()(pool.startHealthMonitoring(100).startHealthMonitoring({ log: true, alert: 3 }))
+exactly<WorkerPool<never, never>>()(pool.stopHealthMonitoring())
+new WorkerPool({ capacityBytes: 2 ** 20, handleSignals: true, disposeTimeout: 100 })
+new WorkerPool({ maxMemoryUsage: 2 ** 30, checkInterval: 1000, memoryStrategy: ({ heapUsed }) => heapUsed })
+pool.on('drain', () => {})
+pool.on('health', (stats) => exactly<PoolStats>()(stats))
+pool.on('health-alert', ({ type, stats }) => {
+  exactly<'queue-backlog'>()(type)
+  exactly<PoolStats>()(stats)
+})
+pool.once('high-memory', ({ worker }) => exactly<IWorker | undefined>()(worker))
+// @ts-expect-error no signal
+pool.installSignalHandlers(['SIGNOTHING'])
+// @ts-expect-error a number of ms
+pool.close(1000)
+// @ts-expect-error not a strategy
+new WorkerPool({ memoryStrategy: 'panic' })
 exactly<PoolStats>()(pool.stats())
 exactly<number | null>()(pool.stats().sizing.quota)
 // @ts-expect-error figures are read only
