@@ -18,7 +18,8 @@ class Watch {
 
   readonly #abort = (): void => {
     watches.delete(this.#signal)
-    for (const follower of this.followers) follower(this.#signal.reason)
+    // The last ones first: they wait behind the others, and must not begin when those make room.
+    for (const follower of [...this.followers].reverse()) follower(this.#signal.reason)
   }
 
   leave(follower: Follower): void {
