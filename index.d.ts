@@ -242,7 +242,7 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   readonly entrypointSymbol?: string | undefined
   /** Least JS workers, 0 to `maxWorkers`: launched at construction and kept. @default 0 */
   readonly minWorkers?: number | undefined
-  /** Most JS workers, 1 to 1024. @default `os.availableParallelism()`, or `minWorkers` if that is more */
+  /** Most JS workers, 1 to 1024. @default the parallelism that the system grants this process, or `minWorkers` if that is more */
   readonly maxWorkers?: number | undefined
   /** Milliseconds without a task after which a worker beyond `minWorkers` ends, 0 to 2^31-1, or `Infinity`. @default 60000 */
   readonly idleTimeout?: number | undefined
@@ -779,7 +779,9 @@ export interface WorkerPool<T = any, U = any> {
 
   /**
    * Sets the least and most workers, of the kind that the pool is for, while it works. Workers are launched up to the least
-   * at once; those beyond the most end after the tasks that they run, and what waits for them goes to others. What is left out stays as it is.
+   * at once; those beyond the most end after the tasks that they run, and what waits for them goes to others. What is left
+   * out stays as it is. Native workers are as many as `max`, up to the larger of `threads` and the CPUs of the process. A pool
+   * whose size nobody chose follows the CPUs and the cgroup quota of the process until then, looking every 5 s.
    * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`
    */
   resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void

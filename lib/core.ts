@@ -6,11 +6,11 @@ import type { IWorker, Kernels, PoolStats } from '..'
 import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
 import type { EntryFunction, EntryPlace } from './entry'
-import { ThreadmillError } from './errors'
+import { outOfRange, ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane, LaneHost, LaneSettings } from './lane'
-import { byteBudget, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
+import { byteBudget, highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
 import {
@@ -37,10 +37,11 @@ import {
   submitNumber,
   type Ticket,
 } from './port'
+import { followQuota } from './quota'
 import type { Registry } from './registry'
 import type { ShellSettings } from './shell-options'
 import type { Shutdown } from './shutdown'
-import { poolStats } from './stats'
+import { type Figures, poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { NativeWorker, TaskHandle } from './task'
 
@@ -74,17 +75,19 @@ export interface PoolEntry {
 export class PoolCore implements EntryHost {
   readonly settings: PoolSettings
   readonly handle: number
-  readonly threads: number
+  threads: number
+  readonly #mostThreads: number
+  #unfollow: (() => void) | undefined
   readonly tickets: Ticket[] = []
   readonly listeners = new Listeners()
   readonly events = new Listeners()
   readonly lane: JsLane | undefined
   readonly budget: ByteBudget | undefined
   readonly #entry: PoolEntry | undefined
-  readonly #laneWorkers: number
+  #laneWorkers: number
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
   readonly isInert: boolean
-  readonly #workers: readonly IWorker[]
+  #workers: readonly IWorker[] = []
   /** What workers share with this thread; none without workers. */
   readonly #registry: Registry | undefined
   #main: MainLane | undefined
@@ -112,14 +115,19 @@ export class PoolCore implements EntryHost {
     this.settings = settings
     this.#shell = shell
     this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
-    this.threads = (JSON.parse(native.figures(this.handle)) as { workers: unknown[] }).workers.length
-    this.#workers = Array.from({ length: this.threads }, (_, index) => Object.freeze(new NativeWorker(index)))
+    const { sizing, mostThreads } = JSON.parse(native.figures(this.handle)) as Figures
+    this.threads = sizing.threads
+    this.#mostThreads = mostThreads
+    this.#listThreads()
     connect(this)
     if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#newBudget(shell.capacityBytes)
     this.#entry = entry
     this.#laneWorkers = entry?.settings.maxWorkers ?? 0
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.isInert = entry?.isOwn === true
+    if (entry?.settings.followsQuota ?? settings.threads === undefined) {
+      this.#unfollow = followQuota((granted) => this.#follow(granted), entry?.settings.maxWorkers ?? this.threads)
+    }
     if (entry === undefined || entry.isOwn) return
     const parts = laneParts()
     const registry = new parts.Registry((index) => this.#workerAt(index))
@@ -160,6 +168,11 @@ export class PoolCore implements EntryHost {
       exited: (worker, code, error) => this.events.call('worker-exit', worker, code, error),
       message: (type, contents, origin) => this.listeners.call(type, contents, origin),
       retried: (observer, count, reason) => this.retried(observer, count, reason),
+      memory: this.#shell.memory,
+      highMemory: (worker, heapUsed) => {
+        const { memory } = this.#shell
+        if (memory !== undefined) highMemory()(this, memory, heapUsed, worker)
+      },
       startMain: () => this.main.admit(),
       told: (details, worker) => registry.told(details, worker, (task) => this.added(task)),
       forgotten: (worker, reason) => registry.forget(worker, reason),
@@ -172,14 +185,48 @@ export class PoolCore implements EntryHost {
     return this.#kernels
   }
 
-  /** Sets the bounds of the number of JS workers. @throws TypeError, RangeError */
+  /** Sets the bounds of the number of workers. @throws TypeError, RangeError */
   resize(given: unknown): void {
     const { lane } = this
     const bounds = optionsObject(given, 'bounds')
     const { min, max } = lane?.bounds ?? { min: 0, max: this.threads }
-    const checked = checkBounds(['bounds.min', 'bounds.max'], ownOr(bounds, 'min', min), ownOr(bounds, 'max', max))
+    const [least, most] = checkBounds(
+      ['bounds.min', 'bounds.max'],
+      ownOr(bounds, 'min', min),
+      ownOr(bounds, 'max', max),
+    )
+    if (lane === undefined && most > this.#mostThreads) {
+      throw outOfRange('bounds.max', `at most ${this.#mostThreads}, the CPUs or the option threads`, most)
+    }
     this.checkOpen()
-    lane?.resize(...checked)
+    // From now on somebody has chosen.
+    this.#unfollow?.()
+    this.#setSize(least, most)
+  }
+
+  #setSize(min: number, max: number): void {
+    flush()
+    if (this.lane !== undefined) {
+      this.#laneWorkers = max
+      this.lane.resize(min, max)
+      return
+    }
+    native.resizeThreads(this.handle, max)
+    this.threads = max
+    this.#listThreads()
+  }
+
+  #listThreads(): void {
+    const known = this.#workers
+    this.#workers = Array.from({ length: this.threads }, (_, at) => known[at] ?? Object.freeze(new NativeWorker(at)))
+  }
+
+  /** Follows what the system grants, where nobody chose a size. */
+  #follow(granted: number): void {
+    if (this.#ending >= 0) return
+    const { lane } = this
+    if (lane === undefined) this.#setSize(0, Math.min(granted, this.#mostThreads))
+    else this.#setSize(Math.min(lane.bounds.min, granted), granted)
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -553,10 +600,10 @@ export class PoolCore implements EntryHost {
     return () => this.#atRelease.delete(listener)
   }
 
-  /** Replaces the JS workers, each after its current task. */
-  recycle(): void {
-    // A lane that cannot do so leaves its workers as they are.
-    ;(this.lane as { recycleAll?(): void } | undefined)?.recycleAll?.()
+  /** Replaces a JS worker after its current task, or all of them. */
+  recycle(worker: IWorker | undefined): void {
+    if (worker === undefined) this.lane?.recycleAll()
+    else this.lane?.recycle(worker.id)
   }
 
   /** Calls listeners of an event. */
@@ -609,8 +656,11 @@ export class PoolCore implements EntryHost {
 
   #release(): void {
     this.#lastStats = this.stats()
+    // Read as long as they can be.
+    this.#lastStats.keys.length
     disconnect(this)
     this.#isReleased = true
+    this.#unfollow?.()
     this.#shutdown?.ended()
     for (const listener of this.#atRelease) listener()
     this.#resolveEnded?.()

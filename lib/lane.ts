@@ -33,6 +33,8 @@ import { transferOf } from './transfer'
 export interface LaneSettings {
   readonly minWorkers: number
   readonly maxWorkers: number
+  /** Whether nobody chose that. */
+  readonly followsQuota: boolean
   /** ms without a task after which a worker beyond `minWorkers` ends; `Infinity` for never. */
   readonly idleTimeout: number
   /** ms that a worker has to end a task that was given up; `Infinity` for no end. */
@@ -65,6 +67,10 @@ export interface LaneHost {
   exited(worker: IWorker, exitCode: number, error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
   retried(observer: Observer | undefined, count: number, reason: unknown): void
+  /** Heap of a worker that is to be told, and how often at most. */
+  readonly memory: { readonly limit: number; readonly interval: number } | undefined
+  /** A worker's heap exceeds that. */
+  highMemory(worker: IWorker, heapUsed: number): void
   /** A worker submits a task to this very thread. */
   startMain(): void
   /** Registers tasks that a worker submitted; gives those that have ended. */
@@ -201,23 +207,24 @@ export class JsLane implements EntryLane {
     ;[this.#min, this.#max] = [min, max]
     native.setWorkerLimit(this.handle, max)
     if (this.#closing || this.#broken !== undefined) return
-    // Those that run nothing first, then the highest numbers.
+    // Those that run nothing first, then those that still load, then the highest numbers.
     const idle = idleWorkers(this.handle).map(({ index }) => index)
     const numbers = [...this.#threads.keys()].reverse()
-    for (const index of new Set([...idle, ...numbers])) {
+    const loading = numbers.filter((index) => this.#threads[index]?.ready === false)
+    for (const index of new Set([...idle, ...loading, ...numbers])) {
       if (this.#launched - this.#leaving <= max) break
-      this.recycle(index)
+      this.recycle(index, 0)
     }
     this.#fill()
     this.#launchFor(-1, native.unfinishedTasks(this.handle))
     this.#sweep.watch()
   }
 
-  /** Ends a worker after the tasks that it runs; a new one takes its number when that is needed. */
-  recycle(index: number): void {
+  /** Ends a worker after the tasks that it runs, by default one that has begun some; a new one takes its number when that is needed. */
+  recycle(index: number, which: 0 | 2 = 2): void {
     const thread = this.#threads[index]
     if (thread === undefined || thread.leaving || this.#closing) return
-    if (native.retireWorker(this.handle, index, false)) this.#markLeaving(thread)
+    if (native.retireWorker(this.handle, index, which)) this.#markLeaving(thread)
   }
 
   /** The same for all of them. */
@@ -240,7 +247,7 @@ export class JsLane implements EntryLane {
   }
 
   resumed(): void {
-    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    if (this.#broken === undefined && !this.#closing) this.#launchMissing()
   }
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
@@ -287,9 +294,7 @@ export class JsLane implements EntryLane {
     this.#readPort(index)
     this.#foreign[index] = (this.#foreign[index] ?? 0) + added - completed - errored
     // Kernels among them, and tasks for this thread, take no workers.
-    if (added > 0 && this.#broken === undefined && !this.#closing) {
-      this.#launchFor(-1, native.unfinishedTasks(this.handle))
-    }
+    if (added > 0 && this.#broken === undefined && !this.#closing) this.#launchMissing()
     const details = codec === POSTED ? this.#takeValue(index, data as number)?.value : decode(codec, data)
     const ended = details === undefined ? [] : this.#host.told(details as Details, index)
     this.#settleEnded(ended, completed, errored)
@@ -337,7 +342,7 @@ export class JsLane implements EntryLane {
   #evict(thread: Thread | undefined): void {
     if (thread === undefined || thread.evicted) return
     thread.evicted = true
-    native.retireWorker(this.handle, this.#threads.indexOf(thread), false)
+    native.retireWorker(this.handle, this.#threads.indexOf(thread), 0)
     this.#markLeaving(thread)
     thread.worker.terminate()
   }
@@ -592,7 +597,9 @@ export class JsLane implements EntryLane {
 
   #heapWatch(): HeapWatch | undefined {
     const { heapBytes, heapGrowth } = this.#settings
-    return Math.min(heapBytes, heapGrowth) === Number.POSITIVE_INFINITY ? undefined : { heapBytes, heapGrowth }
+    const { limit, interval } = this.#host.memory ?? { limit: Number.POSITIVE_INFINITY, interval: 0 }
+    const isOff = Math.min(heapBytes, heapGrowth, limit) === Number.POSITIVE_INFINITY
+    return isOff ? undefined : { heapBytes, heapGrowth, limit, interval }
   }
 
   #reported(index: number, thread: Thread, report: Report): void {
@@ -603,6 +610,9 @@ export class JsLane implements EntryLane {
         break
       case 'used-up':
         this.recycle(index)
+        break
+      case 'heap':
+        this.#host.highMemory(this.#workers[index] as IWorker, report.used)
         break
       case 'value': {
         const late = this.#late.get(`${index} ${report.key}`)
@@ -748,11 +758,16 @@ export class JsLane implements EntryLane {
       if (waiting > 0) this.#rejectWaiting()
       return
     }
-    for (const missing of native.missingWorkers(this.handle)) {
-      if (this.#threads[missing] === undefined) this.#launch(missing)
+    this.#launchMissing()
+    this.#fill()
+  }
+
+  /** Launches those that tasks are forced to, and as many as the tasks take that wait or run. */
+  #launchMissing(): void {
+    for (const index of native.missingWorkers(this.handle)) {
+      if (this.#threads[index] === undefined) this.#launch(index)
     }
     this.#launchFor(-1, native.unfinishedTasks(this.handle))
-    this.#fill()
   }
 
   /** Hears what a worker has reported so far. */

@@ -61,3 +61,8 @@ type Waited = Awaited<ReturnType<typeof import('./wait-async').waitAsync>>
 export function recommendedPoolSize(kind?: unknown, cores?: unknown): number {
   return (require('./pool-size') as typeof import('./pool-size')).recommendedPoolSize(kind, cores)
 }
+
+/** What is done about a heap that exceeds the limit. */
+export function highMemory(): typeof import('./memory').highMemory {
+  return (require('./memory') as typeof import('./memory')).highMemory
+}

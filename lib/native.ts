@@ -44,8 +44,8 @@ export interface Native {
    * tasks of the lane wait, and how many of its own run again.
    */
   leaveWorker(pool: number, index: number, parting: 0 | 1 | 3, reason: string): [waiting: number, repeated: number]
-  /** Lets a JS worker take no more tasks, with `ifIdle` only one that runs nothing. Whether it does. */
-  retireWorker(pool: number, index: number, ifIdle: boolean): boolean
+  /** Lets a JS worker take no more tasks: 0 any, 1 only one that runs nothing, 2 only one that has begun a task. Whether it does. */
+  retireWorker(pool: number, index: number, which: 0 | 1 | 2): boolean
   /** Index, and time without a task in ms, of each JS worker that runs nothing, one after the other. */
   idleWorkers(pool: number): number[]
   /** Numbers that no JS worker has, and which tasks wait for. */
@@ -103,6 +103,10 @@ export interface Native {
   ): number
   /** As `setBlocked`, for the thread that owns the pool. */
   blockMain(pool: number, idIndex: number, idGeneration: number, blocked: boolean): void
+  /** Sets the number of native workers, at most `mostThreads` of the figures. */
+  resizeThreads(pool: number, threads: number): void
+  /** JSON of how many threads the system grants this process now, and why. */
+  parallelism(): string
   /** JSON of the times of the pool's tasks by key. */
   keyFigures(pool: number): string
   /** JSON of the pool's figures. */

@@ -1,13 +1,13 @@
 // Stage: submit. Thread: owner env.
 // Checks the options of pools and tasks and fills in defaults. Only own properties count; `undefined` means the default.
 
-import { availableParallelism } from 'node:os'
 import { types } from 'node:util'
 import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
 import type { EntryFunction } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane'
+import { grantedThreads } from './quota'
 import { checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
 import { checkTransferList } from './transfer'
@@ -194,11 +194,12 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
   }
   // A least above the default most raises that.
   const least = option('minWorkers', fixed ? value : 0)
-  const most = option('maxWorkers', Math.max(availableParallelism(), typeof least === 'number' ? least : 0))
+  const most = option('maxWorkers', Math.max(grantedThreads(), typeof least === 'number' ? least : 0))
   const [minWorkers, maxWorkers] = checkBounds(['options.minWorkers', 'options.maxWorkers'], least, most)
   return {
     minWorkers,
     maxWorkers,
+    followsQuota: !fixed && option('maxWorkers') === undefined,
     idleTimeout: checkIdleTimeout(option('idleTimeout', DEFAULT_IDLE_TIMEOUT)),
     cancelGrace: checkGrace(option('cancelGrace', 0)),
     heapBytes: recycle(options, 'heapBytes', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,

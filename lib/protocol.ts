@@ -26,6 +26,9 @@ export interface Launch {
 export interface HeapWatch {
   readonly heapBytes: number
   readonly heapGrowth: number
+  /** Bytes from which on it is told of, and the shortest time between two times, ms. */
+  readonly limit: number
+  readonly interval: number
 }
 
 /** What a worker reports on its control port. */
@@ -33,6 +36,8 @@ export type Report =
   | { readonly type: 'ready' }
   /** It wants to be replaced after the tasks that it runs. */
   | { readonly type: 'used-up' }
+  /** Its heap exceeds the limit. */
+  | { readonly type: 'heap'; readonly used: number }
   /** The output of a task, or the contents of a message. */
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   /** The input of a task that it submits. */

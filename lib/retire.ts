@@ -44,7 +44,7 @@ export class IdleSweep {
   #look(): void {
     for (const { index, time } of idleWorkers(this.#herd.handle)) {
       if (this.#herd.surplus <= 0) break
-      if (time >= this.#idleTimeout) native.retireWorker(this.#herd.handle, index, true)
+      if (time >= this.#idleTimeout) native.retireWorker(this.#herd.handle, index, 1)
     }
     if (this.#herd.surplus <= 0) this.stop()
   }

@@ -29,6 +29,8 @@ export interface Figures {
   runTime: TimeStats
   sizing: Omit<PoolStats['sizing'], 'notes' | 'js'>
   notes: string[]
+  /** Most native workers that there may be. */
+  mostThreads: number
   workers: Pick<WorkerStats, Common | 'helped' | 'running'>[]
   jsWorkers: (Pick<WorkerStats, Common | 'uptime' | 'messageCount'> & { readonly lastActive: number })[]
 }

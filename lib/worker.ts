@@ -197,16 +197,21 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
 const HEAP_PACE = 100
 let heapAtFirst = 0
 let heapSeen = Number.NEGATIVE_INFINITY
+let heapTold = Number.NEGATIVE_INFINITY
 let isUsedUp = false
 
-/** Says that this worker is used up when its heap has become too big. */
-function watchHeap({ heapBytes, heapGrowth }: HeapWatch): void {
-  if (isUsedUp || now() - heapSeen < HEAP_PACE) return
+/** Tells of the heap when it has become too big. */
+function watchHeap({ heapBytes, heapGrowth, limit, interval }: HeapWatch): void {
+  if (now() - heapSeen < HEAP_PACE) return
   const { getHeapStatistics } = require('node:v8') as typeof import('node:v8')
   const used = getHeapStatistics().used_heap_size
   if (heapAtFirst === 0) heapAtFirst = used
   heapSeen = now()
   if (used >= heapBytes || used >= heapAtFirst * heapGrowth) sayUsedUp()
+  if (used <= limit || heapSeen - heapTold < interval) return
+  heapTold = heapSeen
+  const report: Report = { type: 'heap', used }
+  control.postMessage(report)
 }
 
 /** Whether a task says with its error that the worker is of no use any more. */

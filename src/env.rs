@@ -265,7 +265,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 41] = [
+    let functions: [(&CStr, sys::napi_callback); 43] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -279,6 +279,8 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"runSync", Some(pool::run_sync)),
         (c"addressOf", Some(pool::address_of)),
         (c"figures", Some(pool::figures)),
+        (c"resizeThreads", Some(pool::resize_threads)),
+        (c"parallelism", Some(pool::parallelism)),
         (c"keyFigures", Some(pool::key_figures)),
         (c"releasePool", Some(pool::release)),
         (c"shareWorkers", Some(owner::share)),

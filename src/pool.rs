@@ -129,6 +129,31 @@ pub(crate) unsafe extern "C" fn inspect(
     })
 }
 
+/// `resizeThreads(handle, threads)`: sets the number of native workers.
+pub(crate) unsafe extern "C" fn resize_threads(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([handle, threads], data) = raw::arguments::<2>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        let threads = raw::number(env, threads)? as u32;
+        if let Some(owned) = state.pool(raw::number(env, handle)? as u32) {
+            owned.pool.resize(threads);
+        }
+        raw::undefined(env)
+    })
+}
+
+/// `parallelism()`: how many threads the system grants this process now, and why, as JSON.
+pub(crate) unsafe extern "C" fn parallelism(
+    env: sys::napi_env,
+    _info: sys::napi_callback_info,
+) -> sys::napi_value {
+    raw::guard(env, || json(env, &Sizing::new(None)))
+}
+
 /// `keyFigures(handle)`: times of the tasks of a pool by key, as JSON.
 pub(crate) unsafe extern "C" fn key_figures(
     env: sys::napi_env,

@@ -134,6 +134,13 @@ const POOL = {
   once: [[(pool) => pool.once('drain', listener), always('the pool')]],
   off: [[(pool) => pool.off('drain', listener), always('the pool')]],
   removeListener: [[(pool) => pool.removeListener('drain', listener), always('the pool')]],
+  resize: [
+    [
+      (pool) => pool.resize({ min: 0, max: 1 }),
+      byState('returns undefined', 'throws POOL_CLOSED', 'throws POOL_CLOSED'),
+    ],
+    [(pool) => pool.resize({ max: 0 }), always('throws OUT_OF_RANGE')],
+  ],
   resizeUpTo: [
     [(pool) => pool.resizeUpTo(1), always('returns undefined')],
     [
@@ -357,7 +364,7 @@ const CALL_ALL = `
       () => pool.run(() => 1, { mainThread: true }), () => pool.addTask(10, options), () => pool.map([10, 20], options).next(),
       () => stream.write(10), () => stream.end(), () => stream.destroy(), () => pool.onMessage('x', () => {}),
       () => pool.removeMessageListener('x', () => {}), () => pool.on('drain', () => {}), () => pool.once('drain', () => {}),
-      () => pool.off('drain', () => {}), () => pool.resizeUpTo(4), () => pool.postMessageToWorkers('x', 1), () => pool.workers,
+      () => pool.off('drain', () => {}), () => pool.resize({ max: 2 }), () => pool.resizeUpTo(4), () => pool.postMessageToWorkers('x', 1), () => pool.workers,
       () => pool.workers[0]?.postMessageToWorker('x', 1), () => pool.isIdle, () => pool.whenIdle(), () => pool.ready(),
       () => pool.stats(), () => pool.startHealthMonitoring(1), () => pool.stopHealthMonitoring(),
       () => pool.startHealthMonitoring(1), () => pool.onShutdown(() => {}), () => pool.installSignalHandlers(),

@@ -10,7 +10,7 @@ use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use threadmill_core::pool::{JsMail, MAIN, Parting, Pool, clock};
+use threadmill_core::pool::{JsMail, MAIN, Parting, Pool, Retire, clock};
 use threadmill_core::value::Value;
 
 type Env = sys::napi_env;
@@ -89,10 +89,16 @@ pub(crate) unsafe extern "C" fn leave(env: Env, info: Info) -> Js {
     })
 }
 
-/// `retireWorker(pool, index, ifIdle)`: lets a worker take no more tasks. Whether it does.
+/// `retireWorker(pool, index, which)`: lets a worker take no more tasks; 1 if it runs nothing, 2 if it has begun one. Whether
+/// it does.
 pub(crate) unsafe extern "C" fn retire(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, worker, if_idle]| {
-        raw::new_boolean(env, pool.js_retire(index(env, worker)?, raw::boolean(env, if_idle)?))
+    on_pool(env, info, |pool, [_, worker, which]| {
+        let which = match index(env, which)? {
+            0 => Retire::Any,
+            1 => Retire::Idle,
+            _ => Retire::Used,
+        };
+        raw::new_boolean(env, pool.js_retire(index(env, worker)?, which))
     })
 }
 

@@ -56,7 +56,7 @@ impl Host for NativeHost<'_> {
     }
 
     fn parallelism(&self) -> usize {
-        self.pool.threads() as usize
+        self.pool.active_threads() as usize
     }
 
     #[expect(unsafe_code, reason = "lends the body to helpers for the length of the call")]

@@ -74,6 +74,17 @@ struct Running {
     grace: f64,
 }
 
+/// Which workers [`Pool::js_retire`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// Any.
+    Any,
+    /// One that runs nothing, and for which nothing waits.
+    Idle,
+    /// One that has begun a task. Replacing others again and again would lead nowhere.
+    Used,
+}
+
 /// Why a JS worker has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parting {
@@ -215,6 +226,7 @@ impl Pool {
         };
         worker.waker = Some(waker);
         worker.cpu = CpuClock::of_this_thread();
+        worker.idle_since = clock::now();
         state.scheduler.set_launched(js(index));
         true
     }
@@ -460,19 +472,24 @@ impl Pool {
         false
     }
 
-    /// Lets a worker take no more tasks; [`Notice::Retired`] follows when it has ended what it runs. With `if_idle` only
-    /// one that runs nothing, and for which nothing waits. What waits for it goes elsewhere; what is forced to it waits for
+    /// Lets a worker take no more tasks; [`Notice::Retired`] follows when it has ended what it runs. What waits for it goes elsewhere; what is forced to it waits for
     /// the replacement. Whether it retires.
-    pub fn js_retire(self: &Arc<Self>, index: u32, if_idle: bool) -> bool {
+    pub fn js_retire(self: &Arc<Self>, index: u32, which: Retire) -> bool {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return false };
         if worker.retiring {
-            return !if_idle;
+            return which != Retire::Idle;
         }
         let is_free = worker.running.is_empty() && worker.notes.is_empty();
+        let is_used = worker.begun > 0;
         let waits = state.scheduler.worker(js(index)).is_some_and(|figures| figures.queued > 0);
-        if if_idle && (!is_free || waits) {
+        let may = match which {
+            Retire::Any => true,
+            Retire::Idle => is_free && !waits,
+            Retire::Used => is_used,
+        };
+        if !may {
             return false;
         }
         self.retire_worker(&mut state, index, &mut wakes);
@@ -485,7 +502,9 @@ impl Pool {
     /// See [`Pool::js_retire`]. Under the lock.
     fn retire_worker(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
         let now = Time(clock::now());
-        state.scheduler.retire(js(index), &mut self.claims(), now, wakes);
+        let mut nothing = LeaveReport::default();
+        state.scheduler.retire(js(index), true, &mut self.claims(), now, &mut nothing, wakes);
+        debug_assert!(nothing.orphaned.is_empty(), "they wait for the replacement");
         let Some(worker) = state.js_worker(index) else { return };
         (worker.retiring, worker.looking) = (true, false);
         if worker.running.is_empty() {
@@ -493,10 +512,11 @@ impl Pool {
         }
     }
 
-    /// JS workers that run nothing, and since when, ns. Without those that take no more tasks.
+    /// JS workers that run nothing, and since when, ns. Without those that are not attached yet or take no more tasks.
     pub fn js_idle_since(&self) -> Vec<(u32, u64)> {
         let state = self.state.lock();
-        let is_idle = |worker: &JsWorker| worker.joined && !worker.retiring && worker.running.is_empty();
+        let is_idle =
+            |worker: &JsWorker| worker.waker.is_some() && !worker.retiring && worker.running.is_empty();
         let idle = (0..).zip(&state.js).filter(|(_, worker)| is_idle(worker));
         idle.map(|(index, worker)| (index, worker.idle_since)).collect()
     }

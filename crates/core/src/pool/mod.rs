@@ -14,8 +14,8 @@
 
 mod again;
 mod cell;
-mod cpu;
 pub mod clock;
+mod cpu;
 mod end;
 mod host;
 mod inbox;
@@ -24,6 +24,7 @@ mod js;
 mod launch;
 mod parallel;
 mod placement;
+mod resize;
 mod sizing;
 mod stats;
 mod submit;
@@ -42,7 +43,7 @@ pub(crate) mod model {
 }
 
 pub use job::{ENTRY, Job, KEPT, MAIN_ENTRY, Payload, PlainJob, Policy};
-pub use js::{JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Waker};
+pub use js::{JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
@@ -127,6 +128,8 @@ pub struct Pool {
     /// Tasks posted or admitted, less those that were settled by anybody but a worker that finished them; those are in
     /// the workers' own counters, see [`Pool::unfinished`].
     open: AtomicUsize,
+    /// Native workers that take tasks: the first ones.
+    active: AtomicUsize,
 }
 
 /// What the lock protects.
@@ -298,7 +301,9 @@ impl Pool {
         for index in 0..options.sizing.threads {
             scheduler.join(native(index), false, &mut wakes);
         }
-        let threads = options.sizing.threads as usize;
+        let active = options.sizing.threads as usize;
+        // Room to grow to what the machine has.
+        let threads = active.max(options.sizing.affinity as usize).min(MAX_THREADS as usize);
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: options.name,
@@ -310,7 +315,7 @@ impl Pool {
             state: Mutex::new(State {
                 scheduler,
                 posted: Vec::new(),
-                told_idle: threads > 0,
+                told_idle: active > 0,
                 sections: Vec::new(),
                 closed: false,
                 listeners: Vec::new(),
@@ -326,7 +331,7 @@ impl Pool {
                 admitted: 0,
                 notes: Vec::new(),
             }),
-            inbox: Inbox::new(threads > 0),
+            inbox: Inbox::new(active > 0),
             released: Condvar::new(),
             slots: (0..threads)
                 .map(|_| Slot {
@@ -339,8 +344,9 @@ impl Pool {
             sinks: Mutex::new(Vec::new()),
             queued: AtomicUsize::new(0),
             js_queued: AtomicUsize::new(0),
-            idle: AtomicUsize::new(threads),
+            idle: AtomicUsize::new(active),
             open: AtomicUsize::new(0),
+            active: AtomicUsize::new(active),
         })
     }
 
@@ -349,7 +355,7 @@ impl Pool {
         self.id
     }
 
-    /// Native workers, started or not.
+    /// Numbers that native workers may have, see [`Pool::resize`].
     pub fn threads(&self) -> u32 {
         self.slots.len() as u32
     }

@@ -120,6 +120,8 @@ pub struct PoolFigures {
     pub wait_time: Summary,
     /// From start to end, of successful tasks.
     pub run_time: Summary,
+    /// Most native workers that there may be.
+    pub most_threads: u32,
     /// Why there are that many workers.
     pub sizing: Sizing,
     /// What did not work.
@@ -133,13 +135,16 @@ pub struct PoolFigures {
 const MS: f64 = 1e6;
 
 impl Pool {
+    fn runs(&self, worker: u32) -> bool {
+        self.slots[worker as usize].cells.get().into_iter().flatten().any(Cell::is_running)
+    }
+
     /// Times by key, of the 256 keys that came first. O(keys).
     pub fn key_figures(&self) -> Vec<KeyFigures> {
         let state = self.state.lock();
-        let named = state
-            .key_times
-            .iter()
-            .filter_map(|(key, times)| Some((state.scheduler.costs.name(key)?.to_owned(), times.summaries())));
+        let named = state.key_times.iter().filter_map(|(key, times)| {
+            Some((state.scheduler.costs.name(key)?.to_owned(), times.summaries()))
+        });
         named.map(|(key, [wait_time, run_time])| KeyFigures { key, wait_time, run_time }).collect()
     }
 
@@ -169,10 +174,13 @@ impl Pool {
             total_processing_time: wait + run,
             total_wait_time: wait,
             total_run_time: run,
-            sizing: self.sizing.clone(),
+            most_threads: self.most_threads(),
+            sizing: Sizing { threads: self.active_threads(), ..self.sizing.clone() },
             notes: state.notes.clone(),
             js_workers: state.js_figures(),
             workers: (0..self.threads())
+                // One that is needed no more is told of as long as it runs something.
+                .filter(|index| *index < self.active_threads() || self.runs(*index))
                 .map(|index| {
                     let slot = &self.slots[index as usize];
                     let me = native(index);

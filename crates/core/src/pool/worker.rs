@@ -88,7 +88,9 @@ impl Worker<'_> {
                 cell.put(taken.id.to_bits(), taken.payload.label(), taken.payload);
             }
             Turn::Run(count)
-        } else if let Some(section) = state.sections.iter().find(|section| section.wants_help()).cloned() {
+        } else if Pool::is_active(&state, me)
+            && let Some(section) = state.sections.iter().find(|section| section.wants_help()).cloned()
+        {
             section.enter();
             state.scheduler.set_engaged(me, true, &mut self.wakes);
             Turn::Help(section)
@@ -209,7 +211,7 @@ impl Worker<'_> {
 
     /// Looks out for work for a moment, without the lock.
     fn spin(&self) {
-        if self.pool.threads() == 1 && self.pool.sizing.affinity == 1 {
+        if self.pool.active_threads() == 1 && self.pool.sizing.affinity == 1 {
             return;
         }
         let until = clock::now() + SPIN;

@@ -80,7 +80,7 @@ pub struct CostTable {
 }
 
 impl CostTable {
-    pub(super) fn new(bound: usize) -> Self {
+    pub(crate) fn new(bound: usize) -> Self {
         Self {
             entries: Vec::new(),
             names: BTreeMap::new(),

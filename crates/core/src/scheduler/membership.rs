@@ -87,21 +87,26 @@ impl<P> Scheduler<P> {
 
     /// Ends a worker's membership while it still runs tasks: it takes nothing more. What it has taken and not begun, and
     /// what waits for it, goes elsewhere as with [`leave`](Scheduler::leave), which follows when its thread is gone; tasks
-    /// forced to it wait for the replacement. Its running tasks complete as ever.
+    /// forced to it wait for the replacement (`replaced`), or leave too. Its running tasks complete as ever.
     pub fn retire(
         &mut self,
         worker: WorkerRef,
+        replaced: bool,
         claims: &mut dyn Claims<P>,
         now: Time,
+        out: &mut LeaveReport<P>,
         wakes: &mut Vec<WorkerRef>,
     ) {
         if !self.lanes[worker.lane as usize].is_joined(worker.index) {
             return;
         }
         let homeless = self.revoke_ahead(worker, claims, now);
-        let mut nothing = LeaveReport::default();
-        self.evacuate(worker, true, homeless, &mut nothing, wakes);
-        debug_assert!(nothing.orphaned.is_empty(), "they wait for the replacement");
+        self.evacuate(worker, replaced, homeless, out, wakes);
+    }
+
+    /// Whether there is such a worker.
+    pub fn is_joined(&self, worker: WorkerRef) -> bool {
+        self.lanes[worker.lane as usize].is_joined(worker.index)
     }
 
     /// Nobody comes after a worker that has left: no task may be forced to its number any more. To be called when none is.

@@ -1,6 +1,6 @@
 //! Tasks that run again, and workers that go while the pool is open.
 
-use super::super::{JsNote, JsTask, Left, Parting, Policy};
+use super::super::{JsNote, JsTask, Left, Parting, Policy, Retire};
 use super::js::js_task;
 use super::{Fixture, number};
 use crate::completion::{Answer, Event, Notice, Outcome};
@@ -232,8 +232,8 @@ fn a_worker_retires_after_what_it_runs_and_the_rest_goes_elsewhere() {
     let light = Affinity::Worker { index: 0, strength: Strength::Light };
     fixture.submit_entry(2.0, TaskSpec { affinity: forced, ..js_task() });
     fixture.submit_entry(3.0, TaskSpec { affinity: light, ..js_task() });
-    assert!(!fixture.pool.js_retire(0, true), "it is not idle");
-    assert!(fixture.pool.js_retire(0, false));
+    assert!(!fixture.pool.js_retire(0, Retire::Idle), "it is not idle");
+    assert!(fixture.pool.js_retire(0, Retire::Any));
     assert!(fixture.pool.js_idle_since().is_empty());
     let _second = fixture.js_worker(1);
     let (_, tasks) = fixture.js_turn(1);
@@ -260,7 +260,8 @@ fn an_idle_worker_retires_at_once() {
     let _first = fixture.js_worker(0);
     assert!(fixture.js_turn(0).1.is_empty());
     assert_eq!(fixture.pool.js_idle_since().len(), 1);
-    assert!(fixture.pool.js_retire(0, true));
+    assert!(!fixture.pool.js_retire(0, Retire::Used), "it has begun nothing");
+    assert!(fixture.pool.js_retire(0, Retire::Idle));
     assert_eq!(fixture.notice(), Notice::Retired { worker: 0 });
     assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired"), Left::default());
     fixture.close();
@@ -311,5 +312,69 @@ fn a_task_may_be_forced_to_a_worker_that_is_still_to_come() {
     let (_, tasks) = fixture.js_turn(3);
     assert!(fixture.answer(3, &tasks[0]));
     fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn native_workers_can_become_fewer_and_more_again() {
+    let mut fixture = Fixture::new(4);
+    let busy: Vec<TaskId> = (0..4).map(|_| fixture.occupy()).collect();
+    fixture.pool.resize(1);
+    assert_eq!(fixture.pool.active_threads(), 1);
+    assert_eq!(fixture.pool.figures().workers.len(), 4, "they run on");
+    for id in busy {
+        assert!(fixture.pool.cancel(id));
+    }
+    fixture.outcomes(4);
+    let forced = |index| TaskSpec {
+        affinity: Affinity::Worker { index, strength: Strength::Force },
+        ..TaskSpec::plain(Lane::Native)
+    };
+    assert!(fixture.submit_with("faultEcho", 1.0, forced(3)).is_none(), "it is gone");
+    assert!(matches!(fixture.outcomes(1)[&4], Outcome::Error(_)));
+    for input in 0..100 {
+        fixture.submit("faultEcho", f64::from(input));
+    }
+    for _ in 0..100 {
+        let event = loop {
+            if let event @ Event::Settled { .. } = fixture.next_event() {
+                break event;
+            }
+        };
+        assert!(matches!(event, Event::Settled { worker: 0, .. }), "{event:?}");
+    }
+    // Those that were cancelled notice it in time.
+    while fixture.pool.figures().workers.len() > 1 {
+        std::thread::yield_now();
+    }
+    fixture.pool.resize(3);
+    assert!(fixture.submit_with("faultEcho", 1.0, forced(2)).is_some());
+    assert_eq!(number(&fixture.outcomes(1)[&105]), 1.0);
+    let waiting = fixture.occupy();
+    fixture.pool.resize(1);
+    fixture.pool.resize(4);
+    fixture.pool.cancel(waiting);
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn what_is_forced_to_a_native_worker_that_goes_is_refused() {
+    let mut fixture = Fixture::new(2);
+    let first = fixture.occupy();
+    let second = fixture.occupy();
+    let forced = TaskSpec {
+        affinity: Affinity::Worker { index: 1, strength: Strength::Force },
+        ..TaskSpec::plain(Lane::Native)
+    };
+    fixture.submit_with("faultEcho", 1.0, forced);
+    fixture.pool.resize(1);
+    match &fixture.outcomes(1)[&2] {
+        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::OutOfRange),
+        other => panic!("{other:?}"),
+    }
+    fixture.pool.cancel(first);
+    fixture.pool.cancel(second);
+    fixture.outcomes(2);
     fixture.close();
 }

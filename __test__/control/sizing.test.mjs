@@ -1,0 +1,268 @@
+// The number of workers: least and most, idle ones that end, resizing while tasks run, and workers that are used up.
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { occupy, rejection, until } from '../helpers/pool.mjs'
+import { control } from './control.mjs'
+
+const require = createRequire(import.meta.url)
+const FORCE = { affinityStrength: 'force' }
+const alive = (pool) => pool.workers.map(({ id }) => id).sort()
+
+/** Occupies a worker until `release` is called. */
+async function block({ pool, numbers }, cell, options) {
+  const begun = numbers[cell]
+  const task = pool.addTask({ do: 'block', cell }, options)
+  await until(() => numbers[cell] === begun + 1)
+  return () => {
+    Atomics.store(numbers, cell + 1, 1)
+    Atomics.notify(numbers, cell + 1)
+    return task
+  }
+}
+
+describe('the least and the most', () => {
+  test('the least are launched at construction and stay', async (t) => {
+    const { pool, launched, exits } = control(t, { minWorkers: 2, maxWorkers: 3, idleTimeout: 20 })
+    assert.deepEqual(alive(pool), [0, 1])
+    const tasks = Array.from({ length: 12 }, () => pool.run({ do: 'where' }))
+    await Promise.all(tasks)
+    assert.deepEqual(launched, [2], 'those of the construction came before anybody listened')
+    await until(() => exits.length === 1)
+    assert.equal(alive(pool).length, 2)
+    assert.deepEqual(pool.stats().sizing.js, { min: 2, max: 3 })
+  })
+
+  test('a crash does not leave fewer', async (t) => {
+    const { pool, exits, launched } = control(t, { minWorkers: 2, maxWorkers: 2 })
+    await rejection(pool.run({ do: 'crash', cell: 2, times: 9 }))
+    await until(() => exits.length === 1 && launched.length === 1)
+    assert.deepEqual(alive(pool), [0, 1])
+  })
+
+  test('a number of workers is both', async (t) => {
+    const { pool } = control(t, {})
+    assert.deepEqual(pool.stats().sizing.js.min, 0)
+    const fixed = new WorkerPool(new URL('./fixtures/control.mjs', import.meta.url), 2)
+    t.after(() => fixed.destroy())
+    assert.deepEqual(fixed.stats().sizing.js, { min: 2, max: 2 })
+  })
+
+  for (const [options, name] of [
+    [{ minWorkers: 3, maxWorkers: 2 }, 'RangeError'],
+    [{ minWorkers: -1 }, 'RangeError'],
+    [{ minWorkers: 1.5 }, 'RangeError'],
+    [{ minWorkers: '1' }, 'TypeError'],
+    [{ idleTimeout: -1 }, 'RangeError'],
+    [{ idleTimeout: Number.NaN }, 'RangeError'],
+    [{ idleTimeout: null }, 'TypeError'],
+    [{ recycle: 5 }, 'TypeError'],
+    [{ recycle: { tasks: 0 } }, 'RangeError'],
+    [{ recycle: { heapBytes: 0.5 } }, 'RangeError'],
+    [{ recycle: { heapGrowth: 0.5 } }, 'RangeError'],
+  ]) {
+    test(`${JSON.stringify(options)} is refused`, (t) => {
+      assert.throws(() => control(t, options), { name, message: new RegExp(`options\\.${Object.keys(options)[0]}`) })
+    })
+  }
+
+  test('a least above the default most raises that', (t) => {
+    const { pool } = control(t, { minWorkers: 70, idleTimeout: 0 })
+    assert.equal(pool.stats().sizing.js.max, 70)
+  })
+})
+
+describe('idle workers', () => {
+  test('end after their time, say goodbye, and come back when they are needed', async (t) => {
+    const { pool, numbers, exits, launched } = control(t, { maxWorkers: 1, idleTimeout: 20 })
+    const { threadId } = await pool.run({ do: 'where' })
+    await until(() => exits.length === 1)
+    assert.deepEqual([exits[0].code, numbers[0], alive(pool)], [0, 1, []])
+    const after = await pool.run({ do: 'where' })
+    assert.equal(after.id, 0)
+    assert.notEqual(after.threadId, threadId)
+    assert.equal(launched.length, 2)
+  })
+
+  test('never end while they run something, or in a pool that keeps them', async (t) => {
+    const pools = control(t, { maxWorkers: 2, idleTimeout: 1 })
+    const release = await block(pools, 2)
+    await pools.pool.run({ do: 'where' })
+    await until(() => pools.exits.length === 1)
+    assert.deepEqual(alive(pools.pool), [0])
+    assert.equal(await release(), 'released')
+    await until(() => pools.exits.length === 2)
+    const kept = control(t, { maxWorkers: 1, idleTimeout: Number.POSITIVE_INFINITY })
+    const { threadId } = await kept.pool.run({ do: 'where' })
+    assert.equal((await kept.pool.run({ do: 'where' })).threadId, threadId)
+  })
+
+  test('tasks race with the end of their workers: none is lost', async (t) => {
+    const { pool, exits } = control(t, { maxWorkers: 2, idleTimeout: 0 })
+    for (let round = 0; round < 60 || exits.length < 5; round++) {
+      const values = await Promise.all([1, 2, 3].map((value) => pool.run({ do: 'value', value })))
+      assert.deepEqual(values, [1, 2, 3])
+      if (round % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 7))
+    }
+  })
+
+  test('a task forced to one that has ended brings it back', async (t) => {
+    const { pool, exits } = control(t, { maxWorkers: 3, idleTimeout: 10 })
+    assert.equal((await pool.run({ do: 'where' }, { workerAffinity: 2, ...FORCE })).id, 2)
+    await until(() => exits.length === 3)
+    assert.equal((await pool.run({ do: 'where' }, { workerAffinity: 2, ...FORCE })).id, 2)
+  })
+
+  test('a task may be forced by a worker to one that was never launched', async (t) => {
+    const source = `export const workerEntrypoint = (input, client) => input === undefined
+      ? client.addTask('inner', { workerAffinity: 2, affinityStrength: 'force' }) : client.id`
+    const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 3 })
+    t.after(() => pool.destroy())
+    assert.equal(await pool.run(), 2)
+  })
+})
+
+describe('resize', () => {
+  test('to more workers serves what waits', async (t) => {
+    const pools = control(t, { maxWorkers: 1 })
+    const release = await block(pools, 2)
+    const waiting = [1, 2, 3].map((value) => pools.pool.run({ do: 'value', value }))
+    pools.pool.resize({ max: 2 })
+    assert.deepEqual(await Promise.all(waiting), [1, 2, 3])
+    assert.deepEqual(pools.pool.stats().sizing.js, { min: 0, max: 2 })
+    assert.equal(await release(), 'released')
+  })
+
+  test('to fewer ends idle ones first, and no task that runs', async (t) => {
+    const pools = control(t, { maxWorkers: 3, minWorkers: 3 })
+    const releases = [
+      await block(pools, 2, { workerAffinity: 0, ...FORCE }),
+      await block(pools, 4, { workerAffinity: 2, ...FORCE }),
+    ]
+    // One that still loads would be terminated.
+    await pools.pool.run({ do: 'where' }, { workerAffinity: 1, ...FORCE })
+    pools.pool.resize({ min: 0, max: 1 })
+    await until(() => pools.exits.length === 1)
+    assert.deepEqual(alive(pools.pool), [0, 2])
+    const waiting = pools.pool.run({ do: 'where' })
+    assert.deepEqual(await Promise.all(releases.map((release) => release())), ['released', 'released'])
+    assert.equal((await waiting).id, 0)
+    await until(() => pools.exits.length === 2)
+    assert.deepEqual(alive(pools.pool), [0])
+    assert.ok(pools.exits.every(({ code }) => code === 0))
+  })
+
+  test('up and down again and again, while tasks run, loses none', async (t) => {
+    const { pool } = control(t, { maxWorkers: 1 })
+    const results = []
+    for (let round = 0; round < 12; round++) {
+      pool.resize({ max: 1 + (round % 3) })
+      for (let value = 0; value < 20; value++) results.push(pool.run({ do: 'value', value }))
+      await results.at(-10)
+    }
+    const values = await Promise.all(results)
+    assert.ok(values.every((value, index) => value === index % 20))
+  })
+
+  test('of native workers', async (t) => {
+    const pool = new WorkerPool({ threads: 2 })
+    t.after(() => pool.destroy())
+    const [first, second] = [await occupy(pool), await occupy(pool)]
+    pool.resize({ max: 1 })
+    assert.deepEqual([pool.stats().poolSize, pool.workers.length], [2, 1])
+    await first.release()
+    await second.release()
+    await until(() => pool.stats().poolSize === 1)
+    assert.deepEqual(await Promise.all([5, 10].map((n) => pool.kernels.fib(n))), [5, 55])
+    assert.throws(() => pool.addTask(5, { kernel: 'fib', workerAffinity: 1 }), { name: 'RangeError' })
+    pool.resize({ max: 2 })
+    const task = pool.addTask(5, { kernel: 'fib', workerAffinity: 1, ...FORCE })
+    assert.equal(await task, 5)
+    assert.equal(task.worker.id, 1)
+  })
+
+  test('with bad bounds, or of a pool that is closed, is refused', async (t) => {
+    const { pool } = control(t, { maxWorkers: 2 })
+    const kernels = new WorkerPool({ threads: 1 })
+    t.after(() => kernels.destroy())
+    for (const [bounds, name, message] of [
+      [undefined, undefined, undefined],
+      [5, 'TypeError', /bounds must be/],
+      [{ min: 3 }, 'RangeError', /bounds\.min/],
+      [{ max: 0 }, 'RangeError', /bounds\.max/],
+      [{ max: 1025 }, 'RangeError', /bounds\.max/],
+      [{ min: 1.5 }, 'RangeError', /bounds\.min/],
+      [{ max: '1' }, 'TypeError', /bounds\.max/],
+    ]) {
+      if (name === undefined) pool.resize({})
+      else assert.throws(() => pool.resize(bounds), { name, message })
+    }
+    assert.throws(() => kernels.resize({ max: 1024 }), { name: 'RangeError', message: /bounds\.max/ })
+    assert.deepEqual(pool.stats().sizing.js, { min: 0, max: 2 })
+    await pool.close()
+    assert.throws(() => pool.resize({ max: 1 }), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+  })
+
+  test('pools whose size nobody chose follow what the system grants', async (t) => {
+    const { look, grantedThreads } = require(path.resolve('dist/quota.js'))
+    const granted = grantedThreads()
+    t.after(() => look(granted))
+    const following = control(t, {}).pool
+    const chosen = control(t, { maxWorkers: 2 }).pool
+    const kernels = new WorkerPool()
+    t.after(() => kernels.destroy())
+    assert.equal(following.stats().sizing.js.max, granted)
+    look(granted + 3)
+    assert.equal(following.stats().sizing.js.max, granted + 3)
+    assert.equal(chosen.stats().sizing.js.max, 2)
+    look(1)
+    assert.equal(following.stats().sizing.js.max, 1)
+    assert.equal(kernels.stats().sizing.threads, 1)
+    following.resize({ max: 5 })
+    look(granted)
+    assert.equal(following.stats().sizing.js.max, 5)
+    assert.equal(kernels.stats().sizing.threads, granted)
+  })
+})
+
+describe('workers that are used up', () => {
+  test('after their tasks are replaced under the same number', async (t) => {
+    const { pool, numbers, exits } = control(t, { maxWorkers: 1, recycle: { tasks: 3 } })
+    const threads = []
+    for (let index = 0; index < 9; index++) threads.push((await pool.run({ do: 'where' })).threadId)
+    assert.deepEqual(
+      threads.map((thread) => threads.indexOf(thread)),
+      [0, 0, 0, 3, 3, 3, 6, 6, 6],
+    )
+    await until(() => exits.length === 3)
+    assert.equal(numbers[0], 3, 'each said goodbye')
+    assert.ok(exits.every(({ id, code }) => id === 0 && code === 0))
+  })
+
+  test('many tasks at once run across replacements, each once', async (t) => {
+    const { pool } = control(t, { maxWorkers: 2, recycle: { tasks: 5 }, workerConcurrency: 2 })
+    const values = await Promise.all(Array.from({ length: 60 }, (_, value) => pool.run({ do: 'value', value })))
+    assert.deepEqual(
+      values,
+      Array.from({ length: 60 }, (_, value) => value),
+    )
+  })
+
+  for (const [name, recycle] of [
+    ['when their heap is too big', { heapBytes: 96 * 2 ** 20 }],
+    ['when their heap has grown', { heapGrowth: 8 }],
+  ]) {
+    test(name, async (t) => {
+      const { pool, exits } = control(t, { maxWorkers: 1, recycle })
+      const { threadId } = await pool.run({ do: 'where' })
+      let last = threadId
+      for (let round = 0; round < 100 && last === threadId; round++) {
+        last = await pool.run({ do: 'hoard', bytes: 8 * 2 ** 20 })
+      }
+      assert.notEqual(last, threadId)
+      assert.equal(exits[0].code, 0)
+    })
+  }
+})
