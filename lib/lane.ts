@@ -102,8 +102,10 @@ interface Thread {
   readonly worker: Worker
   readonly control: MessagePort
   ready: boolean
-  /** Whether it takes no more tasks and has been told to end. */
+  /** Whether it takes no more tasks. */
   leaving: boolean
+  /** Whether it has been told to end, or will be as soon as it listens. */
+  stopping: boolean
   /** Whether it was ended because of a task that was given up. */
   evicted: boolean
   /** The error that ended it. */
@@ -571,6 +573,7 @@ export class JsLane implements EntryLane {
       control: port1,
       ready: false,
       leaving: false,
+      stopping: false,
       evicted: false,
       cause: undefined,
       hasCause: false,
@@ -606,7 +609,7 @@ export class JsLane implements EntryLane {
     switch (report.type) {
       case 'ready':
         thread.ready = true
-        if (this.#closing) this.#stop(thread, false)
+        if (thread.stopping) this.#stop(thread, false)
         break
       case 'used-up':
         this.recycle(index)
@@ -814,6 +817,7 @@ export class JsLane implements EntryLane {
 
   #stop(thread: Thread, force: boolean): void {
     const { worker, control } = thread
+    thread.stopping = true
     // Whoever waits for the end keeps the process alive for it.
     worker.ref()
     // One that has not loaded its module has nothing to say goodbye for.
