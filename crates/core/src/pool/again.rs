@@ -2,12 +2,13 @@
 //! Tasks that run again: after a run that failed, when their submitter asked for it, or because the worker had to go for
 //! another task's sake.
 //!
-//! R1. A task that runs again keeps its id, its place among waiting tasks and its deadline; it is not settled in between.
-//! R2. A run that nobody waits for any more is not repeated.
+//! G1. A task that runs again keeps its id, its place among waiting tasks and its deadline; it is not settled in between.
+//! G2. A run that nobody waits for any more is not repeated.
 
 use super::job::Job;
 use super::{Lane, Pool, State, Time, WorkerRef};
 use crate::completion::{Event, Notice, Outcome};
+use crate::error::ErrorCode;
 
 impl Pool {
     /// Puts a task whose run has failed back, and tells its submitter. Under the lock. `Err` gives the outcome back when
@@ -36,7 +37,13 @@ impl Pool {
 
     /// Lets tasks wait for a worker again whose time has come. Under the lock.
     pub(super) fn resume(&self, state: &mut State, now: u64, wakes: &mut Vec<WorkerRef>) {
-        if state.scheduler.resume(Time(now), wakes) > 0 && state.scheduler.queued(Lane::Js) > 0 {
+        let mut orphaned = Vec::new();
+        let resumed = state.scheduler.resume(Time(now), &mut orphaned, wakes);
+        for (_, job) in orphaned {
+            let reason = "the worker that the task was bound to is gone";
+            self.settle(state, &job.label(), false, Outcome::refused(ErrorCode::OutOfRange, reason));
+        }
+        if resumed > 0 && state.scheduler.queued(Lane::Js) > 0 {
             self.tell_owner(Notice::Resumed);
         }
     }

@@ -34,7 +34,8 @@ impl<P> Scheduler<P> {
     ///
     /// # Errors
     ///
-    /// The payload, when the task is not with that worker.
+    /// The payload, when the task is not with that worker; or when it is forced to a worker that is gone for good: then it is
+    /// not admitted any more.
     pub fn give_back(
         &mut self,
         worker: WorkerRef,
@@ -60,8 +61,7 @@ impl<P> Scheduler<P> {
             self.slab[slot].from_start = nanos;
         }
         let Some(at) = resume else {
-            self.put_back(slot, payload, wakes);
-            return Ok(());
+            return self.put_back(slot, payload, wakes);
         };
         let record = &mut self.slab[slot];
         (record.payload, record.state, record.load) = (Some(payload), State::Aside, at.0);
@@ -74,16 +74,25 @@ impl<P> Scheduler<P> {
         self.aside.next()
     }
 
-    /// Lets the tasks wait as others do whose time has come. How many.
-    pub fn resume(&mut self, now: Time, wakes: &mut Vec<WorkerRef>) -> usize {
+    /// Lets the tasks wait as others do whose time has come. How many. Those forced to a worker that is gone for good are
+    /// added to `orphaned`, and not admitted any more.
+    pub fn resume(
+        &mut self,
+        now: Time,
+        orphaned: &mut Vec<(TaskId, P)>,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> usize {
         let mut count = 0;
         while let Some((at, seq, slot)) = self.aside.entries.first().copied()
             && at <= now
         {
             self.aside.entries.remove(&(at, seq, slot));
             let payload = self.slab[slot].payload.take().expect("a task aside has its payload");
-            self.put_back(slot, payload, wakes);
-            count += 1;
+            let id = self.slab[slot].id(slot);
+            match self.put_back(slot, payload, wakes) {
+                Ok(()) => count += 1,
+                Err(payload) => orphaned.push((id, payload)),
+            }
         }
         count
     }
@@ -93,23 +102,25 @@ impl<P> Scheduler<P> {
         self.aside.entries.iter().filter(|(.., slot)| self.slab[*slot].lane == lane).count()
     }
 
-    /// Puts a task that is in no list into its queue; one that is forced to a worker that is gone for good may run
-    /// anywhere, because its worker did exist when it was admitted.
-    fn put_back(&mut self, slot: u32, payload: P, wakes: &mut Vec<WorkerRef>) {
+    /// Puts a task that is in no list into its queue. One that is forced to nobody is forgotten, and its payload returned.
+    fn put_back(&mut self, slot: u32, payload: P, wakes: &mut Vec<WorkerRef>) -> Result<(), P> {
         let record = &mut self.slab[slot];
-        record.payload = Some(payload);
+        // In no queue and in no tree.
+        record.state = State::Running;
         let (name, home, hold) = (record.lane as usize, record.home, record.hold);
         let waits =
             hold == Hold::Forced && home != NIL && self.lanes[name].presence(home) == Presence::Vacant;
         if home != NIL && !waits && !self.lanes[name].is_joined(home) && !self.rehome(slot) {
-            let record = &mut self.slab[slot];
-            (record.hold, record.home) = (Hold::Free, NIL);
+            self.forget(slot);
+            return Err(payload);
         }
+        self.slab[slot].payload = Some(payload);
         self.lanes[name].attach(&mut self.slab, slot, false);
         let home = self.slab[slot].home;
         if home != NIL {
             self.lanes[name].refresh_and_call(home, wakes);
         }
         self.lanes[name].balance(wakes);
+        Ok(())
     }
 }

@@ -48,7 +48,7 @@ impl Fixture {
 }
 
 #[test]
-fn r1_a_kernel_that_fails_runs_again_until_its_retries_are_used_up() {
+fn g1_a_kernel_that_fails_runs_again_until_its_retries_are_used_up() {
     for kernel in ["faultError", "faultPanic"] {
         let mut fixture = Fixture::new(2);
         fixture.submit_with_policy(kernel, TaskSpec::plain(Lane::Native), twice());
@@ -73,7 +73,7 @@ fn only_the_faults_that_were_named_are_retried() {
 }
 
 #[test]
-fn r1_a_js_task_that_throws_runs_again_under_the_same_id() {
+fn g1_a_js_task_that_throws_runs_again_under_the_same_id() {
     let mut fixture = Fixture::new(1);
     let _bell = fixture.js_worker(0);
     let id = fixture.submit_with_policy("faultEcho", js_task(), twice()).unwrap();
@@ -166,7 +166,7 @@ fn a_task_whose_worker_crashed_runs_again_on_another() {
 }
 
 #[test]
-fn r2_what_was_given_up_does_not_run_again() {
+fn g2_what_was_given_up_does_not_run_again() {
     let mut fixture = Fixture::new(1);
     let bell = fixture.js_worker(0);
     let id = fixture.submit_with_policy("faultEcho", js_task(), Policy { grace: 50.0, ..twice() }).unwrap();
@@ -376,5 +376,23 @@ fn what_is_forced_to_a_native_worker_that_goes_is_refused() {
     fixture.pool.cancel(first);
     fixture.pool.cancel(second);
     fixture.outcomes(2);
+    fixture.close();
+}
+
+#[test]
+fn a_retry_that_is_forced_to_a_native_worker_that_went_is_refused() {
+    let mut fixture = Fixture::new(2);
+    let forced = || TaskSpec {
+        affinity: Affinity::Worker { index: 1, strength: Strength::Force },
+        ..TaskSpec::plain(Lane::Native)
+    };
+    let policy = Policy { delay: 30 * MS, ..twice() };
+    fixture.submit_with_policy("faultError", forced(), policy);
+    assert_eq!(fixture.retried(), (1, 30 * MS));
+    fixture.pool.resize(1);
+    match &fixture.outcomes(1)[&0] {
+        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::OutOfRange),
+        other => panic!("{other:?}"),
+    }
     fixture.close();
 }
