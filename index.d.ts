@@ -224,6 +224,14 @@ export interface IWorkerClient {
   removeMessageListener(type: string, listener: (contents: any, client: IWorkerClient) => void): this
 }
 
+/** Loads, 0 to 1, at which a pool grows and shrinks; at exactly these it does neither. */
+export interface AutoScaleOptions {
+  /** @default 0.8 */
+  readonly grow?: number | undefined
+  /** Not above `grow`. @default 0.2 */
+  readonly shrink?: number | undefined
+}
+
 /** When a JS worker is used up. */
 export interface RecycleOptions {
   /** After that many tasks, 1 to 2^30. */
@@ -246,6 +254,11 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   readonly maxWorkers?: number | undefined
   /** Milliseconds without a task after which a worker beyond `minWorkers` ends, 0 to 2^31-1, or `Infinity`. @default 60000 */
   readonly idleTimeout?: number | undefined
+  /**
+   * Sizes by load too, which is busy workers / workers: at a submission another worker is launched while the load is above
+   * `grow`, and idle ones end only while it is below `shrink`. `true` is `{ grow: 0.8, shrink: 0.2 }`. @default false
+   */
+  readonly autoScale?: boolean | AutoScaleOptions | undefined
   /** Default `cancelGrace` of tasks, ms. @default 0 */
   readonly cancelGrace?: number | undefined
   /** When a worker is replaced after the tasks that it runs. `onWorkerExit` runs; the new one keeps the number. @default never */

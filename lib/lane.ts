@@ -37,6 +37,8 @@ export interface LaneSettings {
   readonly followsQuota: boolean
   /** ms without a task after which a worker beyond `minWorkers` ends; `Infinity` for never. */
   readonly idleTimeout: number
+  /** Loads above which the lane grows, and below which it shrinks. */
+  readonly autoScale: { readonly grow: number; readonly shrink: number } | undefined
   /** ms that a worker has to end a task that was given up; `Infinity` for no end. */
   readonly cancelGrace: number
   /** Heap of a worker from which on it is replaced, bytes; and how often what it had after its first task. `Infinity` for never. */
@@ -316,7 +318,7 @@ export class JsLane implements EntryLane {
   }
 
   #launchFor(wanted: number, unfinished = this.#pending): void {
-    const { taskPerWorker } = this.#settings
+    const { taskPerWorker, autoScale } = this.#settings
     for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
     const serving = (): number => this.#launched - this.#leaving - this.#countStuck()
     while (this.#launched < this.#max && unfinished > serving() * taskPerWorker) {
@@ -325,6 +327,23 @@ export class JsLane implements EntryLane {
       // A pool that is finished takes no workers.
       if (this.#launched === before) return
     }
+    if (autoScale !== undefined && this.#launched < this.#max && this.#load > autoScale.grow) {
+      this.#launch(this.#vacancy())
+    }
+  }
+
+  /** Busy workers / workers; 0 when there are none. */
+  get #load(): number {
+    const workers = this.#threads.filter((thread) => thread !== undefined && !thread.leaving)
+    // One that still loads is not busy.
+    const ready = workers.filter((thread) => thread?.ready).length
+    return workers.length === 0 ? 0 : Math.max(0, ready - idleWorkers(this.handle).length) / workers.length
+  }
+
+  /** Whether idle workers may end. */
+  get mayShrink(): boolean {
+    const { autoScale } = this.#settings
+    return autoScale === undefined || this.#load < autoScale.shrink
   }
 
   /** A worker that does not end a task that was given up in time is ended itself. */

@@ -166,6 +166,17 @@ function factor(name: string, value: unknown, min: number, max: number): number 
   return value
 }
 
+/** Loads between which a pool keeps its size; undefined when it does not go by load. @throws TypeError, RangeError */
+function checkAutoScale(value: unknown): { readonly grow: number; readonly shrink: number } | undefined {
+  if (value === false) return undefined
+  if (value !== true && (typeof value !== 'object' || value === null)) {
+    throw wrongType('options.autoScale', 'a boolean or an object', value)
+  }
+  const given = value === true ? {} : value
+  const grow = factor('options.autoScale.grow', ownOr(given, 'grow', 0.8), 0, 1)
+  return { grow, shrink: factor('options.autoScale.shrink', ownOr(given, 'shrink', 0.2), 0, grow) }
+}
+
 function checkIdleTimeout(value: unknown): number {
   if (value === Number.POSITIVE_INFINITY) return value
   return wholeNumber('options.idleTimeout', value, 0, MAX_TIMEOUT)
@@ -202,6 +213,7 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     followsQuota: !fixed && option('maxWorkers') === undefined,
     idleTimeout: checkIdleTimeout(option('idleTimeout', DEFAULT_IDLE_TIMEOUT)),
     cancelGrace: checkGrace(option('cancelGrace', 0)),
+    autoScale: checkAutoScale(option('autoScale', false)),
     heapBytes: recycle(options, 'heapBytes', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     heapGrowth: recycle(options, 'heapGrowth', 1, 1e6) ?? Number.POSITIVE_INFINITY,
     taskPerWorker: wholeNumber('options.taskPerWorker', option('taskPerWorker', 1), 1, MAX_CAPACITY),

@@ -13,6 +13,8 @@ export interface Herd {
   readonly handle: number
   /** Workers more than the least that are kept. */
   readonly surplus: number
+  /** Whether idle ones may end now. */
+  readonly mayShrink: boolean
 }
 
 /** See the head of this file. It never keeps the process alive. */
@@ -43,7 +45,7 @@ export class IdleSweep {
   /** The one that has been idle longest goes first. */
   #look(): void {
     for (const { index, time } of idleWorkers(this.#herd.handle)) {
-      if (this.#herd.surplus <= 0) break
+      if (this.#herd.surplus <= 0 || !this.#herd.mayShrink) break
       if (time >= this.#idleTimeout) native.retireWorker(this.#herd.handle, index, 1)
     }
     if (this.#herd.surplus <= 0) this.stop()

@@ -124,6 +124,36 @@ describe('idle workers', () => {
   })
 })
 
+describe('by load', () => {
+  test('a pool grows above its threshold, not at it, and shrinks below the other', async (t) => {
+    const options = { minWorkers: 1, maxWorkers: 4, idleTimeout: 10, autoScale: { grow: 0.5, shrink: 0.5 } }
+    const pools = control(t, options)
+    const { pool, launched, exits } = pools
+    const first = await block(pools, 2)
+    assert.deepEqual(launched, [], 'nobody was busy at that submission')
+    const second = await block(pools, 4)
+    assert.deepEqual(launched, [1], 'for the task; then one of two was busy, which is the threshold')
+    assert.equal(await pool.run({ do: 'value', value: 1 }), 1)
+    assert.deepEqual(launched, [1, 2, 3], 'for the task; and because two of three were busy')
+    await until(() => pool.stats().js.every(({ started }) => started))
+    await pool.run({ do: 'value', value: 1 })
+    assert.deepEqual(exits, [], 'two of four is the threshold')
+    await Promise.all([first(), second()])
+    await until(() => exits.length === 3)
+  })
+
+  for (const [autoScale, name] of [
+    [1, 'TypeError'],
+    [{ grow: 1.1 }, 'RangeError'],
+    [{ grow: 0.1 }, 'RangeError'],
+    [{ shrink: '0' }, 'TypeError'],
+  ]) {
+    test(`autoScale ${JSON.stringify(autoScale)} is refused`, (t) => {
+      assert.throws(() => control(t, { autoScale }), { name, message: /options\.autoScale/ })
+    })
+  }
+})
+
 describe('resize', () => {
   test('to more workers serves what waits', async (t) => {
     const pools = control(t, { maxWorkers: 1 })
