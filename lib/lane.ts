@@ -225,7 +225,7 @@ export class JsLane implements EntryLane {
   }
 
   /** Ends a worker after the tasks that it runs, by default one that has begun some; a new one takes its number when that is needed. */
-  recycle(index: number, which: 0 | 2 = 2): void {
+  recycle(index: number, which: 0 | 1 | 2 = 2): void {
     const thread = this.#threads[index]
     if (thread === undefined || thread.leaving || this.#closing) return
     if (native.retireWorker(this.handle, index, which)) this.#markLeaving(thread)

@@ -15,6 +15,8 @@ export interface Herd {
   readonly surplus: number
   /** Whether idle ones may end now. */
   readonly mayShrink: boolean
+  /** Ends a worker if it is idle (1); it is no surplus any more at once. */
+  recycle(index: number, which: 1): void
 }
 
 /** See the head of this file. It never keeps the process alive. */
@@ -46,7 +48,7 @@ export class IdleSweep {
   #look(): void {
     for (const { index, time } of idleWorkers(this.#herd.handle)) {
       if (this.#herd.surplus <= 0 || !this.#herd.mayShrink) break
-      if (time >= this.#idleTimeout) native.retireWorker(this.#herd.handle, index, 1)
+      if (time >= this.#idleTimeout) this.#herd.recycle(index, 1)
     }
     if (this.#herd.surplus <= 0) this.stop()
   }

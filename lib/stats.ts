@@ -73,8 +73,9 @@ export function poolStats(figures: Figures, counts: Counts): PoolStats {
   }))
   const { bounds } = counts
   const workers = bounds === undefined ? native : js
-  const poolSize = bounds?.max ?? native.length
   const busyWorkers = workers.filter((worker) => worker.busy).length
+  // Those that are too many since a resize end after what they run.
+  const poolSize = Math.max(bounds?.max ?? native.length, busyWorkers)
   // Means are over the tasks that workers have ended; settling them is a moment behind.
   const ended = [...native, ...js].reduce((sum, worker) => sum + worker.tasksCompleted, 0)
   const mean = (total: number): number => (ended === 0 ? 0 : total / ended)

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { WorkerPool } from 'threadmill'
-import { occupy, rejection, until } from '../helpers/pool.mjs'
+import { blockUntil, occupy, rejection, until } from '../helpers/pool.mjs'
 import { control } from './control.mjs'
 
 const require = createRequire(import.meta.url)
@@ -84,6 +84,17 @@ describe('idle workers', () => {
     assert.equal(after.id, 0)
     assert.notEqual(after.threadId, threadId)
     assert.equal(launched.length, 2)
+  })
+
+  test('beyond the least end, and no others', async (t) => {
+    const lane = control(t, { minWorkers: 2, maxWorkers: 4, idleTimeout: 100 })
+    const { pool, launched, exits } = lane
+    const releases = []
+    for (const cell of [2, 4, 6, 8]) releases.push(await block(lane, cell))
+    await Promise.all(releases.map((release) => release()))
+    await until(() => exits.length >= 2)
+    // One more than those would have been replaced by now.
+    assert.deepEqual([launched.length, exits.length, alive(pool).length], [2, 2, 2])
   })
 
   test('never end while they run something, or in a pool that keeps them', async (t) => {
@@ -194,6 +205,31 @@ describe('resize', () => {
     }
     const values = await Promise.all(results)
     assert.ok(values.every((value, index) => value === index % 20))
+  })
+
+  test('to fewer ends a worker that has loaded, and has not been heard of yet', async (t) => {
+    const { pool, numbers, exits } = control(t, { minWorkers: 2, maxWorkers: 2 })
+    const forced = (id) => ({ ...FORCE, workerAffinity: id })
+    const tasks = [0, 1].map((id) => pool.run({ do: 'fail', cell: 2, times: 0 }, forced(id)))
+    // Hands them over. Then both have loaded, and this thread has not heard of it.
+    pool.stats()
+    blockUntil(() => numbers[2] === 2)
+    pool.resize({ min: 1, max: 1 })
+    assert.deepEqual(await Promise.all(tasks), ['done', 'done'])
+    await until(() => exits.length === 1)
+    assert.equal(alive(pool).length, 1)
+  })
+
+  test('to fewer than are busy counts those as workers', async (t) => {
+    const lane = control(t, { minWorkers: 2, maxWorkers: 2 })
+    const releases = [await block(lane, 2), await block(lane, 4)]
+    lane.pool.resize({ min: 1, max: 1 })
+    const { poolSize, busyWorkers, availableWorkers, load } = lane.pool.stats()
+    assert.deepEqual(
+      { poolSize, busyWorkers, availableWorkers, load },
+      { poolSize: 2, busyWorkers: 2, availableWorkers: 0, load: 1 },
+    )
+    await Promise.all(releases.map((release) => release()))
   })
 
   test('of native workers', async (t) => {
