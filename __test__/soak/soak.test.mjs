@@ -1,0 +1,50 @@
+// Short runs of the soak test: tasks and faults of all kinds, one pool after the other, by plans that follow from a seed.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { PlanHash, planOf } from './plan.mjs'
+
+const DRIVER = fileURLToPath(new URL('./soak.mjs', import.meta.url))
+const TASKS = 6000
+
+function hashOf(seed) {
+  const hash = new PlanHash()
+  for (const operation of planOf(seed, TASKS)) hash.add(operation)
+  return hash.text
+}
+
+/** Runs the driver in a process of its own. */
+function soak(seed) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [DRIVER, '--seed', `${seed}`, '--tasks', `${TASKS}`])
+    const limit = setTimeout(() => child.kill('SIGKILL'), 100_000)
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      clearTimeout(limit)
+      resolve({ code, signal, stdout, stderr })
+    })
+  })
+}
+
+test('the same seed gives the same plan, another one another', () => {
+  assert.equal(hashOf(7), hashOf(7))
+  assert.notEqual(hashOf(7), hashOf(8))
+})
+
+for (const seed of [1, 2, 3, 5]) {
+  test(`every task ends once and as it may, nothing is left behind: seed ${seed}`, async () => {
+    const { code, signal, stdout, stderr } = await soak(seed)
+    assert.deepEqual([code, signal, stderr], [0, null, ''])
+    const { plan, faults, tasks } = JSON.parse(stdout)
+    assert.deepEqual([plan, faults], [hashOf(seed), 0])
+    assert.ok(tasks >= TASKS)
+  })
+}
