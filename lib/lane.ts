@@ -334,10 +334,8 @@ export class JsLane implements EntryLane {
 
   /** Busy workers / workers; 0 when there are none. */
   get #load(): number {
-    const workers = this.#threads.filter((thread) => thread !== undefined && !thread.leaving)
-    // One that still loads is not busy.
-    const ready = workers.filter((thread) => thread?.ready).length
-    return workers.length === 0 ? 0 : Math.max(0, ready - idleWorkers(this.handle).length) / workers.length
+    const workers = this.#launched - this.#leaving
+    return workers === 0 ? 0 : Math.min(1, native.busyWorkers(this.handle) / workers)
   }
 
   /** Whether idle workers may end. */

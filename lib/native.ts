@@ -48,6 +48,8 @@ export interface Native {
   retireWorker(pool: number, index: number, which: 0 | 1 | 2): boolean
   /** Index, and time without a task in ms, of each JS worker that runs nothing, one after the other. */
   idleWorkers(pool: number): number[]
+  /** How many JS workers run something. */
+  busyWorkers(pool: number): number
   /** Numbers that no JS worker has, and which tasks wait for. */
   missingWorkers(pool: number): number[]
   /** Whether a JS worker still runs that task. */

@@ -265,7 +265,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 43] = [
+    let functions: [(&CStr, sys::napi_callback); 44] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -306,6 +306,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"blockMain", Some(owner::block_main)),
         (c"retireWorker", Some(owner::retire)),
         (c"idleWorkers", Some(owner::idle_workers)),
+        (c"busyWorkers", Some(owner::busy_workers)),
         (c"missingWorkers", Some(owner::missing)),
         (c"runsTask", Some(owner::runs_task)),
         (c"setWorkerLimit", Some(owner::set_limit)),

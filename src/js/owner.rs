@@ -115,6 +115,11 @@ pub(crate) unsafe extern "C" fn idle_workers(env: Env, info: Info) -> Js {
     })
 }
 
+/// `busyWorkers(pool)`: how many JS workers run something.
+pub(crate) unsafe extern "C" fn busy_workers(env: Env, info: Info) -> Js {
+    on_pool(env, info, |pool, [_unused]| raw::new_number(env, pool.js_busy() as f64))
+}
+
 /// `missingWorkers(pool)`: numbers that no worker has, and which tasks wait for.
 pub(crate) unsafe extern "C" fn missing(env: Env, info: Info) -> Js {
     on_pool(env, info, |pool, [_unused]| numbers(env, pool.js_missing().into_iter().map(f64::from)))

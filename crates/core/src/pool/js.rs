@@ -521,6 +521,12 @@ impl Pool {
         idle.map(|(index, worker)| (index, worker.idle_since)).collect()
     }
 
+    /// JS workers that run something. Without those that take no more tasks.
+    pub fn js_busy(&self) -> usize {
+        let state = self.state.lock();
+        state.js.iter().filter(|worker| !worker.retiring && !worker.running.is_empty()).count()
+    }
+
     /// Most JS workers there may be: a task may be forced to any number below that, and waits until somebody is there.
     pub fn js_set_limit(&self, workers: u32) {
         self.state.lock().scheduler.set_limit(Lane::Js, workers);
