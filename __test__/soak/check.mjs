@@ -66,10 +66,11 @@ export function allowed(item, pool) {
 function mayBeHit({ kind }, pool) {
   // Three crashes in a row reject what waits, and a late one hits whatever runs by then.
   if (pool.crashers >= 3 || pool.isWild) return true
-  const hasCompany = pool.options.workerConcurrency > 1 || kind === 'nest'
+  // Others run beside those that wait for tasks of their own, whatever the concurrency.
+  const hasCompany = pool.options.workerConcurrency > 1 || pool.nests
   if (pool.crashers > 0 && (hasCompany || isPosted(kind))) return true
-  // Moved inputs cannot be sent again. Of others that run alone, no copy is kept; one that waits for its own does not.
-  return pool.isRough && (isPosted(kind) || kind === 'nest')
+  // Moved inputs cannot be sent again; nor can others where only that waiting lets tasks overlap: no copy is kept of them.
+  return pool.isRough && (isPosted(kind) || (pool.nests && pool.options.workerConcurrency === 1))
 }
 
 const isPosted = (kind) => kind === 'moved' || kind === 'shared'

@@ -135,7 +135,7 @@ export function* planOf(seed, tasks) {
     }
     // A worker that is replaced takes no tasks: what its own tasks wait for may then wait for ever.
     const nests = chance(0.6)
-    if (!nests && chance(0.5)) options.recycle = { tasks: 1 + below(300) }
+    if (!nests && chance(0.5)) options.recycle = { tasks: 10 + below(300) }
     const unwanted = nests ? 'fatal' : 'nest'
     const [plain, faulty] = [PLAIN, FAULTS].map((kinds) => kinds.filter(([kind]) => kind !== unwanted))
     yield { type: 'pool', options, crashes, nests, isWatched: chance(0.5) }

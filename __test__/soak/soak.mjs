@@ -371,7 +371,10 @@ for (const operation of planOf(seed, tasks)) {
   at++
   hash.add(operation)
   planned += operation.items?.length ?? operation.of ?? 0
+  const begun = performance.now()
   await perform(operation)
+  const ms = performance.now() - begun
+  if (flags.verbose && ms > 1500) console.error(`operation ${at}, ${operation.type}, took ${ms.toFixed()} ms`, planned)
   if (operation.type === 'end' && planned >= nextSample) {
     nextSample = planned + tasks / 20
     await sample()
