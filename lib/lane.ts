@@ -350,20 +350,18 @@ export class JsLane implements EntryLane {
     const thread = this.#threads[index]
     const grace = Number.isNaN(given) ? this.#settings.cancelGrace : given
     const evict = (): void => {
-      if (this.#threads[index] !== thread || !native.runsTask(this.handle, index, idIndex, idGeneration)) return
-      this.#evict(thread)
+      const isStuck = (): boolean => native.runsTask(this.handle, index, idIndex, idGeneration)
+      if (thread === undefined || thread.evicted || this.#threads[index] !== thread || !isStuck()) return
+      native.retireWorker(this.handle, index, 0)
+      this.#markLeaving(thread)
+      // It may have ended that task and begun another one before it was told to take no more.
+      if (!isStuck()) return
+      thread.evicted = true
+      thread.worker.terminate()
     }
     if (thread !== undefined && grace === 0) evict()
     else if (thread !== undefined && grace !== Number.POSITIVE_INFINITY) setTimeout(evict, grace).unref()
     if (this.#broken === undefined && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
-  }
-
-  #evict(thread: Thread | undefined): void {
-    if (thread === undefined || thread.evicted) return
-    thread.evicted = true
-    native.retireWorker(this.handle, this.#threads.indexOf(thread), 0)
-    this.#markLeaving(thread)
-    thread.worker.terminate()
   }
 
   /** Workers that run nothing but tasks that were given up. */

@@ -1,8 +1,9 @@
 // Tasks that are given up while they run: the signal that they get, and what becomes of their worker.
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
-import { rejection, until } from '../helpers/pool.mjs'
+import { blockUntil, rejection, until } from '../helpers/pool.mjs'
 import { control } from './control.mjs'
 
 test('a task that never ends is timed out, its worker replaced, and the next one runs on a new thread', async (t) => {
@@ -141,3 +142,32 @@ for (const [value, name] of [
     })
   })
 }
+
+test('a task that begins while its worker is about to be ended is left alone', async (t) => {
+  const { pool, numbers, exits } = control(t, { maxWorkers: 1 })
+  const { native } = createRequire(import.meta.url)('../../dist/native.js')
+  const { runsTask } = native
+  t.after(() => Object.assign(native, { runsTask }))
+  let asked = 0
+  native.runsTask = (...args) => {
+    const runs = runsTask(...args)
+    if (++asked === 1) {
+      // The task that was given up ends now, and the next one begins.
+      Atomics.store(numbers, 3, 1)
+      Atomics.notify(numbers, 3)
+      blockUntil(() => numbers[4] === 1)
+    }
+    return runs
+  }
+  const late = pool.addTask({ do: 'linger', cell: 2 })
+  const next = pool.run({ do: 'block', cell: 4 })
+  await until(() => numbers[2] === 1)
+  late.cancel()
+  assert.equal((await rejection(late)).code, 'ERR_THREADMILL_CANCELLED')
+  await until(() => asked > 0)
+  Atomics.store(numbers, 5, 1)
+  Atomics.notify(numbers, 5)
+  assert.equal(await next, 'released')
+  await until(() => exits.length === 1)
+  assert.equal(await pool.run({ do: 'value', value: 1 }), 1)
+})
