@@ -77,6 +77,7 @@ test('what runs beside a task that was given up runs again elsewhere; what was m
   assert.equal((await rejection(moved)).code, 'ERR_THREADMILL_WORKER_CRASHED')
   await until(() => numbers[2] === 3)
   Atomics.store(numbers, 3, 1)
+  Atomics.notify(numbers, 3)
   assert.equal(await other, 'other')
   assert.equal(began.filter((value) => value === 'other').length, 2)
 })
