@@ -316,6 +316,19 @@ describe('workers that are used up', () => {
     )
   })
 
+  test('serve the tasks that their own wait for first', async (t) => {
+    const source = `export const workerEntrypoint = async (depth, client) =>
+      depth === 0 ? 1 : (await Promise.all([client.addTask(depth - 1), client.addTask(depth - 1)])).reduce((a, b) => a + b)`
+    const module = `data:text/javascript,${encodeURIComponent(source)}`
+    const pool = new WorkerPool(module, { maxWorkers: 1, recycle: { tasks: 1 } })
+    t.after(() => pool.destroy())
+    const exits = []
+    pool.on('worker-exit', (_, code) => exits.push(code))
+    assert.deepEqual(await Promise.all([pool.run(3), pool.run(2)]), [8, 4])
+    await until(() => exits.length > 0)
+    assert.ok(exits.every((code) => code === 0))
+  })
+
   for (const [name, recycle] of [
     ['when their heap is too big', { heapBytes: 96 * 2 ** 20 }],
     ['when their heap has grown', { heapGrowth: 8 }],

@@ -65,15 +65,20 @@ fn give(
         let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
         let value = raw::scoped(env, || read(env, record[2], record[3], values));
         let overhead = (record[6] * 1e6) as u64;
-        let answer = match value {
-            Ok(value) => Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead },
+        match value {
+            Ok(value) => {
+                let answer = Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead };
+                pool.js_answer(worker, id, answer);
+            }
             Err(Fault(status)) => {
                 raw::clear_exception(env);
-                let text = format!("the answer could not be read (status {status})");
-                Answer { failed: true, value: Value::String(text), ..Answer::default() }
+                pool.js_lose(
+                    worker,
+                    id,
+                    &format!("the answer of the worker could not be read (status {status})"),
+                );
             }
-        };
-        pool.js_answer(worker, id, answer);
+        }
     }
     Ok(())
 }

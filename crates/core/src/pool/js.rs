@@ -40,6 +40,8 @@ pub(super) struct JsWorker {
     looking: bool,
     /// Whether it takes no more tasks, so that its thread can end.
     retiring: bool,
+    /// Whether it is to retire when it runs nothing: until then it has to serve tasks that its own wait for.
+    postponed: bool,
     /// Tasks that it has begun since its thread was started.
     begun: u64,
     /// When it began to run nothing.
@@ -210,6 +212,7 @@ impl Pool {
         }
         if let Some(worker) = state.js_worker(index) {
             (worker.joined, worker.retiring, worker.begun) = (true, false, 0);
+            worker.postponed = false;
             worker.idle_since = clock::now();
             (worker.launched, worker.active) = (worker.idle_since, worker.idle_since);
         }
@@ -284,7 +287,8 @@ impl Pool {
             }
         }
         let mut timed = Vec::new();
-        let overlaps = state.scheduler.config().concurrency[js(index).lane as usize] > 1 && index != MAIN;
+        let is_concurrent = state.scheduler.config().concurrency[js(index).lane as usize] > 1;
+        let overlaps = (is_concurrent || state.js_nests) && index != MAIN;
         for task in taken {
             let job = task.payload;
             let Some(worker) = state.js_worker(index) else { break };
@@ -307,7 +311,9 @@ impl Pool {
             state.scheduler.began(id, Time(now));
         }
         if self.recycle_tasks > 0 && index != MAIN {
-            let is_used_up = |worker: &mut JsWorker| worker.begun >= self.recycle_tasks && !worker.retiring;
+            let is_used_up = |worker: &mut JsWorker| {
+                worker.begun >= self.recycle_tasks && !worker.retiring && !worker.postponed
+            };
             if state.js_worker(index).is_some_and(is_used_up) {
                 self.retire_worker(&mut state, index, &mut wakes);
             }
@@ -355,6 +361,7 @@ impl Pool {
             let outcome = Outcome::Answer(Box::new(answer));
             match self.repeat(&mut state, (js(index), index), id, *copy, outcome, (now, &mut wakes)) {
                 Ok(()) => {
+                    self.retire_postponed(&mut state, index, &mut wakes);
                     let alarm = state.earlier_alarm();
                     self.publish(&mut state);
                     drop(state);
@@ -386,8 +393,39 @@ impl Pool {
         if !running.abandoned {
             self.settle_as(&state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
         }
+        self.retire_postponed(&mut state, index, &mut wakes);
         self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
         !running.abandoned
+    }
+
+    /// A worker that was to retire and runs nothing any more does so now. Under the lock.
+    fn retire_postponed(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
+        if state.js_worker(index).is_some_and(|worker| worker.postponed && worker.running.is_empty()) {
+            self.retire_worker(state, index, wakes);
+        }
+    }
+
+    /// The answer of a JS worker to a task cannot be read, most likely because its env is ending: the task ends as if the
+    /// worker had.
+    pub fn js_lose(self: &Arc<Self>, index: u32, id: TaskId, reason: &str) {
+        let now = clock::now();
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index) else { return };
+        let Some(at) = worker.running.iter().position(|running| running.id == id) else { return };
+        let running = worker.running.swap_remove(at);
+        if !self.part(&mut state, index, running, (Parting::Crashed, reason), now, &mut wakes) {
+            state.scheduler.complete(js(index), id, 0, false, Time(now));
+        }
+        let alarm = state.earlier_alarm();
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
     }
 
     /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
@@ -478,7 +516,7 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return false };
-        if worker.retiring {
+        if worker.retiring || worker.postponed {
             return which != Retire::Idle;
         }
         let is_free = worker.running.is_empty() && worker.notes.is_empty();
@@ -502,6 +540,13 @@ impl Pool {
     /// See [`Pool::js_retire`]. Under the lock.
     fn retire_worker(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
         let now = Time(clock::now());
+        let waits = state.scheduler.is_waiting(js(index));
+        let Some(worker) = state.js_worker(index) else { return };
+        worker.postponed = waits;
+        if waits {
+            // Perhaps for a task that nobody else would run.
+            return;
+        }
         let mut nothing = LeaveReport::default();
         state.scheduler.retire(js(index), true, &mut self.claims(), now, &mut nothing, wakes);
         debug_assert!(nothing.orphaned.is_empty(), "they wait for the replacement");
@@ -659,13 +704,27 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         if blocked {
+            state.js_nests = true;
             state.scheduler.block(id, Time(clock::now()), &mut wakes);
+            self.serve_again(&mut state, id, &mut wakes);
         } else {
             state.scheduler.unblock(id, &mut wakes);
         }
         self.publish(&mut state);
         drop(state);
         self.wake(&mut wakes);
+    }
+
+    /// A worker that takes no more tasks has one that waits for others: it takes them again until it runs nothing. Under the
+    /// lock.
+    fn serve_again(&self, state: &mut State, id: TaskId, wakes: &mut Vec<WorkerRef>) {
+        let Some(index) = Self::js_worker_of(state, id) else { return };
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.retiring) else { return };
+        (worker.retiring, worker.postponed) = (false, true);
+        if state.scheduler.join(js(index), true, wakes) {
+            // It is rung, since nobody else counts on its coming.
+            wakes.push(js(index));
+        }
     }
 
     /// Nobody hears of the tasks of that sink any more: those that wait are dropped.

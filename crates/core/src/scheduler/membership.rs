@@ -104,6 +104,12 @@ impl<P> Scheduler<P> {
         self.evacuate(worker, replaced, homeless, out, wakes);
     }
 
+    /// Whether tasks that the worker runs wait for others.
+    pub fn is_waiting(&self, worker: WorkerRef) -> bool {
+        let workers = &self.lanes[worker.lane as usize].workers;
+        workers.get(worker.index as usize).is_some_and(|state| state.blocked > 0)
+    }
+
     /// Whether there is such a worker.
     pub fn is_joined(&self, worker: WorkerRef) -> bool {
         self.lanes[worker.lane as usize].is_joined(worker.index)

@@ -396,3 +396,76 @@ fn a_retry_that_is_forced_to_a_native_worker_that_went_is_refused() {
     }
     fixture.close();
 }
+
+#[test]
+fn a_worker_whose_task_waits_for_others_serves_them_before_it_retires() {
+    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 1);
+    let bell = fixture.js_worker(0);
+    let parent = fixture.submit_entry(1.0, js_task()).unwrap();
+    let (_, parents) = fixture.js_turn(0);
+    fixture.submit_entry(2.0, js_task());
+    assert!(fixture.js_turn(0).1.is_empty(), "it is used up");
+    bell.rings();
+    fixture.pool.js_block(parent, true);
+    assert!(bell.rings() > 0);
+    let (_, children) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &children[0]));
+    fixture.pool.js_block(parent, false);
+    assert!(fixture.js_turn(0).1.is_empty());
+    assert!(fixture.answer(0, &parents[0]));
+    let mut retired = 0;
+    for _ in 0..3 {
+        if let Event::Worker { notice: Notice::Retired { worker: 0 }, .. } = fixture.next_event() {
+            retired += 1;
+        }
+    }
+    assert_eq!(retired, 1);
+    fixture.submit_entry(3.0, js_task());
+    assert!(fixture.js_turn(0).1.is_empty());
+    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
+    let _next = fixture.js_worker(0);
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn a_worker_does_not_retire_while_its_task_waits_for_others() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let parent = fixture.submit_entry(1.0, js_task()).unwrap();
+    let (_, parents) = fixture.js_turn(0);
+    fixture.pool.js_block(parent, true);
+    assert!(fixture.pool.js_retire(0, Retire::Any));
+    fixture.submit_entry(2.0, js_task());
+    let (_, children) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &children[0]));
+    fixture.pool.js_block(parent, false);
+    assert!(fixture.answer(0, &parents[0]));
+    fixture.outcomes(2);
+    assert!(matches!(fixture.notice(), Notice::Retired { worker: 0 }));
+    fixture.pool.js_leave(0, Parting::Closed, "retired");
+    fixture.close();
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_ends_its_task_like_a_crash() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    fixture.submit_entry(1.0, js_task());
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.pool.js_lose(0, tasks[0].id, "unreadable");
+    match &fixture.outcomes(1)[&0] {
+        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
+        other => panic!("{other:?}"),
+    }
+    assert!(!fixture.answer(0, &tasks[0]));
+    fixture.submit_with_policy("faultEcho", js_task(), twice());
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.pool.js_lose(0, tasks[0].id, "unreadable");
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    fixture.close();
+}
