@@ -98,6 +98,7 @@ fn fetch(
             return Ok(-1.0);
         }
         let nothing = notes.is_empty() && taken.is_empty();
+        let mut ended = false;
         // SAFETY: creating values runs no JavaScript.
         let records = unsafe { raw::doubles(env, records) }?;
         let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
@@ -116,17 +117,26 @@ fn fetch(
         }
         for task in taken {
             let id = task.id;
-            if let Ok(filled) = out.task(task)
+            if let Ok(filled) = out.task(&task)
                 && let Some(record) = records.next()
             {
                 *record = filled;
                 total += 1;
             } else {
                 raw::clear_exception(env);
+                if out.is_ending() {
+                    // It was not begun, so it is none of the worker's.
+                    pool.js_return(worker, task);
+                    ended = true;
+                    continue;
+                }
                 let text = "the engine had no room for the input".to_owned();
                 let answer = Answer { failed: true, value: Value::String(text), ..Answer::default() };
                 pool.js_answer(worker, id, answer);
             }
+        }
+        if ended {
+            return Ok(-1.0);
         }
         // A worker that is told of nothing waits to be rung.
         if nothing || total > 0 {
@@ -183,7 +193,17 @@ impl Out {
         Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0])
     }
 
-    fn task(&mut self, JsTask { id, job }: JsTask) -> Raw<[f64; TASK]> {
+    /// Whether the env takes no values any more because it is being terminated.
+    fn is_ending(&self) -> bool {
+        let probe = raw::undefined(self.env)
+            .and_then(|value| raw::set_element(self.env, self.values, self.used, value));
+        if probe.is_err() {
+            raw::clear_exception(self.env);
+        }
+        probe.is_err()
+    }
+
+    fn task(&mut self, JsTask { id, job }: &JsTask) -> Raw<[f64; TASK]> {
         let (tag, payload) = match &job.input {
             Payload::Number(number) => (4.0, *number),
             Payload::Value(value) => self.value(value)?,

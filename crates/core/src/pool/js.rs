@@ -32,6 +32,7 @@ pub trait Waker: Send + Sync + 'static {
 
 /// A JS worker.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one thing")]
 pub(super) struct JsWorker {
     joined: bool,
     waker: Option<Arc<dyn Waker>>,
@@ -407,6 +408,30 @@ impl Pool {
         }
     }
 
+    /// A worker that is ending gives back a task that it has taken and not begun.
+    pub fn js_return(self: &Arc<Self>, index: u32, task: JsTask) {
+        let now = clock::now();
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index) else { return };
+        let Some(at) = worker.running.iter().position(|running| running.id == task.id) else { return };
+        let running = worker.running.swap_remove(at);
+        let from_start = task.job.policy.as_deref().and_then(Policy::start_limit);
+        let returned = !running.abandoned
+            && state.scheduler.give_back(js(index), task.id, task.job, None, from_start, &mut wakes).is_ok();
+        if !returned {
+            state.scheduler.complete(js(index), task.id, 0, false, Time(now));
+            if !running.abandoned {
+                let outcome =
+                    Outcome::refused(ErrorCode::WorkerCrashed, "the worker that took the task is gone");
+                self.settle_as(&state, &running.label, outcome, index, 0);
+            }
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+    }
+
     /// The answer of a JS worker to a task cannot be read, most likely because its env is ending: the task ends as if the
     /// worker had.
     pub fn js_lose(self: &Arc<Self>, index: u32, id: TaskId, reason: &str) {
@@ -706,7 +731,7 @@ impl Pool {
         if blocked {
             state.js_nests = true;
             state.scheduler.block(id, Time(clock::now()), &mut wakes);
-            self.serve_again(&mut state, id, &mut wakes);
+            Self::serve_again(&mut state, id, &mut wakes);
         } else {
             state.scheduler.unblock(id, &mut wakes);
         }
@@ -717,7 +742,7 @@ impl Pool {
 
     /// A worker that takes no more tasks has one that waits for others: it takes them again until it runs nothing. Under the
     /// lock.
-    fn serve_again(&self, state: &mut State, id: TaskId, wakes: &mut Vec<WorkerRef>) {
+    fn serve_again(state: &mut State, id: TaskId, wakes: &mut Vec<WorkerRef>) {
         let Some(index) = Self::js_worker_of(state, id) else { return };
         let Some(worker) = state.js_worker(index).filter(|worker| worker.retiring) else { return };
         (worker.retiring, worker.postponed) = (false, true);

@@ -469,3 +469,23 @@ fn an_answer_that_cannot_be_read_ends_its_task_like_a_crash() {
     fixture.outcomes(1);
     fixture.close();
 }
+
+#[test]
+fn a_task_that_was_taken_and_not_begun_goes_back() {
+    let mut fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    fixture.submit_entry(1.0, js_task());
+    let (_, mut tasks) = fixture.js_turn(0);
+    fixture.pool.js_return(0, tasks.remove(0));
+    assert_eq!(fixture.pool.js_leave(0, Parting::Crashed, "it crashed"), Left { waiting: 1, repeated: 0 });
+    let _second = fixture.js_worker(0);
+    let (_, tasks) = fixture.js_turn(0);
+    assert!(fixture.answer(0, &tasks[0]));
+    assert_eq!(number(&fixture.outcomes(1)[&0]), 2.0);
+    let cancelled = fixture.submit_entry(1.0, js_task()).unwrap();
+    let (_, mut tasks) = fixture.js_turn(0);
+    assert!(fixture.pool.cancel(cancelled));
+    fixture.pool.js_return(0, tasks.remove(0));
+    assert!(fixture.js_turn(0).1.is_empty());
+    fixture.close();
+}
