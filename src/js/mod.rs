@@ -72,15 +72,27 @@ fn give(
             }
             Err(Fault(status)) => {
                 raw::clear_exception(env);
-                pool.js_lose(
-                    worker,
-                    id,
-                    &format!("the answer of the worker could not be read (status {status})"),
-                );
+                if is_ending(env) {
+                    // Whoever hears that the worker has gone decides what becomes of the task.
+                    continue;
+                }
+                let text = format!("the answer could not be read (status {status})");
+                let answer = Answer { failed: true, value: Value::String(text), ..Answer::default() };
+                pool.js_answer(worker, id, answer);
             }
         }
     }
     Ok(())
+}
+
+/// Whether the env takes no values any more because it is being terminated.
+fn is_ending(env: sys::napi_env) -> bool {
+    let probe = || raw::set_element(env, raw::new_array(env, 1)?, 0, raw::undefined(env)?);
+    let ended = probe().is_err();
+    if ended {
+        raw::clear_exception(env);
+    }
+    ended
 }
 
 /// Fills in what a worker is to begin now; returns how much, -1 when it is not in the pool any more.
@@ -124,7 +136,7 @@ fn fetch(
                 total += 1;
             } else {
                 raw::clear_exception(env);
-                if out.is_ending() {
+                if is_ending(env) {
                     // It was not begun, so it is none of the worker's.
                     pool.js_return(worker, task);
                     ended = true;
@@ -191,16 +203,6 @@ impl Out {
         };
         let pair = Value::List(vec![Value::String(mail.message_type), mail.contents]);
         Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0])
-    }
-
-    /// Whether the env takes no values any more because it is being terminated.
-    fn is_ending(&self) -> bool {
-        let probe = raw::undefined(self.env)
-            .and_then(|value| raw::set_element(self.env, self.values, self.used, value));
-        if probe.is_err() {
-            raw::clear_exception(self.env);
-        }
-        probe.is_err()
     }
 
     fn task(&mut self, JsTask { id, job }: &JsTask) -> Raw<[f64; TASK]> {

@@ -432,27 +432,6 @@ impl Pool {
         self.wake(&mut wakes);
     }
 
-    /// The answer of a JS worker to a task cannot be read, most likely because its env is ending: the task ends as if the
-    /// worker had.
-    pub fn js_lose(self: &Arc<Self>, index: u32, id: TaskId, reason: &str) {
-        let now = clock::now();
-        let mut wakes = Vec::new();
-        let mut state = self.state.lock();
-        let Some(worker) = state.js_worker(index) else { return };
-        let Some(at) = worker.running.iter().position(|running| running.id == id) else { return };
-        let running = worker.running.swap_remove(at);
-        if !self.part(&mut state, index, running, (Parting::Crashed, reason), now, &mut wakes) {
-            state.scheduler.complete(js(index), id, 0, false, Time(now));
-        }
-        let alarm = state.earlier_alarm();
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
-    }
-
     /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
     pub fn js_detach(&self, index: u32) {
         if let Some(worker) = self.state.lock().js_worker(index) {

@@ -450,27 +450,6 @@ fn a_worker_does_not_retire_while_its_task_waits_for_others() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_ends_its_task_like_a_crash() {
-    let mut fixture = Fixture::new(1);
-    let _bell = fixture.js_worker(0);
-    fixture.submit_entry(1.0, js_task());
-    let (_, tasks) = fixture.js_turn(0);
-    fixture.pool.js_lose(0, tasks[0].id, "unreadable");
-    match &fixture.outcomes(1)[&0] {
-        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
-        other => panic!("{other:?}"),
-    }
-    assert!(!fixture.answer(0, &tasks[0]));
-    fixture.submit_with_policy("faultEcho", js_task(), twice());
-    let (_, tasks) = fixture.js_turn(0);
-    fixture.pool.js_lose(0, tasks[0].id, "unreadable");
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
-    fixture.outcomes(1);
-    fixture.close();
-}
-
-#[test]
 fn a_task_that_was_taken_and_not_begun_goes_back() {
     let mut fixture = Fixture::new(1);
     let _first = fixture.js_worker(0);
