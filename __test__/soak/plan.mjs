@@ -133,11 +133,9 @@ export function* planOf(seed, tasks) {
       schedule: pick(['fifo', 'fifo', 'longest-first']),
       disposeTimeout: pick([100, 5000]),
     }
-    // A worker that is replaced takes no tasks: what its own tasks wait for may then wait for ever.
     const nests = chance(0.6)
-    if (!nests && chance(0.5)) options.recycle = { tasks: 10 + below(300) }
-    const unwanted = nests ? 'fatal' : 'nest'
-    const [plain, faulty] = [PLAIN, FAULTS].map((kinds) => kinds.filter(([kind]) => kind !== unwanted))
+    if (chance(0.5)) options.recycle = { tasks: 10 + below(300) }
+    const [plain, faulty] = [PLAIN, FAULTS].map((kinds) => kinds.filter(([kind]) => nests || kind !== 'nest'))
     yield { type: 'pool', options, crashes, nests, isWatched: chance(0.5) }
     const last = n + 1000 + below(6000)
     while (n < last) {
