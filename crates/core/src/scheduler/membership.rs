@@ -70,10 +70,13 @@ impl<P> Scheduler<P> {
         wakes: &mut Vec<WorkerRef>,
     ) {
         let name = worker.lane as usize;
-        if self.lanes[name].presence(worker.index) == Presence::Absent {
+        let is_joined = self.lanes[name].is_joined(worker.index);
+        // One that has retired leaves what it still runs, and nothing else.
+        let Some(state) = self.lanes[name].workers.get(worker.index as usize) else { return };
+        if !is_joined && state.running.len() == 0 {
             return;
         }
-        let homeless = self.revoke_ahead(worker, claims, now);
+        let homeless = if is_joined { self.revoke_ahead(worker, claims, now) } else { Vec::new() };
         let mut running: Vec<u32> =
             self.lanes[name].workers[worker.index as usize].running.iter(&self.slab).collect();
         running.sort_unstable_by_key(|slot| self.slab[*slot].seq);
@@ -82,7 +85,9 @@ impl<P> Scheduler<P> {
             self.lanes[name].unhand(&mut self.slab, slot);
             self.forget(slot);
         }
-        self.evacuate(worker, replaced, homeless, out, wakes);
+        if is_joined {
+            self.evacuate(worker, replaced, homeless, out, wakes);
+        }
     }
 
     /// Ends a worker's membership while it still runs tasks: it takes nothing more. What it has taken and not begun, and
@@ -188,12 +193,8 @@ impl<P> Scheduler<P> {
     fn dismiss(&mut self, worker: WorkerRef, replaced: bool) {
         let lane = &mut self.lanes[worker.lane as usize];
         let state = lane.at(worker.index);
-        let was_joined = state.joined();
         state.presence = if replaced { Presence::Vacant } else { Presence::Absent };
         let (parked, load) = (state.parked, state.load);
-        if !was_joined {
-            return;
-        }
         lane.joined -= 1;
         lane.load -= load;
         lane.awake -= usize::from(!parked);
