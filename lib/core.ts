@@ -55,9 +55,6 @@ const executor = (resolve: Settle, reject: Settle): void => {
   rejectPromise = reject
 }
 
-/** Listeners to these want handles of all tasks. */
-const TASK_EVENTS = ['task-added', 'task-complete', 'retry']
-
 /** How far the end of a pool has been asked for. */
 type Ending = -1 | 0 | 1 | 2
 
@@ -475,8 +472,10 @@ export class PoolCore implements EntryHost {
     if (task !== undefined) this.events.call('task-added', task)
   }
 
+  /** Whether somebody wants handles of all tasks. Asked for every one. */
   get #isWatched(): boolean {
-    return TASK_EVENTS.some((event) => this.events.has(event))
+    const { events } = this
+    return events.has('task-added') || events.has('task-complete') || events.has('retry')
   }
 
   /** Listeners of events have come or gone. */
