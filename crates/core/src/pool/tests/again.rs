@@ -241,8 +241,8 @@ fn a_worker_retires_after_what_it_runs_and_the_rest_goes_elsewhere() {
     assert_eq!(number(&fixture.outcomes(1)[&2]), 4.0);
     assert!(fixture.js_turn(1).1.is_empty(), "the other one waits for the replacement");
     assert!(fixture.answer(0, &running[0]));
-    assert!(matches!(fixture.next_event(), Event::Worker { notice: Notice::Retired { worker: 0 }, .. }));
     assert_eq!(number(&fixture.outcomes(1)[&0]), 2.0);
+    assert_eq!(fixture.notice(), Notice::Retired { worker: 0 }, "after its last answer");
     assert!(fixture.js_turn(0).1.is_empty(), "it takes nothing more");
     assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
     assert_eq!(fixture.pool.js_missing(), [0]);

@@ -1,0 +1,245 @@
+//! Stage: run. Thread: the owner env adds and removes workers; a worker's env attaches itself.
+//! JS workers that come and go, while the pool is open too.
+
+use super::{JsWorker, MAIN, Running, Waker, js};
+use crate::completion::{Notice, Outcome};
+use crate::error::ErrorCode;
+use crate::pool::cpu::CpuClock;
+use crate::pool::job::Policy;
+use crate::pool::{Pool, State, clock};
+use crate::scheduler::{Lane, LeaveReport, TaskId, Time, WorkerRef};
+use std::sync::Arc;
+
+/// Which workers [`Pool::js_retire`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// Any.
+    Any,
+    /// One that runs nothing, and for which nothing waits.
+    Idle,
+    /// One that has begun a task. Replacing others again and again would lead nowhere.
+    Used,
+}
+
+/// Why a JS worker has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// By itself: an uncaught error, `process.exit`, out of memory.
+    Crashed,
+    /// The pool is closed.
+    Closed,
+    /// The entry module cannot be used.
+    Unusable,
+    /// It was ended because of a task that was given up: the others run again elsewhere.
+    Evicted,
+}
+
+impl Parting {
+    pub(super) fn code(self) -> ErrorCode {
+        match self {
+            Self::Crashed | Self::Evicted => ErrorCode::WorkerCrashed,
+            Self::Closed => ErrorCode::PoolClosed,
+            Self::Unusable => ErrorCode::Entry,
+        }
+    }
+}
+
+/// What a JS worker leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Tasks of the lane that wait.
+    pub waiting: usize,
+    /// Tasks of that worker that run again.
+    pub repeated: usize,
+}
+
+impl Pool {
+    /// A JS worker is being launched. Tasks may be assigned to it from now on; it takes them once it is attached.
+    /// `false` when it is there already.
+    pub fn js_join(self: &Arc<Self>, index: u32) -> bool {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        if self.is_finished(&state) || !state.scheduler.join(js(index), false, &mut wakes) {
+            return false;
+        }
+        let at = index as usize;
+        if index != MAIN && at >= state.js.len() {
+            state.js.resize_with(at + 1, JsWorker::default);
+        }
+        if let Some(worker) = state.js_worker(index) {
+            (worker.joined, worker.retiring, worker.begun) = (true, false, 0);
+            worker.postponed = false;
+            worker.idle_since = clock::now();
+            (worker.launched, worker.active) = (worker.idle_since, worker.idle_since);
+        }
+        drop(state);
+        self.wake(&mut wakes);
+        true
+    }
+
+    /// The worker's env is ready; its first [`Pool::js_turn`] follows. `false` when it is not expected, or no more.
+    pub fn js_attach(&self, index: u32, waker: Arc<dyn Waker>) -> bool {
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
+            return false;
+        };
+        worker.waker = Some(waker);
+        worker.cpu = CpuClock::of_this_thread();
+        worker.idle_since = clock::now();
+        state.scheduler.set_launched(js(index));
+        true
+    }
+
+    /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
+    pub fn js_detach(&self, index: u32) {
+        if let Some(worker) = self.state.lock().js_worker(index) {
+            (worker.waker, worker.cpu) = (None, None);
+        }
+    }
+
+    /// A JS worker has gone. What it had begun ends as `parting` says. As long as tasks of its lane wait, its number is kept
+    /// for a replacement, which the caller launches, and what is forced to it waits too.
+    pub fn js_leave(self: &Arc<Self>, index: u32, parting: Parting, reason: &str) -> Left {
+        let now = clock::now();
+        let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
+            return Left::default();
+        };
+        (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);
+        worker.notes.clear();
+        let running = std::mem::take(&mut worker.running);
+        let mut repeated = 0;
+        for task in running {
+            if self.part(&mut state, index, task, (parting, reason), now, &mut wakes) {
+                repeated += 1;
+            } else if let Some(worker) = state.js_worker(index) {
+                worker.errored += 1;
+            }
+        }
+        let code = parting.code();
+        state.scheduler.leave(js(index), true, &mut self.claims(), Time(now), &mut report, &mut wakes);
+        for (_, job) in report.orphaned {
+            let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
+            self.settle(&state, &job.label(), false, outcome);
+        }
+        let waiting = state.scheduler.queued(Lane::Js);
+        if waiting + state.scheduler.set_aside(Lane::Js) == 0 {
+            // Nobody comes after it for now, so no task may be bound to its number.
+            state.scheduler.vacate(js(index));
+        }
+        let alarm = state.earlier_alarm();
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+        Left { waiting, repeated }
+    }
+
+    /// Settles a task whose worker has gone, or puts it back; whether it runs again. Under the lock.
+    fn part(
+        &self,
+        state: &mut State,
+        index: u32,
+        mut task: Running,
+        (parting, reason): (Parting, &str),
+        now: u64,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
+        if task.abandoned {
+            return false;
+        }
+        let mut outcome = Outcome::refused(parting.code(), reason);
+        match (parting, task.copy.take()) {
+            // It ended for another task's sake: this one starts anew, and that is none of its retries.
+            (Parting::Evicted, Some(copy)) => {
+                let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
+                if state.scheduler.give_back(js(index), task.id, *copy, None, from_start, wakes).is_ok() {
+                    return true;
+                }
+            }
+            (Parting::Crashed, Some(copy)) if copy.repeats(true) => {
+                match self.repeat(state, (js(index), index), task.id, *copy, outcome, (now, wakes)) {
+                    Ok(()) => return true,
+                    Err(given_back) => outcome = given_back,
+                }
+            }
+            _ => {}
+        }
+        self.settle_as(state, &task.label, outcome, index, now.saturating_sub(task.started));
+        false
+    }
+
+    /// Lets a worker take no more tasks; [`Notice::Retired`] follows when it has ended what it runs. What waits for it goes
+    /// elsewhere; what is forced to it waits for the replacement. Whether it retires.
+    pub fn js_retire(self: &Arc<Self>, index: u32, which: Retire) -> bool {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return false };
+        if worker.retiring || worker.postponed {
+            return which != Retire::Idle;
+        }
+        let is_free = worker.running.is_empty() && worker.notes.is_empty();
+        let is_used = worker.begun > 0;
+        let waits = state.scheduler.worker(js(index)).is_some_and(|figures| figures.queued > 0);
+        let may = match which {
+            Retire::Any => true,
+            Retire::Idle => is_free && !waits,
+            Retire::Used => is_used,
+        };
+        if !may {
+            return false;
+        }
+        self.retire_worker(&mut state, index, &mut wakes);
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        true
+    }
+
+    /// See [`Pool::js_retire`]. Under the lock.
+    pub(super) fn retire_worker(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
+        let now = Time(clock::now());
+        let waits = state.scheduler.is_waiting(js(index));
+        let Some(worker) = state.js_worker(index) else { return };
+        worker.postponed = waits;
+        if waits {
+            // Perhaps for a task that nobody else would run.
+            return;
+        }
+        let mut nothing = LeaveReport::default();
+        state.scheduler.retire(js(index), true, &mut self.claims(), now, &mut nothing, wakes);
+        debug_assert!(nothing.orphaned.is_empty(), "they wait for the replacement");
+        let Some(worker) = state.js_worker(index) else { return };
+        (worker.retiring, worker.looking) = (true, false);
+        if worker.running.is_empty() {
+            self.tell_owner(Notice::Retired { worker: index });
+        }
+    }
+
+    /// A worker that takes no more tasks has one that waits for others: it takes them again until it runs nothing. Under the
+    /// lock.
+    pub(super) fn serve_again(state: &mut State, id: TaskId, wakes: &mut Vec<WorkerRef>) {
+        let Some(index) = Self::js_worker_of(state, id) else { return };
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.retiring) else { return };
+        (worker.retiring, worker.postponed) = (false, true);
+        if state.scheduler.join(js(index), true, wakes) {
+            // It is rung, since nobody else counts on its coming.
+            wakes.push(js(index));
+        }
+    }
+
+    /// Most JS workers there may be: a task may be forced to any number below that, and waits until somebody is there.
+    pub fn js_set_limit(&self, workers: u32) {
+        self.state.lock().scheduler.set_limit(Lane::Js, workers);
+    }
+
+    /// Numbers that nobody has, and which tasks wait for.
+    pub fn js_missing(&self) -> Vec<u32> {
+        let state = self.state.lock();
+        let is_gone = |index: &u32| state.js.get(*index as usize).is_none_or(|worker| !worker.joined);
+        state.scheduler.missing(Lane::Js).into_iter().filter(is_gone).collect()
+    }
+}

@@ -1,0 +1,453 @@
+//! Stage: run. Thread: the owner env adds and removes workers; each worker's own env does the rest.
+//! The JS lane: workers whose threads belong to Node. They take tasks and give answers in calls of their own, and are
+//! woken through their event loops, so nothing here waits.
+//!
+//! J1. A task that a JS worker has taken is settled once: by its answer, by whoever gives it up, or when its worker
+//!     leaves. The entry in `running` is the right to do so; it is taken out under the pool's lock.
+//! J2. A worker that was told that there is nothing is rung when there is something (S3).
+
+mod figures;
+mod mail;
+mod membership;
+
+pub use figures::JsWorkerFigures;
+pub use mail::{JsMail, JsNote};
+pub use membership::{Left, Parting, Retire};
+
+use super::cpu::CpuClock;
+use super::job::{Job, Policy};
+use super::times::Times;
+use super::{Label, Pool, State, clock};
+use crate::completion::{Answer, Event, Notice, Outcome};
+use crate::error::ErrorCode;
+use crate::scheduler::{Lane, TaskId, Time, WorkerRef};
+use crate::sync::Ordering;
+use crate::value::Value;
+use std::sync::Arc;
+
+/// Most notes that one [`Pool::js_turn`] gives.
+const JS_NOTES: usize = 64;
+
+/// How long a JS worker looks for a task before it parks, ns.
+const JS_SPIN: u64 = 50_000;
+
+/// Makes the event loop of a JS worker come by. Called without the pool's lock, from any thread.
+pub trait Waker: Send + Sync + 'static {
+    /// Asks for a call of [`Pool::js_turn`] by the worker; never blocks, never panics.
+    fn wake(&self);
+}
+
+/// A JS worker.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one thing")]
+pub(super) struct JsWorker {
+    joined: bool,
+    waker: Option<Arc<dyn Waker>>,
+    running: Vec<Running>,
+    /// Whether it looks out for its next task, running none.
+    looking: bool,
+    /// Whether it takes no more tasks, so that its thread can end.
+    retiring: bool,
+    /// Whether it is to retire when it runs nothing: until then it has to serve tasks that its own wait for.
+    postponed: bool,
+    /// Tasks that it has begun since its thread was started.
+    begun: u64,
+    /// When it began to run nothing.
+    idle_since: u64,
+    /// What the worker has not fetched; notes for one that is not attached yet wait for it.
+    notes: Vec<JsNote>,
+    completed: u64,
+    errored: u64,
+    /// Messages that it has posted.
+    posted: u64,
+    /// ns
+    busy: u64,
+    /// Of successful tasks.
+    times: Times,
+    cpu: Option<CpuClock>,
+    /// When its thread was launched, and when it last gave a sign.
+    launched: u64,
+    active: u64,
+}
+
+impl JsWorker {
+    /// A task that it runs and that has not been given up.
+    fn wanted(&mut self, id: TaskId) -> Option<&mut Running> {
+        self.running.iter_mut().find(|running| running.id == id && !running.abandoned)
+    }
+}
+
+/// A task that a JS worker has begun.
+struct Running {
+    id: TaskId,
+    label: Label,
+    submitted: u64,
+    started: u64,
+    /// Settled early; the answer will be thrown away.
+    abandoned: bool,
+    /// What is needed to run it again, where that may come to pass.
+    copy: Option<Box<Job>>,
+    /// See [`Policy::grace`].
+    grace: f64,
+}
+
+/// A task for a JS worker.
+#[derive(Debug)]
+pub struct JsTask {
+    /// Names it in the answer.
+    pub id: TaskId,
+    /// Its input and options.
+    pub job: Job,
+}
+
+/// The number of the thread that owns the pool, where that of a JS worker is asked for.
+pub const MAIN: u32 = u32::MAX - 1;
+
+fn js(index: u32) -> WorkerRef {
+    if index == MAIN { WorkerRef { lane: Lane::Main, index: 0 } } else { WorkerRef { lane: Lane::Js, index } }
+}
+
+/// The number of a worker that is not a native one.
+pub(super) fn index_of(worker: WorkerRef) -> u32 {
+    if worker.lane == Lane::Main { MAIN } else { worker.index }
+}
+
+impl Pool {
+    /// Takes notes for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung later;
+    /// until then it need not come by. With `spin` it looks out for a moment before. `false` when the worker is not in
+    /// the pool any more.
+    pub fn js_turn(
+        self: &Arc<Self>,
+        index: u32,
+        spin: bool,
+        notes: &mut Vec<JsNote>,
+        out: &mut Vec<JsTask>,
+    ) -> bool {
+        if !self.js_take(index, !spin, notes, out) {
+            return false;
+        }
+        if !spin || !notes.is_empty() || !out.is_empty() {
+            return true;
+        }
+        // Whoever awaits a result often has the next task at hand, and ringing takes longer than this.
+        let until = clock::now() + JS_SPIN;
+        while self.js_queued.load(Ordering::Relaxed) == 0 && clock::now() < until {
+            std::thread::yield_now();
+        }
+        self.js_take(index, true, notes, out)
+    }
+
+    fn js_take(
+        self: &Arc<Self>,
+        index: u32,
+        park: bool,
+        notes: &mut Vec<JsNote>,
+        out: &mut Vec<JsTask>,
+    ) -> bool {
+        let now = clock::now();
+        let (mut wakes, mut taken) = (Vec::new(), Vec::new());
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
+            return false;
+        };
+        worker.looking = false;
+        let count = worker.notes.len().min(JS_NOTES);
+        notes.extend(worker.notes.drain(..count));
+        if !worker.notes.is_empty() {
+            // Tasks that came after them wait for them. The worker comes again.
+            return true;
+        }
+        loop {
+            let before = taken.len();
+            // What a JS worker takes it begins: its env cannot be asked to give something back.
+            state.scheduler.take(js(index), 1, Time(now), &mut self.claims(), &mut taken, &mut wakes);
+            if taken.len() == before {
+                break;
+            }
+        }
+        let mut timed = Vec::new();
+        let is_concurrent = state.scheduler.config().concurrency[js(index).lane as usize] > 1;
+        let overlaps = (is_concurrent || state.js_nests) && index != MAIN;
+        for task in taken {
+            let job = task.payload;
+            let Some(worker) = state.js_worker(index) else { break };
+            worker.begun += 1;
+            worker.running.push(Running {
+                id: task.id,
+                label: job.label(),
+                submitted: job.submitted,
+                started: now,
+                abandoned: false,
+                copy: job.copy_to_repeat(overlaps),
+                grace: job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace),
+            });
+            if task.report_begin {
+                timed.push(task.id);
+            }
+            out.push(JsTask { id: task.id, job });
+        }
+        for id in timed {
+            state.scheduler.began(id, Time(now));
+        }
+        if self.recycle_tasks > 0 && index != MAIN {
+            let is_used_up = |worker: &mut JsWorker| {
+                worker.begun >= self.recycle_tasks && !worker.retiring && !worker.postponed
+            };
+            if state.js_worker(index).is_some_and(is_used_up) {
+                self.retire_worker(&mut state, index, &mut wakes);
+            }
+        }
+        let alarm = state.earlier_alarm();
+        let nothing = out.is_empty() && notes.is_empty();
+        if let Some(worker) = state.js_worker(index) {
+            worker.looking = !park && nothing && worker.running.is_empty();
+        }
+        // Also beside messages: while it has nothing to do it is to be rung for a task.
+        if park && out.is_empty() {
+            state.scheduler.park(js(index), Time(now));
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+        true
+    }
+
+    /// A JS worker's answer to a task. `false` when the task was settled before.
+    pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
+        let now = clock::now();
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index) else { return false };
+        let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
+        let mut running = worker.running.swap_remove(at);
+        let run_time = (now - running.started).saturating_sub(answer.overhead);
+        worker.busy += run_time;
+        worker.active = now;
+        let mut answer = answer;
+        if answer.failed
+            && !running.abandoned
+            && let Some(copy) = running.copy.take_if(|copy| copy.repeats(false))
+        {
+            let outcome = Outcome::Answer(Box::new(answer));
+            match self.repeat(&mut state, (js(index), index), id, *copy, outcome, (now, &mut wakes)) {
+                Ok(()) => {
+                    self.came_to_rest(&mut state, index, now, &mut wakes);
+                    let alarm = state.earlier_alarm();
+                    self.publish(&mut state);
+                    drop(state);
+                    self.wake(&mut wakes);
+                    if let Some(at) = alarm {
+                        self.start_alarm(at);
+                    }
+                    return true;
+                }
+                Err(Outcome::Answer(given_back)) => answer = *given_back,
+                Err(_) => return false,
+            }
+        }
+        let Some(worker) = state.js_worker(index) else { return false };
+        let succeeded = !answer.failed && !running.abandoned;
+        if succeeded {
+            let wait_time = running.started.saturating_sub(running.submitted);
+            worker.completed += 1;
+            worker.times.record(wait_time, run_time);
+            state.js_run += run_time;
+            state.js_wait += wait_time;
+            if let Some(key) = state.scheduler.cost_key(id) {
+                state.key_times.record(key, wait_time, run_time);
+            }
+        } else {
+            worker.errored += 1;
+        }
+        state.scheduler.complete(js(index), id, run_time, succeeded, Time(now));
+        if !running.abandoned {
+            self.settle_as(&state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
+        }
+        self.came_to_rest(&mut state, index, now, &mut wakes);
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+        !running.abandoned
+    }
+
+    /// A worker has ended a task; if it was the last one that it ran, it is idle, or goes as it was to. Under the lock.
+    fn came_to_rest(&self, state: &mut State, index: u32, now: u64, wakes: &mut Vec<WorkerRef>) {
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.running.is_empty()) else { return };
+        worker.idle_since = now;
+        if worker.retiring {
+            self.tell_owner(Notice::Retired { worker: index });
+        } else if worker.postponed {
+            self.retire_worker(state, index, wakes);
+        }
+    }
+
+    /// A worker that is ending gives back a task that it has taken and not begun.
+    pub fn js_return(self: &Arc<Self>, index: u32, task: JsTask) {
+        let now = clock::now();
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index) else { return };
+        let Some(at) = worker.running.iter().position(|running| running.id == task.id) else { return };
+        let running = worker.running.swap_remove(at);
+        let from_start = task.job.policy.as_deref().and_then(Policy::start_limit);
+        let returned = !running.abandoned
+            && state.scheduler.give_back(js(index), task.id, task.job, None, from_start, &mut wakes).is_ok();
+        if !returned {
+            state.scheduler.complete(js(index), task.id, 0, false, Time(now));
+            if !running.abandoned {
+                let outcome =
+                    Outcome::refused(ErrorCode::WorkerCrashed, "the worker that took the task is gone");
+                self.settle_as(&state, &running.label, outcome, index, 0);
+            }
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+    }
+
+    /// Whether a JS worker runs a task that has not been given up.
+    pub fn js_is_wanted(&self, index: u32, id: TaskId) -> bool {
+        let mut state = self.state.lock();
+        state.js_worker(index).is_some_and(|worker| worker.wanted(id).is_some())
+    }
+
+    /// Says whether a task that a JS worker runs waits for others, so that it does not count against the concurrency.
+    pub fn js_block(self: &Arc<Self>, id: TaskId, blocked: bool) {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        if blocked {
+            state.js_nests = true;
+            state.scheduler.block(id, Time(clock::now()), &mut wakes);
+            Self::serve_again(&mut state, id, &mut wakes);
+        } else {
+            state.scheduler.unblock(id, &mut wakes);
+        }
+        self.publish(&mut state);
+        drop(state);
+        self.wake(&mut wakes);
+    }
+
+    /// Nobody hears of the tasks of that sink any more: those that wait are dropped.
+    pub fn drop_waiting(&self, sink: u16) {
+        let mut dropped = Vec::new();
+        let mut state = self.state.lock();
+        let now = Time(clock::now());
+        let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
+        state.scheduler.reject_waiting(&wanted, now, &mut self.claims(), &mut dropped);
+        for (_, job) in dropped {
+            self.settle(&state, &job.label(), false, Outcome::Cancelled);
+        }
+        self.publish(&mut state);
+    }
+
+    /// Rejects every task of the JS lane that has not begun. Numbers that were kept for replacements are free again: no
+    /// task may be bound to one for which nobody comes.
+    pub fn js_reject_waiting(&self, parting: Parting, reason: &str) {
+        let mut rejected = Vec::new();
+        let mut state = self.state.lock();
+        let now = Time(clock::now());
+        state.scheduler.reject_waiting(&|lane, _| lane == Lane::Js, now, &mut self.claims(), &mut rejected);
+        for (_, job) in rejected {
+            self.settle(&state, &job.label(), false, Outcome::refused(parting.code(), reason));
+        }
+        state.scheduler.vacate_all(Lane::Js);
+        self.publish(&mut state);
+    }
+
+    /// Settles a task that a JS worker has begun; the worker's answer will be thrown away. Under the lock.
+    pub(super) fn js_abandon(&self, state: &mut State, index: u32, id: TaskId, outcome: Outcome) -> bool {
+        let Some(worker) = state.js_worker(index) else { return false };
+        let Some(running) = worker.wanted(id) else { return false };
+        running.abandoned = true;
+        let (label, run_time) = (running.label, clock::now().saturating_sub(running.started));
+        self.settle_as(state, &label, outcome, index, run_time);
+        true
+    }
+
+    /// As `js_abandon`, and tells the worker, which is to be woken, and the env that owns the pool. Under the lock.
+    pub(super) fn js_give_up(
+        &self,
+        state: &mut State,
+        index: u32,
+        id: TaskId,
+        outcome: Outcome,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
+        let expired = matches!(outcome, Outcome::Expired);
+        if !self.js_abandon(state, index, id, outcome) {
+            return false;
+        }
+        let Some(worker) = state.js_worker(index) else { return true };
+        let grace =
+            worker.running.iter().find(|running| running.id == id).map_or(f64::NAN, |task| task.grace);
+        worker.notes.push(JsNote::GivenUp { id, expired });
+        wakes.push(js(index));
+        if index != MAIN {
+            self.tell_owner(Notice::GivenUp { worker: index, id, grace });
+        }
+        true
+    }
+
+    /// Whether a JS worker still runs that task.
+    pub fn js_runs(&self, index: u32, id: TaskId) -> bool {
+        let mut state = self.state.lock();
+        state.js_worker(index).is_some_and(|worker| worker.running.iter().any(|running| running.id == id))
+    }
+
+    /// Settles everything that JS workers have begun. Under the lock.
+    pub(super) fn js_abandon_all(&self, state: &mut State, reason: impl Fn() -> Outcome) {
+        let running: Vec<(u32, TaskId)> = (0..)
+            .zip(&state.js)
+            .chain([(MAIN, &state.main)])
+            .flat_map(|(index, worker)| worker.running.iter().map(move |running| (index, running.id)))
+            .collect();
+        for (index, id) in running {
+            self.js_abandon(state, index, id, reason());
+        }
+    }
+
+    /// The worker that runs a task. Under the lock.
+    pub(super) fn js_worker_of(state: &State, id: TaskId) -> Option<u32> {
+        let mut workers = (0..).zip(&state.js).chain([(MAIN, &state.main)]);
+        let runs = |worker: &JsWorker| worker.running.iter().any(|running| running.id == id);
+        workers.find(|(_, worker)| runs(worker)).map(|(index, _)| index)
+    }
+
+    /// Rings a JS worker, if it has an env.
+    pub(super) fn js_wake(&self, index: u32) {
+        let mut state = self.state.lock();
+        let waker = state.js_worker(index).and_then(|worker| worker.waker.clone());
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn settle_as(&self, _locked: &State, label: &Label, outcome: Outcome, worker: u32, run_time: u64) {
+        self.note_settled();
+        let sink = self.sinks.lock()[usize::from(label.sink)].clone();
+        match outcome {
+            Outcome::Answer(answer)
+                if !answer.failed
+                    && answer.codec == 0
+                    && answer.overhead == 0
+                    && matches!(answer.value, Value::Number(_)) =>
+            {
+                let number = answer.value.as_number().unwrap_or_default();
+                sink.number(label.ticket, number, worker, run_time);
+            }
+            outcome => {
+                sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker, run_time, held: false });
+            }
+        }
+    }
+}
+
+impl State {
+    fn js_worker(&mut self, index: u32) -> Option<&mut JsWorker> {
+        if index == MAIN { Some(&mut self.main) } else { self.js.get_mut(index as usize) }
+    }
+}
