@@ -66,6 +66,8 @@ export interface PoolEntry {
   readonly entryPoint: EntryFunction | undefined
   /** Whether this thread is a worker with that entry module. */
   readonly isOwn: boolean
+  /** What its tasks reject with instead of an error of the scheduler. */
+  readonly explain?: (error: ThreadmillError) => ThreadmillError
 }
 
 /** See the head of this file. */
@@ -165,6 +167,7 @@ export class PoolCore implements EntryHost {
       exited: (worker, code, error) => this.events.call('worker-exit', worker, code, error),
       message: (type, contents, origin) => this.listeners.call(type, contents, origin),
       retried: (observer, count, reason) => this.retried(observer, count, reason),
+      explain: this.#entry?.explain,
       memory: this.#shell.memory,
       highMemory: (worker, heapUsed) => {
         const { memory } = this.#shell

@@ -20,6 +20,8 @@ export interface EntryPlace {
   readonly url: string
   /** Must be this export; `undefined` for the search. */
   readonly symbol: string | undefined
+  /** Whether the worker serves the exports of a module that it is told later, instead of an entry function. */
+  readonly isModuleHost?: boolean
 }
 
 /** A loaded entry module. */
@@ -90,11 +92,15 @@ function urlText(name: string, expectation: string, value: unknown): string {
   return text
 }
 
-function moduleUrl(module: unknown): string {
-  const text = urlText('module', FORMS, module)
+/**
+ * The URL of a module that may be given in any form but a function; a package name for which nothing was found as it is.
+ * @throws TypeError
+ */
+export function moduleUrl(module: unknown, name = 'module', forms = FORMS): string {
+  const text = urlText(name, forms, module)
   if (!path.isAbsolute(text) && !SCHEME.test(text)) return nameUrl(text)
   const url = parseUrl(text)
-  if (url === undefined) throw wrongValue('module', FORMS, module)
+  if (url === undefined) throw wrongValue(name, forms, module)
   return url.href
 }
 
@@ -122,10 +128,14 @@ function parseUrl(text: string): URL | undefined {
 function nameUrl(name: string): string {
   const folder = process.cwd()
   const file = path.resolve(folder, name)
+  if (!PACKAGE.test(name) || isFile(file)) return pathToFileURL(file).href
+  return isBuiltin(name) ? `node:${name}` : (packageOf(name, folder) ?? name)
+}
+
+/** What `import` of a package name, with or without a subpath, would load in a folder; `undefined` for nothing. */
+export function packageOf(name: string, folder: string): string | undefined {
   const parts = PACKAGE.exec(name)
-  if (parts === null || isFile(file)) return pathToFileURL(file).href
-  if (isBuiltin(name)) return `node:${name}`
-  return packageUrl(parts[1] as string, parts[2] ?? '', folder) ?? name
+  return parts === null ? undefined : packageUrl(parts[1] as string, parts[2] ?? '', folder)
 }
 
 function isKind(kind: 'isFile' | 'isDirectory', place: string): boolean {
@@ -246,25 +256,36 @@ function importable(url: string): string {
 async function importModule(url: string): Promise<unknown> {
   if (!URL.canParse(url)) throw notFound(url)
   try {
-    return await import(importable(url))
+    return await importUrl(url)
   } catch (error) {
-    if (!TYPESCRIPT.test(url) || !NEEDS_LOADER.has(ownValue(error, 'code'))) throw loadError(url, error)
-    return await importTypeScript(url, error)
+    throw loadError(url, error, needsLoader(url, error) ? LOADERS : '')
   }
 }
 
-/** Imports through the `tsx` that the module itself could import, for this module and what it imports only. */
-async function importTypeScript(url: string, error: unknown): Promise<unknown> {
+/**
+ * Imports a module, TypeScript also through the `tsx` that the module itself could import. Rejects with the error of the
+ * import.
+ */
+export async function importUrl(url: string): Promise<unknown> {
   try {
+    return await import(importable(url))
+  } catch (error) {
+    if (!needsLoader(url, error)) throw error
     const api = packageUrl('tsx', '/esm/api', path.dirname(realpathSync(fileURLToPath(url))))
-    // Registering tsx would not do: what failed to import once stays failed under its URL.
-    if (api !== undefined) return await (await import(api)).tsImport(url, url)
-  } catch (failure) {
-    throw loadError(url, failure)
+    if (api === undefined) throw error
+    // For this module and what it imports only. Registering tsx would not do: what failed to import once stays failed
+    // under its URL.
+    return await (await import(api)).tsImport(url, url)
   }
-  const remedies = `use Node 22.18 or newer with erasable syntax, install 'tsx' beside the module, or compile it`
-  throw loadError(url, error, `; ${remedies} (this is Node ${process.versions.node})`)
 }
+
+function needsLoader(url: string, error: unknown): boolean {
+  return TYPESCRIPT.test(url) && NEEDS_LOADER.has(ownValue(error, 'code'))
+}
+
+const LOADERS =
+  "; use Node 22.18 or newer with erasable syntax, install 'tsx' beside the module, or compile it " +
+  `(this is Node ${process.versions.node})`
 
 function entryError(message: string, cause?: unknown): ThreadmillError {
   return new ThreadmillError(ENTRY, message, cause === undefined ? undefined : { cause })

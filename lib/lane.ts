@@ -56,6 +56,14 @@ export interface LaneSettings {
   readonly stderr: boolean
   readonly inherentCost: Estimator | undefined
   readonly workerCost: Estimator | undefined
+  /** What starts the threads; by default the lane's own script in Node's class. */
+  readonly launcher?: Launcher | undefined
+}
+
+/** A script that ends with the bootstrap of workers, and the class of the threads that run it. */
+export interface Launcher {
+  readonly script: string | URL
+  readonly Worker: typeof Worker
 }
 
 type Estimator = (...args: unknown[]) => unknown
@@ -75,6 +83,8 @@ export interface LaneHost {
   highMemory(worker: IWorker, heapUsed: number): void
   /** A worker submits a task to this very thread. */
   startMain(): void
+  /** What a task rejects with instead of an error of the scheduler. */
+  readonly explain: ((error: ThreadmillError) => ThreadmillError) | undefined
   /** Registers tasks that a worker submitted; gives those that have ended. */
   told(details: Details, worker: number): EndedTask[]
   /** A worker has ended: gives its tasks that have not, as failed for that reason. */
@@ -194,6 +204,11 @@ export class JsLane implements EntryLane {
   /** How often the worker with that number has crashed. */
   crashes(index: number): number {
     return this.#crashCounts[index] ?? 0
+  }
+
+  /** From now on the threads keep the process alive. */
+  keepAlive(): void {
+    for (const thread of this.#threads) thread?.worker.ref()
   }
 
   /** Workers more than the least that are kept. */
@@ -504,6 +519,11 @@ export class JsLane implements EntryLane {
 
   /** Adds to an error of the scheduler what is known on this side. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
+    const explained = this.#withCause(error, index)
+    return this.#host.explain?.(explained) ?? explained
+  }
+
+  #withCause(error: ThreadmillError, index: number): ThreadmillError {
     if (error.code === 'ERR_THREADMILL_ENTRY' && this.#broken !== undefined) return this.#unusable(this.#broken.reason)
     const last = index < 0 ? this.#lastCrash : this.#crashes[index]
     const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? last : undefined
@@ -570,11 +590,12 @@ export class JsLane implements EntryLane {
     }
     let worker: Worker
     try {
-      worker = new Worker(SCRIPT, {
+      const { launcher } = this.#settings
+      worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? SCRIPT, {
+        name: `threadmill-${this.#host.name}-js-${index}`,
         ...this.#settings.workerOptions,
         stdout: this.#settings.stdout,
         stderr: this.#settings.stderr,
-        name: `threadmill-${this.#host.name}-js-${index}`,
         workerData: launch,
         transferList: [port2],
       })

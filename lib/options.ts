@@ -67,11 +67,11 @@ function checkEstimator(name: string, value: unknown): ((...args: unknown[]) => 
 }
 
 /** A timeout in ms; 0 stands for none. @throws TypeError, RangeError */
-export function checkTimeout(value: unknown): number {
+export function checkTimeout(value: unknown, name = 'options.timeout'): number {
   const expectation = `a number of milliseconds above 0 and up to ${MAX_TIMEOUT}, or Infinity`
-  if (typeof value !== 'number') throw wrongType('options.timeout', expectation, value)
+  if (typeof value !== 'number') throw wrongType(name, expectation, value)
   if (value === Number.POSITIVE_INFINITY) return 0
-  if (!(value > 0 && value <= MAX_TIMEOUT)) throw outOfRange('options.timeout', expectation, value)
+  if (!(value > 0 && value <= MAX_TIMEOUT)) throw outOfRange(name, expectation, value)
   return value
 }
 

@@ -350,7 +350,7 @@ export function submitEntry(slot: number, ticket: Ticket, codec: number, data: u
   }
   // Bytes of the caller's are copied by the flush, so it cannot wait.
   const isLasting = typeof data === 'string' ? data.length <= SHORT : typeof data !== 'object' || codec !== 0
-  commit(ticket, isLasting && ticket.extra === undefined)
+  commit(ticket, isLasting)
 }
 
 function handleOf(slot: number): number {

@@ -517,6 +517,18 @@ function watchParentPort(): void {
   }
 }
 
+function loadScript(): Promise<LoadedEntry> {
+  watchParentPort()
+  return loadEntry(place, () => rawScript?.entry())
+}
+
+function moduleHost(): LoadedEntry {
+  // Its functions get no client that would have to know their tasks.
+  contexts = undefined
+  const { ModuleHost } = require('./function/module-host') as typeof import('./function/module-host')
+  return new ModuleHost()
+}
+
 async function start(): Promise<void> {
   // Entry modules see their own data where they look for it.
   const threads = createRequire(__filename)('node:worker_threads')
@@ -534,8 +546,7 @@ async function start(): Promise<void> {
     hasWritten = true
   })
   try {
-    watchParentPort()
-    const entry = await loadEntry(place, () => rawScript?.entry())
+    const entry = place.isModuleHost ? moduleHost() : await loadScript()
     await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
     loaded = entry
   } catch (error) {

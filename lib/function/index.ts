@@ -1,0 +1,4 @@
+// Stage: all. Thread: any env. The exports of `threadmill/function`, and nothing else.
+
+export * from './proxy'
+export { normalizeFilename } from './resolve'

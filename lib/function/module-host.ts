@@ -1,0 +1,63 @@
+// Stage: run. Thread: a JS worker.
+// Serves the exports of one module, which it is told after it has started: its first task brings the URL, every other one
+// calls the export of its name.
+//
+// F1. Exports are looked up by the name under which they are exported, when they are called: `let` exports are live.
+// F2. Calls that come while the module loads begin after that, in their order.
+
+import { type EntryFunction, importUrl, type LoadedEntry } from '../entry'
+import type { ExportKind, Packed } from './packing'
+
+type Callable = (...args: unknown[]) => unknown
+
+/** What Node adds to the exports of CommonJS modules; they are the default export. */
+const ADDED = 'module.exports'
+/** The text of a class. A property access tells nothing: functions have prototypes, too. */
+const CLASS = /^class\b/
+
+/** See the head of this file. */
+export class ModuleHost implements LoadedEntry {
+  #exports: Record<string, unknown> | undefined
+  #loading: Promise<unknown> | undefined
+  readonly #members = new Map<string, EntryFunction>()
+
+  /** Loads a module; gives what it exports. */
+  readonly fn = async (url: unknown): Promise<[name: string, kind: ExportKind][]> => {
+    this.#loading = importUrl(url as string)
+    // A call that came with it rejects for the same reason.
+    const exports = (await this.#loading) as Record<string, unknown>
+    this.#exports = exports
+    const names = Object.keys(exports).filter((name) => name !== ADDED)
+    return names.map((name) => [name, typeof exports[name] === 'function' ? 'function' : 'value'])
+  }
+
+  find(name: string | undefined): EntryFunction {
+    if (name === undefined) return this.fn
+    const known = this.#members.get(name)
+    if (known !== undefined) return known
+    const member = (packed: unknown): unknown =>
+      this.#exports === undefined
+        ? this.#loading?.then((exports) => invoke(exports as Record<string, unknown>, name, packed as Packed))
+        : invoke(this.#exports, name, packed as Packed)
+    this.#members.set(name, member)
+    return member
+  }
+}
+
+function invoke(exports: Record<string, unknown>, name: string, packed: Packed): unknown {
+  const value = exports[name]
+  if (typeof value !== 'function') return value
+  try {
+    return Array.isArray(packed)
+      ? (value as Callable)(...packed)
+      : packed === undefined
+        ? (value as Callable)()
+        : (value as Callable)(packed)
+  } catch (error) {
+    // Found out when it has failed, so that other calls need not ask.
+    if (error instanceof TypeError && CLASS.test(Function.prototype.toString.call(value))) {
+      throw new TypeError(`export '${name}' is a class: its instances cannot leave the worker, and it cannot be called`)
+    }
+    throw error
+  }
+}

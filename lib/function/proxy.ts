@@ -1,0 +1,250 @@
+// Stage: submit. Thread: owner env.
+// Modules whose exports run in workers: the objects that users hold in place of the module.
+//
+// F7. What an object offers is known when it is made: its own properties are the names of the exports, and nothing else
+//     is on it but the function that ends a persistent worker.
+
+import path from 'node:path'
+import { setImmediate } from 'node:timers'
+import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { wrongType, wrongValue } from '../errors'
+import { checkTimeout, optionsObject, own, ownOr } from '../options'
+import { type ModuleLaunch, ModuleWorker } from './module-worker'
+import type { ExportKind } from './packing'
+import { resolveModule } from './resolve'
+import { Spares } from './spares'
+
+type Exports = readonly (readonly [name: string, kind: ExportKind])[]
+type Call = (name: string, args: readonly unknown[]) => unknown
+type Proxied = Record<string, unknown>
+
+/** A call of an export, as `workerPromise` gets it. */
+interface Message {
+  readonly file: string
+  readonly key: string
+  readonly args: readonly unknown[]
+}
+
+/** A worker, as `workerPromise` gets it. */
+interface ProxyWorker {
+  call(message: Message, messageOptions?: object): Promise<unknown>
+  terminate(): Promise<number>
+}
+
+type WorkerPromise = (worker: ProxyWorker, message: Message, messageOptions: object) => unknown
+
+/** What the objects of one import have in common. */
+interface Settings {
+  readonly url: string
+  readonly launch: ModuleLaunch
+  readonly timeout: number
+  readonly terminateKey: string
+  readonly isUnref: boolean
+  readonly messageOptions: object
+  readonly workerPromise: WorkerPromise | undefined
+}
+
+/** ms */
+const DEFAULT_TIMEOUT = 30_000
+/** The options of `Worker` that belong to threadmill. */
+const OURS = new Set(['eval', 'workerData', 'transferList'])
+const DEFAULT_FILE = path.join(__dirname, '..', 'worker.js')
+let workerFile: string | URL = DEFAULT_FILE
+
+/** See `getWorkerFile` in function.d.ts. */
+export function getWorkerFile(): string | URL {
+  return workerFile
+}
+
+/** See `setWorkerFile` in function.d.ts. */
+export function setWorkerFile(file: unknown): void {
+  if (!file) return
+  workerFile = checkFile('file', file)
+  shared?.clear()
+  shared = undefined
+}
+
+function checkFile(name: string, file: unknown): string | URL {
+  const isUrl = Object.prototype.toString.call(file) === '[object URL]'
+  if (typeof file !== 'string' && !isUrl) throw wrongType(name, 'a path or a file: URL', file)
+  const text = isUrl ? (file as URL).href : (file as string)
+  if (text === '') throw wrongValue(name, 'a path or a file: URL', file)
+  return text.startsWith('file:') ? new URL(text) : pathToFileURL(path.resolve(text))
+}
+
+/** Spares for calls without options of their own. */
+let shared: Spares | undefined
+/** What modules export, by URL, where workers have no options of their own. */
+const known = new Map<string, Exports>()
+
+/** See `importTaskWorker` in function.d.ts. */
+export function importTaskWorker(filename: unknown, workerOptions?: unknown, messageOptions?: unknown): Promise<never> {
+  return build(filename, workerOptions, messageOptions, oneShot(false))
+}
+
+/** See `importWorker` in function.d.ts. */
+export function importWorker(filename: unknown, workerOptions?: unknown, messageOptions?: unknown): Promise<never> {
+  return build(filename, workerOptions, messageOptions, oneShot(true))
+}
+
+/** See `importPersistentWorker` in function.d.ts. */
+export function importPersistentWorker(
+  filename: unknown,
+  workerOptions?: unknown,
+  messageOptions?: unknown,
+): Promise<never> {
+  return build(filename, workerOptions, messageOptions, persistent)
+}
+
+/** See `importWorkerProxy` in function.d.ts. */
+export async function importWorkerProxy(filename: unknown, options?: unknown): Promise<never> {
+  const given = optionsObject(options)
+  const isPersistent = flag(given, 'isPersistent')
+  const isImmediate = flag(given, 'executeImmediately')
+  const messageOptions = { ...optionsObject(own(given, 'messageOptions'), 'options.messageOptions') }
+  for (const name of ['terminateKey', 'WorkerType'] as const) {
+    const value = own(given, name)
+    if (value !== undefined) Object.assign(messageOptions, { [name]: value })
+  }
+  const workerPromise = own(given, 'workerPromise')
+  if (workerPromise !== undefined && typeof workerPromise !== 'function') {
+    throw wrongType('options.workerPromise', 'a function', workerPromise)
+  }
+  const file = own(given, 'workerFile')
+  const extra = {
+    workerPromise: workerPromise as WorkerPromise | undefined,
+    script: file === undefined ? undefined : checkFile('options.workerFile', file),
+  }
+  return build(
+    filename,
+    own(given, 'workerOptions'),
+    messageOptions,
+    isPersistent ? persistent : oneShot(isImmediate),
+    extra,
+  )
+}
+
+function flag(options: object, name: string): boolean {
+  const value = ownOr(options, name, false)
+  if (typeof value !== 'boolean') throw wrongType(`options.${name}`, 'a boolean', value)
+  return value
+}
+
+interface Extra {
+  readonly workerPromise: WorkerPromise | undefined
+  readonly script: string | URL | undefined
+}
+
+async function build(
+  filename: unknown,
+  workerOptions: unknown,
+  messageOptions: unknown,
+  make: (settings: Settings, isPlain: boolean) => Promise<Proxied>,
+  extra?: Extra,
+): Promise<never> {
+  const options = workerSettings(workerOptions)
+  const messages = optionsObject(messageOptions, 'messageOptions')
+  const timeout = ownOr(messages, 'timeout', DEFAULT_TIMEOUT)
+  const terminateKey = ownOr(messages, 'terminateKey', 'terminate')
+  if (typeof terminateKey !== 'string') throw wrongType('messageOptions.terminateKey', 'a string', terminateKey)
+  const WorkerType = ownOr(messages, 'WorkerType', Worker)
+  if (typeof WorkerType !== 'function') throw wrongType('messageOptions.WorkerType', 'a class', WorkerType)
+  const isUnref = ownOr(messages, 'unref', false)
+  if (typeof isUnref !== 'boolean') throw wrongType('messageOptions.unref', 'a boolean', isUnref)
+  const isPlain = Object.keys(options).length === 0 && WorkerType === Worker && extra?.script === undefined
+  const settings: Settings = {
+    url: resolveModule(filename),
+    launch: { options, script: extra?.script ?? workerFile, Worker: WorkerType as typeof Worker },
+    timeout: timeout === 0 ? 0 : checkTimeout(timeout, 'messageOptions.timeout'),
+    terminateKey,
+    isUnref,
+    messageOptions: messages,
+    workerPromise: extra?.workerPromise,
+  }
+  return (await make(settings, isPlain)) as never
+}
+
+/** What the constructor of a `Worker` takes, as it is now. */
+function workerSettings(given: unknown): Record<string, unknown> {
+  const options: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(optionsObject(given, 'workerOptions'))) {
+    if (!OURS.has(name) && value !== undefined) options[name] = value
+  }
+  return options
+}
+
+/** Every call gets a worker of its own. */
+function oneShot(isImmediate: boolean): (settings: Settings, isPlain: boolean) => Promise<Proxied> {
+  return async (settings, isPlain) => {
+    if (isPlain) shared ??= new Spares(settings.launch)
+    const spares = isPlain ? (shared as Spares) : new Spares(settings.launch)
+    const withWorker = async <T>(work: (worker: ModuleWorker) => Promise<T> | T): Promise<T> => {
+      const worker = spares.take()
+      try {
+        return await work(worker)
+      } finally {
+        // Whoever waits for the outcome goes first.
+        setImmediate(() => {
+          worker.terminate()
+          spares.done()
+        })
+      }
+    }
+    const exports =
+      (isPlain ? known.get(settings.url) : undefined) ?? (await withWorker((one) => one.load(settings.url)))
+    if (isPlain) known.set(settings.url, exports)
+    const run = (name: string, args: readonly unknown[]): Promise<unknown> =>
+      withWorker((worker) => {
+        // Whoever calls is told; the call waits for it in the worker.
+        worker.load(settings.url).catch(() => {})
+        return callBy(settings, worker, name, args)
+      })
+    return members(exports, isImmediate ? run : (name, args) => () => run(name, args))
+  }
+}
+
+/** One worker serves all calls until it is terminated. */
+async function persistent(settings: Settings): Promise<Proxied> {
+  const worker = new ModuleWorker(settings.launch)
+  let exports: Exports
+  try {
+    exports = await worker.load(settings.url)
+  } catch (error) {
+    worker.terminate()
+    throw error
+  }
+  if (!settings.isUnref) worker.keepAlive()
+  const { terminateKey } = settings
+  const terminate = (): Promise<number> => worker.terminate()
+  const call: Call = (name, args) => callBy(settings, worker, name, args)
+  return members(exports, call, [terminateKey, terminate])
+}
+
+function callBy(settings: Settings, worker: ModuleWorker, name: string, args: readonly unknown[]): Promise<unknown> {
+  const { url, timeout, messageOptions, workerPromise } = settings
+  if (workerPromise === undefined) return worker.call(name, args, timeout)
+  const handle: ProxyWorker = {
+    async call({ key, args: given }, options = {}) {
+      const limit = ownOr(options, 'timeout', timeout)
+      return worker.call(key, given, limit === 0 ? 0 : checkTimeout(limit, 'messageOptions.timeout'))
+    },
+    terminate: () => worker.terminate(),
+  }
+  return (async () => workerPromise(handle, { file: url, key: name, args }, messageOptions))()
+}
+
+/** The object in place of a module. */
+function members(exports: Exports, call: Call, terminate?: readonly [name: string, () => Promise<number>]): Proxied {
+  const base: Proxied = Object.create(null)
+  if (terminate !== undefined) Object.defineProperty(base, terminate[0], { value: terminate[1] })
+  const proxied: Proxied = Object.create(base)
+  for (const [name, kind] of exports) {
+    if (name === terminate?.[0]) continue
+    const member =
+      kind === 'function' ? (...args: unknown[]): unknown => call(name, args) : (): unknown => call(name, [])
+    Object.defineProperty(member, 'name', { value: name })
+    Object.defineProperty(proxied, name, { value: member, enumerable: true })
+  }
+  return Object.freeze(proxied)
+}

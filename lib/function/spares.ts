@@ -1,0 +1,69 @@
+// Stage: run. Thread: owner env.
+// Workers that are started before they are needed, up to the point before the module loads: who calls for a new worker
+// gets one that is ready.
+//
+// F5. A worker that was taken is never put back.
+// F6. As many are kept as calls were running at once lately, one at least and one for every core at most; none once
+//     nothing was taken for a while. They do not keep the process alive.
+
+import { availableParallelism } from 'node:os'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { type ModuleLaunch, ModuleWorker } from './module-worker'
+
+/** How long spares are kept that nobody takes, ms. */
+const IDLE = 60_000
+
+/** See the head of this file. */
+export class Spares {
+  readonly #launch: ModuleLaunch
+  readonly #spares = new Set<ModuleWorker>()
+  #inUse = 0
+  #peak = 1
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(launch: ModuleLaunch) {
+    this.#launch = launch
+  }
+
+  /** A worker that has loaded nothing. @throws Error when none can be started */
+  take(): ModuleWorker {
+    const spare = [...this.#spares].find(({ isDead }) => !isDead)
+    const worker = spare ?? new ModuleWorker(this.#launch)
+    this.#spares.delete(worker)
+    this.#inUse++
+    this.#peak = Math.max(this.#peak, this.#inUse)
+    this.#keep()
+    return worker
+  }
+
+  /** A worker that was taken has done its work: others are started for those that come next. */
+  done(): void {
+    this.#inUse--
+    const most = Math.min(this.#peak, availableParallelism())
+    while (this.#spares.size < most) {
+      let worker: ModuleWorker
+      try {
+        worker = new ModuleWorker(this.#launch)
+      } catch {
+        // Who calls for one is told why.
+        return
+      }
+      this.#spares.add(worker)
+      worker.exited.then(() => this.#spares.delete(worker))
+    }
+  }
+
+  /** Ends those that nobody has taken. */
+  clear(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#peak = 1
+    for (const worker of this.#spares) worker.terminate()
+    this.#spares.clear()
+  }
+
+  #keep(): void {
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.clear(), IDLE).unref()
+    else this.#timer.refresh()
+  }
+}
