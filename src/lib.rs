@@ -4,11 +4,13 @@
 //!  submit   submit.rs   one raw call per batch: header, arena, values ─► core jobs
 //!  settle   settle.rs   one wake-up per batch: completions ─► header, values ─► promise resolvers in JavaScript
 //!  all      env.rs      state of one env, its doorbell, its cleanup hook
+//!           call.rs     the state and the pool that a call is about
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
 //! ```
 
+mod call;
 mod env;
 mod ids;
 mod js;

@@ -3,7 +3,8 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::{OwnedPool, state};
+use crate::call::{Env, Info, Js, on_env, on_pool_if_any};
+use crate::env::OwnedPool;
 use crate::payload::{Keep, decode, encode};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
@@ -15,34 +16,28 @@ use threadmill_core::scheduler::{Schedule, TaskId};
 use threadmill_core::value::Value;
 
 /// `kernels()`: what every kernel of this build takes and gives, as JSON, in the order of their numbers.
-pub(crate) unsafe extern "C" fn kernels(
-    env: sys::napi_env,
-    _info: sys::napi_callback_info,
-) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn kernels(env: Env, _info: Info) -> Js {
     raw::guard(env, || {
         let infos: Vec<_> = registry::all().iter().map(|kernel| kernel.info()).collect();
         json(env, &infos)
     })
 }
 
-fn json(env: sys::napi_env, value: &impl serde::Serialize) -> Raw<sys::napi_value> {
+fn json(env: Env, value: &impl serde::Serialize) -> Raw<Js> {
     let text = serde_json::to_string(value).map_err(|_| Fault(sys::Status::napi_generic_failure))?;
     raw::new_string(env, &text)
 }
 
 /// A value that is read for this call only: typed arrays are copied.
-fn read(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
+fn read(env: Env, value: Js) -> Raw<Value> {
     let mut keep = Keep::new(raw::new_array(env, 0)?, 0);
     decode(env, value, &mut keep, 0)
 }
 
 /// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, workerConcurrency?, eager?, recycleTasks? })`: a handle. The
 /// options have been checked.
-pub(crate) unsafe extern "C" fn create(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([options], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn create(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [options]| {
         let options = read(env, options)?;
         let number = |name: &str| options.get(name).and_then(Value::as_number);
         let pin = match options.get("pin") {
@@ -73,14 +68,10 @@ pub(crate) unsafe extern "C" fn create(env: sys::napi_env, info: sys::napi_callb
 
 /// `closePool(handle, mode)`: 0 finishes everything, 1 rejects what waits, 2 rejects everything. Asked again with a
 /// higher mode it ends sooner. Only the first call is answered with a "pool closed" record.
-pub(crate) unsafe extern "C" fn close(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([handle, mode, first], data) = raw::arguments::<3>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
-        let (handle, mode) = (raw::number(env, handle)? as u32, raw::number(env, mode)? as u32);
-        let first = raw::boolean(env, first)?;
-        if let Some(pool) = state.pool(handle).map(|owned| owned.pool.clone()) {
+pub(crate) unsafe extern "C" fn close(env: Env, info: Info) -> Js {
+    on_pool_if_any(env, info, |state, pool, [_, mode, first]| {
+        let (mode, first) = (raw::number(env, mode)? as u32, raw::boolean(env, first)?);
+        if let Some(pool) = pool {
             if first {
                 state.hold(env, 1);
                 pool.close(&state.sink);
@@ -97,103 +88,66 @@ pub(crate) unsafe extern "C" fn close(env: sys::napi_env, info: sys::napi_callba
 }
 
 /// `cancel(pool, slot)`: whether this call ended the task of that pool. Its record follows.
-pub(crate) unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let (pool, id) = find(env, info)?;
-        raw::new_boolean(env, pool.zip(id).is_some_and(|(pool, id)| pool.cancel(id)))
+pub(crate) unsafe extern "C" fn cancel(env: Env, info: Info) -> Js {
+    on_task(env, info, |task| raw::new_boolean(env, task.is_some_and(|(pool, id)| pool.cancel(id))))
+}
+
+/// A call `(pool, slot)`: the pool and the task that these name, if they still do.
+fn on_task(env: Env, info: Info, body: impl FnOnce(Option<(&Arc<Pool>, TaskId)>) -> Raw<Js>) -> Js {
+    on_pool_if_any(env, info, |state, pool, [_, slot]| {
+        if let Some(pool) = &pool {
+            // Only what is in the scheduler has an id.
+            pool.ingest();
+        }
+        let id = state.port.ids.get(raw::number(env, slot)? as u32);
+        body(pool.as_ref().zip(id))
     })
 }
 
-/// The pool and the task that `(pool, slot)` names.
-fn find(env: sys::napi_env, info: sys::napi_callback_info) -> Raw<(Option<Arc<Pool>>, Option<TaskId>)> {
-    let ([pool, slot], data) = raw::arguments::<2>(env, info)?;
-    // SAFETY: one of our functions.
-    let state = unsafe { state(data) };
-    let pool = state.pool(raw::number(env, pool)? as u32).map(|owned| owned.pool.clone());
-    if let Some(pool) = &pool {
-        // Only what is in the scheduler has an id.
-        pool.ingest();
-    }
-    Ok((pool, state.port.ids.get(raw::number(env, slot)? as u32)))
-}
-
 /// `inspect(pool, slot)`: the native worker that is running the task of that pool, or -1.
-pub(crate) unsafe extern "C" fn inspect(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let (pool, id) = find(env, info)?;
-        let worker = pool.zip(id).and_then(|(pool, id)| pool.worker_of(id));
+pub(crate) unsafe extern "C" fn inspect(env: Env, info: Info) -> Js {
+    on_task(env, info, |task| {
+        let worker = task.and_then(|(pool, id)| pool.worker_of(id));
         raw::new_number(env, worker.map_or(-1.0, f64::from))
     })
 }
 
 /// `resizeThreads(handle, threads)`: sets the number of native workers.
-pub(crate) unsafe extern "C" fn resize_threads(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([handle, threads], data) = raw::arguments::<2>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn resize_threads(env: Env, info: Info) -> Js {
+    on_pool_if_any(env, info, |_, pool, [_, threads]| {
         let threads = raw::number(env, threads)? as u32;
-        if let Some(owned) = state.pool(raw::number(env, handle)? as u32) {
-            owned.pool.resize(threads);
+        if let Some(pool) = pool {
+            pool.resize(threads);
         }
         raw::undefined(env)
     })
 }
 
 /// `parallelism()`: how many threads the system grants this process now, and why, as JSON.
-pub(crate) unsafe extern "C" fn parallelism(
-    env: sys::napi_env,
-    _info: sys::napi_callback_info,
-) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn parallelism(env: Env, _info: Info) -> Js {
     raw::guard(env, || json(env, &Sizing::new(None)))
 }
 
 /// `keyFigures(handle)`: times of the tasks of a pool by key, as JSON.
-pub(crate) unsafe extern "C" fn key_figures(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([handle], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
-        match state.pool(raw::number(env, handle)? as u32) {
-            Some(owned) => json(env, &owned.pool.key_figures()),
-            None => raw::undefined(env),
-        }
+pub(crate) unsafe extern "C" fn key_figures(env: Env, info: Info) -> Js {
+    on_pool_if_any(env, info, |_, pool, [_]| match pool {
+        Some(pool) => json(env, &pool.key_figures()),
+        None => raw::undefined(env),
     })
 }
 
 /// `figures(handle)`: the figures of a pool as JSON.
-pub(crate) unsafe extern "C" fn figures(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([handle], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
-        match state.pool(raw::number(env, handle)? as u32) {
-            Some(owned) => json(env, &owned.pool.figures()),
-            None => raw::undefined(env),
-        }
+pub(crate) unsafe extern "C" fn figures(env: Env, info: Info) -> Js {
+    on_pool_if_any(env, info, |_, pool, [_]| match pool {
+        Some(pool) => json(env, &pool.figures()),
+        None => raw::undefined(env),
     })
 }
 
 /// `runSync(kernel, input, options)`: runs a kernel on the calling thread, in the caller's own memory. For benchmarks
 /// and tests; not public.
-pub(crate) unsafe extern "C" fn run_sync(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([name, input, options], _data) = raw::arguments::<3>(env, info)?;
+pub(crate) unsafe extern "C" fn run_sync(env: Env, info: Info) -> Js {
+    on_env(env, info, |_, [name, input, options]| {
         let held = raw::new_array(env, 0)?;
         let mut keep = Keep::new(held, 0);
         let value = decode(env, input, &mut keep, 0)?;
@@ -210,14 +164,8 @@ pub(crate) unsafe extern "C" fn run_sync(
 }
 
 /// `releasePool(handle)`: forgets a pool that has closed; the handle may be given out again.
-pub(crate) unsafe extern "C" fn release(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([handle], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn release(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [handle]| {
         let handle = raw::number(env, handle)? as usize;
         if let Some(owned) = state.pools.get_mut(handle) {
             *owned = None;
@@ -227,12 +175,6 @@ pub(crate) unsafe extern "C" fn release(
 }
 
 /// `addressOf(view)`: the address of a typed array's memory. For tests; not public.
-pub(crate) unsafe extern "C" fn address_of(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([view], _data) = raw::arguments::<1>(env, info)?;
-        raw::new_number(env, raw::view(env, view)?.data as usize as f64)
-    })
+pub(crate) unsafe extern "C" fn address_of(env: Env, info: Info) -> Js {
+    on_env(env, info, |_, [view]| raw::new_number(env, raw::view(env, view)?.data as usize as f64))
 }

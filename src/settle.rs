@@ -26,10 +26,10 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::{EnvState, Post, state};
+use crate::call::{Env, Info, Js, on_env};
+use crate::env::{EnvState, Post};
 use crate::payload::encode;
 use crate::raw::{self, Raw};
-use napi::sys;
 use threadmill_core::completion::{Event, NO_WORKER, Notice, Outcome};
 use threadmill_core::error::KernelError;
 use threadmill_core::value::Value;
@@ -44,11 +44,8 @@ fn handle_of(state: &EnvState, pool: u32) -> f64 {
 }
 
 /// `drain(header, values, held)`.
-pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([header, values, held], data) = raw::arguments::<3>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [header, values, held]| {
         // SAFETY: creating values runs no JavaScript, nothing else looks at the header during this call, and memory of
         // this size lies outside the heap that the collector moves.
         let mut records = unsafe { raw::doubles(env, header)? }.chunks_exact_mut(STRIDE);
@@ -106,14 +103,14 @@ pub(crate) unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callba
 
 /// Where values of a batch go.
 struct Out {
-    env: sys::napi_env,
-    values: sys::napi_value,
-    held: sys::napi_value,
+    env: Env,
+    values: Js,
+    held: Js,
     used: u32,
 }
 
 impl Out {
-    fn push(&mut self, value: sys::napi_value) -> Raw<f64> {
+    fn push(&mut self, value: Js) -> Raw<f64> {
         raw::set_element(self.env, self.values, self.used, value)?;
         self.used += 1;
         Ok(f64::from(self.used - 1))
@@ -251,11 +248,9 @@ impl Out {
 }
 
 /// `ring()`: asks for another call of the drain function.
-pub(crate) unsafe extern "C" fn ring(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([_unused], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        unsafe { state(data) }.ring();
+pub(crate) unsafe extern "C" fn ring(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [_unused]| {
+        state.ring();
         raw::undefined(env)
     })
 }

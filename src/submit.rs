@@ -24,7 +24,8 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::{EnvState, state};
+use crate::call::{Env, Info, Js, on_env, on_pool_if_any};
+use crate::env::EnvState;
 use crate::js::own_value;
 use crate::payload::{Keep, decode};
 use crate::raw::{self, Fault, Raw};
@@ -44,11 +45,8 @@ const STRIDE: usize = 12;
 const POSTED: usize = 16;
 
 /// `flush(header, count, values, arena, held)`.
-pub(crate) unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([header, count, values, arena, held], data) = raw::arguments::<5>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn flush(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [header, count, values, arena, held]| {
         // SAFETY: no JavaScript runs before the last use of the slice: decoding reads plain values only.
         let header = unsafe { raw::doubles(env, header) }?;
         let count = raw::number(env, count)? as usize;
@@ -62,14 +60,14 @@ pub(crate) unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callba
 
 /// What records refer to.
 struct Source<'a> {
-    env: sys::napi_env,
-    values: sys::napi_value,
+    env: Env,
+    values: Js,
     arena: &'a raw::View,
     now: u64,
 }
 
 /// Consecutive records of the same pool go in under one lock.
-fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: sys::napi_value) -> Raw<()> {
+fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) -> Raw<()> {
     for group in records.as_chunks::<STRIDE>().0.chunk_by(|a, b| a[1] == b[1]) {
         let handle = group[0][1] as u32;
         let owned = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?;
@@ -102,7 +100,7 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: sys:
 }
 
 /// The engine would not tell what an input is, although it has passed its check. Costs that task, and no other.
-fn unreadable(env: sys::napi_env, sink: &Arc<dyn CompletionSink>, record: &[f64; STRIDE], fault: Fault) {
+fn unreadable(env: Env, sink: &Arc<dyn CompletionSink>, record: &[f64; STRIDE], fault: Fault) {
     raw::clear_exception(env);
     let message = format!("the input could not be read (status {})", fault.0);
     let outcome = Outcome::Error(KernelError::arg_value(message));
@@ -135,7 +133,7 @@ fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
     }
 }
 
-fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: sys::napi_value) -> Raw<Request> {
+fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<Request> {
     let env = source.env;
     let ticket = record[0] as u32;
     let mut keep = Keep::new(held, ticket);
@@ -275,15 +273,8 @@ fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
 }
 
 /// `hasIdle(pool)`: whether a native worker would start at once.
-pub(crate) unsafe extern "C" fn has_idle(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([handle], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
-        let handle = raw::number(env, handle)? as u32;
-        raw::new_boolean(env, state.pool(handle).is_some_and(|owned| owned.pool.has_idle_worker()))
+pub(crate) unsafe extern "C" fn has_idle(env: Env, info: Info) -> Js {
+    on_pool_if_any(env, info, |_, pool, [_]| {
+        raw::new_boolean(env, pool.is_some_and(|pool| pool.has_idle_worker()))
     })
 }

@@ -9,6 +9,7 @@
 pub(crate) mod owner;
 pub(crate) mod worker;
 
+use crate::call::{Env, Js};
 use crate::env::Port;
 use crate::payload::{encode, kind_of};
 use crate::raw::{self, Fault, Raw};
@@ -27,7 +28,7 @@ const ANSWER: usize = 7;
 const TASK: usize = 6;
 
 /// Reads a primitive or a typed array; bytes are copied (Y3).
-pub(crate) fn own_value(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
+pub(crate) fn own_value(env: Env, value: Js) -> Raw<Value> {
     if raw::is_typed_array(env, value)? {
         let view = raw::view(env, value)?;
         let kind = kind_of(view.kind).ok_or(Fault(sys::Status::napi_invalid_arg))?;
@@ -47,17 +48,12 @@ impl Waker for Port {
     }
 }
 
-fn task_id(env: sys::napi_env, index: sys::napi_value, generation: sys::napi_value) -> Raw<TaskId> {
+fn task_id(env: Env, index: Js, generation: Js) -> Raw<TaskId> {
     Ok(TaskId { index: raw::number(env, index)? as u32, generation: raw::number(env, generation)? as u32 })
 }
 
 /// Hands the answers of a worker over: records, their count, values.
-fn give(
-    env: sys::napi_env,
-    pool: &Arc<Pool>,
-    worker: u32,
-    (answers, count, values): (sys::napi_value, sys::napi_value, sys::napi_value),
-) -> Raw<()> {
+fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, Js, Js)) -> Raw<()> {
     // SAFETY: nothing below runs JavaScript before the last use of the slice.
     let records = unsafe { raw::doubles(env, answers) }?;
     let count = raw::number(env, count)? as usize;
@@ -86,7 +82,7 @@ fn give(
 }
 
 /// Whether the env takes no values any more because it is being terminated.
-fn is_ending(env: sys::napi_env) -> bool {
+fn is_ending(env: Env) -> bool {
     let probe = || raw::set_element(env, raw::new_array(env, 1)?, 0, raw::undefined(env)?);
     let ended = probe().is_err();
     if ended {
@@ -96,13 +92,7 @@ fn is_ending(env: sys::napi_env) -> bool {
 }
 
 /// Fills in what a worker is to begin now; returns how much, -1 when it is not in the pool any more.
-fn fetch(
-    env: sys::napi_env,
-    pool: &Arc<Pool>,
-    worker: u32,
-    spin: bool,
-    (records, values): (sys::napi_value, sys::napi_value),
-) -> Raw<f64> {
+fn fetch(env: Env, pool: &Arc<Pool>, worker: u32, spin: bool, (records, values): (Js, Js)) -> Raw<f64> {
     let mut total = 0;
     loop {
         let (mut notes, mut taken) = (Vec::new(), Vec::new());
@@ -157,7 +147,7 @@ fn fetch(
     }
 }
 
-fn read(env: sys::napi_env, tag: f64, payload: f64, values: sys::napi_value) -> Raw<Value> {
+fn read(env: Env, tag: f64, payload: f64, values: Js) -> Raw<Value> {
     Ok(match tag as u32 {
         0 => Value::Undefined,
         1 => Value::Null,
@@ -169,8 +159,8 @@ fn read(env: sys::napi_env, tag: f64, payload: f64, values: sys::napi_value) -> 
 }
 
 struct Out {
-    env: sys::napi_env,
-    values: sys::napi_value,
+    env: Env,
+    values: Js,
     used: u32,
 }
 

@@ -1,21 +1,16 @@
 //! Stage: submit and run. Thread: the owner env of a pool.
 //! What the owner of a pool says and asks about its JS workers.
 
-#![expect(unsafe_code, reason = "raw Node-API calls")]
+#![expect(unsafe_code, reason = "functions for Node-API")]
 
 use super::{fetch, give, own_value, task_id};
-use crate::env::{EnvState, state};
+use crate::call::{Env, Info, Js, on_env, on_pool};
 use crate::payload::encode;
-use crate::raw::{self, Fault, Raw};
-use napi::sys;
+use crate::raw::{self, Raw};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use threadmill_core::pool::{JsMail, MAIN, Parting, Pool, Retire, clock};
 use threadmill_core::value::Value;
-
-type Env = sys::napi_env;
-type Info = sys::napi_callback_info;
-type Js = sys::napi_value;
 
 /// Pools that workers may attach to, by id.
 static POOLS: parking_lot::Mutex<Option<HashMap<u32, Weak<Pool>>>> = parking_lot::Mutex::new(None);
@@ -23,18 +18,6 @@ static POOLS: parking_lot::Mutex<Option<HashMap<u32, Weak<Pool>>>> = parking_lot
 /// The pool with that id, if workers may still attach to it.
 pub(super) fn shared_pool(id: u32) -> Option<Arc<Pool>> {
     POOLS.lock().as_ref().and_then(|pools| pools.get(&id)?.upgrade())
-}
-
-/// A call whose first argument is the handle of a pool of this env.
-fn on_pool<const N: usize>(env: Env, info: Info, body: impl FnOnce(&Arc<Pool>, [Js; N]) -> Raw<Js>) -> Js {
-    raw::guard(env, || {
-        let (arguments, data) = raw::arguments::<N>(env, info)?;
-        // SAFETY: one of our functions.
-        let state: &mut EnvState = unsafe { state(data) };
-        let handle = raw::number(env, arguments[0])? as u32;
-        let pool = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?.pool.clone();
-        body(&pool, arguments)
-    })
 }
 
 fn index(env: Env, value: Js) -> Raw<u32> {
@@ -57,7 +40,7 @@ fn numbers(env: Env, numbers: impl IntoIterator<Item = f64>) -> Raw<Js> {
 
 /// `shareWorkers(pool, most)`: the id under which workers attach to the pool; there are at most that many.
 pub(crate) unsafe extern "C" fn share(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, most]| {
+    on_pool(env, info, |_, pool, [_, most]| {
         pool.js_set_limit(index(env, most)?);
         let mut pools = POOLS.lock();
         let pools = pools.get_or_insert_default();
@@ -69,7 +52,7 @@ pub(crate) unsafe extern "C" fn share(env: Env, info: Info) -> Js {
 
 /// `setWorkerLimit(pool, most)`: there are at most that many JS workers from now on.
 pub(crate) unsafe extern "C" fn set_limit(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, most]| {
+    on_pool(env, info, |_, pool, [_, most]| {
         pool.js_set_limit(index(env, most)?);
         raw::undefined(env)
     })
@@ -77,13 +60,13 @@ pub(crate) unsafe extern "C" fn set_limit(env: Env, info: Info) -> Js {
 
 /// `joinWorker(pool, index)`: a worker is being launched.
 pub(crate) unsafe extern "C" fn join(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, worker]| raw::new_boolean(env, pool.js_join(index(env, worker)?)))
+    on_pool(env, info, |_, pool, [_, worker]| raw::new_boolean(env, pool.js_join(index(env, worker)?)))
 }
 
 /// `leaveWorker(pool, index, parting, reason)`: a worker has gone. Returns how many tasks of the lane wait, and how many
 /// of the worker's own run again.
 pub(crate) unsafe extern "C" fn leave(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, worker, why, reason]| {
+    on_pool(env, info, |_, pool, [_, worker, why, reason]| {
         let left = pool.js_leave(index(env, worker)?, parting(env, why)?, &raw::string(env, reason)?);
         numbers(env, [left.waiting as f64, left.repeated as f64])
     })
@@ -92,7 +75,7 @@ pub(crate) unsafe extern "C" fn leave(env: Env, info: Info) -> Js {
 /// `retireWorker(pool, index, which)`: lets a worker take no more tasks; 1 if it runs nothing, 2 if it has begun one. Whether
 /// it does.
 pub(crate) unsafe extern "C" fn retire(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, worker, which]| {
+    on_pool(env, info, |_, pool, [_, worker, which]| {
         let which = match index(env, which)? {
             0 => Retire::Any,
             1 => Retire::Idle,
@@ -104,7 +87,7 @@ pub(crate) unsafe extern "C" fn retire(env: Env, info: Info) -> Js {
 
 /// `idleWorkers(pool)`: index and time without a task, ms, of each JS worker that runs nothing, one after the other.
 pub(crate) unsafe extern "C" fn idle_workers(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_unused]| {
+    on_pool(env, info, |_, pool, [_unused]| {
         let now = clock::now();
         let idle = pool.js_idle_since();
         numbers(
@@ -117,39 +100,39 @@ pub(crate) unsafe extern "C" fn idle_workers(env: Env, info: Info) -> Js {
 
 /// `busyWorkers(pool)`: how many JS workers run something.
 pub(crate) unsafe extern "C" fn busy_workers(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_unused]| raw::new_number(env, pool.js_busy() as f64))
+    on_pool(env, info, |_, pool, [_unused]| raw::new_number(env, pool.js_busy() as f64))
 }
 
 /// `missingWorkers(pool)`: numbers that no worker has, and which tasks wait for.
 pub(crate) unsafe extern "C" fn missing(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_unused]| numbers(env, pool.js_missing().into_iter().map(f64::from)))
+    on_pool(env, info, |_, pool, [_unused]| numbers(env, pool.js_missing().into_iter().map(f64::from)))
 }
 
 /// `runsTask(pool, index, idIndex, idGeneration)`: whether a worker still runs that task.
 pub(crate) unsafe extern "C" fn runs_task(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, worker, at, generation]| {
+    on_pool(env, info, |_, pool, [_, worker, at, generation]| {
         raw::new_boolean(env, pool.js_runs(index(env, worker)?, task_id(env, at, generation)?))
     })
 }
 
 /// `unfinishedTasks(pool)`: how many tasks of the JS lane wait or run, without those that were given up.
 pub(crate) unsafe extern "C" fn unfinished_tasks(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_unused]| raw::new_number(env, pool.js_unfinished() as f64))
+    on_pool(env, info, |_, pool, [_unused]| raw::new_number(env, pool.js_unfinished() as f64))
 }
 
 /// `stuckWorkers(pool)`: how many JS workers run nothing but tasks that were given up.
 pub(crate) unsafe extern "C" fn stuck_workers(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_unused]| raw::new_number(env, pool.js_stuck() as f64))
+    on_pool(env, info, |_, pool, [_unused]| raw::new_number(env, pool.js_stuck() as f64))
 }
 
 /// `idleWorker(pool)`: a JS worker that would begin a task at once, or -1.
 pub(crate) unsafe extern "C" fn idle_worker(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_unused]| raw::new_number(env, pool.js_idle().map_or(-1.0, f64::from)))
+    on_pool(env, info, |_, pool, [_unused]| raw::new_number(env, pool.js_idle().map_or(-1.0, f64::from)))
 }
 
 /// `rejectWaiting(pool, parting, reason)`: rejects every task of the JS lane that has not begun.
 pub(crate) unsafe extern "C" fn reject_waiting(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, why, reason]| {
+    on_pool(env, info, |_, pool, [_, why, reason]| {
         pool.js_reject_waiting(parting(env, why)?, &raw::string(env, reason)?);
         raw::undefined(env)
     })
@@ -157,7 +140,7 @@ pub(crate) unsafe extern "C" fn reject_waiting(env: Env, info: Info) -> Js {
 
 /// `postToWorker(pool, index, type, codec, contents)`: whether there is such a worker.
 pub(crate) unsafe extern "C" fn post_to_worker(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, worker, message_type, codec, contents]| {
+    on_pool(env, info, |_, pool, [_, worker, message_type, codec, contents]| {
         let mail = JsMail {
             message_type: raw::string(env, message_type)?,
             codec: raw::number(env, codec)? as u8,
@@ -169,7 +152,7 @@ pub(crate) unsafe extern "C" fn post_to_worker(env: Env, info: Info) -> Js {
 
 /// `exchangeMain(pool, answers, count, answerValues, tasks, taskValues)`: as `exchange`, for the thread that owns the pool.
 pub(crate) unsafe extern "C" fn exchange_main(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, answers, count, answer_values, tasks, task_values]| {
+    on_pool(env, info, |_, pool, [_, answers, count, answer_values, tasks, task_values]| {
         give(env, pool, MAIN, (answers, count, answer_values))?;
         raw::new_number(env, fetch(env, pool, MAIN, false, (tasks, task_values))?)
     })
@@ -177,7 +160,7 @@ pub(crate) unsafe extern "C" fn exchange_main(env: Env, info: Info) -> Js {
 
 /// `blockMain(pool, idIndex, idGeneration, blocked)`: as `setBlocked`, for the thread that owns the pool.
 pub(crate) unsafe extern "C" fn block_main(env: Env, info: Info) -> Js {
-    on_pool(env, info, |pool, [_, at, generation, blocked]| {
+    on_pool(env, info, |_, pool, [_, at, generation, blocked]| {
         pool.js_block(task_id(env, at, generation)?, raw::boolean(env, blocked)?);
         raw::undefined(env)
     })
@@ -185,23 +168,15 @@ pub(crate) unsafe extern "C" fn block_main(env: Env, info: Info) -> Js {
 
 /// `joinMain(pool)`: this thread, which owns the pool, runs tasks of it from now on.
 pub(crate) unsafe extern "C" fn join_main(env: Env, info: Info) -> Js {
-    raw::guard(env, || {
-        let ([handle], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state: &mut EnvState = unsafe { state(data) };
-        let handle = raw::number(env, handle)? as u32;
-        let pool = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?.pool.clone();
+    on_pool(env, info, |state, pool, [_unused]| {
         raw::new_boolean(env, pool.js_join(MAIN) && pool.js_attach(MAIN, state.port.clone()))
     })
 }
 
 /// `forgetTasks(count)`: nobody will report these tasks of a worker any more.
 pub(crate) unsafe extern "C" fn forget_tasks(env: Env, info: Info) -> Js {
-    raw::guard(env, || {
-        let ([count], data) = raw::arguments::<1>(env, info)?;
-        let count = raw::number(env, count)? as u32;
-        // SAFETY: one of our functions.
-        unsafe { state(data) }.let_go(env, count);
+    on_env(env, info, |state, [count]| {
+        state.let_go(env, raw::number(env, count)? as u32);
         raw::undefined(env)
     })
 }

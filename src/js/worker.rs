@@ -4,36 +4,26 @@
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
 use super::{fetch, give, own_value, owner, task_id};
-use crate::env::{OwnedPool, Seat, state};
+use crate::call::{Env, Info, Js, on_env};
+use crate::env::{OwnedPool, Seat};
 use crate::raw::{self, Fault};
 use napi::sys;
 use threadmill_core::pool::JsMail;
 use threadmill_core::scheduler::TaskId;
 
 /// `isWanted(idIndex, idGeneration)`: whether a task that this worker runs has not been given up.
-pub(crate) unsafe extern "C" fn is_wanted(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([index, generation], data) = raw::arguments::<2>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn is_wanted(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [index, generation]| {
         let id = task_id(env, index, generation)?;
         raw::new_boolean(env, state.seat.as_ref().is_some_and(|seat| seat.pool.js_is_wanted(seat.index, id)))
     })
 }
 
 /// `wantInput(key)`: this worker has begun a task whose input the owner keeps.
-pub(crate) unsafe extern "C" fn want_input(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([key], data) = raw::arguments::<1>(env, info)?;
+pub(crate) unsafe extern "C" fn want_input(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [key]| {
         let key = raw::number(env, key)?;
-        // SAFETY: one of our functions.
-        if let Some(seat) = &unsafe { state(data) }.seat {
+        if let Some(seat) = &state.seat {
             seat.pool.js_want(seat.index, key);
         }
         raw::undefined(env)
@@ -42,11 +32,8 @@ pub(crate) unsafe extern "C" fn want_input(
 
 /// `attachWorker(poolId, index)`: this env is a worker of that pool from now on and may send messages; tasks and messages
 /// come from its first `exchange` on. `false` when there is no such pool any more.
-pub(crate) unsafe extern "C" fn attach(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([id, index], data) = raw::arguments::<2>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn attach(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [id, index]| {
         let (id, index) = (raw::number(env, id)? as u32, raw::number(env, index)? as u32);
         let pool = owner::shared_pool(id);
         state.seat = pool.map(|pool| Seat { pool, index, attached: false });
@@ -56,14 +43,8 @@ pub(crate) unsafe extern "C" fn attach(env: sys::napi_env, info: sys::napi_callb
 
 /// `postToPool(type, codec, contents, idIndex, idGeneration)`: a message of this worker, about a task that it runs unless
 /// `idIndex` is below 0.
-pub(crate) unsafe extern "C" fn post_to_pool(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([message_type, codec, contents, index, generation], data) = raw::arguments::<5>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn post_to_pool(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [message_type, codec, contents, index, generation]| {
         let mail = JsMail {
             message_type: raw::string(env, message_type)?,
             codec: raw::number(env, codec)? as u8,
@@ -79,14 +60,8 @@ pub(crate) unsafe extern "C" fn post_to_pool(
 }
 
 /// `reportProgress(idIndex, idGeneration, done, total)`: how far a task is that this worker runs.
-pub(crate) unsafe extern "C" fn report_progress(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([index, generation, done, total], data) = raw::arguments::<4>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn report_progress(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [index, generation, done, total]| {
         let id = task_id(env, index, generation)?;
         let (done, total) = (raw::number(env, done)?, raw::number(env, total)?);
         if let Some(seat) = &state.seat {
@@ -99,16 +74,9 @@ pub(crate) unsafe extern "C" fn report_progress(
 /// `exchange(answers, count, answerValues, tasks, taskValues, take, spin)`: hands `count` answers over and, with `take`,
 /// fills in messages and tasks that are to begin now, after looking out for a moment with `spin` if there are none.
 /// Returns how many; -1 when this worker has no pool any more.
-pub(crate) unsafe extern "C" fn exchange(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([answers, count, answer_values, tasks, task_values, take, spin], data) =
-            raw::arguments::<7>(env, info)?;
+pub(crate) unsafe extern "C" fn exchange(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [answers, count, answer_values, tasks, task_values, take, spin]| {
         let (take, spin) = (raw::boolean(env, take)?, raw::boolean(env, spin)?);
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
         let Some(Seat { pool, index, attached }) = &mut state.seat else { return raw::new_number(env, -1.0) };
         give(env, pool, *index, (answers, count, answer_values))?;
         if !take {
@@ -122,14 +90,8 @@ pub(crate) unsafe extern "C" fn exchange(
 }
 
 /// `openSeat()`: a handle of this env for the pool that it is a worker of.
-pub(crate) unsafe extern "C" fn open_seat(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([_unused], data) = raw::arguments::<1>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn open_seat(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [_unused]| {
         let seat = state.seat.as_ref().ok_or(Fault(sys::Status::napi_generic_failure))?;
         let pool = seat.pool.clone();
         let sink = pool.attach(&state.sink);
@@ -139,15 +101,9 @@ pub(crate) unsafe extern "C" fn open_seat(
 }
 
 /// `reportTasks(added, completed, errored, codec, details)`: tells the owner of tasks that this worker submitted.
-pub(crate) unsafe extern "C" fn report_tasks(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([added, completed, errored, codec, details], data) = raw::arguments::<5>(env, info)?;
+pub(crate) unsafe extern "C" fn report_tasks(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [added, completed, errored, codec, details]| {
         let details = (raw::number(env, codec)? as u8, own_value(env, details)?);
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
         if let Some(seat) = &state.seat {
             let counts = [raw::number(env, added)?, raw::number(env, completed)?, raw::number(env, errored)?];
             seat.pool.js_report(seat.index, counts.map(|count| count as u32), details);
@@ -157,14 +113,8 @@ pub(crate) unsafe extern "C" fn report_tasks(
 }
 
 /// `setBlocked(idIndex, idGeneration, blocked)`: whether a task that this worker runs waits for others.
-pub(crate) unsafe extern "C" fn set_blocked(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([index, generation, blocked], data) = raw::arguments::<3>(env, info)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
+pub(crate) unsafe extern "C" fn set_blocked(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [index, generation, blocked]| {
         let id = task_id(env, index, generation)?;
         let blocked = raw::boolean(env, blocked)?;
         if let Some(seat) = &state.seat {
