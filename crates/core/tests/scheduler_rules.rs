@@ -100,7 +100,7 @@ impl Shell {
 
     fn complete(&mut self, worker: u32, name: &str, run_time: u64) {
         let id = self.ids[name];
-        assert!(self.scheduler.complete(native(worker), id, run_time, true, Time(self.now)));
+        assert!(self.scheduler.complete(native(worker), id, run_time, true, Time(self.now)).is_some());
         self.cells.payloads.remove(&id);
     }
 
@@ -142,7 +142,7 @@ fn s1_a_task_leaves_once_and_its_id_names_nothing_afterwards() {
     shell.complete(0, "a", 5);
     let second = shell.submit("b", plain());
     assert_eq!(first.index, second.index, "the place is used again");
-    assert!(!shell.scheduler.complete(native(0), first, 5, true, Time(2)));
+    assert!(shell.scheduler.complete(native(0), first, 5, true, Time(2)).is_none());
     assert_eq!(shell.scheduler.cancel(first, Time(2), &mut shell.cells), Cancelled::Unknown);
     assert_eq!(shell.scheduler.cancel(second, Time(2), &mut shell.cells), Cancelled::Waiting("b"));
     assert!(shell.scheduler.is_idle());

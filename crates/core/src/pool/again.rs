@@ -22,7 +22,7 @@ impl Pool {
         outcome: Outcome,
         (now, wakes): (u64, &mut Vec<WorkerRef>),
     ) -> Result<(), Outcome> {
-        let (ticket, sink) = (copy.ticket, usize::from(copy.sink));
+        let (ticket, sink) = (copy.ticket, copy.sink);
         let Some(policy) = &mut copy.policy else { return Err(outcome) };
         let delay = policy.next_run();
         let (count, from_start) = (policy.retried, policy.start_limit());
@@ -30,8 +30,7 @@ impl Pool {
         if state.scheduler.give_back(worker, id, copy, resume, from_start, wakes).is_err() {
             return Err(outcome);
         }
-        let sink = self.sinks.lock()[sink].clone();
-        sink.deliver(Event::Retried { ticket, outcome, worker: index, count, delay });
+        self.sink(sink).deliver(Event::Retried { ticket, outcome, worker: index, count, delay });
         Ok(())
     }
 
@@ -50,9 +49,13 @@ impl Pool {
 
     /// Tells the env that owns the pool, the first one attached.
     pub(super) fn tell_owner(&self, notice: Notice) {
+        self.deliver_to_owner(Event::Worker { pool: self.id, notice });
+    }
+
+    pub(super) fn deliver_to_owner(&self, event: Event) {
         let owner = self.sinks.lock().first().cloned();
         if let Some(owner) = owner {
-            owner.deliver(Event::Worker { pool: self.id, notice });
+            owner.deliver(event);
         }
     }
 }

@@ -2,7 +2,8 @@
 //! The end of a pool, N2 in the module above.
 
 use super::{
-    Arc, CompletionSink, ErrorCode, Event, Outcome, Pool, State, TaskId, Time, WorkerRef, clock, native,
+    Arc, CompletionSink, ErrorCode, Event, Job, Lane, Outcome, Pool, State, TaskId, Time, WorkerRef, clock,
+    native,
 };
 
 impl Pool {
@@ -38,14 +39,25 @@ impl Pool {
 
     /// Rejects every task that has not begun. To be called after or with [`Pool::close`].
     pub fn reject_waiting(&self) {
-        let mut rejected = Vec::new();
         let mut state = self.state.lock();
-        state.scheduler.reject_waiting(&|_, _| true, Time(clock::now()), &mut self.claims(), &mut rejected);
-        for (_, job) in rejected {
-            let reason = Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
-            self.settle(&state, &job.label(), false, reason);
-        }
+        let reason = || Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
+        self.reject(&mut state, &|_, _| true, reason);
         self.publish(&mut state);
+    }
+
+    /// Settles waiting tasks that are `wanted` out of the queue. Under the lock.
+    pub(super) fn reject(
+        &self,
+        state: &mut State,
+        wanted: &dyn Fn(Lane, Option<&Job>) -> bool,
+        outcome: impl Fn() -> Outcome,
+    ) {
+        let mut rejected = Vec::new();
+        let now = Time(clock::now());
+        state.scheduler.reject_waiting(wanted, now, &mut self.claims(), &mut rejected);
+        for (_, job) in rejected {
+            self.settle(state, &job.label(), false, outcome());
+        }
     }
 
     /// Settles every running task now and tells it to stop.

@@ -57,7 +57,7 @@ use crate::scheduler::{
     Time, WorkerRef,
 };
 use crate::sleep::Parker;
-use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use cell::{Cell, Label};
 use inbox::{Inbox, Posted};
 use js::JsWorker;
@@ -238,11 +238,23 @@ impl State {
             let id = TaskId::from_bits(task.id);
             if task.succeeded {
                 self.times[worker as usize].record(task.wait_time, task.run_time);
-                if let Some(key) = self.scheduler.cost_key(id) {
-                    self.key_times.record(key, task.wait_time, task.run_time);
-                }
             }
-            self.scheduler.complete(native(worker), id, task.run_time, task.succeeded, Time(now));
+            self.complete(native(worker), id, (task.wait_time, task.run_time), task.succeeded, now);
+        }
+    }
+
+    /// A worker has ended a task. Times in ns.
+    fn complete(
+        &mut self,
+        worker: WorkerRef,
+        id: TaskId,
+        (wait, run): (u64, u64),
+        succeeded: bool,
+        now: u64,
+    ) {
+        let completed = self.scheduler.complete(worker, id, run, succeeded, Time(now));
+        if succeeded && let Some(key) = completed.and_then(|task| task.cost_key) {
+            self.key_times.record(key, wait, run);
         }
     }
 
@@ -358,7 +370,7 @@ impl Pool {
         self.id
     }
 
-    /// Numbers that native workers may have, see [`Pool::resize`].
+    /// Numbers that native workers may have: [`Pool::resize`] gives that many at most.
     pub fn threads(&self) -> u32 {
         self.slots.len() as u32
     }
@@ -381,6 +393,11 @@ impl Pool {
             sinks.push(sink.clone());
             sinks.len() - 1
         }) as u16
+    }
+
+    /// The sink with this number.
+    fn sink(&self, number: u16) -> Arc<dyn CompletionSink> {
+        self.sinks.lock()[usize::from(number)].clone()
     }
 
     /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this
@@ -436,9 +453,7 @@ impl Pool {
         self.resume(&mut state, now, &mut wakes);
         state.alarm = state.next_alarm().map_or(u64::MAX, |time| time.0);
         let next = state.alarm;
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
         (next != u64::MAX).then_some(next)
     }
 
@@ -452,9 +467,7 @@ impl Pool {
         let mut state = self.state.lock();
         state.sections.push(section.clone());
         state.scheduler.wake_idle(Lane::Native, helpers, &mut wakes);
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
     }
 
     /// Takes a section off the list: nobody enters it any more.
@@ -509,6 +522,22 @@ impl Pool {
         }
     }
 
+    /// Publishes the state, gives the lock back, and wakes whom the scheduler named.
+    fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, State>, wakes: &mut Vec<WorkerRef>) {
+        self.publish(&mut state);
+        drop(state);
+        self.wake(wakes);
+    }
+
+    /// As [`Pool::unlock`], after something that the timer may have to come earlier for.
+    fn unlock_timed(self: &Arc<Self>, mut state: MutexGuard<'_, State>, wakes: &mut Vec<WorkerRef>) {
+        let alarm = state.earlier_alarm();
+        self.unlock(state, wakes);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+    }
+
     /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
     fn abandon(
         &self,
@@ -534,8 +563,13 @@ impl Pool {
     /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.
     fn settle(&self, _locked: &State, label: &Label, held: bool, outcome: Outcome) {
         self.note_settled();
-        let sink = self.sinks.lock()[usize::from(label.sink)].clone();
-        sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker: NO_WORKER, run_time: 0, held });
+        self.sink(label.sink).deliver(Event::Settled {
+            ticket: label.ticket,
+            outcome,
+            worker: NO_WORKER,
+            run_time: 0,
+            held,
+        });
     }
 
     /// A task was settled by anybody but a native worker that finished it.

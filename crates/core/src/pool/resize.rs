@@ -5,11 +5,6 @@
 use super::{Arc, ErrorCode, Lane, LeaveReport, Ordering, Outcome, Pool, Time, WorkerRef, clock, native};
 
 impl Pool {
-    /// Most native workers that [`Pool::resize`] can give.
-    pub fn most_threads(&self) -> u32 {
-        self.slots.len() as u32
-    }
-
     /// Native workers, those that have no thread yet among them.
     pub fn active_threads(&self) -> u32 {
         self.active.load(Ordering::Relaxed) as u32
@@ -18,7 +13,7 @@ impl Pool {
     /// Lets the first `threads` native workers take tasks, at least one, and no others. What those have begun they finish;
     /// what waited for them goes to others, but for what was forced to them, which is refused.
     pub fn resize(self: &Arc<Self>, threads: u32) {
-        let threads = threads.clamp(1, self.most_threads());
+        let threads = threads.clamp(1, self.threads());
         let now = Time(clock::now());
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
@@ -26,7 +21,7 @@ impl Pool {
             return;
         }
         self.ingest_into(&mut state, &mut wakes);
-        for index in 0..self.most_threads() {
+        for index in 0..self.threads() {
             let (worker, is_started) = (native(index), self.slots[index as usize].started());
             if index < threads {
                 if state.scheduler.join(worker, is_started, &mut wakes) && is_started {
@@ -44,9 +39,7 @@ impl Pool {
             self.settle(&state, &job.label(), false, outcome);
         }
         self.active.store(threads as usize, Ordering::Relaxed);
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
     }
 
     /// Whether a native worker takes tasks. Under the lock.

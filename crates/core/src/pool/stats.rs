@@ -174,7 +174,7 @@ impl Pool {
             total_processing_time: wait + run,
             total_wait_time: wait,
             total_run_time: run,
-            most_threads: self.most_threads(),
+            most_threads: self.threads(),
             sizing: Sizing { threads: self.active_threads(), ..self.sizing.clone() },
             notes: state.notes.clone(),
             js_workers: state.js_figures(),

@@ -23,10 +23,8 @@ impl Pool {
                 let mut state = self.state.lock();
                 if self.inbox.is_waiting() {
                     state.scheduler.wake_idle(Lane::Native, 1, &mut wakes);
-                    self.publish(&mut state);
+                    self.unlock(state, &mut wakes);
                 }
-                drop(state);
-                self.wake(&mut wakes);
                 true
             }
             Posted::Closed => {
@@ -74,9 +72,7 @@ impl Pool {
             let mut wakes = Vec::new();
             let mut state = self.state.lock();
             self.ingest_into(&mut state, &mut wakes);
-            self.publish(&mut state);
-            drop(state);
-            self.wake(&mut wakes);
+            self.unlock(state, &mut wakes);
         }
     }
 
@@ -109,48 +105,41 @@ impl Pool {
     pub fn submit(self: &Arc<Self>, requests: impl ExactSizeIterator<Item = Request>) {
         let now = clock::now();
         let (mut wakes, mut refused) = (Vec::new(), Vec::new());
-        let alarm;
-        {
-            let mut state = self.state.lock();
-            self.ingest_into(&mut state, &mut wakes);
-            let mut claims = self.claims();
-            // Before the unlock: nobody can take, and so settle, one of them earlier.
-            let room = self.reserve(requests.len(), false);
-            let sinks = self.sinks.lock();
-            let mut count = 0;
-            for Request { mut spec, cost_key, job } in requests {
-                let (ticket, sink) = (job.ticket, job.sink);
-                let reason = if state.closed {
-                    (ErrorCode::PoolClosed, "the pool is closed")
-                } else if count >= room {
-                    (ErrorCode::QueueFull, "the pool's capacity is reached")
-                } else {
-                    spec.key = match cost_key {
-                        Some(name) => Some(state.scheduler.costs.key(&name)),
-                        // What is known of all tasks says less than what is said of this one.
-                        None if spec.estimate.is_some() => None,
-                        None => Some(state.kernel_key(job.kernel)),
-                    };
-                    match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
-                        Ok(id) => {
-                            count += 1;
-                            sinks[usize::from(sink)].admitted(ticket, id);
-                            continue;
-                        }
-                        Err(_) => (ErrorCode::OutOfRange, "no worker has this index"),
-                    }
+        let mut state = self.state.lock();
+        self.ingest_into(&mut state, &mut wakes);
+        let mut claims = self.claims();
+        // Before the unlock: nobody can take, and so settle, one of them earlier.
+        let room = self.reserve(requests.len(), false);
+        let sinks = self.sinks.lock();
+        let mut count = 0;
+        for Request { mut spec, cost_key, job } in requests {
+            let (ticket, sink) = (job.ticket, job.sink);
+            let reason = if state.closed {
+                (ErrorCode::PoolClosed, "the pool is closed")
+            } else if count >= room {
+                (ErrorCode::QueueFull, "the pool's capacity is reached")
+            } else {
+                spec.key = match cost_key {
+                    Some(name) => Some(state.scheduler.costs.key(&name)),
+                    // What is known of all tasks says less than what is said of this one.
+                    None if spec.estimate.is_some() => None,
+                    None => Some(state.kernel_key(job.kernel)),
                 };
-                refused.push((sink, ticket, reason));
-            }
-            self.open.fetch_sub(room - count, Ordering::Relaxed);
-            state.admitted += count as u64;
-            alarm = state.earlier_alarm();
-            self.publish(&mut state);
+                match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
+                    Ok(id) => {
+                        count += 1;
+                        sinks[usize::from(sink)].admitted(ticket, id);
+                        continue;
+                    }
+                    Err(_) => (ErrorCode::OutOfRange, "no worker has this index"),
+                }
+            };
+            refused.push((sink, ticket, reason));
         }
-        self.wake(&mut wakes);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
+        self.open.fetch_sub(room - count, Ordering::Relaxed);
+        state.admitted += count as u64;
+        drop(sinks);
+        self.unlock_timed(state, &mut wakes);
         for (sink, ticket, (code, message)) in refused {
             self.settle_one(sink, ticket, Outcome::refused(code, message));
         }
@@ -158,7 +147,12 @@ impl Pool {
 
     /// Settles a task that never got in.
     pub(super) fn settle_one(&self, sink: u16, ticket: u32, outcome: Outcome) {
-        let sink = self.sinks.lock()[usize::from(sink)].clone();
-        sink.deliver(Event::Settled { ticket, outcome, worker: NO_WORKER, run_time: 0, held: false });
+        self.sink(sink).deliver(Event::Settled {
+            ticket,
+            outcome,
+            worker: NO_WORKER,
+            run_time: 0,
+            held: false,
+        });
     }
 }

@@ -185,14 +185,8 @@ impl Worker<'_> {
         let mut state = self.pool.state.lock();
         let id = TaskId::from_bits(id);
         self.pool.repeat(&mut state, (me, self.index), id, copy, outcome, (now, &mut wakes))?;
-        let alarm = state.earlier_alarm();
-        self.pool.publish(&mut state);
-        drop(state);
         self.pool.slots[self.index as usize].helped(0, run_time);
-        self.pool.wake(&mut wakes);
-        if let Some(at) = alarm {
-            self.pool.start_alarm(at);
-        }
+        self.pool.unlock_timed(state, &mut wakes);
         Ok(())
     }
 

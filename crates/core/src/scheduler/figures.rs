@@ -93,11 +93,6 @@ impl<P> Scheduler<P> {
         })
     }
 
-    /// The key under which the run time of a task is learned.
-    pub fn cost_key(&self, id: super::TaskId) -> Option<super::CostKey> {
-        self.slab[self.slab.find(id)?].cost
-    }
-
     /// Tasks admitted and not begun, as far as known.
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(|lane| lane.queued + lane.ahead).sum()

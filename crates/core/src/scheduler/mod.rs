@@ -38,7 +38,8 @@ pub use figures::{LaneFigures, Span};
 pub use membership::LeaveReport;
 pub use take::{TINY, batch_limit};
 pub use task::{
-    Affinity, Cancelled, Expired, Lane, Rejected, Status, Strength, Taken, TaskId, TaskSpec, Time, WorkerRef,
+    Affinity, Cancelled, Completed, Expired, Lane, Rejected, Status, Strength, Taken, TaskId, TaskSpec, Time,
+    WorkerRef,
 };
 pub use worker::WorkerFigures;
 

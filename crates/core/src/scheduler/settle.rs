@@ -1,7 +1,7 @@
 //! Stage: run and complete. Thread: whoever holds the pool's lock.
 //! How tasks begin, wait for others, and leave.
 
-use super::task::{Cancelled, Expired, Lane, State, Status, TaskId, Time, WorkerRef};
+use super::task::{Cancelled, Completed, Expired, Lane, State, Status, TaskId, Time, WorkerRef};
 use super::{Claims, Scheduler};
 
 impl<P> Scheduler<P> {
@@ -52,7 +52,7 @@ impl<P> Scheduler<P> {
     }
 
     /// A worker has finished a task: the record goes, and the run time is learned if it succeeded. The worker takes or
-    /// parks next. `false` when the task is not with that worker.
+    /// parks next. `None` when the task is not with that worker.
     ///
     /// # Complexity
     ///
@@ -64,14 +64,15 @@ impl<P> Scheduler<P> {
         run_time: u64,
         succeeded: bool,
         now: Time,
-    ) -> bool {
-        let Some(slot) = self.slab.find(id) else { return false };
+    ) -> Option<Completed> {
+        let slot = self.slab.find(id)?;
         let record = &self.slab[slot];
         if !matches!(record.state, State::Ahead | State::Running) || self.holder(slot) != worker {
-            return false;
+            return None;
         }
+        let cost_key = record.cost;
         if succeeded {
-            self.costs.learn(record.cost, run_time);
+            self.costs.learn(cost_key, run_time);
         }
         self.spans[worker.lane as usize].add(run_time, now);
         let lane = &mut self.lanes[worker.lane as usize];
@@ -84,7 +85,7 @@ impl<P> Scheduler<P> {
         state.searching = true;
         lane.refresh(worker.index);
         self.forget(slot);
-        true
+        Some(Completed { cost_key })
     }
 
     /// Gives a task up. One that has not begun is gone; one that has stays on the books until it completes.

@@ -189,6 +189,13 @@ pub struct Taken<P> {
     pub report_begin: bool,
 }
 
+/// A task that has left with the end of its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completed {
+    /// The key under which its run time is learned.
+    pub cost_key: Option<CostKey>,
+}
+
 /// What became of a wish to cancel.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Cancelled<P> {

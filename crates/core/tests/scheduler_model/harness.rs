@@ -443,11 +443,14 @@ impl Harness {
         let who = WorkerRef { lane: Lane::ALL[task.lane], index: task.holder().expect("it was taken") };
         let other = WorkerRef { lane: who.lane, index: who.index + 1 };
         assert!(
-            !self.machine.complete(other, task.id, run_time, succeeded, Time(self.now)),
+            self.machine.complete(other, task.id, run_time, succeeded, Time(self.now)).is_none(),
             "not that worker's"
         );
-        assert!(self.machine.complete(who, task.id, run_time, succeeded, Time(self.now)));
-        assert!(!self.machine.complete(who, task.id, run_time, succeeded, Time(self.now)), "S1: only once");
+        assert!(self.machine.complete(who, task.id, run_time, succeeded, Time(self.now)).is_some());
+        assert!(
+            self.machine.complete(who, task.id, run_time, succeeded, Time(self.now)).is_none(),
+            "S1: only once"
+        );
         if succeeded {
             self.model.learn(task.cost_key, run_time);
         }

@@ -62,23 +62,13 @@ impl Pool {
         let (pool, worker) = (self.id, index);
         let JsMail { message_type, codec, contents } = mail;
         let ticket = label.filter(|label| label.sink == 0).map(|label| label.ticket);
-        let (owner, submitter) = {
-            let sinks = self.sinks.lock();
-            let submitter = label.filter(|label| label.sink != 0);
-            (
-                sinks.first().cloned(),
-                submitter.map(|label| (label.ticket, sinks[usize::from(label.sink)].clone())),
-            )
-        };
-        if let Some((ticket, submitter)) = submitter
+        if let Some(Label { ticket, sink, .. }) = label.filter(|label| label.sink != 0)
             && let Some(contents) = contents.duplicate()
         {
             let message_type = message_type.clone();
-            submitter.deliver(Event::Message { pool, ticket, worker, message_type, codec, contents });
+            self.sink(sink).deliver(Event::Message { pool, ticket, worker, message_type, codec, contents });
         }
-        if let Some(owner) = owner {
-            owner.deliver(Event::Mail { pool, worker, ticket, message_type, codec, contents });
-        }
+        self.deliver_to_owner(Event::Mail { pool, worker, ticket, message_type, codec, contents });
     }
 
     /// Tells the env that submitted a task how far it is.
@@ -88,17 +78,13 @@ impl Pool {
             state.js_worker(index).and_then(|worker| worker.wanted(id)).map(|running| running.label)
         };
         if let Some(Label { ticket, sink, .. }) = label {
-            let submitter = self.sinks.lock()[usize::from(sink)].clone();
-            submitter.deliver(Event::Progress { ticket, worker: index, done, total });
+            self.sink(sink).deliver(Event::Progress { ticket, worker: index, done, total });
         }
     }
 
     /// Asks the env that owns the pool for the input of a task that a worker has begun.
     pub fn js_want(&self, worker: u32, key: f64) {
-        let owner = self.sinks.lock().first().cloned();
-        if let Some(owner) = owner {
-            owner.deliver(Event::Wanted { pool: self.id, worker, key });
-        }
+        self.deliver_to_owner(Event::Wanted { pool: self.id, worker, key });
     }
 
     /// Tells the env that owns the pool of tasks that a JS worker submitted: how many came, succeeded and failed,
@@ -109,10 +95,7 @@ impl Pool {
         [added, completed, errored]: [u32; 3],
         (codec, details): (u8, Value),
     ) {
-        let owner = self.sinks.lock().first().cloned();
-        if let Some(owner) = owner {
-            let pool = self.id;
-            owner.deliver(Event::Discovered { pool, worker, added, completed, errored, codec, details });
-        }
+        let pool = self.id;
+        self.deliver_to_owner(Event::Discovered { pool, worker, added, completed, errored, codec, details });
     }
 }

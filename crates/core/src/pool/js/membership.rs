@@ -128,13 +128,7 @@ impl Pool {
             // Nobody comes after it for now, so no task may be bound to its number.
             state.scheduler.vacate(js(index));
         }
-        let alarm = state.earlier_alarm();
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
+        self.unlock_timed(state, &mut wakes);
         Left { waiting, repeated }
     }
 
@@ -193,9 +187,7 @@ impl Pool {
             return false;
         }
         self.retire_worker(&mut state, index, &mut wakes);
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
         true
     }
 

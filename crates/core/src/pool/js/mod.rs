@@ -197,7 +197,6 @@ impl Pool {
                 self.retire_worker(&mut state, index, &mut wakes);
             }
         }
-        let alarm = state.earlier_alarm();
         let nothing = out.is_empty() && notes.is_empty();
         if let Some(worker) = state.js_worker(index) {
             worker.looking = !park && nothing && worker.running.is_empty();
@@ -206,12 +205,7 @@ impl Pool {
         if park && out.is_empty() {
             state.scheduler.park(js(index), Time(now));
         }
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
+        self.unlock_timed(state, &mut wakes);
         true
     }
 
@@ -235,13 +229,7 @@ impl Pool {
             match self.repeat(&mut state, (js(index), index), id, *copy, outcome, (now, &mut wakes)) {
                 Ok(()) => {
                     self.came_to_rest(&mut state, index, now, &mut wakes);
-                    let alarm = state.earlier_alarm();
-                    self.publish(&mut state);
-                    drop(state);
-                    self.wake(&mut wakes);
-                    if let Some(at) = alarm {
-                        self.start_alarm(at);
-                    }
+                    self.unlock_timed(state, &mut wakes);
                     return true;
                 }
                 Err(Outcome::Answer(given_back)) => answer = *given_back,
@@ -250,26 +238,21 @@ impl Pool {
         }
         let Some(worker) = state.js_worker(index) else { return false };
         let succeeded = !answer.failed && !running.abandoned;
+        let wait_time = running.started.saturating_sub(running.submitted);
         if succeeded {
-            let wait_time = running.started.saturating_sub(running.submitted);
             worker.completed += 1;
             worker.times.record(wait_time, run_time);
             state.js_run += run_time;
             state.js_wait += wait_time;
-            if let Some(key) = state.scheduler.cost_key(id) {
-                state.key_times.record(key, wait_time, run_time);
-            }
         } else {
             worker.errored += 1;
         }
-        state.scheduler.complete(js(index), id, run_time, succeeded, Time(now));
+        state.complete(js(index), id, (wait_time, run_time), succeeded, now);
         if !running.abandoned {
             self.settle_as(&state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
         }
         self.came_to_rest(&mut state, index, now, &mut wakes);
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
         !running.abandoned
     }
 
@@ -303,9 +286,7 @@ impl Pool {
                 self.settle_as(&state, &running.label, outcome, index, 0);
             }
         }
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
     }
 
     /// Whether a JS worker runs a task that has not been given up.
@@ -325,34 +306,22 @@ impl Pool {
         } else {
             state.scheduler.unblock(id, &mut wakes);
         }
-        self.publish(&mut state);
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
     }
 
     /// Nobody hears of the tasks of that sink any more: those that wait are dropped.
     pub fn drop_waiting(&self, sink: u16) {
-        let mut dropped = Vec::new();
         let mut state = self.state.lock();
-        let now = Time(clock::now());
         let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
-        state.scheduler.reject_waiting(&wanted, now, &mut self.claims(), &mut dropped);
-        for (_, job) in dropped {
-            self.settle(&state, &job.label(), false, Outcome::Cancelled);
-        }
+        self.reject(&mut state, &wanted, || Outcome::Cancelled);
         self.publish(&mut state);
     }
 
     /// Rejects every task of the JS lane that has not begun. Numbers that were kept for replacements are free again: no
     /// task may be bound to one for which nobody comes.
     pub fn js_reject_waiting(&self, parting: Parting, reason: &str) {
-        let mut rejected = Vec::new();
         let mut state = self.state.lock();
-        let now = Time(clock::now());
-        state.scheduler.reject_waiting(&|lane, _| lane == Lane::Js, now, &mut self.claims(), &mut rejected);
-        for (_, job) in rejected {
-            self.settle(&state, &job.label(), false, Outcome::refused(parting.code(), reason));
-        }
+        self.reject(&mut state, &|lane, _| lane == Lane::Js, || Outcome::refused(parting.code(), reason));
         state.scheduler.vacate_all(Lane::Js);
         self.publish(&mut state);
     }
@@ -428,7 +397,7 @@ impl Pool {
 
     fn settle_as(&self, _locked: &State, label: &Label, outcome: Outcome, worker: u32, run_time: u64) {
         self.note_settled();
-        let sink = self.sinks.lock()[usize::from(label.sink)].clone();
+        let sink = self.sink(label.sink);
         match outcome {
             Outcome::Answer(answer)
                 if !answer.failed
