@@ -109,6 +109,10 @@ export interface Native {
   resizeThreads(pool: number, threads: number): void
   /** JSON of how many threads the system grants this process now, and why. */
   parallelism(): string
+  /** JSON of the machine's physical cores, logical CPUs and memory. */
+  machine(): string
+  /** Busy share in percent of every logical CPU since the call before, or since it began `anew`; empty if not known. */
+  cpuShares(anew: boolean): number[]
   /** JSON of the times of the pool's tasks by key. */
   keyFigures(pool: number): string
   /** JSON of the pool's figures. */

@@ -9,10 +9,11 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
+use crate::cpu_gate::Sampler;
 use crate::ids::Ids;
 use crate::js::{owner, worker};
 use crate::raw::{self, Fault, Raw, check};
-use crate::{pool, settle, submit};
+use crate::{cpu_gate, pool, settle, submit};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
@@ -170,6 +171,8 @@ pub(crate) struct EnvState {
     pub(crate) events: Batch<Post>,
     /// Set in an env that is a JS worker.
     pub(crate) seat: Option<Seat>,
+    /// Set once somebody has asked how busy the machine is.
+    pub(crate) sampler: Option<Box<Sampler>>,
     /// Unfinished tasks and closing pools (E3).
     live: u32,
 }
@@ -261,11 +264,12 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         pools: Vec::new(),
         events: Batch::default(),
         seat: None,
+        sampler: None,
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 44] = [
+    let functions: [(&CStr, sys::napi_callback); 46] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -281,6 +285,8 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"figures", Some(pool::figures)),
         (c"resizeThreads", Some(pool::resize_threads)),
         (c"parallelism", Some(pool::parallelism)),
+        (c"machine", Some(cpu_gate::machine)),
+        (c"cpuShares", Some(cpu_gate::cpu_shares)),
         (c"keyFigures", Some(pool::key_figures)),
         (c"releasePool", Some(pool::release)),
         (c"shareWorkers", Some(owner::share)),

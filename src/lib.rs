@@ -5,12 +5,14 @@
 //!  settle   settle.rs   one wake-up per batch: completions ─► header, values ─► promise resolvers in JavaScript
 //!  all      env.rs      state of one env, its doorbell, its cleanup hook
 //!           call.rs     the state and the pool that a call is about
+//!           cpu_gate.rs how busy the machine is
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
 //! ```
 
 mod call;
+mod cpu_gate;
 mod env;
 mod ids;
 mod js;

@@ -23,7 +23,8 @@ pub(crate) unsafe extern "C" fn kernels(env: Env, _info: Info) -> Js {
     })
 }
 
-fn json(env: Env, value: &impl serde::Serialize) -> Raw<Js> {
+/// A value as JSON.
+pub(crate) fn json(env: Env, value: &impl serde::Serialize) -> Raw<Js> {
     let text = serde_json::to_string(value).map_err(|_| Fault(sys::Status::napi_generic_failure))?;
     raw::new_string(env, &text)
 }
