@@ -7,10 +7,13 @@ import type { EntryFunction } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane'
+import { optionsObject, own, ownOr } from './own'
 import { grantedThreads } from './quota'
 import { checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
 import { checkTransferList } from './transfer'
+
+export { optionsObject, own, ownOr }
 
 const MAX_THREADS = 1024
 const MAX_CAPACITY = 2 ** 30
@@ -21,26 +24,6 @@ const DEFAULT_IDLE_TIMEOUT = 60_000
 export const MAX_TIMEOUT = 2 ** 31 - 1
 const STRENGTHS: Record<string, number> = { light: 0, strong: 1, force: 2 }
 const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
-
-/** The own property `name`, or `undefined`. */
-export function own(options: object, name: string): unknown {
-  return Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined
-}
-
-/** The own property `name`, or `otherwise` when it is missing or undefined. */
-export function ownOr(options: object, name: string, otherwise: unknown): unknown {
-  const value = own(options, name)
-  return value === undefined ? otherwise : value
-}
-
-/** The options object of a call, or an empty one. */
-export function optionsObject(options: unknown, name = 'options'): object {
-  if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrongType(name, 'an object', options)
-  }
-  return options
-}
 
 /** @throws TypeError, RangeError */
 export function wholeNumber(name: string, value: unknown, min: number, max: number): number {
