@@ -5,6 +5,8 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { WorkerOptions } from 'node:worker_threads'
 
+export * from './function'
+
 /** Memory that a kernel can read as bytes. A `Buffer` is one of them. */
 export type BytesLike = ArrayBuffer | SharedArrayBuffer | ArrayBufferView
 

@@ -1,13 +1,14 @@
 // Compiled, never loaded: the implementation satisfies the contract in index.d.ts.
 
 import type * as contract from '..'
+import type * as functionContract from '../function'
 import type * as implementation from './index'
 
 type Satisfies<Contract, _Implementation extends Contract> = true
 
-/** Every export of the contract exists with a fitting type. */
+/** Every export of the contract exists with a fitting type; see function/contract-check.ts for those that come from there. */
 export type ExportsMatch = Satisfies<
-  { [Name in Exclude<keyof typeof contract, 'WorkerPool'>]: (typeof contract)[Name] },
+  { [Name in Exclude<keyof typeof contract, 'WorkerPool' | keyof typeof functionContract>]: (typeof contract)[Name] },
   typeof implementation
 >
 

@@ -1,6 +1,7 @@
 // Stage: all. Thread: any env. The exports of the package, and nothing else.
 
 export { ThreadmillError } from './errors'
+export * from './function/lazily'
 export { kernelInfo } from './kernels'
 export { recommendedPoolSize, runWorker, waitAsync } from './lazy'
 export { WorkerPool } from './pool'

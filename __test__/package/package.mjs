@@ -30,11 +30,19 @@ before(() => {
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 test('the package holds what it runs with, and nothing else', () => {
-  for (const file of ['dist/index.js', 'index.d.ts', 'native/index.js', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+  for (const file of [
+    'dist/index.js',
+    'index.d.ts',
+    'function.d.ts',
+    'native/index.js',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+  ]) {
     assert.ok(contents.includes(file), `${file} is missing`)
   }
   const allowed =
-    /^(?:dist\/.+\.js|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|index\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+    /^(?:dist\/.+\.js|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function)\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
   assert.deepEqual(
     contents.filter((file) => !allowed.test(file)),
     [],

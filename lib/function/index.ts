@@ -1,4 +1,17 @@
 // Stage: all. Thread: any env. The exports of `threadmill/function`, and nothing else.
 
-export * from './proxy'
+export { startProfilingCpu, stopProfilingCpu } from './cpu-gate'
+export { FunctionPool } from './pool'
+export { Status, ThreadStatus } from './status'
+export { round, StatusAllField, StatusType, TaskPool } from './task-pool'
+export { FunctionThread } from './thread'
+export { asyncEventEmitter, close, exitEventSupported, exitKey } from './utilities'
+export {
+  getWorkerFile,
+  importPersistentWorker,
+  importTaskWorker,
+  importWorker,
+  importWorkerProxy,
+  setWorkerFile,
+} from './proxy'
 export { normalizeFilename } from './resolve'

@@ -22,7 +22,7 @@ type Proxied = Record<string, unknown>
 /** A call of an export, as `workerPromise` gets it. */
 interface Message {
   readonly file: string
-  readonly key: string
+  readonly name: string
   readonly args: readonly unknown[]
 }
 
@@ -225,13 +225,13 @@ function callBy(settings: Settings, worker: ModuleWorker, name: string, args: re
   const { url, timeout, messageOptions, workerPromise } = settings
   if (workerPromise === undefined) return worker.call(name, args, timeout)
   const handle: ProxyWorker = {
-    async call({ key, args: given }, options = {}) {
+    async call({ name: called, args: given }, options = {}) {
       const limit = ownOr(options, 'timeout', timeout)
-      return worker.call(key, given, limit === 0 ? 0 : checkTimeout(limit, 'messageOptions.timeout'))
+      return worker.call(called, given, limit === 0 ? 0 : checkTimeout(limit, 'messageOptions.timeout'))
     },
     terminate: () => worker.terminate(),
   }
-  return (async () => workerPromise(handle, { file: url, key: name, args }, messageOptions))()
+  return (async () => workerPromise(handle, { file: url, name, args }, messageOptions))()
 }
 
 /** The object in place of a module. */
