@@ -28,10 +28,10 @@ export interface EntryPlace {
 export interface LoadedEntry {
   readonly fn: EntryFunction
   /**
-   * The export of that name, for one call; `fn` without a name.
+   * The export of that name, for one call; `fn` without a name. Some modules number their exports.
    * @throws ThreadmillError `ERR_THREADMILL_ENTRY` when it is missing or no function
    */
-  find(name: string | undefined): EntryFunction
+  find(name: string | number | undefined): EntryFunction
 }
 
 const ENTRY: ErrorCode = 'ERR_THREADMILL_ENTRY'
@@ -233,7 +233,8 @@ export async function loadEntry(place: EntryPlace, otherwise?: () => EntryFuncti
     valuesOf(name).find((value) => typeof value === 'function') as EntryFunction | undefined
   const missing = (lack: string) =>
     entryError(`entry module ${shown(place.url)} has no ${lack}; it exports ${exportNames(holders)}`)
-  const find = (name: string): EntryFunction => {
+  const find = (given: string | number): EntryFunction => {
+    const name = String(given)
     const found = lookUp(name)
     if (found !== undefined) return found
     const value = valuesOf(name).find((each) => each !== undefined)

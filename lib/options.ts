@@ -242,8 +242,8 @@ export function isForMain(options: object): boolean {
 
 /** Task settings of the JS lane. */
 export interface EntrySettings extends TaskSettings {
-  /** Another export of the entry module. */
-  readonly name: string | undefined
+  /** Another export of the entry module; its number where exports are numbered. */
+  readonly name: string | number | undefined
   /** The worker asked for, or -1. */
   readonly wanted: number
   /** Whether it is for the thread that owns the pool. */

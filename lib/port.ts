@@ -161,8 +161,8 @@ export interface Ticket {
   readonly priority: number
   readonly affinity: number
   readonly timeout: number
-  /** `[affinityKey, costKey, kernelOptions, estimate, workerCosts]`, or undefined when there are none. */
-  readonly extra: readonly unknown[] | undefined
+  /** `[affinityKey, costKey, kernelOptions, estimate, workerCosts, policy]`, or the number of an export, if there are any. */
+  readonly extra: readonly unknown[] | number | undefined
 }
 
 /** A slot for a new task. */
@@ -223,6 +223,7 @@ function begin(slot: number, ticket: Ticket): number {
   header[at + 8] = ticket.affinity
   header[at + 9] = ticket.timeout
   if (ticket.extra === undefined) header[at + 10] = -1
+  else if (typeof ticket.extra === 'number') header[at + 10] = -2 - ticket.extra
   else {
     header[at + 10] = values.length
     values.push(ticket.extra)

@@ -252,7 +252,8 @@ function ticketOf(lane: EntryLane, settings: EntrySettings, estimate: Estimate |
   const { affinityKey, key, name, priority, affinity, timeout, isMain, isLasting } = settings
   const policy = isLasting && settings.policy !== undefined ? lasting(settings.policy) : settings.policy
   const parts = [affinityKey, key, name, estimate?.inherent, estimate?.byWorker, policy]
-  const extra = parts.some((part) => part !== undefined) ? parts : undefined
+  const given = parts.filter((part) => part !== undefined)
+  const extra = given.length === 0 ? undefined : given.length === 1 && typeof name === 'number' ? name : parts
   return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }
 }
 

@@ -356,7 +356,7 @@ function begin(at: number, values: unknown[]): void {
     running.abort.giveUp(payload === 1)
     return
   }
-  const name = optionsAt < 0 ? undefined : (values[optionsAt] as string)
+  const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
   if (codec === POSTED) {
     // The owner posts it ahead to a worker that waits for work.
     if (!ahead.has(payload)) readControl()
@@ -400,7 +400,7 @@ function fail(reason: unknown): never {
 const READ = -1
 
 /** Runs a task. */
-function run(idIndex: number, idGeneration: number, name: string | undefined, data: unknown, codec = 0): void {
+function run(idIndex: number, idGeneration: number, name: string | number | undefined, data: unknown, codec = 0): void {
   const running: Running = { idIndex, idGeneration }
   let overhead = 0
   let result: unknown

@@ -16,7 +16,7 @@
 //! | 7 | priority |
 //! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
 //! | 9 | timeout in ms: 0 none, above 0 from submit, below 0 from start |
-//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions, estimate, workerCosts]`, or -1 |
+//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions, estimate, workerCosts, policy]`, -1 for none, or -2 - a number in place of a name |
 //! | 11 | for the entry function: codec of the input |
 //!
 //! For the entry function (kernel 255, on the thread that owns the pool 254) the options are the name of another export.
@@ -119,7 +119,7 @@ fn is_plain(record: &[f64; STRIDE]) -> bool {
         && record[3] == 4.0
         && record[8] == -1.0
         && record[9] == 0.0
-        && record[10] < 0.0
+        && record[10] == -1.0
 }
 
 fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
@@ -160,6 +160,10 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
     let nanos = (timeout.abs() * 1e6) as u64;
     let (mut affinity_key, mut cost_key, mut options, mut policy) = (None, None, None, None);
     let (mut estimate, mut worker_costs) = (None, None);
+    if record[10] <= -2.0 {
+        // A number in place of a name, and nothing else.
+        options = Some(Box::new(Value::Number(-2.0 - record[10])));
+    }
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
         // Options are never transferred.

@@ -3,6 +3,7 @@
 // calls the export of its name.
 //
 // F1. Exports are looked up by the name under which they are exported, when they are called: `let` exports are live.
+//     Numbers stand for names once the module is loaded, in the order in which they were told.
 // F2. Calls that come while the module loads begin after that, in their order.
 
 import { type EntryFunction, importUrl, type LoadedEntry } from '../entry'
@@ -19,7 +20,9 @@ const CLASS = /^class\b/
 export class ModuleHost implements LoadedEntry {
   #exports: Record<string, unknown> | undefined
   #loading: Promise<unknown> | undefined
-  readonly #members = new Map<string, EntryFunction>()
+  readonly #members = new Map<string | number, EntryFunction>()
+  /** Exports by their number. */
+  #names: readonly string[] = []
 
   /** Loads a module; gives what it exports. */
   readonly fn = async (url: unknown): Promise<[name: string, kind: ExportKind][]> => {
@@ -27,19 +30,20 @@ export class ModuleHost implements LoadedEntry {
     // A call that came with it rejects for the same reason.
     const exports = (await this.#loading) as Record<string, unknown>
     this.#exports = exports
-    const names = Object.keys(exports).filter((name) => name !== ADDED)
-    return names.map((name) => [name, typeof exports[name] === 'function' ? 'function' : 'value'])
+    this.#names = Object.keys(exports).filter((name) => name !== ADDED)
+    return this.#names.map((name) => [name, typeof exports[name] === 'function' ? 'function' : 'value'])
   }
 
-  find(name: string | undefined): EntryFunction {
-    if (name === undefined) return this.fn
-    const known = this.#members.get(name)
+  find(key: string | number | undefined): EntryFunction {
+    if (key === undefined) return this.fn
+    const known = this.#members.get(key)
     if (known !== undefined) return known
+    const name = typeof key === 'number' ? (this.#names[key] as string) : key
     const member = (packed: unknown): unknown =>
       this.#exports === undefined
         ? this.#loading?.then((exports) => invoke(exports as Record<string, unknown>, name, packed as Packed))
         : invoke(this.#exports, name, packed as Packed)
-    this.#members.set(name, member)
+    this.#members.set(key, member)
     return member
   }
 }

@@ -30,6 +30,8 @@ const TERMINATED = 1
 export class ModuleWorker {
   readonly #core: PoolCore
   readonly #members = new Map<string, Member>()
+  /** Numbers of the exports, from when they are known. */
+  readonly #numbers = new Map<string, number>()
   /** Settles when the thread is gone: its exit code. */
   readonly exited: Promise<number>
   /** Whether nothing can be called any more. */
@@ -74,8 +76,10 @@ export class ModuleWorker {
   }
 
   /** Loads the module; what it exports. Rejects with the error of the import. */
-  load(url: string): Promise<readonly (readonly [name: string, kind: ExportKind])[]> {
-    return this.#core.submitEntry(url, undefined) as Promise<[string, ExportKind][]>
+  async load(url: string): Promise<readonly (readonly [name: string, kind: ExportKind])[]> {
+    const exports = (await this.#core.submitEntry(url, undefined)) as [string, ExportKind][]
+    for (const [index, [name]] of exports.entries()) this.#numbers.set(name, index)
+    return exports
   }
 
   /** Calls an export, which `load` has been asked for before. `timeout`: ms, 0 for none. */
@@ -83,7 +87,7 @@ export class ModuleWorker {
     if (this.isDead) return Promise.reject(this.#reason)
     let member = this.#members.get(name)
     if (member === undefined || member.timeout !== timeout) {
-      member = new Member(this.#core, name, timeout)
+      member = new Member(this.#core, this.#numbers.get(name) ?? name, timeout)
       this.#members.set(name, member)
     }
     const { packed, list } = pack(args)
@@ -150,13 +154,13 @@ class Member implements EntryHost {
   runTime: number | undefined
   readonly #core: PoolCore
 
-  constructor(core: PoolCore, name: string, timeout: number) {
+  constructor(core: PoolCore, name: string | number, timeout: number) {
     this.#core = core
     this.timeout = timeout
     this.handle = core.handle
     this.settings = core.settings
     this.threads = core.threads
-    this.plain = core.checkEntry(timeout === 0 ? { name } : { name, timeout })
+    this.plain = { ...core.checkEntry(timeout === 0 ? {} : { timeout }), name }
   }
 
   call(packed: unknown, list: readonly object[] | undefined): Promise<unknown> {

@@ -22,7 +22,8 @@ use threadmill_core::value::{Array, Value};
 
 /// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed, overhead in ms.
 const ANSWER: usize = 7;
-/// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the options or -1. A
+/// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the name, -1 for
+/// none, -2 - number for a number in place of a name. A
 /// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
 /// number when its deadline has passed.
 const TASK: usize = 6;
@@ -200,7 +201,8 @@ impl Out {
             Payload::Number(number) => (4.0, *number),
             Payload::Value(value) => self.value(value)?,
         };
-        let options = match &job.options {
+        let options = match job.options.as_deref() {
+            Some(Value::Number(number)) => -2.0 - number,
             Some(options) => self.push(options)?,
             None => -1.0,
         };
