@@ -1,12 +1,13 @@
 // Runs an example as a user would: in a process of its own.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import path from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { outcomeOf } from '../main-job/helpers.mjs'
 
 /** Path of a file below `examples/`. */
-export const example = (name) => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))
+export const example = (name) => path.resolve(fileURLToPath(new URL('../../examples/', import.meta.url)), name)
 
 /** Runs an example to its end: exit code and output. */
 export function runExample(name, args = []) {
