@@ -24,6 +24,8 @@ const FLOORS = {
   'independence.sleep.next turn': share('JS tasks done while main sleeps in the turn after, of the possible'),
   'independence.spin.same turn': share('JS tasks done while main spins in the turn that submitted, of the fair share'),
   'independence.spin.next turn': share('JS tasks done while main spins in the turn after, of the fair share'),
+  'module.a number': over(5, 'call of a module in a worker, 64 in flight, over a message each way'),
+  'module.fresh': under(0.6, 'call of a module in a new worker, time over a bare Worker'),
   'transfer.sha256': {
     what: 'sha256 of transferred 16 MiB, time over a direct call',
     limit: 1.05,

@@ -11,6 +11,7 @@ const GROUPS = {
   latency: ['./js-lane.mjs', 'latency'],
   moves: ['./js-lane.mjs', 'moves'],
   'lane-start': ['./lane-start.mjs', 'laneStart'],
+  modules: ['./module-workers.mjs', 'moduleWorkers'],
   independence: ['./independence.mjs', 'independence'],
   transfers: ['./native-lane.mjs', 'transfers'],
   makespan: ['./native-lane.mjs', 'makespan'],
