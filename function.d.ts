@@ -69,8 +69,8 @@ export declare const StatusAllField: '*'
  */
 export declare function round(num: number, precision?: number): number
 
-/** What is kept in a `TaskPool` or a pool of threads, and how it is asked for it. */
-interface StatusCall<T> {
+/** How pools are asked about what they keep. */
+export interface StatusMethods<T> {
   /**
    * How many items there are, or which, or their share.
    * @param fields one field for a single answer; several, or `'*'` for all six, for an object. @default '*'
@@ -82,12 +82,12 @@ interface StatusCall<T> {
    * pool.status('completed', StatusType.PERCENT) // 33.333
    * pool.status(['queued', 'active']) // { queued: 3, active: 2 }
    */
-  (fields?: '*', type?: StatusCountType | number): CountStatusResponse
-  (fields: '*' | undefined, type: StatusRawType): RawStatus<T>
-  (field: StatusField, type?: StatusCountType | number): number
-  (field: StatusField, type: StatusRawType): T[]
-  <F extends StatusField>(fields: readonly F[], type?: StatusCountType | number): Pick<CountStatusResponse, F>
-  <F extends StatusField>(fields: readonly F[], type: StatusRawType): Pick<RawStatus<T>, F>
+  status(fields?: '*', type?: StatusCountType | number): CountStatusResponse
+  status(fields: '*' | undefined, type: StatusRawType): RawStatus<T>
+  status(field: StatusField, type?: StatusCountType | number): number
+  status(field: StatusField, type: StatusRawType): T[]
+  status<F extends StatusField>(fields: readonly F[], type?: StatusCountType | number): Pick<CountStatusResponse, F>
+  status<F extends StatusField>(fields: readonly F[], type: StatusRawType): Pick<RawStatus<T>, F>
 }
 
 /** What a `TaskPool` tells its emitter: its timer starts, fires, stops; everything is completed. */
@@ -141,8 +141,8 @@ export declare class TaskPool<T = unknown> {
   isCompleted(emit?: boolean): boolean
   /** Forgets the completed items; how many there were. They count in no figure any more. */
   clearCompleted(): number
-  readonly status: StatusCall<T>
 }
+export interface TaskPool<T = unknown> extends StatusMethods<T> {}
 
 /** What a `FunctionThread` is made of. Only own properties count. */
 export interface FunctionThreadOptions<T = any, M = any> {
@@ -292,7 +292,8 @@ export declare class FunctionPool extends EventEmitter {
   readonly system: SystemInfo
   /**
    * Adds a task and starts it at once if it may start: its thread is `ACTIVE` then, otherwise `READY`.
-   * @param workerFn is called without arguments when its turn comes; a thunk of `importTaskWorker` fits
+   * @param workerFn is called without arguments when its turn comes, in the async context of this call; a thunk of
+   * `importTaskWorker` fits
    * @param meta any value, kept by reference on `thread.meta`
    * @throws TypeError `workerFn` is no function
    */
@@ -306,7 +307,6 @@ export declare class FunctionPool extends EventEmitter {
   isCompleted(emit?: boolean): boolean
   /** Forgets the completed threads; how many there were. They count in no figure any more. */
   clearCompleted(): number
-  readonly status: StatusCall<FunctionThread>
   /**
    * Calls back with every result. With two functions it is what `await` calls: the first result, or when all is completed
    * without one an `AggregateError`, once.
@@ -332,6 +332,7 @@ export declare class FunctionPool extends EventEmitter {
   once<E extends keyof FunctionPoolEvents>(event: E, listener: (...args: FunctionPoolEvents[E]) => void): this
   once(event: string | symbol, listener: (...args: any[]) => void): this
 }
+export interface FunctionPool extends StatusMethods<FunctionThread> {}
 
 /** What `close` posts where the end of a worker cannot be seen otherwise. */
 export declare const exitKey: '@@TerminateThread'

@@ -1,6 +1,7 @@
 // Stage: schedule. Thread: any.
 // Runs functions of this thread, so many at a time, while a CPU is free for them.
 
+import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import type { FunctionPoolOptions, TaskPoolEvent } from '../../function'
 import { wrongType } from '../errors'
@@ -84,7 +85,9 @@ export class FunctionPool extends EventEmitter {
 
   addTask<T, M>(workerFn: () => T | PromiseLike<T>, meta?: M): FunctionThread<Awaited<T>, M> {
     checkFunction('workerFn', workerFn)
-    const run = workerFn as () => PromiseLike<Awaited<T>>
+    // It sees the async context of this call, whoever makes room for it later.
+    const scope = new AsyncResource('threadmill:function')
+    const run = () => scope.runInAsyncScope(workerFn) as PromiseLike<Awaited<T>>
     const thread = new FunctionThread({ workerFn: run, meta: meta as M }, this.#watcher)
     this.#tasks.enqueue(thread)
     this.#startQueued()
