@@ -162,7 +162,7 @@ export class PoolCore implements EntryHost {
     return {
       handle: this.handle,
       name: this.settings.name,
-      settled: (succeeded, value, observer) => this.settled(succeeded, value, observer),
+      settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
       launched: (worker) => this.events.call('worker-launched', worker),
       exited: (worker, code, error) => this.events.call('worker-exit', worker, code, error),
       message: (type, contents, origin) => this.listeners.call(type, contents, origin),
@@ -277,7 +277,7 @@ export class PoolCore implements EntryHost {
         lane: this.lane,
         kernels: this.kernels,
         addTask: (input, options) => this.addTask(input, options),
-        settled: (succeeded, value, observer) => this.settled(succeeded, value, observer),
+        settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
         message: (type, contents, origin) => this.listeners.call(type, contents, origin),
         retried: (observer, count, reason) => this.retried(observer, count, reason),
       })
@@ -419,9 +419,10 @@ export class PoolCore implements EntryHost {
 
   // --- settlement ---
 
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
-    if (succeeded) this.#completed++
-    else this.#errored++
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted = true): void {
+    // The core counts those of workers; those that were never admitted are not counted.
+    if (isCounted && succeeded) this.#completed++
+    else if (isCounted) this.#errored++
     const wasFull = !this.hasRoom
     this.pending--
     this.#shutIdleLanes()

@@ -72,7 +72,7 @@ type Estimator = (...args: unknown[]) => unknown
 export interface LaneHost {
   readonly handle: number
   readonly name: string
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
   launched(worker: IWorker): void
   exited(worker: IWorker, exitCode: number, error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
@@ -325,11 +325,11 @@ export class JsLane implements EntryLane {
     for (const { task, succeeded: ok, value } of ended) {
       if (ok) succeeded--
       else failed--
-      this.#host.settled(ok, value, task)
+      this.#host.settled(ok, value, task, false)
     }
     if (completed > 0) this.#crashesInARow = 0
-    for (; succeeded > 0; succeeded--) this.#host.settled(true, undefined, undefined)
-    for (; failed > 0; failed--) this.#host.settled(false, undefined, undefined)
+    for (; succeeded > 0; succeeded--) this.#host.settled(true, undefined, undefined, false)
+    for (; failed > 0; failed--) this.#host.settled(false, undefined, undefined, false)
   }
 
   #launchFor(wanted: number, unfinished = this.#pending): void {
@@ -487,10 +487,10 @@ export class JsLane implements EntryLane {
     else end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
   }
 
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
     this.#pending--
     if (succeeded) this.#crashesInARow = 0
-    this.#host.settled(succeeded, value, observer)
+    this.#host.settled(succeeded, value, observer, isAdmitted)
   }
 
   message(): void {}

@@ -37,7 +37,7 @@ export interface MainHost {
   readonly lane: JsLane | undefined
   readonly kernels: Kernels
   addTask(input: unknown, options: object | undefined): TaskHandle<never>
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
   message(type: string, contents: unknown, origin: IWorker): void
   retried(observer: Observer | undefined, count: number, reason: unknown): void
 }
@@ -212,8 +212,8 @@ export class MainLane implements EntryLane {
     end(succeeded, value)
   }
 
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
-    this.#host.settled(succeeded, value, observer)
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
+    this.#host.settled(succeeded, value, observer, isAdmitted)
   }
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {

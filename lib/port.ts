@@ -43,8 +43,8 @@ export interface Owner {
   readonly handle: number
   /** Smoothed run time of the entry function, ms. */
   runTime?: number | undefined
-  /** `value`: the output or the reason; `observer`: the handle of the task, if it has one. */
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void
+  /** `value`: the output or the reason; `observer`: the handle of the task, if it has one; `isAdmitted`: not if it is false. */
+  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void
   message(type: string, contents: unknown, worker: number): void
   closed(): void
   /** Tasks that a JS worker submitted: how many came, succeeded and failed; and more of them when somebody listens. */
@@ -277,7 +277,7 @@ function refuse(slot: number, error: unknown): void {
   release(slot)
   extra?.observer?.ended(-1, 0, 0)
   fail(resolve, reject, error)
-  owner.settled(false, error, extra?.observer)
+  owner.settled(false, error, extra?.observer, false)
   extra?.cleanup?.(false)
 }
 
@@ -512,7 +512,8 @@ function learn(kernel: number, owner: Owner, runTime: number): void {
 
 function settle(slot: number, tag: number, at: number): void {
   const payload = events[at + 2] as number
-  const worker = events[at + 3] as number
+  const isAdmitted = events[at + 3] !== NOT_ADMITTED
+  const worker = isAdmitted ? (events[at + 3] as number) : -1
   const resolve = resolvers[slot] as Resolve
   const reject = rejecters[slot]
   const { owner, kernel } = tickets[slot] as Ticket
@@ -526,7 +527,7 @@ function settle(slot: number, tag: number, at: number): void {
   const end: End = (succeeded, value) => {
     if (succeeded) resolve(value)
     else fail(resolve, reject, value)
-    owner.settled(succeeded, value, extra?.observer)
+    owner.settled(succeeded, value, extra?.observer, isAdmitted)
     extra?.cleanup?.(succeeded)
   }
   if (tag === 4) end(true, payload)
@@ -568,6 +569,8 @@ function settleAnswer(end: End, succeeded: boolean, codec: number, data: unknown
   end(succeeded, value)
 }
 
+/** In place of a worker's number. */
+const NOT_ADMITTED = -2
 /** From this tag on: what a JS worker gave, by codec, and what it threw. */
 const ANSWERS = 20
 const CODECS = 8

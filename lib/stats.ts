@@ -21,6 +21,9 @@ export interface Figures {
   queueLength: number
   running: number
   tasksAdmitted: number
+  /** Of these, those that workers submitted. */
+  guestsCompleted: number
+  guestsErrored: number
   abandoned: number
   totalProcessingTime: number
   totalWaitTime: number
@@ -35,7 +38,7 @@ export interface Figures {
   jsWorkers: (Pick<WorkerStats, Common | 'uptime' | 'messageCount'> & { readonly lastActive: number })[]
 }
 
-/** What this side knows. */
+/** What this side knows, of the tasks that it submitted. */
 export interface Counts {
   readonly name: string
   readonly completed: number
@@ -86,8 +89,8 @@ export function poolStats(figures: Figures, counts: Counts): PoolStats {
     busyWorkers,
     availableWorkers: poolSize - busyWorkers,
     queueLength: figures.queueLength,
-    tasksCompleted: counts.completed,
-    tasksErrored: counts.errored,
+    tasksCompleted: counts.completed + figures.guestsCompleted,
+    tasksErrored: counts.errored + figures.guestsErrored,
     tasksAdmitted: figures.tasksAdmitted,
     avgProcessingTime: mean(figures.totalProcessingTime),
     totalProcessingTime: figures.totalProcessingTime,

@@ -427,7 +427,7 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
                 pool.detach();
             } else {
                 pool.ingest();
-                pool.drop_waiting(sink);
+                pool.guest_left(sink);
             }
         }
         if let Some(Seat { pool, index, .. }) = state.seat.take() {

@@ -8,7 +8,7 @@
 //! | 0 | slot (or handle of the pool, for a closed one) |
 //! | 1 | tag |
 //! | 2 | a number, or an index in the values |
-//! | 3 | native worker, -1 for none |
+//! | 3 | worker, -1 for none, -2 when the task was never admitted |
 //! | 4 | run time in ms |
 //! | 5 | 1 when the input memory is still in use; below 0: minus the overhead of the task in ms |
 //!
@@ -125,7 +125,11 @@ impl Out {
                     _ => 0.0,
                 };
                 let (tag, value) = self.outcome(ticket, outcome)?;
-                let worker = if worker == NO_WORKER { -1.0 } else { f64::from(worker) };
+                let worker = match (worker, state.port.ids.get(ticket)) {
+                    (NO_WORKER, None) => -2.0,
+                    (NO_WORKER, _) => -1.0,
+                    _ => f64::from(worker),
+                };
                 state.port.ids.clear(ticket);
                 [
                     f64::from(ticket),

@@ -239,9 +239,7 @@ class Run {
     for (const [key, what] of pending) fault(`${how} has ended, and ${key} is pending: ${JSON.stringify(what)}`)
     pending.clear()
     const { tasksAdmitted, tasksCompleted, tasksErrored, queueLength } = pool.stats()
-    // Those that workers submit are counted when they tell of them, which a worker that ends may not do.
-    const ended = this.nests ? tasksAdmitted : tasksCompleted + tasksErrored
-    if (tasksAdmitted !== ended || queueLength !== 0)
+    if (tasksAdmitted !== tasksCompleted + tasksErrored || queueLength !== 0)
       fault(`of ${tasksAdmitted} tasks ${tasksCompleted} succeeded and ${tasksErrored} failed, ${queueLength} wait`)
     if (!pool.isIdle) fault('a pool that has ended is not idle')
     if (this.added.size !== this.ended.size) fault(`of ${this.added.size} tasks ${this.ended.size} have completed`)

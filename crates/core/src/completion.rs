@@ -203,6 +203,11 @@ pub trait CompletionSink: Send + Sync + 'static {
         self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
 
+    /// `deliver` of the [`Event::Settled`] of a task that was never admitted.
+    fn refused(&self, event: Event) {
+        self.deliver(event);
+    }
+
     /// Tells under which id the task with this ticket got in. Called under the pool's lock, before anything else is told
     /// of the task; not called for a task that is refused.
     fn admitted(&self, ticket: u32, id: TaskId);

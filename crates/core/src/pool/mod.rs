@@ -17,6 +17,7 @@ mod cell;
 pub mod clock;
 mod cpu;
 mod end;
+mod guest;
 mod host;
 mod inbox;
 mod job;
@@ -59,6 +60,7 @@ use crate::scheduler::{
 use crate::sleep::Parker;
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use cell::{Cell, Label};
+use guest::{Guest, Totals};
 use inbox::{Inbox, Posted};
 use js::JsWorker;
 use once_cell::sync::OnceCell;
@@ -119,6 +121,9 @@ pub struct Pool {
     released: Condvar,
     slots: Box<[Slot]>,
     sinks: Mutex<Vec<Arc<dyn CompletionSink>>>,
+    /// All sinks but the first one. Locked after `sinks`, if both are.
+    guests: Mutex<Vec<Arc<Guest>>>,
+    guest_totals: Arc<Totals>,
     /// Queued tasks, as of the last unlock. A hint for those who look without the lock.
     queued: AtomicUsize,
     /// Queued tasks of the JS lane. A hint too.
@@ -357,6 +362,8 @@ impl Pool {
                 })
                 .collect(),
             sinks: Mutex::new(Vec::new()),
+            guests: Mutex::new(Vec::new()),
+            guest_totals: Arc::default(),
             queued: AtomicUsize::new(0),
             js_queued: AtomicUsize::new(0),
             idle: AtomicUsize::new(active),
@@ -383,21 +390,6 @@ impl Pool {
     /// Whether tasks wait for a worker. A hint, as above.
     fn has_waiting(&self) -> bool {
         self.queued.load(Ordering::Relaxed) > 0 || self.inbox.is_waiting()
-    }
-
-    /// Makes `sink` known; jobs name it by the number returned. The same sink keeps its number.
-    pub fn attach(&self, sink: &Arc<dyn CompletionSink>) -> u16 {
-        let mut sinks = self.sinks.lock();
-        let found = sinks.iter().position(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(sink)));
-        found.unwrap_or_else(|| {
-            sinks.push(sink.clone());
-            sinks.len() - 1
-        }) as u16
-    }
-
-    /// The sink with this number.
-    fn sink(&self, number: u16) -> Arc<dyn CompletionSink> {
-        self.sinks.lock()[usize::from(number)].clone()
     }
 
     /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this

@@ -108,6 +108,10 @@ pub struct PoolFigures {
     pub running: usize,
     /// Tasks admitted so far.
     pub tasks_admitted: u64,
+    /// Of these, tasks that workers submitted and that ended with an output.
+    pub guests_completed: u64,
+    /// And those that ended without.
+    pub guests_errored: u64,
     /// Kernels that were given up and still run.
     pub abandoned: usize,
     /// Sum over successful tasks of the time from submit to end.
@@ -170,6 +174,8 @@ impl Pool {
             queue_length: unfinished.saturating_sub(running - abandoned),
             running,
             tasks_admitted: state.admitted,
+            guests_completed: self.guest_totals.completed(),
+            guests_errored: self.guest_totals.errored(),
             abandoned,
             total_processing_time: wait + run,
             total_wait_time: wait,

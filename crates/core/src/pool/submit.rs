@@ -147,7 +147,7 @@ impl Pool {
 
     /// Settles a task that never got in.
     pub(super) fn settle_one(&self, sink: u16, ticket: u32, outcome: Outcome) {
-        self.sink(sink).deliver(Event::Settled {
+        self.sink(sink).refused(Event::Settled {
             ticket,
             outcome,
             worker: NO_WORKER,

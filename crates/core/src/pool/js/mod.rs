@@ -309,8 +309,8 @@ impl Pool {
         self.unlock(state, &mut wakes);
     }
 
-    /// Nobody hears of the tasks of that sink any more: those that wait are dropped.
-    pub fn drop_waiting(&self, sink: u16) {
+    /// Drops the tasks of that sink that wait.
+    pub(super) fn drop_waiting(&self, sink: u16) {
         let mut state = self.state.lock();
         let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
         self.reject(&mut state, &wanted, || Outcome::Cancelled);

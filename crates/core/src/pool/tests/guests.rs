@@ -1,0 +1,122 @@
+//! Envs that submit without owning the pool, and that may end at any time.
+
+use super::super::{ENTRY, Parting};
+use super::js::js_task;
+use super::{Channel, Fixture};
+use crate::completion::{CompletionSink, Event};
+use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
+use crossbeam_channel::{Receiver, unbounded};
+use std::sync::Arc;
+
+struct Guest {
+    number: u16,
+    events: Receiver<Event>,
+}
+
+impl Fixture {
+    fn guest(&self) -> Guest {
+        let (sender, events) = unbounded();
+        let sink: Arc<dyn CompletionSink> = Arc::new(Channel(sender, self.ids.clone()));
+        let number = self.pool.attach(&sink);
+        assert_ne!(number, self.number);
+        assert_eq!(self.pool.attach(&sink), number, "the same sink keeps its number");
+        Guest { number, events }
+    }
+
+    fn submit_for(&mut self, guest: &Guest, kernel: &str, spec: TaskSpec) -> Option<TaskId> {
+        let mut request = self.request(kernel, 1.0, spec);
+        if request.spec.lane == Lane::Js {
+            request.job.kernel = ENTRY;
+        }
+        request.job.sink = guest.number;
+        let ticket = request.job.ticket;
+        self.pool.submit([request].into_iter());
+        self.ids.lock().get(&ticket).copied()
+    }
+
+    /// Tasks admitted; of guests, completed and errored.
+    fn counts(&self) -> [u64; 3] {
+        let figures = self.pool.figures();
+        [figures.tasks_admitted, figures.guests_completed, figures.guests_errored]
+    }
+}
+
+fn settled(guest: &Guest) {
+    let event = guest.events.recv_timeout(std::time::Duration::from_mins(1)).expect("an event");
+    assert!(matches!(event, Event::Settled { .. }), "{event:?}");
+}
+
+#[test]
+fn h1_tasks_of_a_guest_are_counted_when_they_settle_and_never_when_they_are_refused() {
+    let mut fixture = Fixture::new(1);
+    let guest = fixture.guest();
+    fixture.submit_for(&guest, "faultEcho", TaskSpec::plain(Lane::Native));
+    settled(&guest);
+    fixture.submit_for(&guest, "faultError", TaskSpec::plain(Lane::Native));
+    settled(&guest);
+    let nowhere = Affinity::Worker { index: 9, strength: Strength::Force };
+    let spec = TaskSpec { affinity: nowhere, ..TaskSpec::plain(Lane::Native) };
+    assert_eq!(fixture.submit_for(&guest, "faultEcho", spec), None);
+    settled(&guest);
+    fixture.submit("faultEcho", 1.0);
+    assert!(matches!(fixture.next_event(), Event::Settled { .. }));
+    assert_eq!(fixture.counts(), [3, 1, 1]);
+    fixture.pool.close(&fixture.sink);
+    fixture.submit_for(&guest, "faultEcho", TaskSpec::plain(Lane::Native));
+    settled(&guest);
+    assert_eq!(fixture.counts(), [3, 1, 1], "nothing is admitted any more");
+    while !matches!(fixture.next_event(), Event::Closed { .. }) {}
+}
+
+#[test]
+fn h1_a_guest_that_goes_leaves_its_tasks_as_errored() {
+    let mut fixture = Fixture::new(1);
+    let guest = fixture.guest();
+    let _bell = fixture.js_worker(0);
+    fixture.submit_for(&guest, "faultEcho", js_task());
+    let (_, running) = fixture.js_turn(0);
+    fixture.submit_for(&guest, "faultEcho", js_task());
+    assert_eq!(fixture.counts(), [2, 0, 0]);
+    fixture.pool.guest_left(guest.number);
+    assert_eq!(fixture.counts(), [2, 0, 2], "one waited, one runs");
+    fixture.pool.guest_left(guest.number);
+    assert!(fixture.answer(0, &running[0]));
+    assert_eq!(fixture.counts(), [2, 0, 2], "once");
+    assert_eq!(guest.events.try_iter().filter(|event| matches!(event, Event::Settled { .. })).count(), 1);
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
+    fixture.close();
+}
+
+#[test]
+fn h2_a_number_is_given_out_again_when_nothing_of_it_is_left() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let first = fixture.guest();
+    fixture.submit_for(&first, "faultEcho", js_task());
+    let (_, running) = fixture.js_turn(0);
+    fixture.pool.guest_left(first.number);
+    let second = fixture.guest();
+    assert_ne!(second.number, first.number, "a task still runs");
+    assert!(fixture.answer(0, &running[0]));
+    let third = fixture.guest();
+    assert_eq!(third.number, first.number);
+    // A native worker that has kept the sinks finds the new guest under the old number.
+    for guest in [&second, &third] {
+        fixture.submit_for(guest, "faultEcho", TaskSpec::plain(Lane::Native));
+        settled(guest);
+    }
+    // A kernel that was given up still names its task when it stops.
+    let id = fixture.submit_for(&third, "faultWait", TaskSpec::plain(Lane::Native)).unwrap();
+    while fixture.pool.worker_of(id).is_none() {
+        std::thread::yield_now();
+    }
+    fixture.pool.guest_left(third.number);
+    assert_ne!(fixture.guest().number, third.number);
+    assert!(fixture.pool.cancel(id));
+    while fixture.pool.figures().abandoned > 0 || fixture.pool.figures().running > 0 {
+        std::thread::yield_now();
+    }
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
+    fixture.close();
+    assert_eq!(first.events.len(), 0, "nobody is told after the end");
+}
