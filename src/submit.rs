@@ -177,7 +177,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
         }
         match member(2)? {
             Value::Undefined => {}
-            other => options = Some(Box::new(other)),
+            other => options = Some(Arc::new(other)),
         }
         if let Value::Number(millis) = member(3)? {
             estimate = Some((millis * 1e6) as u64);

@@ -57,3 +57,11 @@ test('tasks that a worker submits to a pool that is closing are refused, and cou
   await closed
   assert.deepEqual(counts(pool), { tasksAdmitted: 1, tasksCompleted: 1, tasksErrored: 0 })
 })
+
+test('the first task that waits for its own runs again too when its worker is ended for that one', async () => {
+  const { pool, numbers } = poolWith()
+  assert.equal(await pool.run({ do: 'first', text: 'x'.repeat(1000) }), 'again')
+  assert.equal(Atomics.load(numbers, 2), 2)
+  await pool.close()
+  assert.deepEqual(counts(pool), { tasksAdmitted: 2, tasksCompleted: 1, tasksErrored: 1 })
+})

@@ -69,8 +69,8 @@ function mayBeHit({ kind }, pool) {
   // Others run beside those that wait for tasks of their own, whatever the concurrency.
   const hasCompany = pool.options.workerConcurrency > 1 || pool.nests
   if (pool.crashers > 0 && (hasCompany || isPosted(kind))) return true
-  // Moved inputs cannot be sent again; nor can others where only that waiting lets tasks overlap: no copy is kept of them.
-  return pool.isRough && (isPosted(kind) || (pool.nests && pool.options.workerConcurrency === 1))
+  // Moved inputs cannot be sent again.
+  return pool.isRough && isPosted(kind)
 }
 
 const isPosted = (kind) => kind === 'moved' || kind === 'shared'

@@ -4,6 +4,7 @@
 use super::cell::Label;
 use crate::kernel::Input;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// Stands for the entry function of the pool's module where a kernel's number is asked for.
 pub const ENTRY: u16 = 255;
@@ -16,24 +17,30 @@ pub const MAIN_ENTRY: u16 = 254;
 pub enum Payload {
     /// A number.
     Number(f64),
-    /// Anything else.
-    Value(Box<Value>),
+    /// Anything else, shared with what is kept to run the job again.
+    Value(Arc<Value>),
 }
 
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         match value {
             Value::Number(number) => Self::Number(number),
-            other => Self::Value(Box::new(other)),
+            other => Self::Value(Arc::new(other)),
         }
     }
+}
+
+/// The value itself, or a copy as long as it is kept for another run too.
+fn own(value: Arc<Value>) -> Value {
+    Arc::try_unwrap(value)
+        .unwrap_or_else(|kept| kept.duplicate().expect("what is kept lies in memory of its own"))
 }
 
 impl Payload {
     fn into_value(self) -> Value {
         match self {
             Self::Number(number) => Value::Number(number),
-            Self::Value(value) => *value,
+            Self::Value(value) => own(value),
         }
     }
 }
@@ -153,7 +160,7 @@ pub struct Job {
     /// The input.
     pub input: Payload,
     /// The kernel's options, when there are any.
-    pub options: Option<Box<Value>>,
+    pub options: Option<Arc<Value>>,
     /// What is asked for beyond one run, if anything.
     pub policy: Option<Box<Policy>>,
 }
@@ -180,20 +187,13 @@ impl Job {
         }
         let input = match &self.input {
             Payload::Number(number) => Payload::Number(*number),
-            Payload::Value(value) => Payload::Value(Box::new(value.duplicate()?)),
+            Payload::Value(value) => Payload::Value(value.clone()),
         };
-        let options = match &self.options {
-            None => None,
-            Some(options) => Some(Box::new(options.duplicate()?)),
-        };
-        Some(Self { input, options, policy: self.policy.clone(), ..*self })
+        Some(Self { input, options: self.options.clone(), policy: self.policy.clone(), ..*self })
     }
 
     pub(crate) fn into_input(self) -> Input {
-        Input {
-            value: self.input.into_value(),
-            options: self.options.map_or(Value::Undefined, |options| *options),
-        }
+        Input { value: self.input.into_value(), options: self.options.map_or(Value::Undefined, own) }
     }
 }
 

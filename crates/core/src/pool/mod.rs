@@ -157,8 +157,6 @@ struct State {
     /// Time of successful tasks of the JS lane: running, and from submit to start, ns.
     js_run: u64,
     js_wait: u64,
-    /// Whether tasks of JS workers wait for others, so that they overlap.
-    js_nests: bool,
     /// Times of successful tasks by native worker, and by key.
     times: Vec<times::Times>,
     key_times: times::KeyTimes,
@@ -342,7 +340,6 @@ impl Pool {
                 main: JsWorker::default(),
                 js_run: 0,
                 js_wait: 0,
-                js_nests: false,
                 times: (0..threads).map(|_| times::Times::default()).collect(),
                 key_times: times::KeyTimes::default(),
                 threads: 0,

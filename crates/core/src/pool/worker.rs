@@ -146,7 +146,7 @@ impl Worker<'_> {
             if let Some(copy) = copy
                 && repeats(&copy, &outcome)
             {
-                match self.repeat(id, *copy, outcome, (now, run_time)) {
+                match self.repeat(id, copy, outcome, (now, run_time)) {
                     Ok(()) => return now,
                     Err(given_back) => outcome = given_back,
                 }

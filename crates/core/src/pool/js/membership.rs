@@ -150,12 +150,12 @@ impl Pool {
             // It ended for another task's sake: this one starts anew, and that is none of its retries.
             (Parting::Evicted, Some(copy)) => {
                 let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
-                if state.scheduler.give_back(js(index), task.id, *copy, None, from_start, wakes).is_ok() {
+                if state.scheduler.give_back(js(index), task.id, copy, None, from_start, wakes).is_ok() {
                     return true;
                 }
             }
             (Parting::Crashed, Some(copy)) if copy.repeats(true) => {
-                match self.repeat(state, (js(index), index), task.id, *copy, outcome, (now, wakes)) {
+                match self.repeat(state, (js(index), index), task.id, copy, outcome, (now, wakes)) {
                     Ok(()) => return true,
                     Err(given_back) => outcome = given_back,
                 }

@@ -86,7 +86,7 @@ struct Running {
     /// Settled early; the answer will be thrown away.
     abandoned: bool,
     /// What is needed to run it again, where that may come to pass.
-    copy: Option<Box<Job>>,
+    copy: Option<Job>,
     /// See [`Policy::grace`].
     grace: f64,
 }
@@ -166,8 +166,6 @@ impl Pool {
             }
         }
         let mut timed = Vec::new();
-        let is_concurrent = state.scheduler.config().concurrency[js(index).lane as usize] > 1;
-        let overlaps = (is_concurrent || state.js_nests) && index != MAIN;
         for task in taken {
             let job = task.payload;
             let Some(worker) = state.js_worker(index) else { break };
@@ -178,7 +176,7 @@ impl Pool {
                 submitted: job.submitted,
                 started: now,
                 abandoned: false,
-                copy: job.copy_to_repeat(overlaps),
+                copy: job.copy_to_repeat(index != MAIN),
                 grace: job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace),
             });
             if task.report_begin {
@@ -226,7 +224,7 @@ impl Pool {
             && let Some(copy) = running.copy.take_if(|copy| copy.repeats(false))
         {
             let outcome = Outcome::Answer(Box::new(answer));
-            match self.repeat(&mut state, (js(index), index), id, *copy, outcome, (now, &mut wakes)) {
+            match self.repeat(&mut state, (js(index), index), id, copy, outcome, (now, &mut wakes)) {
                 Ok(()) => {
                     self.came_to_rest(&mut state, index, now, &mut wakes);
                     self.unlock_timed(state, &mut wakes);
@@ -300,7 +298,6 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         if blocked {
-            state.js_nests = true;
             state.scheduler.block(id, Time(clock::now()), &mut wakes);
             Self::serve_again(&mut state, id, &mut wakes);
         } else {

@@ -1,6 +1,6 @@
 //! Tasks that run again, and workers that go while the pool is open.
 
-use super::super::{JsNote, JsTask, Left, Parting, Policy, Retire};
+use super::super::{JsNote, JsTask, Left, Parting, Payload, Policy, Retire};
 use super::js::js_task;
 use super::{Fixture, number};
 use crate::completion::{Answer, Event, Notice, Outcome};
@@ -202,6 +202,40 @@ fn a_worker_that_is_ended_for_one_task_gives_the_others_back() {
     let (_, tasks) = fixture.js_turn(0);
     assert!(fixture.answer(0, &tasks[0]));
     assert_eq!(number(&fixture.outcomes(1)[&1]), 3.0);
+    fixture.close();
+}
+
+#[test]
+fn the_first_task_that_waits_for_its_own_runs_again_too() {
+    // One at a time: nothing says when it begins that another will run beside it.
+    let mut fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    let mut request = fixture.request("faultEcho", 0.0, js_task());
+    request.job.kernel = super::super::ENTRY;
+    request.job.input = Value::String("the input".to_owned()).into();
+    request.job.options = Some(std::sync::Arc::new(Value::String("the export".to_owned())));
+    fixture.pool.submit([request].into_iter());
+    let (_, parent) = fixture.js_turn(0);
+    fixture.pool.js_block(parent[0].id, true);
+    let stuck = fixture.submit_entry(2.0, js_task()).unwrap();
+    assert_eq!(fixture.js_turn(0).1.len(), 1, "beside the one that waits");
+    assert!(fixture.pool.cancel(stuck));
+    assert!(matches!(fixture.outcomes(1)[&1], Outcome::Cancelled));
+    assert!(matches!(fixture.notice(), Notice::GivenUp { worker: 0, .. }));
+    drop(parent);
+    let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
+    assert_eq!(left, Left { waiting: 1, repeated: 1 });
+    let _second = fixture.js_worker(0);
+    let (_, tasks) = fixture.js_turn(0);
+    match (&tasks[0].job.input, &tasks[0].job.options) {
+        (Payload::Value(input), Some(options)) => {
+            assert_eq!((input.as_str(), options.as_str()), (Some("the input"), Some("the export")));
+        }
+        other => panic!("{other:?}"),
+    }
+    let answer = Answer { value: Value::Number(8.0), ..Answer::default() };
+    assert!(fixture.pool.js_answer(0, tasks[0].id, answer));
+    assert_eq!(number(&fixture.outcomes(1)[&0]), 8.0);
     fixture.close();
 }
 
