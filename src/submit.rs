@@ -162,7 +162,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
     let (mut estimate, mut worker_costs) = (None, None);
     if record[10] <= -2.0 {
         // A number in place of a name, and nothing else.
-        options = Some(Box::new(Value::Number(-2.0 - record[10])));
+        options = Some(Arc::new(Value::Number(-2.0 - record[10])));
     }
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
