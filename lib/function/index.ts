@@ -2,10 +2,6 @@
 
 export { startProfilingCpu, stopProfilingCpu } from './cpu-gate'
 export { FunctionPool } from './pool'
-export { Status, ThreadStatus } from './status'
-export { round, StatusAllField, StatusType, TaskPool } from './task-pool'
-export { FunctionThread } from './thread'
-export { asyncEventEmitter, close, exitEventSupported, exitKey } from './utilities'
 export {
   getWorkerFile,
   importPersistentWorker,
@@ -15,3 +11,7 @@ export {
   setWorkerFile,
 } from './proxy'
 export { normalizeFilename } from './resolve'
+export { Status, ThreadStatus } from './status'
+export { round, StatusAllField, StatusType, TaskPool } from './task-pool'
+export { FunctionThread } from './thread'
+export { asyncEventEmitter, close, exitEventSupported, exitKey } from './utilities'
