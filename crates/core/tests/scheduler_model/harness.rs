@@ -1,7 +1,7 @@
 //! Stage: all. Thread: the test's.
 //! Runs one operation on the scheduler and on the model, and compares all that can be seen.
 
-use crate::model::{Hold, Model, Place, Presence, Refusal, Task, Worker};
+use crate::model::{Hold, Model, Place, Presence, Refusal, Task};
 use std::collections::{BTreeMap, BTreeSet};
 use threadmill_core::scheduler::{
     Affinity, Cancelled, Claims, Config, CostKey, Expired, Lane, LeaveReport, Rejected, Schedule, Scheduler,
@@ -87,6 +87,33 @@ pub(crate) enum Op {
         worker: u32,
         replaced: bool,
     },
+    Retire {
+        lane: usize,
+        worker: u32,
+        replaced: bool,
+    },
+    /// As many native workers, the first ones.
+    Resize {
+        workers: u32,
+    },
+    SetLimit {
+        lane: usize,
+        workers: u32,
+    },
+    Vacate {
+        lane: usize,
+        worker: u32,
+    },
+    VacateAll {
+        lane: usize,
+    },
+    /// The holder of a task gives it back, to be taken again at once or later.
+    GiveBack {
+        nth: usize,
+        resume: Option<u16>,
+        from_start: Option<u16>,
+    },
+    Resume,
     Block {
         nth: usize,
     },
@@ -126,6 +153,7 @@ impl Harness {
             config,
             tasks: Vec::new(),
             workers: [Vec::new(), Vec::new()],
+            limits: [0, 0],
             begun: BTreeSet::new(),
             costs: BTreeMap::new(),
             average: None,
@@ -244,6 +272,49 @@ impl Harness {
             Op::Leave { lane, worker, replaced } => {
                 self.leave(lane, worker, replaced, &mut wakes, &mut expected);
             }
+            Op::Retire { lane, worker, replaced } => {
+                self.retire(lane, worker, replaced, &mut wakes, &mut expected);
+            }
+            Op::Resize { workers } => {
+                for worker in 0..4 {
+                    if worker < workers {
+                        self.run(&Op::Join { lane: 0, worker, launched: worker % 2 == 0 });
+                    } else {
+                        self.run(&Op::Retire { lane: 0, worker, replaced: false });
+                    }
+                }
+            }
+            Op::SetLimit { lane, workers } => {
+                self.model.limits[lane] = workers;
+                self.machine.set_limit(Lane::ALL[lane], workers);
+            }
+            Op::Vacate { lane, worker } => {
+                // Not to be called while tasks wait for it.
+                if !self.model.is_awaited(lane, worker) {
+                    self.model.vacate(lane, worker);
+                    self.machine.vacate(WorkerRef { lane: Lane::ALL[lane], index: worker });
+                }
+            }
+            Op::VacateAll { lane } => {
+                if !self.model.indexes(lane).any(|worker| {
+                    self.model.presence(lane, worker) == Presence::Vacant
+                        && self.model.is_awaited(lane, worker)
+                }) {
+                    for worker in self.model.indexes(lane) {
+                        if self.model.view(lane, worker).held == 0 {
+                            self.model.vacate(lane, worker);
+                        }
+                    }
+                    self.machine.vacate_all(Lane::ALL[lane]);
+                }
+            }
+            Op::GiveBack { nth, resume, from_start } => {
+                let begun = self.cells.begun.clone();
+                if let Some(task) = self.nth(nth, |task| begun.contains(&task.id)) {
+                    self.give_back(&task, resume, from_start, &mut wakes, &mut expected);
+                }
+            }
+            Op::Resume => self.resume(&mut wakes, &mut expected),
             Op::Block { nth } => {
                 let begun = self.cells.begun.clone();
                 if let Some(task) = self.nth(nth, |task| begun.contains(&task.id) && !task.blocked) {
@@ -398,10 +469,12 @@ impl Harness {
         self.machine.take(who, max, Time(self.now), &mut self.cells, &mut out, wakes);
         let ids = self.model.take(lane, worker, max, self.now, expected);
         assert_eq!(out.iter().map(|taken| taken.id).collect::<Vec<_>>(), ids);
+        assert!(out.is_empty() || self.model.joined(lane, worker), "one that has retired takes nothing");
         assert!(out.len() <= max);
         for (nth, taken) in out.into_iter().enumerate() {
             let task = before.iter().find(|task| task.id == taken.id).expect("it was admitted");
             assert_eq!(taken.payload, task.tag);
+            assert!(!matches!(task.place, Place::Aside(_)), "what is set aside has to be resumed first");
             assert_eq!(taken.report_begin, task.from_start.is_some());
             self.cells.payloads.insert(taken.id, (who, taken.payload));
             if task.hold == Hold::Forced {
@@ -492,18 +565,7 @@ impl Harness {
     }
 
     pub(crate) fn join(&mut self, lane: usize, worker: u32, launched: bool, expected: &mut Vec<WorkerRef>) {
-        while self.model.workers[lane].len() <= worker as usize {
-            self.model.workers[lane].push(Worker {
-                presence: Presence::Absent,
-                launched: false,
-                ready: false,
-                parked: false,
-                searching: false,
-                idle_since: None,
-                completed: 0,
-                stolen: 0,
-            });
-        }
+        self.model.grow(lane, worker);
         let state = &mut self.model.workers[lane][worker as usize];
         if state.presence == Presence::Joined {
             return;
@@ -536,6 +598,65 @@ impl Harness {
         }
     }
 
+    pub(crate) fn retire(
+        &mut self,
+        lane: usize,
+        worker: u32,
+        replaced: bool,
+        wakes: &mut Vec<WorkerRef>,
+        expected: &mut Vec<WorkerRef>,
+    ) {
+        let who = WorkerRef { lane: Lane::ALL[lane], index: worker };
+        let tags: BTreeMap<TaskId, u64> = self.model.tasks.iter().map(|task| (task.id, task.tag)).collect();
+        let mut report = LeaveReport::default();
+        self.machine.retire(who, replaced, &mut self.cells, Time(self.now), &mut report, wakes);
+        let orphaned = self.model.retire(lane, worker, replaced, self.now, expected);
+        assert!(report.running.is_empty(), "what it has begun goes on");
+        assert_eq!(report.orphaned, orphaned.iter().map(|id| (*id, tags[id])).collect::<Vec<_>>());
+        assert!(!replaced || orphaned.is_empty(), "what is forced to it waits for the replacement");
+        for id in &orphaned {
+            self.left(tags[id]);
+        }
+    }
+
+    pub(crate) fn give_back(
+        &mut self,
+        task: &Task,
+        resume: Option<u16>,
+        from_start: Option<u16>,
+        wakes: &mut Vec<WorkerRef>,
+        expected: &mut Vec<WorkerRef>,
+    ) {
+        let who = WorkerRef { lane: Lane::ALL[task.lane], index: task.holder().expect("it was taken") };
+        let other = WorkerRef { lane: who.lane, index: who.index + 1 };
+        let at = resume.map(|nanos| self.now + u64::from(nanos));
+        let from_start = from_start.map(u64::from);
+        let refused = self.machine.give_back(other, task.id, task.tag, None, None, wakes);
+        assert_eq!(refused, Err(task.tag), "not that worker's");
+        let given = self.machine.give_back(who, task.id, task.tag, at.map(Time), from_start, wakes);
+        let placed = self.model.give_back(task.id, at, from_start, expected);
+        assert_eq!(given, if placed { Ok(()) } else { Err(task.tag) });
+        self.cells.payloads.remove(&task.id);
+        self.cells.begun.remove(&task.id);
+        if !placed {
+            assert_eq!(task.hold, Hold::Forced, "only such a task depends on one worker");
+            self.left(task.tag);
+        }
+    }
+
+    pub(crate) fn resume(&mut self, wakes: &mut Vec<WorkerRef>, expected: &mut Vec<WorkerRef>) {
+        let tags: BTreeMap<TaskId, u64> = self.model.tasks.iter().map(|task| (task.id, task.tag)).collect();
+        let mut orphaned = Vec::new();
+        let resumed = self.machine.resume(Time(self.now), &mut orphaned, wakes);
+        let (count, lost) = self.model.resume(self.now, expected);
+        assert_eq!(resumed, count);
+        assert_eq!(orphaned, lost.iter().map(|id| (*id, tags[id])).collect::<Vec<_>>());
+        for (_, tag) in orphaned {
+            self.left(tag);
+        }
+        assert!(self.machine.next_resume().is_none_or(|at| at > Time(self.now)), "nothing due is left aside");
+    }
+
     /// Everything that can be seen agrees with the model, and the invariants hold.
     pub(crate) fn check(&self) {
         let (machine, model) = (&self.machine, &self.model);
@@ -556,12 +677,17 @@ impl Harness {
             machine.next_deadline(),
             model.tasks.iter().filter_map(|task| task.deadline).min().map(Time)
         );
+        let resumes = model.tasks.iter().filter_map(|task| match task.place {
+            Place::Aside(at) => Some(Time(at)),
+            _ => None,
+        });
+        assert_eq!(machine.next_resume(), resumes.min());
         assert_eq!(machine.steals(), model.steals);
         for task in &model.tasks {
             assert_eq!(self.tag(task.id), task.tag);
             let at = |index| WorkerRef { lane: Lane::ALL[task.lane], index };
             let status = match task.place {
-                Place::Queued => Status::Queued,
+                Place::Queued | Place::Aside(_) => Status::Queued,
                 Place::Ahead(index) => Status::Ahead(at(index)),
                 Place::Running(index) => Status::Running(at(index)),
             };
@@ -583,6 +709,26 @@ impl Harness {
             self.machine.idle_workers(Lane::ALL[lane]),
             views.iter().filter(|(_, view)| view.idle).count()
         );
+        let aside = |task: &&Task| task.lane == lane && matches!(task.place, Place::Aside(_));
+        assert_eq!(self.machine.set_aside(Lane::ALL[lane]), model.tasks.iter().filter(aside).count());
+        let queued = model.tasks.iter().filter(|task| task.lane == lane && task.place == Place::Queued);
+        assert_eq!(self.machine.queued(Lane::ALL[lane]), queued.count());
+        let missing = model.indexes(lane).filter(|index| {
+            model.presence(lane, *index) == Presence::Vacant && model.is_awaited(lane, *index)
+        });
+        assert_eq!(self.machine.missing(Lane::ALL[lane]), missing.collect::<Vec<_>>());
+        for index in model.indexes(lane) {
+            let who = WorkerRef { lane: Lane::ALL[lane], index };
+            assert_eq!(self.machine.is_joined(who), model.joined(lane, index));
+            let waits = |task: &Task| task.lane == lane && task.holder() == Some(index) && task.blocked;
+            assert_eq!(self.machine.is_waiting(who), model.tasks.iter().any(waits));
+        }
+        // S2 in words of its own: what waits is forced to somebody who is there or expected.
+        for task in model.tasks.iter().filter(|task| task.lane == lane && task.place == Place::Queued) {
+            let home = task.home.map_or(Presence::Joined, |home| model.presence(lane, home));
+            let may_wait = home == Presence::Joined || home == Presence::Vacant && task.hold == Hold::Forced;
+            assert!(may_wait, "S2, S3: task {} waits for nobody", task.tag);
+        }
         for (index, view) in &views {
             let state = &model.workers[lane][*index as usize];
             let figures =
@@ -623,6 +769,19 @@ impl Harness {
             let nth =
                 self.model.tasks.iter().filter(|task| task.blocked).position(|other| other.id == task.id);
             self.run(&Op::Unblock { nth: nth.expect("just found") });
+        }
+        if let Some(last) = self
+            .model
+            .tasks
+            .iter()
+            .filter_map(|task| match task.place {
+                Place::Aside(at) => Some(at),
+                _ => None,
+            })
+            .max()
+        {
+            self.now = self.now.max(last);
+            self.run(&Op::Resume);
         }
         loop {
             let mut moved = false;

@@ -55,6 +55,15 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (lane.clone(), worker.clone()).prop_map(|(lane, worker)| Op::Launched { lane, worker }),
         1 => (lane.clone(), worker.clone(), any::<bool>())
             .prop_map(|(lane, worker, replaced)| Op::Leave { lane, worker, replaced }),
+        2 => (lane.clone(), worker.clone(), any::<bool>())
+            .prop_map(|(lane, worker, replaced)| Op::Retire { lane, worker, replaced }),
+        1 => (0u32..5).prop_map(|workers| Op::Resize { workers }),
+        1 => (lane.clone(), 0u32..5).prop_map(|(lane, workers)| Op::SetLimit { lane, workers }),
+        1 => (lane.clone(), worker.clone()).prop_map(|(lane, worker)| Op::Vacate { lane, worker }),
+        1 => lane.clone().prop_map(|lane| Op::VacateAll { lane }),
+        3 => (nth.clone(), prop::option::of(0u16..400), prop::option::weighted(0.2, 0u16..500))
+            .prop_map(|(nth, resume, from_start)| Op::GiveBack { nth, resume, from_start }),
+        2 => Just(Op::Resume),
         1 => nth.clone().prop_map(|nth| Op::Block { nth }),
         1 => nth.prop_map(|nth| Op::Unblock { nth }),
         1 => (lane.clone(), worker, any::<bool>())

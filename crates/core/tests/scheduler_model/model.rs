@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Queued,
     Ahead(u32),
     Running(u32),
+    /// Given back, and not to be taken before that time.
+    Aside(u64),
 }
 
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ impl Task {
 
     pub(crate) fn holder(&self) -> Option<u32> {
         match self.place {
-            Place::Queued => None,
+            Place::Queued | Place::Aside(_) => None,
             Place::Ahead(worker) | Place::Running(worker) => Some(worker),
         }
     }
@@ -119,6 +121,8 @@ pub(crate) struct Model {
     pub(crate) config: Config,
     pub(crate) tasks: Vec<Task>,
     pub(crate) workers: [Vec<Worker>; 2],
+    /// Numbers below it may be named although nobody is there.
+    pub(crate) limits: [u32; 2],
     /// Tasks that have begun without the scheduler knowing.
     pub(crate) begun: BTreeSet<TaskId>,
     pub(crate) costs: BTreeMap<usize, f64>,
@@ -129,6 +133,22 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Makes places for workers up to that number.
+    pub(crate) fn grow(&mut self, lane: usize, index: u32) {
+        while self.workers[lane].len() <= index as usize {
+            self.workers[lane].push(Worker {
+                presence: Presence::Absent,
+                launched: false,
+                ready: false,
+                parked: false,
+                searching: false,
+                idle_since: None,
+                completed: 0,
+                stolen: 0,
+            });
+        }
+    }
+
     pub(crate) fn tick(&mut self) -> u64 {
         self.ticks += 1;
         self.ticks
@@ -588,6 +608,13 @@ impl Model {
             return Refusal::Full;
         }
         let lane = task.lane;
+        if let Affinity::Worker { index, strength: Strength::Force } = affinity
+            && index < self.limits[lane]
+            && self.presence(lane, index) == Presence::Absent
+        {
+            self.grow(lane, index);
+            self.workers[lane][index as usize].presence = Presence::Vacant;
+        }
         let known = task.cost_key.and_then(|key| self.costs.get(&key)).map(|mean| *mean as u64).or(estimate);
         task.expected = known.unwrap_or(0).min(LOAD_CAP);
         if self.config.schedule == Schedule::LongestFirst {
@@ -673,15 +700,8 @@ impl Model {
         now: u64,
         wakes: &mut Vec<WorkerRef>,
     ) -> (Vec<TaskId>, Vec<TaskId>) {
-        if !self.joined(lane, index) {
-            return (Vec::new(), Vec::new());
-        }
-        let mut homeless: Vec<TaskId> = Vec::new();
-        for id in self.taken(lane, index).into_iter().map(|task| task.id).collect::<Vec<_>>() {
-            if self.revoke(id, now) {
-                homeless.push(id);
-            }
-        }
+        let homeless =
+            if self.joined(lane, index) { self.revoke_taken(lane, index, now) } else { Vec::new() };
         let mut running: Vec<&Task> = self
             .tasks
             .iter()
@@ -692,6 +712,42 @@ impl Model {
         for id in &running {
             self.remove(*id);
         }
+        let is_joined = self.joined(lane, index);
+        let orphaned =
+            if is_joined { self.evacuate(lane, index, replaced, homeless, wakes) } else { Vec::new() };
+        (running, orphaned)
+    }
+
+    fn revoke_taken(&mut self, lane: usize, index: u32, now: u64) -> Vec<TaskId> {
+        let taken: Vec<TaskId> = self.taken(lane, index).into_iter().map(|task| task.id).collect();
+        taken.into_iter().filter(|id| self.revoke(*id, now)).collect()
+    }
+
+    /// As `leave`, but what runs goes on.
+    pub(crate) fn retire(
+        &mut self,
+        lane: usize,
+        index: u32,
+        replaced: bool,
+        now: u64,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> Vec<TaskId> {
+        if !self.joined(lane, index) {
+            return Vec::new();
+        }
+        let homeless = self.revoke_taken(lane, index, now);
+        self.evacuate(lane, index, replaced, homeless, wakes)
+    }
+
+    /// Ends a membership; gives the tasks for which there is no place any more.
+    fn evacuate(
+        &mut self,
+        lane: usize,
+        index: u32,
+        replaced: bool,
+        mut homeless: Vec<TaskId>,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> Vec<TaskId> {
         let worker = &mut self.workers[lane][index as usize];
         worker.presence = if replaced { Presence::Vacant } else { Presence::Absent };
         (worker.launched, worker.ready, worker.parked, worker.searching) = (false, false, false, false);
@@ -715,7 +771,75 @@ impl Model {
             self.call(lane, home, wakes);
         }
         self.balance(lane, wakes);
-        (running, orphaned)
+        orphaned
+    }
+
+    /// Takes a task away from its holder, to be run again. Whether there is a place for it.
+    pub(crate) fn give_back(
+        &mut self,
+        id: TaskId,
+        resume: Option<u64>,
+        from_start: Option<u64>,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
+        let (lane, index) = (self.at(id).lane, self.at(id).holder().expect("somebody has it"));
+        let task = self.at(id);
+        (task.place, task.blocked) = (Place::Aside(resume.unwrap_or(0)), false);
+        if from_start.is_some() {
+            (task.deadline, task.from_start) = (None, from_start);
+        }
+        if self.workers[lane][index as usize].parked {
+            self.rouse(lane, index);
+        }
+        self.workers[lane][index as usize].searching = self.joined(lane, index);
+        self.note_idle(lane);
+        resume.is_some() || self.put_back(id, wakes)
+    }
+
+    /// Lets a task wait for a worker. Whether there is a place for it; else it is gone.
+    pub(crate) fn put_back(&mut self, id: TaskId, wakes: &mut Vec<WorkerRef>) -> bool {
+        let task = self.at(id).clone();
+        let gone = task.home.is_some_and(|home| match self.presence(task.lane, home) {
+            Presence::Joined => false,
+            Presence::Vacant => task.hold != Hold::Forced,
+            Presence::Absent => true,
+        });
+        if gone && !self.rehome(id) {
+            self.remove(id);
+            return false;
+        }
+        self.at(id).place = Place::Queued;
+        if let Some(home) = self.at(id).home {
+            self.call(task.lane, home, wakes);
+        }
+        self.balance(task.lane, wakes);
+        true
+    }
+
+    /// Lets those wait again whose time has come: those that do, and those for which there is no place.
+    pub(crate) fn resume(&mut self, now: u64, wakes: &mut Vec<WorkerRef>) -> (usize, Vec<TaskId>) {
+        let due = |task: &Task| match task.place {
+            Place::Aside(at) if at <= now => Some((at, task.seq, task.id)),
+            _ => None,
+        };
+        let mut due: Vec<(u64, u64, TaskId)> = self.tasks.iter().filter_map(due).collect();
+        due.sort_by_key(|(at, seq, _)| (*at, *seq));
+        let (resumed, orphaned): (Vec<TaskId>, Vec<TaskId>) =
+            due.into_iter().map(|(.., id)| id).partition(|id| self.put_back(*id, wakes));
+        (resumed.len(), orphaned)
+    }
+
+    /// Whether tasks wait in the queues of a worker.
+    pub(crate) fn is_awaited(&self, lane: usize, index: u32) -> bool {
+        let waits = |task: &Task| task.place == Place::Queued && task.home == Some(index);
+        self.tasks.iter().any(|task| task.lane == lane && waits(task))
+    }
+
+    /// Nobody comes after a worker that has left.
+    pub(crate) fn vacate(&mut self, lane: usize, index: u32) {
+        if self.presence(lane, index) == Presence::Vacant {
+            self.workers[lane][index as usize].presence = Presence::Absent;
+        }
     }
 }
 
