@@ -1,4 +1,5 @@
-// The plan of a soak run: operations that follow from the seed alone. No clock and no Math.random in here.
+// The plan of a soak run: operations that follow from the seed alone. No clock and no Math.random in here. Nine tasks of ten
+// or more are many cheap ones in a row, so that faults and what they cost stay as they are while the rate is high.
 import { createHash } from 'node:crypto'
 
 /** A generator of numbers from 0 to below 1 (mulberry32). */
@@ -55,6 +56,14 @@ const CRASHES = [
   ['lateCrash', 2],
   ['memory', 1],
 ]
+/** Kinds of the many tasks that nothing is done to. */
+const BULK = [
+  ['number', 8],
+  ['kernelEcho', 6],
+  ['echo', 3],
+  ['string', 2],
+  ['kernelHash', 0.5],
+]
 const ENDS = ['close', 'closeTimeout', 'dispose', 'destroy']
 
 /** Operations for at least `tasks` tasks, and for at least one pool. */
@@ -71,7 +80,7 @@ export function* planOf(seed, tasks) {
     }
     return list[0][0]
   }
-  let [n, group] = [0, 0]
+  let [n, group, counted] = [0, 0, 0]
 
   function optionsOf() {
     const options = {}
@@ -113,11 +122,22 @@ export function* planOf(seed, tasks) {
     if (kind === 'nest') [item.depth, item.width] = [1 + below(2), 1 + below(3)]
     if (kind === 'failTimes' || kind === 'exitTimes') {
       item.times = 1 + below(2)
+      item.counter = counted++
       const on = kind === 'failTimes' ? pick(['error', 'both']) : pick(['crash', 'both'])
       item.options.retries = { limit: below(4), delay: below(6), backoff: 1 + below(2), on }
     }
     if (kind === 'map' || kind === 'bytes' || kind === 'string') item.size = below(50)
     return item
+  }
+
+  /** Consecutive tasks of one kind, without options, that go in between everything else. */
+  function bulkOf({ recycle }) {
+    const kind = weighted(BULK)
+    const most = recycle === undefined || kind.startsWith('kernel') ? 10_000 : recycle.tasks * 2
+    const count = 100 + below(most)
+    const bulk = { type: 'bulk', kind, n, count }
+    n += count
+    return bulk
   }
 
   while (n < tasks) {
@@ -134,11 +154,10 @@ export function* planOf(seed, tasks) {
       disposeTimeout: pick([100, 5000]),
     }
     const nests = chance(0.6)
-    if (chance(0.5)) options.recycle = { tasks: 10 + below(300) }
+    if (chance(0.5)) options.recycle = { tasks: 40 + below(800) }
     const [plain, faulty] = [PLAIN, FAULTS].map((kinds) => kinds.filter(([kind]) => nests || kind !== 'nest'))
     yield { type: 'pool', options, crashes, nests, isWatched: chance(0.5) }
-    const last = n + 1000 + below(6000)
-    while (n < last) {
+    for (let left = 500 + below(3500); left > 0 && n < tasks; ) {
       const isFlood = chance(0.3)
       const count = isFlood ? 100 + below(500) : 1 + below(40)
       const faults = chance(0.3) ? 0.1 : 0
@@ -148,6 +167,8 @@ export function* planOf(seed, tasks) {
         for (let i = 1 + below(3); i > 0; i--) items.splice(below(items.length), 0, itemOf(weighted(CRASHES)))
       }
       yield { type: 'batch', items }
+      left -= items.length
+      if (chance(0.4)) yield bulkOf(options)
       const by = random()
       if (by < 0.1) yield { type: 'abort', group: group++ }
       else if (by < 0.16) yield { type: 'turns', count: 1 + below(20) }

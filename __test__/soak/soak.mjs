@@ -11,7 +11,7 @@ import { parseArgs, types } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { WorkerPool } from 'threadmill'
-import { allowed, callOf, checkOutput, isCrasher, nameOf } from './check.mjs'
+import { allowed, callOf, checkOutput, isCrasher, isPlainOutput, nameOf } from './check.mjs'
 import { PlanHash, planOf } from './plan.mjs'
 
 const { values: flags } = parseArgs({
@@ -27,6 +27,8 @@ assert.ok(Number.isSafeInteger(seed) && tasks > 0, '--seed and --tasks must be n
 const MODULE = new URL('./fixtures/soak.mjs', import.meta.url)
 /** Most tasks in progress. */
 const WINDOW = 3000
+/** Tasks without options that are submitted in one turn at most. */
+const BULK = 512
 /** When nothing settles for that long, something is stuck, ms. */
 const STUCK = 30_000
 /** Faults that are printed. */
@@ -165,6 +167,35 @@ class Run {
     settle(item.n, how)
   }
 
+  /** Tasks without options, a part at a time. */
+  async bulk({ kind, n, count }) {
+    const what = { at, kind, options: {} }
+    for (let next = n; next < n + count; ) {
+      const last = Math.min(n + count, next + BULK)
+      for (; next < last; next++) this.#plain(kind, next, what)
+      await room()
+    }
+  }
+
+  #plain(kind, n, what) {
+    pending.set(n, what)
+    this.#call(kind, n).then(
+      (value) => {
+        if (!isPlainOutput(kind, n, value)) fault(`task ${n}, ${kind}, gave something else`, value)
+        settle(n, 'ok')
+      },
+      (reason) => this.#ended({ ...what, n }, nameOf(reason, { n, kind }), reason, undefined),
+    )
+  }
+
+  #call(kind, n) {
+    const { pool } = this
+    if (kind === 'kernelEcho') return pool.kernels.echo(n)
+    if (kind === 'kernelHash') return pool.kernels.sha256(`soak ${n}`)
+    if (kind === 'number') return pool.run(n)
+    return pool.run(kind === 'string' ? `${n}` : { do: 'echo', n })
+  }
+
   /** An iteration over numbers that may be left early. */
   async flow({ type, n, of, taken, ordered, concurrency, kernel }) {
     const { pool } = this
@@ -243,6 +274,8 @@ class Run {
       fault(`of ${tasksAdmitted} tasks ${tasksCompleted} succeeded and ${tasksErrored} failed, ${queueLength} wait`)
     if (!pool.isIdle) fault('a pool that has ended is not idle')
     if (this.added.size !== this.ended.size) fault(`of ${this.added.size} tasks ${this.ended.size} have completed`)
+    this.added.clear()
+    this.ended.clear()
   }
 }
 
@@ -257,6 +290,14 @@ function abortAll() {
   groups.clear()
 }
 
+/** Waits until few enough are in progress. */
+async function room() {
+  // Whoever waits for a signal must not hold up the plan.
+  if (pending.size > WINDOW) abortAll()
+  // Turn after turn would take the workers' time.
+  while (pending.size > WINDOW) await tick(1)
+}
+
 async function perform(operation) {
   const { type } = operation
   switch (type) {
@@ -265,9 +306,10 @@ async function perform(operation) {
       break
     case 'batch':
       current.batch(operation.items)
-      // Whoever waits for a signal must not hold up the plan.
-      if (pending.size > WINDOW) abortAll()
-      while (pending.size > WINDOW) await turn()
+      await room()
+      break
+    case 'bulk':
+      await current.bulk(operation)
       break
     case 'abort':
       abortAll()
@@ -368,7 +410,7 @@ let [planned, nextSample] = [0, tasks / 20]
 for (const operation of planOf(seed, tasks)) {
   at++
   hash.add(operation)
-  planned += operation.items?.length ?? operation.of ?? 0
+  planned += operation.type === 'bulk' ? operation.count : (operation.items?.length ?? operation.of ?? 0)
   const begun = performance.now()
   await perform(operation)
   const ms = performance.now() - begun
