@@ -138,6 +138,52 @@ fn loom_b1_b4_every_post_is_collected() {
     });
 }
 
+/// One thread posts an item that comes first and then another one; a second thread posts to another shard, perhaps after
+/// the first item. However collecting falls in between, the first item is seen before all that was posted after it.
+#[test]
+fn loom_b5_what_comes_first_is_collected_before_what_is_posted_after_it() {
+    const FIRST: u32 = 9;
+    const AFTER: u32 = 10;
+    loom::model(|| {
+        let mailbox = Arc::new(Mailbox::default());
+        let bell = Arc::new(Parker::new());
+        let posted = Arc::new(AtomicUsize::new(0));
+        let one = {
+            let (mailbox, bell, posted) = (mailbox.clone(), bell.clone(), posted.clone());
+            thread::spawn(move || {
+                if mailbox.post_first(FIRST) {
+                    bell.unpark();
+                }
+                posted.store(1, Ordering::Release);
+                if mailbox.post(0, AFTER) {
+                    bell.unpark();
+                }
+            })
+        };
+        let other = {
+            let (mailbox, bell, posted) = (mailbox.clone(), bell.clone(), posted.clone());
+            thread::spawn(move || {
+                let is_after = posted.load(Ordering::Acquire) == 1;
+                if mailbox.post(1, if is_after { AFTER } else { 0 }) {
+                    bell.unpark();
+                }
+            })
+        };
+        let mut seen = Vec::new();
+        let mut batch = Batch::default();
+        while seen.len() < 3 {
+            bell.park();
+            mailbox.collect(&mut batch);
+            seen.extend(std::iter::from_fn(|| batch.pop()));
+        }
+        one.join().unwrap();
+        other.join().unwrap();
+        let first = seen.iter().position(|item| *item == FIRST);
+        let after = seen.iter().position(|item| *item == AFTER);
+        assert!(first < after, "{seen:?}");
+    });
+}
+
 /// The owner begins while another thread revokes: exactly one gets the payload.
 #[test]
 fn loom_l1_a_task_is_begun_or_revoked() {
