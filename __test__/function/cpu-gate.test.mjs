@@ -132,6 +132,8 @@ describe('a closed gate', () => {
       assert.ok(second.status.READY)
       const complete = next(pool, 'complete')
       gate.open()
+      await microtasks()
+      assert.ok(second.status.READY)
       await complete
       assert.ok(second.status.SUCCESS)
     } finally {
@@ -160,6 +162,7 @@ describe('a closed gate', () => {
     pool.addTask(first.fn)
     pool.addTask(second.fn)
     cpus.set(100)
+    await intervals(40)
     first.open()
     await microtasks()
     assert.equal(second.calls, 0)

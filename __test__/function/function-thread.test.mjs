@@ -338,13 +338,18 @@ describe('then, catch and finally', () => {
   test('a failure that an error listener could not deal with reaches both kinds of catch', async () => {
     const calls = []
     const instance = thread(() => Promise.reject(failure))
-    instance.catch((...args) => calls.push(args))
+    instance.catch((...args) => calls.push(args)).then(undefined, (reason) => calls.push(['before', reason]))
     instance.on('error', () => {
       throw new Error('listener')
     })
-    instance.then(undefined, (reason) => calls.push(reason)).start()
+    instance.then(undefined, (reason) => calls.push(['after', reason])).start()
     await microtasks()
-    assert.deepEqual(calls, [[failure, 'error'], [failure, 'messageerror'], failure])
+    assert.deepEqual(calls, [
+      [failure, 'error'],
+      ['before', failure],
+      [failure, 'messageerror'],
+      ['after', failure],
+    ])
   })
 
   test('a thread can be awaited, before, while and after it runs', async () => {

@@ -28,7 +28,7 @@ export class FunctionPool extends EventEmitter {
   readonly #tasks: TaskPool<FunctionThread>
   readonly #watcher: Watcher
   #isStarted: boolean
-  /** Pings at which the CPU gate alone kept a pool that runs nothing from starting a task. */
+  /** Pings since the last start at which the CPU gate alone kept the pool, which ran nothing, from starting a task. */
   #refusals = 0
   /** Threads that the user started and that ended before their turn came. */
   readonly #early = new WeakSet<FunctionThread>()
@@ -211,7 +211,7 @@ export class FunctionPool extends EventEmitter {
   }
 
   #mayStart(): boolean {
-    return isGateOpen(this.maxThreadThreshold) || (this.#refusals >= PATIENCE && this.#tasks.status('active') === 0)
+    return isGateOpen(this.maxThreadThreshold) || this.#refusals >= PATIENCE
   }
 
   #watch(): Watcher {
