@@ -66,7 +66,10 @@ export interface TaskOptions {
   readonly workerAffinity?: number | undefined
   /** How tightly `workerAffinity` or `affinityKey` holds. @default 'light' */
   readonly affinityStrength?: AffinityStrength | undefined
-  /** Tasks with the same key prefer the same worker, chosen by rendezvous hashing. Not together with `workerAffinity`. */
+  /**
+   * Tasks with the same key prefer the same worker, chosen by rendezvous hashing when the key is first seen; it moves only when
+   * that worker goes. Not together with `workerAffinity`.
+   */
   readonly affinityKey?: string | undefined
   /** Names "the same work" across tasks: the run time measured for it becomes the expected cost of later ones. @default the kernel's name */
   readonly key?: string | undefined

@@ -4,6 +4,7 @@
 //! S3. No worker is parked while a task that it may run waits and nobody awake is coming for it: [`Lane::balance`] ends
 //!     every operation that can make work or take away somebody who was coming for it.
 
+use super::affinity::Homes;
 use super::index_set::IndexSet;
 use super::queue::{Candidate, Queue};
 use super::slab::{NIL, Slab};
@@ -24,6 +25,7 @@ pub(super) struct Lane {
     pub(super) workers: Vec<Worker>,
     /// Numbers below it may be named although nobody is there.
     pub(super) limit: u32,
+    pub(super) homes: Homes,
     pub(super) injector: Queue,
     pub(super) joined: usize,
     pub(super) awake: usize,
@@ -60,6 +62,7 @@ impl Lane {
             ageing,
             workers: Vec::new(),
             limit: 0,
+            homes: Homes::default(),
             injector: Queue::new(),
             joined: 0,
             awake: 0,

@@ -156,7 +156,7 @@ impl<P> Scheduler<P> {
     /// free. `false` when it is forced and there is no such place.
     fn rehome(&mut self, slot: u32) -> bool {
         let record = &self.slab[slot];
-        let (lane, hold) = (&self.lanes[record.lane as usize], record.hold);
+        let (lane, hold) = (&mut self.lanes[record.lane as usize], record.hold);
         let heir = record.keyed.then(|| lane.heir(record.key_hash)).flatten();
         let record = &mut self.slab[slot];
         match heir {

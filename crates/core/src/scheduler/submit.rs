@@ -13,11 +13,15 @@ use super::{Claims, Schedule, Scheduler};
 use std::cmp::Reverse;
 
 impl Lane {
-    /// The worker that a key falls to, among those there are and those that are being replaced.
-    pub(super) fn heir(&self, key: u64) -> Option<u32> {
-        let present =
-            self.workers.iter().enumerate().filter(|(_, worker)| worker.presence != Presence::Absent);
-        rendezvous(key, present.map(|(index, _)| index as u32))
+    /// The worker that a key falls to, among those there are and those that are being replaced. It stays there.
+    pub(super) fn heir(&mut self, key: u64) -> Option<u32> {
+        let workers = &self.workers;
+        let is_present = |index: u32| workers[index as usize].presence != Presence::Absent;
+        self.homes.find(key, is_present).or_else(|| {
+            let heir = rendezvous(key, (0..workers.len() as u32).filter(|index| is_present(*index)))?;
+            self.homes.remember(key, heir);
+            Some(heir)
+        })
     }
 
     /// The worker on which load and cost of the task together are least; ties go to the least load, then the lowest
@@ -34,7 +38,7 @@ impl Lane {
     }
 
     /// Where a task goes that asks for `affinity`; `None` when it is forced to nowhere.
-    fn place(&self, affinity: Affinity, expected: u64, costs: Option<&[f32]>) -> Option<(Hold, u32)> {
+    fn place(&mut self, affinity: Affinity, expected: u64, costs: Option<&[f32]>) -> Option<(Hold, u32)> {
         let (target, strength) = match affinity {
             Affinity::None => (None, None),
             Affinity::Worker { index, strength } => (Some(index), Some(strength)),
@@ -69,7 +73,7 @@ impl<P> Scheduler<P> {
     /// # Complexity
     ///
     /// O(1) for a task of the highest priority in use, with no affinity or one to a worker. O(log n) in other
-    /// priorities, O(log deadlines) with a deadline, O(workers) with a key or worker costs.
+    /// priorities, O(log deadlines) with a deadline, O(workers) with a new key or worker costs.
     pub fn submit(
         &mut self,
         spec: TaskSpec,

@@ -154,6 +154,7 @@ impl Harness {
             tasks: Vec::new(),
             workers: [Vec::new(), Vec::new()],
             limits: [0, 0],
+            homes: [BTreeMap::new(), BTreeMap::new()],
             begun: BTreeSet::new(),
             costs: BTreeMap::new(),
             average: None,

@@ -123,6 +123,8 @@ pub(crate) struct Model {
     pub(crate) workers: [Vec<Worker>; 2],
     /// Numbers below it may be named although nobody is there.
     pub(crate) limits: [u32; 2],
+    /// Where keys are.
+    pub(crate) homes: [BTreeMap<u64, u32>; 2],
     /// Tasks that have begun without the scheduler knowing.
     pub(crate) begun: BTreeSet<TaskId>,
     pub(crate) costs: BTreeMap<usize, f64>,
@@ -337,7 +339,12 @@ impl Model {
         true
     }
 
-    pub(crate) fn heir(&self, lane: usize, key: u64) -> Option<u32> {
+    /// The worker that a key falls to: it stays where it is as long as somebody has that number.
+    pub(crate) fn heir(&mut self, lane: usize, key: u64) -> Option<u32> {
+        let home = self.homes[lane].get(&key).copied();
+        if let Some(home) = home.filter(|home| self.presence(lane, *home) != Presence::Absent) {
+            return Some(home);
+        }
         let weight = |index: u32| {
             let mut z = key ^ (u64::from(index) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -345,7 +352,9 @@ impl Model {
             z ^ (z >> 31)
         };
         let present = self.indexes(lane).filter(|index| self.presence(lane, *index) != Presence::Absent);
-        present.max_by_key(|index| weight(*index))
+        let heir = present.max_by_key(|index| weight(*index))?;
+        self.homes[lane].insert(key, heir);
+        Some(heir)
     }
 
     /// A new home for a task whose worker is gone; `false` when there is none for a forced one.
@@ -552,7 +561,7 @@ impl Model {
 
     /// Where a task goes; `None` when it is forced to nowhere.
     pub(crate) fn placed(
-        &self,
+        &mut self,
         lane: usize,
         affinity: Affinity,
         expected: u64,
