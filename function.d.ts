@@ -531,3 +531,13 @@ export declare function getWorkerFile(): string | URL
 
 /** The `href` of a `URL`; a string unchanged. */
 export declare function normalizeFilename(filename: string | URL): string
+
+/** The functions that import modules into workers, under one name. */
+export declare const MainThread: Readonly<{
+  getWorkerFile: typeof getWorkerFile
+  importPersistentWorker: typeof importPersistentWorker
+  importTaskWorker: typeof importTaskWorker
+  importWorker: typeof importWorker
+  importWorkerProxy: typeof importWorkerProxy
+  setWorkerFile: typeof setWorkerFile
+}>

@@ -14,6 +14,7 @@ import {
   importTaskWorker,
   importWorker,
   importWorkerProxy,
+  MainThread,
   normalizeFilename,
   setWorkerFile,
 } from 'threadmill/function'
@@ -290,6 +291,12 @@ describe('what can be imported', () => {
     for (const options of wrong) {
       assert.match((await rejection(importPersistentWorker(MODULE, ...options))).code, /^ERR_THREADMILL_/)
     }
+  })
+
+  test('MainThread has the same functions', () => {
+    assert.equal(MainThread.importWorker, importWorker)
+    assert.equal(MainThread.importPersistentWorker, importPersistentWorker)
+    assert.equal(Object.isFrozen(MainThread), true)
   })
 
   test('normalizeFilename', () => {

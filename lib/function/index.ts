@@ -1,6 +1,7 @@
 // Stage: all. Thread: any env. The exports of `threadmill/function`, and nothing else.
 
 export { startProfilingCpu, stopProfilingCpu } from './cpu-gate'
+export { MainThread } from './main-thread'
 export { FunctionPool } from './pool'
 export {
   getWorkerFile,

@@ -25,6 +25,7 @@ export let importWorkerProxy: Entry['importWorkerProxy']
 export let setWorkerFile: Entry['setWorkerFile']
 export let getWorkerFile: Entry['getWorkerFile']
 export let normalizeFilename: Entry['normalizeFilename']
+export let MainThread: Entry['MainThread']
 
 for (const name of Object.keys(exports)) {
   Object.defineProperty(exports, name, {
