@@ -358,7 +358,7 @@ export function checkTaskOptions(
   if (worker >= 0) settings.affinity = strength * 65536 + worker
   else if (settings.affinityKey !== undefined) settings.affinity = -2 - strength
   if (timeoutFrom === 'start') settings.timeout = -settings.timeout
-  settings.policy = policyOf(retries, grace)
+  settings.policy = policyOf(retries, grace, settings.timeout < 0)
   return settings
 }
 

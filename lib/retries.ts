@@ -60,9 +60,16 @@ export function checkGrace(value: unknown): number {
   return numberFrom('options.cancelGrace', value, expectation, fits)
 }
 
-/** Both in the binding's terms; see src/submit.rs. `undefined` for one run and the grace of the pool. */
-export function policyOf({ limit, delay, backoff, on }: Retries, grace: number): Float64Array | undefined {
-  if (limit === 0 && Number.isNaN(grace)) return undefined
+/**
+ * Both in the binding's terms; see src/submit.rs. `undefined` for one run and the grace of the pool, unless the task is timed
+ * from its start: every run is, also one that is repeated for the sake of another task.
+ */
+export function policyOf(
+  { limit, delay, backoff, on }: Retries,
+  grace: number,
+  isTimedFromStart: boolean,
+): Float64Array | undefined {
+  if (limit === 0 && Number.isNaN(grace) && !isTimedFromStart) return undefined
   return Float64Array.of(limit, delay, backoff, WHEN[on], grace, 0)
 }
 

@@ -82,6 +82,24 @@ test('what runs beside a task that was given up runs again elsewhere; what was m
   assert.equal(began.filter((value) => value === 'other').length, 2)
 })
 
+test('a time from the start counts anew for what runs again for the sake of another task', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 2 })
+  const limit = 4000
+  const other = pool.run({ do: 'linger', cell: 2, value: 'other' }, { timeout: limit, timeoutFrom: 'start' })
+  const stuck = pool.addTask({ do: 'linger', cell: 4, value: 'stuck' })
+  const given = rejection(stuck)
+  await until(() => numbers[2] === 1 && numbers[4] === 1)
+  const begun = performance.now()
+  await until(() => performance.now() > begun + limit / 2)
+  stuck.cancel()
+  assert.equal((await given).name, 'AbortError')
+  // The time of the first run is over now, and half of that of the second one.
+  await until(() => numbers[2] === 2 && performance.now() > begun + limit)
+  Atomics.store(numbers, 3, 1)
+  Atomics.notify(numbers, 3)
+  assert.equal(await other, 'other')
+})
+
 test('a queued task times out on time and never runs', async (t) => {
   const { pool, numbers } = control(t, { maxWorkers: 1 })
   const running = pool.run({ do: 'block', cell: 2 })
