@@ -16,6 +16,7 @@ mod again;
 mod cell;
 pub mod clock;
 mod cpu;
+mod early;
 mod end;
 mod guest;
 mod host;
@@ -27,6 +28,8 @@ mod parallel;
 mod placement;
 mod resize;
 mod sizing;
+mod slot;
+mod state;
 mod stats;
 mod submit;
 #[cfg(all(test, not(loom)))]
@@ -52,20 +55,14 @@ pub use times::Summary;
 
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
-use crate::kernels;
-use crate::scheduler::{
-    Cancelled, Claims, Config, CostKey, Expired, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec,
-    Time, WorkerRef,
-};
-use crate::sleep::Parker;
+use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time, WorkerRef};
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{Inbox, Posted};
-use js::JsWorker;
-use once_cell::sync::OnceCell;
 use parallel::Section;
-use stats::Counters;
+use slot::{CellClaims, Slot, native};
+use state::{Ended, State};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -137,167 +134,6 @@ pub struct Pool {
     active: AtomicUsize,
 }
 
-/// What the lock protects.
-struct State {
-    scheduler: Scheduler<Job>,
-    /// An empty list to exchange for what is in the inbox.
-    posted: Vec<PlainJob>,
-    /// What the inbox was last told of idle workers.
-    told_idle: bool,
-    /// Parallel sections that may want help.
-    sections: Vec<Arc<Section>>,
-    /// Whether new tasks are refused.
-    closed: bool,
-    /// Sinks that want to know when the threads have ended.
-    listeners: Vec<Arc<dyn CompletionSink>>,
-    /// JS workers by index.
-    js: Vec<JsWorker>,
-    /// The thread that owns the pool, as a worker.
-    main: JsWorker,
-    /// Time of successful tasks of the JS lane: running, and from submit to start, ns.
-    js_run: u64,
-    js_wait: u64,
-    /// Times of successful tasks by native worker, and by key.
-    times: Vec<times::Times>,
-    key_times: times::KeyTimes,
-    /// Threads that exist.
-    threads: u32,
-    /// Cost keys of the kernels, by their number.
-    kernel_keys: Vec<Option<CostKey>>,
-    /// When the timer will look at this pool; `u64::MAX` for never.
-    alarm: u64,
-    /// Tasks admitted so far.
-    admitted: u64,
-    /// What did not work when threads started.
-    notes: Vec<String>,
-}
-
-/// What belongs to one native worker and is read by others.
-struct Slot {
-    parker: Parker,
-    /// Made with the thread.
-    cells: OnceCell<Box<[Cell<Job>]>>,
-    /// Written by the thread when it starts.
-    cpu: OnceCell<cpu::CpuClock>,
-    counters: Counters,
-}
-
-impl Slot {
-    fn cells(&self) -> &[Cell<Job>] {
-        self.cells.get_or_init(|| (0..TAKE_AHEAD).map(|_| Cell::new()).collect())
-    }
-
-    fn started(&self) -> bool {
-        self.cells.get().is_some()
-    }
-
-    /// The cell that holds this task. Under the lock.
-    fn find(&self, id: u64) -> Option<&Cell<Job>> {
-        self.cells.get()?.iter().find(|cell| cell.id() == id)
-    }
-
-    fn record(&self, succeeded: bool, run_time: u64, wait_time: u64) {
-        self.counters.record(succeeded, run_time, wait_time);
-    }
-
-    fn settle(&self) {
-        self.counters.settle();
-    }
-
-    fn helped(&self, chunks: u64, nanos: u64) {
-        self.counters.helped(chunks, nanos);
-    }
-}
-
-/// A task that a worker has ended and the scheduler does not know of yet.
-struct Ended {
-    id: u64,
-    run_time: u64,
-    wait_time: u64,
-    succeeded: bool,
-}
-
-/// The native worker with this number.
-fn native(index: u32) -> WorkerRef {
-    WorkerRef { lane: Lane::Native, index }
-}
-
-/// Lets the scheduler take tasks back out of claim cells. Only used under the lock.
-struct CellClaims<'a>(&'a [Slot]);
-
-impl Claims<Job> for CellClaims<'_> {
-    fn revoke(&mut self, worker: WorkerRef, id: TaskId) -> Option<Job> {
-        if worker.lane != Lane::Native {
-            return None;
-        }
-        let id = id.to_bits();
-        self.0.get(worker.index as usize)?.find(id)?.revoke(id)
-    }
-}
-
-impl State {
-    fn report(&mut self, worker: u32, ended: &mut Vec<Ended>, now: u64) {
-        for task in ended.drain(..) {
-            let id = TaskId::from_bits(task.id);
-            if task.succeeded {
-                self.times[worker as usize].record(task.wait_time, task.run_time);
-            }
-            self.complete(native(worker), id, (task.wait_time, task.run_time), task.succeeded, now);
-        }
-    }
-
-    /// A worker has ended a task. Times in ns.
-    fn complete(
-        &mut self,
-        worker: WorkerRef,
-        id: TaskId,
-        (wait, run): (u64, u64),
-        succeeded: bool,
-        now: u64,
-    ) {
-        let completed = self.scheduler.complete(worker, id, run, succeeded, Time(now));
-        if succeeded && let Some(key) = completed.and_then(|task| task.cost_key) {
-            self.key_times.record(key, wait, run);
-        }
-    }
-
-    /// The key of a kernel's own name. Looked up once, and again when the table has dropped it.
-    fn kernel_key(&mut self, kernel: u16) -> CostKey {
-        let index = usize::from(kernel);
-        if index >= self.kernel_keys.len() {
-            self.kernel_keys.resize(index + 1, None);
-        }
-        if let Some(key) = self.kernel_keys[index]
-            && self.scheduler.costs.contains(key)
-        {
-            return key;
-        }
-        let name = match kernel {
-            ENTRY => "entry",
-            MAIN_ENTRY => "entry on the owner's thread",
-            _ => kernels::all().get(index).map_or("", |kernel| kernel.info().name),
-        };
-        let key = self.scheduler.costs.key(name);
-        self.kernel_keys[index] = Some(key);
-        key
-    }
-
-    /// When the next deadline passes, or the next task that was set aside goes on.
-    fn next_alarm(&self) -> Option<Time> {
-        let times = [self.scheduler.next_deadline(), self.scheduler.next_resume()];
-        times.into_iter().flatten().min()
-    }
-
-    /// When the timer has to come, if that is earlier than what it has been asked for.
-    fn earlier_alarm(&mut self) -> Option<u64> {
-        let Time(at) = self.next_alarm()?;
-        (at < self.alarm).then(|| {
-            self.alarm = at;
-            at
-        })
-    }
-}
-
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pool").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
@@ -329,35 +165,10 @@ impl Pool {
             pin: options.pin,
             nice: options.nice,
             recycle_tasks: options.recycle_tasks,
-            state: Mutex::new(State {
-                scheduler,
-                posted: Vec::new(),
-                told_idle: active > 0,
-                sections: Vec::new(),
-                closed: false,
-                listeners: Vec::new(),
-                js: Vec::new(),
-                main: JsWorker::default(),
-                js_run: 0,
-                js_wait: 0,
-                times: (0..threads).map(|_| times::Times::default()).collect(),
-                key_times: times::KeyTimes::default(),
-                threads: 0,
-                kernel_keys: Vec::new(),
-                alarm: u64::MAX,
-                admitted: 0,
-                notes: Vec::new(),
-            }),
+            state: Mutex::new(State::new(scheduler, threads, active)),
             inbox: Inbox::new(active > 0),
             released: Condvar::new(),
-            slots: (0..threads)
-                .map(|_| Slot {
-                    parker: Parker::new(),
-                    cells: OnceCell::new(),
-                    cpu: OnceCell::new(),
-                    counters: Counters::default(),
-                })
-                .collect(),
+            slots: (0..threads).map(|_| Slot::new()).collect(),
             sinks: Mutex::new(Vec::new()),
             guests: Mutex::new(Vec::new()),
             guest_totals: Arc::default(),
@@ -389,28 +200,6 @@ impl Pool {
         self.queued.load(Ordering::Relaxed) > 0 || self.inbox.is_waiting()
     }
 
-    /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this
-    /// call settled it, in which case `Settled` with [`Outcome::Cancelled`] has been delivered.
-    pub fn cancel(self: &Arc<Self>, id: TaskId) -> bool {
-        let mut wakes = Vec::new();
-        let mut state = self.state.lock();
-        let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims());
-        self.publish(&mut state);
-        let won = match cancelled {
-            Cancelled::Waiting(job) => {
-                self.settle(&state, &job.label(), false, Outcome::Cancelled);
-                true
-            }
-            Cancelled::Running(worker) => {
-                self.abandon(&mut state, worker, id, Outcome::Cancelled, &mut wakes)
-            }
-            Cancelled::Unknown => false,
-        };
-        drop(state);
-        self.wake(&mut wakes);
-        won
-    }
-
     /// The worker, of the lane that the task is for, that is running it.
     pub fn worker_of(&self, id: TaskId) -> Option<u32> {
         let state = self.state.lock();
@@ -418,32 +207,6 @@ impl Pool {
         (0..self.threads())
             .find(|index| self.slots[*index as usize].find(bits).is_some_and(Cell::is_running))
             .or_else(|| Self::js_worker_of(&state, id))
-    }
-
-    /// Settles what is past its deadline, and lets go on what was set aside. Called by the timer; returns when to look again. `at` is the time that the
-    /// caller was asked to come; a call that has been overtaken by an earlier one does nothing.
-    pub(crate) fn expire(self: &Arc<Self>, at: u64) -> Option<u64> {
-        let now = clock::now();
-        let mut wakes = Vec::new();
-        let mut expired = Vec::new();
-        let mut state = self.state.lock();
-        if at != state.alarm {
-            return None;
-        }
-        state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
-        for task in expired {
-            match task {
-                Expired::Waiting(_, job) => self.settle(&state, &job.label(), false, Outcome::Expired),
-                Expired::Running(id, worker) => {
-                    self.abandon(&mut state, worker, id, Outcome::Expired, &mut wakes);
-                }
-            }
-        }
-        self.resume(&mut state, now, &mut wakes);
-        state.alarm = state.next_alarm().map_or(u64::MAX, |time| time.0);
-        let next = state.alarm;
-        self.unlock(state, &mut wakes);
-        (next != u64::MAX).then_some(next)
     }
 
     fn all_cells(&self) -> impl Iterator<Item = &Cell<Job>> {
@@ -465,25 +228,6 @@ impl Pool {
         if let Some(at) = state.sections.iter().position(|listed| Arc::ptr_eq(listed, section)) {
             state.sections.swap_remove(at);
         }
-    }
-
-    /// A task whose deadline counts from its start has begun.
-    pub(crate) fn began(self: &Arc<Self>, id: u64, now: u64) {
-        let mut state = self.state.lock();
-        state.scheduler.began(TaskId::from_bits(id), Time(now));
-        let alarm = state.earlier_alarm();
-        drop(state);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
-    }
-
-    /// An abandoned task has stopped.
-    pub(crate) fn release(&self, cell: &Cell<Job>) {
-        let state = self.state.lock();
-        cell.release();
-        drop(state);
-        self.released.notify_all();
     }
 
     fn claims(&self) -> CellClaims<'_> {
@@ -527,28 +271,6 @@ impl Pool {
         }
     }
 
-    /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
-    fn abandon(
-        &self,
-        locked: &mut State,
-        worker: WorkerRef,
-        id: TaskId,
-        outcome: Outcome,
-        wakes: &mut Vec<WorkerRef>,
-    ) -> bool {
-        if worker.lane != Lane::Native {
-            return self.js_give_up(locked, js::index_of(worker), id, outcome, wakes);
-        }
-        let id = id.to_bits();
-        let Some(cell) = self.slots[worker.index as usize].find(id) else { return false };
-        let label = cell.label();
-        let won = cell.abandon(id);
-        if won {
-            self.settle(locked, &label, true, outcome);
-        }
-        won
-    }
-
     /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.
     fn settle(&self, _locked: &State, label: &Label, held: bool, outcome: Outcome) {
         self.note_settled();
@@ -564,14 +286,6 @@ impl Pool {
     /// A task was settled by anybody but a native worker that finished it.
     fn note_settled(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn start_alarm(self: &Arc<Self>, at: u64) {
-        if !timer::schedule(self, at) {
-            // The next deadline tries again.
-            self.state.lock().alarm = u64::MAX;
-            self.note("the timer thread could not be started; deadlines are not kept".to_owned());
-        }
     }
 
     fn note(&self, note: String) {

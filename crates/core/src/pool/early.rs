@@ -1,0 +1,108 @@
+//! Stage: complete. Thread: any; the timer's for what has expired.
+//! Tasks that end before their work does: cancelled, or past their deadline.
+
+use super::cell::Cell;
+use super::job::Job;
+use super::{Pool, State, clock, js, timer};
+use crate::completion::Outcome;
+use crate::scheduler::{Cancelled, Expired, Lane, TaskId, Time, WorkerRef};
+use std::sync::Arc;
+
+impl Pool {
+    /// Gives a task up: a waiting one never runs, a running one is settled now and told to stop. Returns whether this
+    /// call settled it, in which case `Settled` with [`Outcome::Cancelled`] has been delivered.
+    pub fn cancel(self: &Arc<Self>, id: TaskId) -> bool {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims());
+        self.publish(&mut state);
+        let won = match cancelled {
+            Cancelled::Waiting(job) => {
+                self.settle(&state, &job.label(), false, Outcome::Cancelled);
+                true
+            }
+            Cancelled::Running(worker) => {
+                self.abandon(&mut state, worker, id, Outcome::Cancelled, &mut wakes)
+            }
+            Cancelled::Unknown => false,
+        };
+        drop(state);
+        self.wake(&mut wakes);
+        won
+    }
+
+    /// Settles what is past its deadline, and lets go on what was set aside. Called by the timer; returns when to look again. `at` is the time that the
+    /// caller was asked to come; a call that has been overtaken by an earlier one does nothing.
+    pub(crate) fn expire(self: &Arc<Self>, at: u64) -> Option<u64> {
+        let now = clock::now();
+        let mut wakes = Vec::new();
+        let mut expired = Vec::new();
+        let mut state = self.state.lock();
+        if at != state.alarm {
+            return None;
+        }
+        state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
+        for task in expired {
+            match task {
+                Expired::Waiting(_, job) => self.settle(&state, &job.label(), false, Outcome::Expired),
+                Expired::Running(id, worker) => {
+                    self.abandon(&mut state, worker, id, Outcome::Expired, &mut wakes);
+                }
+            }
+        }
+        self.resume(&mut state, now, &mut wakes);
+        state.alarm = state.next_alarm().map_or(u64::MAX, |time| time.0);
+        let next = state.alarm;
+        self.unlock(state, &mut wakes);
+        (next != u64::MAX).then_some(next)
+    }
+
+    /// A task whose deadline counts from its start has begun.
+    pub(crate) fn began(self: &Arc<Self>, id: u64, now: u64) {
+        let mut state = self.state.lock();
+        state.scheduler.began(TaskId::from_bits(id), Time(now));
+        let alarm = state.earlier_alarm();
+        drop(state);
+        if let Some(at) = alarm {
+            self.start_alarm(at);
+        }
+    }
+
+    /// An abandoned task has stopped.
+    pub(crate) fn release(&self, cell: &Cell<Job>) {
+        let state = self.state.lock();
+        cell.release();
+        drop(state);
+        self.released.notify_all();
+    }
+
+    /// Settles a running task early. The lock must be held, so that the cell cannot get another task meanwhile.
+    pub(super) fn abandon(
+        &self,
+        locked: &mut State,
+        worker: WorkerRef,
+        id: TaskId,
+        outcome: Outcome,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> bool {
+        if worker.lane != Lane::Native {
+            return self.js_give_up(locked, js::index_of(worker), id, outcome, wakes);
+        }
+        let id = id.to_bits();
+        let Some(cell) = self.slots[worker.index as usize].find(id) else { return false };
+        let label = cell.label();
+        let won = cell.abandon(id);
+        if won {
+            self.settle(locked, &label, true, outcome);
+        }
+        won
+    }
+
+    pub(super) fn start_alarm(self: &Arc<Self>, at: u64) {
+        if !timer::schedule(self, at) {
+            // The next deadline tries again.
+            self.state.lock().alarm = u64::MAX;
+            self.note("the timer thread could not be started; deadlines are not kept".to_owned());
+        }
+    }
+}

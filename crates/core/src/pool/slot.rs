@@ -1,0 +1,75 @@
+//! Stage: run. Thread: a native worker writes its own; any thread reads.
+//! What belongs to one native worker, and how the scheduler takes tasks back out of it.
+
+use super::TAKE_AHEAD;
+use super::cell::Cell;
+use super::cpu::CpuClock;
+use super::job::Job;
+use super::stats::Counters;
+use crate::scheduler::{Claims, Lane, TaskId, WorkerRef};
+use crate::sleep::Parker;
+use once_cell::sync::OnceCell;
+
+/// What belongs to one native worker and is read by others.
+pub(super) struct Slot {
+    pub(super) parker: Parker,
+    /// Made with the thread.
+    pub(super) cells: OnceCell<Box<[Cell<Job>]>>,
+    /// Written by the thread when it starts.
+    pub(super) cpu: OnceCell<CpuClock>,
+    pub(super) counters: Counters,
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Self {
+            parker: Parker::new(),
+            cells: OnceCell::new(),
+            cpu: OnceCell::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn cells(&self) -> &[Cell<Job>] {
+        self.cells.get_or_init(|| (0..TAKE_AHEAD).map(|_| Cell::new()).collect())
+    }
+
+    pub(super) fn started(&self) -> bool {
+        self.cells.get().is_some()
+    }
+
+    /// The cell that holds this task. Under the lock.
+    pub(super) fn find(&self, id: u64) -> Option<&Cell<Job>> {
+        self.cells.get()?.iter().find(|cell| cell.id() == id)
+    }
+
+    pub(super) fn record(&self, succeeded: bool, run_time: u64, wait_time: u64) {
+        self.counters.record(succeeded, run_time, wait_time);
+    }
+
+    pub(super) fn settle(&self) {
+        self.counters.settle();
+    }
+
+    pub(super) fn helped(&self, chunks: u64, nanos: u64) {
+        self.counters.helped(chunks, nanos);
+    }
+}
+
+/// The native worker with this number.
+pub(super) fn native(index: u32) -> WorkerRef {
+    WorkerRef { lane: Lane::Native, index }
+}
+
+/// Lets the scheduler take tasks back out of claim cells. Only used under the lock.
+pub(super) struct CellClaims<'a>(pub(super) &'a [Slot]);
+
+impl Claims<Job> for CellClaims<'_> {
+    fn revoke(&mut self, worker: WorkerRef, id: TaskId) -> Option<Job> {
+        if worker.lane != Lane::Native {
+            return None;
+        }
+        let id = id.to_bits();
+        self.0.get(worker.index as usize)?.find(id)?.revoke(id)
+    }
+}
