@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import path from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { outcomeOf } from '../main-job/helpers.mjs'
+import { outcomeOf } from '../helpers/outcome.mjs'
 
 /** Path of a file below `examples/`. */
 export const example = (name) => path.resolve(fileURLToPath(new URL('../../examples/', import.meta.url)), name)

@@ -1,4 +1,4 @@
-// Helpers for tests of the native lane: gates made of kernels, never sleeps.
+// Helpers for tests of pools: gates made of kernels, and waiting, never sleeps.
 import assert from 'node:assert/strict'
 
 /**
@@ -43,4 +43,15 @@ export async function rejection(promise) {
     return error
   }
   assert.fail(`resolved with ${String(value)}`)
+}
+
+/** The details of the next event of this kind. Watching alone would not keep the process alive for it. */
+export function nextEvent(pool, event) {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {}, 1000)
+    pool.once(event, (details) => {
+      clearInterval(timer)
+      resolve(details)
+    })
+  })
 }

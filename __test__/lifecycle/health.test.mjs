@@ -4,20 +4,9 @@ import { describe, test } from 'node:test'
 import { WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { Gates } from '../helpers/gates.mjs'
-import { occupy } from '../helpers/pool.mjs'
+import { nextEvent, occupy } from '../helpers/pool.mjs'
 
 const gatesModule = new URL('../js/fixtures/gates.mjs', import.meta.url)
-
-/** The next event of this kind; health monitoring alone would not keep the process alive for it. */
-function next(pool, event) {
-  return new Promise((resolve) => {
-    const timer = setInterval(() => {}, 1000)
-    pool.once(event, (details) => {
-      clearInterval(timer)
-      resolve(details)
-    })
-  })
-}
 
 /** Whether an alert comes with the next two reports; the report comes first. */
 async function alertOf(pool) {
@@ -26,8 +15,8 @@ async function alertOf(pool) {
     alert = details
   }
   pool.on('health-alert', listener)
-  await next(pool, 'health')
-  await next(pool, 'health')
+  await nextEvent(pool, 'health')
+  await nextEvent(pool, 'health')
   pool.off('health-alert', listener)
   return alert
 }
@@ -44,7 +33,7 @@ describe('health monitoring', () => {
       const tasks = Array.from({ length: 5 }, () => pool.run(1, options))
       assert.equal(await alertOf(pool), undefined)
       tasks.push(pool.run(1, options))
-      const stats = await next(pool, 'health')
+      const stats = await nextEvent(pool, 'health')
       assert.deepEqual([stats.poolSize, stats.busyWorkers, stats.queueLength], [1, 1, 6])
       const alert = await alertOf(pool)
       assert.deepEqual([alert.type, alert.message], ['queue-backlog', 'WARNING: Task queue is backing up!'])
@@ -79,13 +68,13 @@ describe('health monitoring', () => {
     await new Promise((resolve) => setTimeout(resolve, 30))
     assert.equal(reports, 0)
     pool.startHealthMonitoring(1)
-    await next(pool, 'health')
+    await nextEvent(pool, 'health')
     assert.equal(pool.stopHealthMonitoring().stopHealthMonitoring(), pool)
     reports = 0
     await new Promise((resolve) => setTimeout(resolve, 30))
     assert.equal(reports, 0)
     pool.startHealthMonitoring(1)
-    await next(pool, 'health')
+    await nextEvent(pool, 'health')
     await pool.close()
     reports = 0
     await new Promise((resolve) => setTimeout(resolve, 30))

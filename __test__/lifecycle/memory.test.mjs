@@ -3,23 +3,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
-
-/** The next event of this kind; watching alone would not keep the process alive for it. */
-function next(pool, event) {
-  return new Promise((resolve) => {
-    const timer = setInterval(() => {}, 1000)
-    pool.once(event, (details) => {
-      clearInterval(timer)
-      resolve(details)
-    })
-  })
-}
+import { nextEvent } from '../helpers/pool.mjs'
 
 describe('maxMemoryUsage', () => {
   test('tells of more heap than that at every check', async () => {
     const pool = new WorkerPool({ threads: 1, maxMemoryUsage: 1, checkInterval: 10 })
     for (let i = 0; i < 3; i++) {
-      const details = await next(pool, 'high-memory')
+      const details = await nextEvent(pool, 'high-memory')
       assert.deepEqual([details.message, details.limit], ['High memory usage detected', 1])
       assert.ok(details.heapUsed > 1_000_000 && details.heapUsed < 2 ** 40)
       assert.equal(details.worker, undefined)
@@ -36,7 +26,7 @@ describe('maxMemoryUsage', () => {
     assert.equal(told, 0)
     // Kept on the heap: small values, not memory outside of it.
     const kept = Array.from({ length: 2 ** 23 }, (_, i) => ({ i, next: undefined }))
-    await next(pool, 'high-memory')
+    await nextEvent(pool, 'high-memory')
     assert.equal(kept.length, 2 ** 23)
     await pool.close()
   })
@@ -44,7 +34,7 @@ describe('maxMemoryUsage', () => {
   test('ends with the pool', async () => {
     let told = 0
     const pool = new WorkerPool({ threads: 1, maxMemoryUsage: 1, checkInterval: 1, memoryStrategy: () => told++ })
-    await next(pool, 'high-memory')
+    await nextEvent(pool, 'high-memory')
     await pool.close()
     told = 0
     await new Promise((resolve) => setTimeout(resolve, 30))

@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { outcomeOf } from '../helpers/outcome.mjs'
 
 export const PROGRAM = fileURLToPath(new URL('../../dist/cli/dupes.js', import.meta.url))
 
@@ -28,22 +29,6 @@ export function writeTree(folder, files) {
 export function startDupes(args, options = {}) {
   const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   return { child, outcome: outcomeOf(child) }
-}
-
-/** Exit code, signal and output of a child. */
-export function outcomeOf(child) {
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    stderr += text
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
-  })
 }
 
 /** Runs the program to its end. */

@@ -3,34 +3,20 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { outcomeOf } from '../helpers/outcome.mjs'
 import { DENO_FLAGS, runtime } from './runtime.mjs'
 
 /** Longest time of a program, ms. */
 const LIMIT = 10_000
 
 /** Runs a program of fixtures/ and tells how it ended. */
-function runProgram(name, ...args) {
+async function runProgram(name, ...args) {
   const file = fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
   const flags = runtime.name === 'deno' ? ['run', ...DENO_FLAGS] : []
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...flags, file, ...args], { env: { ...process.env, NO_COLOR: '1' } })
-    let [stdout, stderr] = ['', '']
-    const timer = setTimeout(() => {
-      stderr += `no end after ${LIMIT / 1000} s`
-      child.kill('SIGKILL')
-    }, LIMIT)
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      resolve({ code: code ?? signal, stdout, stderr })
-    })
-  })
+  const child = spawn(process.execPath, [...flags, file, ...args], { env: { ...process.env, NO_COLOR: '1' } })
+  const { code, signal, stdout, stderr, timedOut } = await outcomeOf(child, { limit: LIMIT })
+  const note = timedOut ? `no end after ${LIMIT / 1000} s` : ''
+  return { code: code ?? signal, stdout, stderr: stderr + note }
 }
 
 /** A check that a program of fixtures/program.mjs ends by itself, with that output and nothing on stderr. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { outcomeOf } from '../helpers/outcome.mjs'
 import { PlanHash, planOf } from './plan.mjs'
 
 const DRIVER = fileURLToPath(new URL('./soak.mjs', import.meta.url))
@@ -17,22 +18,8 @@ function hashOf(seed) {
 
 /** Runs the driver in a process of its own. */
 function soak(seed) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [DRIVER, '--seed', `${seed}`, '--tasks', `${TASKS}`])
-    const limit = setTimeout(() => child.kill('SIGKILL'), 100_000)
-    let [stdout, stderr] = ['', '']
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      clearTimeout(limit)
-      resolve({ code, signal, stdout, stderr })
-    })
-  })
+  const child = spawn(process.execPath, [DRIVER, '--seed', `${seed}`, '--tasks', `${TASKS}`])
+  return outcomeOf(child, { limit: 100_000 })
 }
 
 test('the same seed gives the same plan, another one another', () => {
