@@ -9,8 +9,8 @@
 
 import { types } from 'node:util'
 import { ThreadmillError } from './errors'
-import { onSettled } from './port'
 import { type Checked, isView } from './schema'
+import { onSettled } from './slots'
 import { transferOf } from './transfer'
 
 /** The pool, as seen from here. */

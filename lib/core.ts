@@ -5,6 +5,7 @@
 import type { IWorker, Kernels, PoolStats } from '..'
 import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
+import { connect, disconnect, settleNow } from './drain'
 import type { EntryFunction, EntryPlace } from './entry'
 import { outOfRange, ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
@@ -12,7 +13,7 @@ import { type Kernel, kernelOf } from './kernels'
 import type { JsLane, LaneHost, LaneSettings } from './lane'
 import { byteBudget, highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
-import { native } from './native'
+import { ENTRY, MAIN_WORKER, native } from './native'
 import {
   checkBounds,
   checkEntryOptions,
@@ -24,23 +25,14 @@ import {
   type PoolSettings,
   poolClosed,
 } from './options'
-import {
-  allocate,
-  connect,
-  disconnect,
-  ENTRY,
-  expectedCost,
-  flush,
-  MAIN_WORKER,
-  type Observer,
-  settleNow,
-  submitNumber,
-  type Ticket,
-} from './port'
+import type { Observer, Ticket } from './owner'
+import { flush, submitNumber } from './port'
 import { followQuota } from './quota'
 import type { Registry } from './registry'
+import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import type { Shutdown } from './shutdown'
+import { allocate } from './slots'
 import { type Figures, poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { NativeWorker, TaskHandle } from './task'

@@ -7,6 +7,12 @@ import { workerData } from 'node:worker_threads'
 export const SUBMIT_STRIDE = 12
 /** Numbers per drained record; see src/settle.rs. */
 export const DRAIN_STRIDE = 6
+/** Stands for the entry function of the pool's module where a kernel's number is asked for. */
+export const ENTRY = 255
+/** The same, to be called on the thread that owns the pool. */
+export const MAIN_ENTRY = 254
+/** Number of the thread that owns the pool, where that of a worker is told. */
+export const MAIN_WORKER = 2 ** 32 - 2
 
 /** What the addon puts on its exports. */
 export interface Native {

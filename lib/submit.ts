@@ -9,27 +9,14 @@ import type { Encoded } from './codec'
 import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
 import { laneParts } from './lazy'
+import { ENTRY, MAIN_ENTRY } from './native'
 import { checkTaskOptions, type EntrySettings, type PoolSettings } from './options'
-import {
-  ARENA_LIMIT,
-  allocate,
-  cancel,
-  ENTRY,
-  MAIN_ENTRY,
-  type Observer,
-  type Owner,
-  onRejected,
-  onSettled,
-  prepareArena,
-  submitBytes,
-  submitEntry,
-  submitNumber,
-  submitValue,
-  type Ticket,
-} from './port'
+import type { Observer, Owner, Ticket } from './owner'
+import { ARENA_LIMIT, cancel, prepareArena, submitBytes, submitEntry, submitNumber, submitValue } from './port'
 import { lasting, repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
 import { follow } from './signals'
+import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
 import { transferOf } from './transfer'
 

@@ -4,7 +4,9 @@
 import type { IWorker, RunOptions, Task } from '..'
 import { Listeners } from './callbacks'
 import { wrongValue } from './errors'
-import { cancel, type Observer, observe, runningOn } from './port'
+import type { Observer } from './owner'
+import { cancel, runningOn } from './port'
+import { observe } from './slots'
 
 /** A worker as users see it. */
 export class NativeWorker implements IWorker {

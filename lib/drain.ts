@@ -1,0 +1,215 @@
+// Stage: settle. Thread: owner env.
+// The end of an env that tasks come back through: settles promises, and tells pools and observers what happens.
+//
+// Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
+
+import { performance } from 'node:perf_hooks'
+import { rethrow } from './callbacks'
+import { laneParts } from './lazy'
+import { DRAIN_STRIDE, native } from './native'
+import * as outcome from './outcome'
+import type { End, Owner, Ticket } from './owner'
+import * as runTimes from './run-times'
+import * as slots from './slots'
+
+// They are used for every task: no way through the exports of other modules.
+const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
+const { ANSWERS, CODECS, NOTICES, NOT_ADMITTED, POSTED, SIMPLE, explained, failure, settleAnswer, settleFailure } =
+  outcome
+const { learn } = runTimes
+
+/** Events per native drain call. */
+const EVENTS = 256
+/** Longest time that one drain keeps the event loop, ms. */
+const DRAIN_BUDGET = 2
+/** Fake timers of test frameworks replace the globals: what keeps tasks going must not depend on them. */
+const now = performance.now.bind(performance)
+const pools = new Map<number, Owner>()
+
+const events = new Float64Array(EVENTS * DRAIN_STRIDE)
+const eventValues: unknown[] = []
+let connected = false
+
+/** Makes a pool known, and the doorbell with the first one. */
+export function connect(owner: Owner): void {
+  if (!connected) {
+    native.connect(drain)
+    connected = true
+  }
+  pools.set(owner.handle, owner)
+}
+
+/** Settles and delivers what has arrived by now. Not to be called by what a drain calls. */
+export function settleNow(): void {
+  settleUntil(Number.POSITIVE_INFINITY)
+}
+
+/** Forgets a pool that has ended. */
+export function disconnect(owner: Owner): void {
+  pools.delete(owner.handle)
+  native.releasePool(owner.handle)
+}
+
+/** Called when the doorbell rings. */
+let turns: readonly (() => void)[] = []
+
+/** Makes this thread reachable as a worker: `turn` is called when there may be something to do. Returns how to stop that. */
+export function onRing(turn: () => void): () => void {
+  turns = [...turns, turn]
+  if (!connected) {
+    native.connect(drain)
+    connected = true
+  }
+  return () => {
+    turns = turns.filter((other) => other !== turn)
+  }
+}
+
+/** The doorbell rang. */
+function drain(): void {
+  for (const turn of turns) {
+    try {
+      turn()
+    } catch (error) {
+      rethrow(error)
+    }
+  }
+  settleUntil(now() + DRAIN_BUDGET)
+}
+
+function settleUntil(deadline: number): void {
+  for (;;) {
+    const count = native.drain(events, eventValues, held)
+    for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) {
+      try {
+        if (!settleNumber(at)) handle(at)
+      } catch (error) {
+        // One event must not cost the others of its batch.
+        rethrow(error)
+      }
+    }
+    eventValues.length = 0
+    if (count < EVENTS) return
+    if (now() >= deadline) {
+      native.ring()
+      return
+    }
+  }
+}
+
+/** A number for a task without extras, the shortest way; `false` when the record is anything else. */
+function settleNumber(at: number): boolean {
+  const slot = events[at] as number
+  if (events[at + 1] !== 4 || extras[slot] !== undefined || events[at + 5] === 1 || lingering[slot] !== 0) return false
+  const resolve = resolvers[slot] as slots.Resolve
+  const { owner, kernel } = tickets[slot] as Ticket
+  learn(kernel, owner, events[at + 4] as number)
+  resolvers[slot] = undefined as unknown as slots.Resolve
+  if (rejecters[slot] !== undefined) rejecters[slot] = undefined
+  free.push(slot)
+  resolve(events[at + 2])
+  owner.settled(true, undefined, undefined)
+  return true
+}
+
+function handle(at: number): void {
+  const slot = events[at] as number
+  const tag = events[at + 1] as number
+  if (tag < 10 || tag === 14 || (tag >= ANSWERS && tag < NOTICES)) {
+    settle(slot, tag, at)
+    return
+  }
+  const value = eventValues[events[at + 2] as number] as unknown[]
+  switch (tag) {
+    case 10:
+      if (lingering[slot] === 1) release(slot)
+      else lingering[slot] = 2
+      break
+    case 11:
+      extras[slot]?.observer?.progress(value[0] as number, value[1] as number)
+      break
+    case 12:
+      relay(slot, value[0] as string, value[1], events[at + 3] as number, events[at + 5] as number)
+      break
+    case 18:
+      pools.get(slot)?.wanted?.(events[at + 3] as number, events[at + 2] as number)
+      break
+    case 17:
+      pools.get(slot)?.discovered?.(events[at + 3] as number, value as number[], events[at + 5] as number, value[3])
+      break
+    case 16: {
+      const observer = extras[events[at + 4] as number]?.observer
+      const codec = events[at + 5] as number
+      pools.get(slot)?.mail?.(value[0] as string, codec, value[1], events[at + 3] as number, observer)
+      break
+    }
+    case 13:
+      pools.get(slot)?.closed()
+      break
+    case NOTICES:
+      retry(slot, value as [number, number, number, number], events[at + 3] as number)
+      break
+    case NOTICES + 1: {
+      const [idIndex, idGeneration, grace] = value as [number, number, number]
+      pools.get(slot)?.gaveUp?.(events[at + 3] as number, idIndex, idGeneration, grace)
+      break
+    }
+    case NOTICES + 2:
+      pools.get(slot)?.retired?.(events[at + 3] as number)
+      break
+    case NOTICES + 3:
+      pools.get(slot)?.resumed?.()
+  }
+}
+
+/** A run of a task has failed, and it runs again. */
+function retry(slot: number, [count, , tag, payload]: [number, number, number, number], worker: number): void {
+  const { owner } = tickets[slot] as Ticket
+  const observer = extras[slot]?.observer
+  observer?.retried(count)
+  const tell: End = (_, reason) => owner.retried?.(observer, count, reason)
+  if (tag >= ANSWERS) settleFailure(tell, owner, (tag - ANSWERS) % CODECS, eventValues[payload], worker)
+  else tell(false, explained(owner, failure(tag, eventValues[payload], undefined), worker))
+}
+
+/** A message of a task: of a kernel, or of one that this thread submitted as a worker of the pool. */
+function relay(slot: number, type: string, data: unknown, worker: number, codec: number): void {
+  const { owner } = tickets[slot] as Ticket
+  // What is posted goes to the thread that owns the pool, and to no other.
+  if (codec >= POSTED) return
+  const contents = codec === 0 ? data : laneParts().decode(codec, data)
+  extras[slot]?.observer?.message(type, contents)
+  owner.message(type, contents, worker)
+}
+
+function settle(slot: number, tag: number, at: number): void {
+  const payload = events[at + 2] as number
+  const isAdmitted = events[at + 3] !== NOT_ADMITTED
+  const worker = isAdmitted ? (events[at + 3] as number) : -1
+  const resolve = resolvers[slot] as slots.Resolve
+  const reject = rejecters[slot]
+  const { owner, kernel } = tickets[slot] as Ticket
+  const extra = extras[slot]
+  // What was given up, and what its worker did not survive, says nothing of what a task takes.
+  if (worker >= 0 && (tag < 6 || tag >= ANSWERS)) learn(kernel, owner, events[at + 4] as number)
+  clear(slot)
+  if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
+  else release(slot)
+  extra?.observer?.ended(worker, events[at + 4] as number, Math.max(0, -(events[at + 5] as number)))
+  const end: End = (succeeded, value) => {
+    if (succeeded) resolve(value)
+    else fail(resolve, reject, value)
+    owner.settled(succeeded, value, extra?.observer, isAdmitted)
+    extra?.cleanup?.(succeeded)
+  }
+  if (tag === 4) end(true, payload)
+  else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])
+  else if (tag >= ANSWERS) {
+    const codec = (tag - ANSWERS) % CODECS
+    const isOutput = tag < ANSWERS + CODECS
+    const data = eventValues[payload]
+    if (!isOutput) settleFailure(end, owner, codec, data, worker)
+    else if (codec < POSTED) settleAnswer(end, true, codec, data)
+    else owner.collect?.(codec, data as number, worker, end)
+  } else end(false, explained(owner, failure(tag, eventValues[payload], extra?.reason), worker))
+}

@@ -1,0 +1,73 @@
+// Stage: settle. Thread: owner env.
+// What the tags of a drained record say of how a task ended.
+
+import type { ErrorCode } from '..'
+import { ThreadmillError } from './errors'
+import { laneParts } from './lazy'
+import type { End, Owner } from './owner'
+
+/** In place of a worker's number. */
+export const NOT_ADMITTED = -2
+/** From this tag on: what a JS worker gave, by codec, and what it threw. */
+export const ANSWERS = 20
+export const CODECS = 8
+/** From this tag on: what happened to a task or a worker that goes on. */
+export const NOTICES = ANSWERS + 2 * CODECS
+/** The codec of what comes by the port of its worker; of what those after it stand for is kept on this thread. */
+export const POSTED = 3
+/** Outputs by tag 0 to 3. */
+export const SIMPLE = [undefined, null, true, false]
+
+/** An error of the scheduler, with what the owner knows besides. */
+export function explained(owner: Owner, reason: unknown, worker: number): unknown {
+  return reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason
+}
+
+/** What a JS worker threw. */
+export function settleFailure(end: End, owner: Owner, codec: number, data: unknown, worker: number): void {
+  if (codec < POSTED) settleAnswer(end, false, codec, data)
+  else if (codec > POSTED) owner.collect?.(codec, data as number, worker, end)
+  else {
+    owner.collect?.(codec, data as number, worker, (found, value) => settleAnswer(end, false, found ? codec : 0, value))
+  }
+}
+
+/** What a JS worker gave or threw; a failure too if it cannot be read. */
+export function settleAnswer(end: End, succeeded: boolean, codec: number, data: unknown): void {
+  let value: unknown
+  try {
+    const { decode, decodeReason } = laneParts()
+    value = succeeded ? decode(codec, data) : decodeReason(codec, data)
+  } catch (error) {
+    succeeded = false
+    value = error
+  }
+  end(succeeded, value)
+}
+
+/** The error of a task that gave no output. */
+export function failure(tag: number, value: unknown, reason: { readonly reason: unknown } | undefined): unknown {
+  switch (tag) {
+    case 7:
+      return reason === undefined
+        ? new ThreadmillError('ERR_THREADMILL_CANCELLED', 'the task was cancelled')
+        : reason.reason
+    case 8:
+      return new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'Task timeout')
+    case 14:
+      return new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the engine had no room for the outcome of the task')
+    case 9:
+      return new ThreadmillError('ERR_THREADMILL_KERNEL_PANIC', `the kernel panicked: ${value}`)
+    default: {
+      const [code, message, system] = value as [ErrorCode, string, object?]
+      const text = message.trim()
+      if (code === 'ERR_THREADMILL_INVALID_ARG_TYPE' || code === 'ERR_THREADMILL_INVALID_ARG_VALUE') {
+        return Object.assign(new TypeError(text), { code })
+      }
+      if (code === 'ERR_THREADMILL_OUT_OF_RANGE') return Object.assign(new RangeError(text), { code })
+      if (system === undefined) return new ThreadmillError(code, text)
+      const cause = Object.assign(new Error(text), system)
+      return new ThreadmillError(code, text, { cause })
+    }
+  }
+}

@@ -1,0 +1,35 @@
+// Stage: submit and settle. Thread: owner env.
+// What kernels and entry functions take, as far as is known.
+
+import * as numbers from './native'
+import type { Owner, Ticket } from './owner'
+
+const { ENTRY, MAIN_ENTRY } = numbers
+
+/** Kernels that run shorter than this, ms, are worth buffering. */
+const TINY = 0.02
+
+/** Smoothed run time by kernel, ms; -1 before the first measurement. */
+const runTimes: number[] = []
+
+/** Whether a task of this kernel may wait in the buffer for company (Q2). */
+export function isTiny({ kernel, owner }: Ticket): boolean {
+  // What is called on the owner's thread is not worth it.
+  const runTime = kernel === ENTRY ? owner.runTime : runTimes[kernel]
+  return runTime !== undefined && runTime < TINY
+}
+
+/** Expected run time of a kernel or an entry function, ms, 0 when it has never run. */
+export function expectedCost(owner: Owner, kernel: number): number {
+  return (kernel === ENTRY ? owner.runTime : runTimes[kernel]) ?? 0
+}
+
+/** Smooths the measured run time of a kernel. */
+export function learn(kernel: number, owner: Owner, runTime: number): void {
+  if (kernel === MAIN_ENTRY) return
+  const known = kernel === ENTRY ? owner.runTime : runTimes[kernel]
+  const smoothed = known === undefined ? runTime : known + (runTime - known) / 8
+  // Entry functions of different pools have nothing to do with each other.
+  if (kernel === ENTRY) owner.runTime = smoothed
+  else runTimes[kernel] = smoothed
+}
