@@ -44,7 +44,7 @@ export interface MainHost {
   retried(observer: Observer | undefined, count: number, reason: unknown): void
 }
 
-/** Numbers per answer and per task; see src/js.rs. */
+/** Numbers per answer and per task; see src/js/mod.rs. */
 const ANSWER_STRIDE = 7
 const TASK_STRIDE = 6
 /** Longest time without a turn of the event loop, ms. */

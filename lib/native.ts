@@ -80,7 +80,7 @@ export interface Native {
   reportTasks(added: number, completed: number, errored: number, codec: number, details: unknown): void
   /** Whether a task that this worker runs waits for others. */
   setBlocked(idIndex: number, idGeneration: number, blocked: boolean): void
-  /** Hands answers over, and with `take` brings messages and tasks; see src/js.rs. */
+  /** Hands answers over, and with `take` brings messages and tasks; see src/js/mod.rs. */
   exchange(
     answers: Float64Array,
     count: number,

@@ -11,26 +11,26 @@ import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import { MessagePort, parentPort, receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
-import type { Kernels } from '..'
-import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
-import { checkType, Listeners, rethrow } from './callbacks'
+import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
+import { rethrow } from './callbacks'
 import { decode, type Encoded, POSTED } from './codec'
 import { onRing } from './drain'
 import { type LoadedEntry, loadEntry } from './entry'
-import { ThreadmillError, wrongType } from './errors'
+import { ThreadmillError } from './errors'
+import type { HeapWatch } from './heap-watch'
 import { native } from './native'
 import { closePorts, encodeMarked, moved, type Parcel, Prepared } from './parcel'
-import type { HeapWatch, Launch, Order, Report } from './protocol'
+import type { HeapWatch as HeapLimits, Launch, Order, Report } from './protocol'
 import type { RawScript } from './raw-script'
 import { decodeReason, encodeReason } from './reason'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
-import type { TaskHandle } from './task'
+import { Client, type Running } from './worker-client'
 
 const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
 
-/** Numbers per answer and per task; see src/js.rs. */
+/** Numbers per answer and per task; see src/js/mod.rs. */
 const ANSWER_STRIDE = 7
 const TASK_STRIDE = 6
 /** Most messages in one exchange, as in the core. */
@@ -38,60 +38,6 @@ const MAILS = 64
 /** Longest time without a turn of the event loop, ms. */
 const YIELD = 10
 const now = performance.now.bind(performance)
-
-/** See `IWorkerClient` in index.d.ts. */
-class Client {
-  readonly id = index
-  readonly #listeners = new Listeners()
-
-  postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
-    checkType(type)
-    const { encoded, list } = encodeMarked(contents, transfer)
-    const data = encoded.codec === POSTED ? postValue(encoded.data, list) : encoded.data
-    const task = currentTask()
-    native.postToPool(type, encoded.codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
-    return this
-  }
-
-  progress(done: number, total: number): this {
-    if (typeof done !== 'number') throw wrongType('done', 'a number', done)
-    if (typeof total !== 'number') throw wrongType('total', 'a number', total)
-    const task = currentTask()
-    if (task === undefined) return this
-    task.pace ??= new Pace()
-    if (task.pace.isDue(done, total)) native.reportProgress(task.idIndex, task.idGeneration, done, total)
-    return this
-  }
-
-  get signal(): AbortSignal {
-    const task = currentTask()
-    if (task === undefined) return new AbortController().signal
-    task.abort ??= new Abort()
-    return task.abort.signal
-  }
-
-  get kernels(): Kernels {
-    return takeSeat().kernels
-  }
-
-  onMessage(type: string, listener: (contents: never, client: never) => void): this {
-    this.#listeners.add(checkType(type), listener)
-    return this
-  }
-
-  removeMessageListener(type: string, listener: (contents: never, client: never) => void): this {
-    this.#listeners.remove(checkType(type), listener)
-    return this
-  }
-
-  addTask(input?: unknown, options?: object): TaskHandle<never> {
-    return takeSeat().addTask(input, options) as TaskHandle<never>
-  }
-
-  static deliver(client: Client, type: string, contents: unknown): void {
-    client.#listeners.call(type, contents, client)
-  }
-}
 
 /** Made with the first task that this worker submits. */
 let seatPool: SeatPool | undefined
@@ -117,16 +63,6 @@ function postValue(value: unknown, list: readonly Transferable[]): number {
 
 let nextValue = 0
 
-/** A task that runs. */
-interface Running {
-  readonly idIndex: number
-  readonly idGeneration: number
-  /** Made with its first report of progress. */
-  pace?: Pace
-  /** Made when the task asks for its signal, or is given up. */
-  abort?: Abort
-}
-
 /** Tasks of this worker that have not returned, by id index. */
 const unfinished = new Map<number, Running>()
 /** The one whose function is on the stack. */
@@ -151,7 +87,7 @@ function setWaiting(waits: boolean): void {
   scheduleTurn()
 }
 
-const client = new Client()
+const client = new Client(index, { currentTask, takeSeat, postValue })
 let loaded: LoadedEntry
 let exiting = false
 
@@ -188,30 +124,9 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
   answers[at + 5] = failed ? 1 : 0
   answers[at + 6] = overhead
   answerCount++
-  if (heap !== undefined) watchHeap(heap)
+  heapWatch?.look()
   if (failed && isFatal(value)) sayUsedUp()
   if (answerCount * ANSWER_STRIDE === answers.length) handOver(false)
-}
-
-/** Shortest time between two looks at the heap, ms. */
-const HEAP_PACE = 100
-let heapAtFirst = 0
-let heapSeen = Number.NEGATIVE_INFINITY
-let heapTold = Number.NEGATIVE_INFINITY
-let isUsedUp = false
-
-/** Tells of the heap when it has become too big. */
-function watchHeap({ heapBytes, heapGrowth, limit, interval }: HeapWatch): void {
-  if (now() - heapSeen < HEAP_PACE) return
-  const { getHeapStatistics } = require('node:v8') as typeof import('node:v8')
-  const used = getHeapStatistics().used_heap_size
-  if (heapAtFirst === 0) heapAtFirst = used
-  heapSeen = now()
-  if (used >= heapBytes || used >= heapAtFirst * heapGrowth) sayUsedUp()
-  if (used <= limit || heapSeen - heapTold < interval) return
-  heapTold = heapSeen
-  const report: Report = { type: 'heap', used }
-  control.postMessage(report)
 }
 
 /** Whether a task says with its error that the worker is of no use any more. */
@@ -222,6 +137,22 @@ function isFatal(reason: unknown): boolean {
     return false
   }
 }
+
+/** Loaded where the heap is limited. */
+const heapWatch = heap === undefined ? undefined : watchHeap(heap)
+
+function watchHeap(limits: HeapLimits): HeapWatch {
+  const { HeapWatch } = require('./heap-watch') as typeof import('./heap-watch')
+  return new HeapWatch(limits, {
+    usedUp: sayUsedUp,
+    exceeded(used) {
+      const report: Report = { type: 'heap', used }
+      control.postMessage(report)
+    },
+  })
+}
+
+let isUsedUp = false
 
 function sayUsedUp(): void {
   if (isUsedUp) return

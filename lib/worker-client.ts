@@ -1,0 +1,93 @@
+// Stage: run. Thread: a JS worker.
+// What the functions of an entry module are given beside their input: the way back to the pool.
+
+import type { Transferable } from 'node:worker_threads'
+import type { Kernels } from '..'
+import { Abort, Pace } from './call'
+import { checkType, Listeners } from './callbacks'
+import { POSTED } from './codec'
+import { wrongType } from './errors'
+import { native } from './native'
+import { encodeMarked } from './parcel'
+import type { SeatPool } from './seat'
+import type { TaskHandle } from './task'
+
+/** A task that runs. */
+export interface Running {
+  readonly idIndex: number
+  readonly idGeneration: number
+  /** Made with its first report of progress. */
+  pace?: Pace
+  /** Made when the task asks for its signal, or is given up. */
+  abort?: Abort
+}
+
+/** What the bootstrap of a worker does for its client. */
+export interface ClientHost {
+  /** The task that the caller belongs to, as far as that can be told. */
+  currentTask(): Running | undefined
+  /** The pool as this worker submits to it. */
+  takeSeat(): SeatPool
+  /** Posts what only `postMessage` can move; the key under which the owner finds it. */
+  postValue(value: unknown, list: readonly Transferable[]): number
+}
+
+/** See `IWorkerClient` in index.d.ts. */
+export class Client {
+  readonly id: number
+  readonly #host: ClientHost
+  readonly #listeners = new Listeners()
+
+  constructor(id: number, host: ClientHost) {
+    this.id = id
+    this.#host = host
+  }
+
+  postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
+    checkType(type)
+    const { encoded, list } = encodeMarked(contents, transfer)
+    const data = encoded.codec === POSTED ? this.#host.postValue(encoded.data, list) : encoded.data
+    const task = this.#host.currentTask()
+    native.postToPool(type, encoded.codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
+    return this
+  }
+
+  progress(done: number, total: number): this {
+    if (typeof done !== 'number') throw wrongType('done', 'a number', done)
+    if (typeof total !== 'number') throw wrongType('total', 'a number', total)
+    const task = this.#host.currentTask()
+    if (task === undefined) return this
+    task.pace ??= new Pace()
+    if (task.pace.isDue(done, total)) native.reportProgress(task.idIndex, task.idGeneration, done, total)
+    return this
+  }
+
+  get signal(): AbortSignal {
+    const task = this.#host.currentTask()
+    if (task === undefined) return new AbortController().signal
+    task.abort ??= new Abort()
+    return task.abort.signal
+  }
+
+  get kernels(): Kernels {
+    return this.#host.takeSeat().kernels
+  }
+
+  onMessage(type: string, listener: (contents: never, client: never) => void): this {
+    this.#listeners.add(checkType(type), listener)
+    return this
+  }
+
+  removeMessageListener(type: string, listener: (contents: never, client: never) => void): this {
+    this.#listeners.remove(checkType(type), listener)
+    return this
+  }
+
+  addTask(input?: unknown, options?: object): TaskHandle<never> {
+    return this.#host.takeSeat().addTask(input, options) as TaskHandle<never>
+  }
+
+  static deliver(client: Client, type: string, contents: unknown): void {
+    client.#listeners.call(type, contents, client)
+  }
+}
