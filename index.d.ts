@@ -583,6 +583,10 @@ export interface PoolStats {
   readonly tasksErrored: number
   /** Tasks admitted so far. */
   readonly tasksAdmitted: number
+  /** Runs of tasks of this thread that failed and were begun again; see `TaskOptions.retries`. */
+  readonly retries: number
+  /** JS workers that ended without being asked to. */
+  readonly crashes: number
   /** Mean time from submit to end of successful tasks, ms; 0 when there are none. */
   readonly avgProcessingTime: number
   /** Sum behind that mean, ms. */

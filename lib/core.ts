@@ -88,6 +88,7 @@ export class PoolCore implements EntryHost {
   #nextId = 0
   #completed = 0
   #errored = 0
+  #retries = 0
   #ending: Ending = -1
   #ended: Promise<void> | undefined
   #resolveEnded: (() => void) | undefined
@@ -460,6 +461,7 @@ export class PoolCore implements EntryHost {
   }
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
+    this.#retries++
     if (observer instanceof TaskHandle) this.events.call('retry', observer, count, reason)
   }
 
@@ -548,6 +550,8 @@ export class PoolCore implements EntryHost {
       name: this.settings.name,
       completed: this.#completed,
       errored: this.#errored,
+      retries: this.#retries,
+      crashCount: this.lane?.crashCount ?? 0,
       bounds: this.lane?.bounds ?? (this.#laneWorkers > 0 ? { min: 0, max: this.#laneWorkers } : undefined),
       uptime: performance.now() - this.#made,
       utilization: (index: number) => this.lane?.utilization(index) ?? null,

@@ -208,6 +208,11 @@ export class JsLane implements EntryLane {
     return this.#crashCounts[index] ?? 0
   }
 
+  /** How often workers have crashed. */
+  get crashCount(): number {
+    return this.#crashCounts.reduce((sum, count) => sum + count, 0)
+  }
+
   /** From now on the threads keep the process alive. */
   keepAlive(): void {
     for (const thread of this.#threads) thread?.worker.ref()

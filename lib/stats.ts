@@ -43,6 +43,8 @@ export interface Counts {
   readonly name: string
   readonly completed: number
   readonly errored: number
+  readonly retries: number
+  readonly crashCount: number
   /** Bounds of the number of JS workers, where there may be any. */
   readonly bounds: { readonly min: number; readonly max: number } | undefined
   /** ms */
@@ -92,6 +94,8 @@ export function poolStats(figures: Figures, counts: Counts): PoolStats {
     tasksCompleted: counts.completed + figures.guestsCompleted,
     tasksErrored: counts.errored + figures.guestsErrored,
     tasksAdmitted: figures.tasksAdmitted,
+    retries: counts.retries,
+    crashes: counts.crashCount,
     avgProcessingTime: mean(figures.totalProcessingTime),
     totalProcessingTime: figures.totalProcessingTime,
     avgWaitTime: mean(figures.totalWaitTime),
