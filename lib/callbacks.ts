@@ -20,6 +20,11 @@ interface Entry {
 export class Listeners {
   readonly #byName = new Map<string, Entry[]>()
 
+  /** Whether nobody listens to anything. */
+  get isEmpty(): boolean {
+    return this.#byName.size === 0
+  }
+
   /** Whether anybody listens. */
   has(name: string): boolean {
     return this.#byName.has(name)

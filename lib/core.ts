@@ -5,6 +5,7 @@
 import type { IWorker, Kernels, PoolStats } from '..'
 import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
+import * as channels from './channels'
 import { connect, disconnect, settleNow } from './drain'
 import type { EntryFunction, EntryPlace } from './entry'
 import { outOfRange, ThreadmillError } from './errors'
@@ -120,6 +121,7 @@ export class PoolCore implements EntryHost {
     if (entry?.settings.followsQuota ?? settings.threads === undefined) {
       this.#unfollow = followQuota((granted) => this.#follow(granted), entry?.settings.maxWorkers ?? this.threads)
     }
+    if (!this.isInert) channels.poolCreated(settings.name, this.threads, this.#laneWorkers)
     if (entry === undefined || entry.isOwn) return
     const parts = laneParts()
     const registry = new parts.Registry((index) => this.#workerAt(index))
@@ -134,6 +136,7 @@ export class PoolCore implements EntryHost {
       this.lane = new parts.JsLane(this.#laneHost(registry), entry.place, entry.settings, seat)
     } catch (error) {
       native.closePool(this.handle, 2, true)
+      channels.poolEnded(settings.name, 0, 0)
       throw error
     }
   }
@@ -156,8 +159,14 @@ export class PoolCore implements EntryHost {
       handle: this.handle,
       name: this.settings.name,
       settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
-      launched: (worker) => this.events.call('worker-launched', worker),
-      exited: (worker, code, error) => this.events.call('worker-exit', worker, code, error),
+      launched: (worker) => {
+        channels.workerLaunched(this.settings.name, worker)
+        this.events.call('worker-launched', worker)
+      },
+      exited: (worker, code, error) => {
+        channels.workerExited(this.settings.name, worker, code, error)
+        this.events.call('worker-exit', worker, code, error)
+      },
       message: (type, contents, origin) => this.listeners.call(type, contents, origin),
       retried: (observer, count, reason) => this.retried(observer, count, reason),
       explain: this.#entry?.explain,
@@ -305,7 +314,7 @@ export class PoolCore implements EntryHost {
   entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
     const worker = (index: number) => this.#workerAt(index)
     const expected = this.lane === undefined ? 0 : expectedCost(this.lane, ENTRY)
-    return new TaskHandle({ id: this.#newId(), argument, options: options ?? {}, expected, worker })
+    return new TaskHandle({ id: this.#newId(), argument, options: options ?? {}, kernel: undefined, expected, worker })
   }
 
   /** As `submit`, for the entry function of the pool's module. */
@@ -348,7 +357,7 @@ export class PoolCore implements EntryHost {
   task(kernel: Kernel, argument: unknown, options: GivenOptions): TaskHandle<unknown> {
     const worker = (index: number) => this.#workers[index]
     const expected = expectedCost(this, kernel.index)
-    return new TaskHandle({ id: this.#newId(), argument, options, expected, worker })
+    return new TaskHandle({ id: this.#newId(), argument, options, kernel: kernel.info.name, expected, worker })
   }
 
   #newId(): number {
@@ -419,7 +428,10 @@ export class PoolCore implements EntryHost {
     const wasFull = !this.hasRoom
     this.pending--
     this.#shutIdleLanes()
-    if (observer instanceof TaskHandle && this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
+    if (observer instanceof TaskHandle) {
+      channels.taskSettled(this.settings.name, observer, succeeded, value)
+      if (this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
+    }
     if (wasFull || this.#roomWaiters.length > 0) this.#tellRoom(wasFull)
     if (this.pending === 0 && this.#idleWaiters.length > 0) {
       const waiters = this.#idleWaiters
@@ -462,18 +474,27 @@ export class PoolCore implements EntryHost {
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
     this.#retries++
-    if (observer instanceof TaskHandle) this.events.call('retry', observer, count, reason)
+    if (!(observer instanceof TaskHandle)) return
+    channels.taskRetried(this.settings.name, observer, count, reason)
+    this.events.call('retry', observer, count, reason)
   }
 
   /** Tells listeners of the new task. */
   added(task: TaskHandle<unknown> | undefined): void {
-    if (task !== undefined) this.events.call('task-added', task)
+    if (task === undefined) return
+    if (channels.watchesTasks()) {
+      // Nobody says when subscribers come and go.
+      this.watchChanged()
+      channels.taskSubmitted(this.settings.name, task)
+    }
+    this.events.call('task-added', task)
   }
 
   /** Whether somebody wants handles of all tasks. Asked for every one. */
   get #isWatched(): boolean {
     const { events } = this
-    return events.has('task-added') || events.has('task-complete') || events.has('retry')
+    const listens = !events.isEmpty && (events.has('task-added') || events.has('task-complete') || events.has('retry'))
+    return listens || channels.watchesTasks()
   }
 
   /** Listeners of events have come or gone. */
@@ -486,6 +507,7 @@ export class PoolCore implements EntryHost {
     const [added = 0, completed = 0, errored = 0] = counts
     this.pending += added
     this.lane?.discovered(worker, [added, completed, errored], codec, details)
+    this.watchChanged()
   }
 
   gaveUp(worker: number, idIndex: number, idGeneration: number, grace: number): void {
@@ -661,6 +683,7 @@ export class PoolCore implements EntryHost {
     this.#isReleased = true
     this.#unfollow?.()
     this.#shutdown?.ended()
+    if (!this.isInert) channels.poolEnded(this.settings.name, this.#completed, this.#errored)
     for (const listener of this.#atRelease) listener()
     this.#resolveEnded?.()
     this.#resolveEnded = undefined

@@ -42,6 +42,7 @@ export interface Details {
     readonly id: number
     readonly argument: Told
     readonly options: object
+    readonly kernel: string | undefined
     readonly expected: number
   }[]
   readonly ended: readonly {
@@ -80,8 +81,8 @@ export class Registry {
 
   /** Registers new tasks, tells `added` of each, and gives those that have ended, their promises settled. */
   told({ added, ended }: Details, worker: number, onAdded: (task: TaskHandle<unknown>) => void): EndedTask[] {
-    for (const { id, argument, options, expected } of added) {
-      const parts = { id, argument: read(argument), options, expected, worker: this.#workerAt }
+    for (const { id, argument, options, kernel, expected } of added) {
+      const parts = { id, argument: read(argument), options, kernel, expected, worker: this.#workerAt }
       const task = new TaskHandle<unknown>(parts)
       const promise = new Promise<unknown>((resolve, reject) => {
         this.#entries.set(id, { task, worker, resolve, reject })

@@ -89,7 +89,7 @@ export class SeatPool implements EntryHost, EntryLane {
     const given = options ?? {}
     if (own(given, 'kernel') !== undefined) {
       const kernel = kernelOf(given)
-      const task = this.#handle(input, given, expectedCost(this, kernel.index))
+      const task = this.#handle(input, given, expectedCost(this, kernel.index), kernel.info.name)
       this.submit(kernel, input, given, task)
       return task
     }
@@ -112,7 +112,8 @@ export class SeatPool implements EntryHost, EntryLane {
       settle = [resolve, reject]
     })
     const [resolve, reject] = settle
-    const watched = task ?? (this.#shared.isWatched ? this.#handle(input, options ?? {}, 0) : undefined)
+    const watched =
+      task ?? (this.#shared.isWatched ? this.#handle(input, options ?? {}, 0, kernel.info.name) : undefined)
     startKernel(this, kernel, input, options, { resolve, reject, task: watched, promise })
     if (watched !== undefined) this.#tellAdded(watched, input, options ?? {})
     return promise
@@ -122,9 +123,9 @@ export class SeatPool implements EntryHost, EntryLane {
     return this.submit(kernel, input, undefined)
   }
 
-  #handle(argument: unknown, options: object, expected: number): TaskHandle<unknown> {
+  #handle(argument: unknown, options: object, expected: number, kernel?: string): TaskHandle<unknown> {
     const id = this.#shared.newId()
-    return new TaskHandle({ id, argument, options: options as GivenOptions, expected, worker: seatWorker })
+    return new TaskHandle({ id, argument, options: options as GivenOptions, kernel, expected, worker: seatWorker })
   }
 
   /** Settings of a call without options. */
@@ -208,7 +209,8 @@ export class SeatPool implements EntryHost, EntryLane {
     // One that was refused has no slot, and was not counted.
     if (task.slot < 0 || !this.#shared.isWatched) return
     const argument = tell(input)
-    this.#details.added.push({ id: task.id, argument, options: cloneable(options), expected: task.taskCost })
+    const { id, kernel, taskCost: expected } = task
+    this.#details.added.push({ id, argument, options: cloneable(options), kernel, expected })
   }
 
   #tellEnded(task: TaskHandle<unknown>, succeeded: boolean, output: unknown): void {

@@ -34,6 +34,8 @@ export interface TaskParts {
   readonly id: number
   readonly argument: unknown
   readonly options: Readonly<Partial<RunOptions>>
+  /** The name of the kernel; `undefined` for an entry function. */
+  readonly kernel: string | undefined
   /** Expected run time, ms. */
   readonly expected: number
   /** The worker with a number, in the lane of the task. */
@@ -46,6 +48,9 @@ export class TaskHandle<T> implements Task<T>, Observer {
   readonly argument: unknown
   readonly options: Readonly<Partial<RunOptions>>
   readonly timestamp = Date.now()
+  readonly kernel: string | undefined
+  /** When channels were told of it, as `performance.now()` says. */
+  watchedSince: number | undefined
   readonly #workerAt: (index: number) => IWorker | undefined
   readonly #listeners = new Listeners()
   #promise!: Promise<T>
@@ -61,6 +66,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
     this.id = parts.id
     this.argument = parts.argument
     this.options = parts.options
+    this.kernel = parts.kernel
     this.#cost = parts.expected
     this.#workerAt = parts.worker
   }

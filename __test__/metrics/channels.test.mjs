@@ -1,0 +1,210 @@
+// What diagnostics_channel tells of pools.
+import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
+import { rejection, until } from '../helpers/pool.mjs'
+
+const TASKS = ['threadmill:task:submit', 'threadmill:task:settle', 'threadmill:task:retry']
+const OTHERS = ['threadmill:worker:launch', 'threadmill:worker:exit', 'threadmill:pool:create', 'threadmill:pool:close']
+const module = `data:text/javascript,
+  export default async (input, client) => {
+    if (input === 'fail') throw new RangeError('no');
+    if (input === 'crash') process.exit(3);
+    if (input === 'nest') return await client.kernels.fib(5) + await client.addTask(1);
+    if (input === 'nest-twice') {
+      for (const type of ['first', 'second']) {
+        await new Promise((resolve) => client.onMessage(type, resolve));
+        await client.addTask(type)
+      }
+    }
+    if (input === 'wait') return new Promise((resolve) => client.onMessage('go', resolve));
+    return input
+  };
+  export const other = () => 'other'`
+
+/** Messages from now on to the end of the test, as [channel, message]. */
+function listen(t, names = [...TASKS, ...OTHERS]) {
+  const heard = []
+  const listener = (message, name) => heard.push([name, message])
+  const stop = () => names.map((name) => unsubscribe(name, listener))
+  for (const name of names) subscribe(name, listener)
+  t.after(stop)
+  const of = (name) => heard.filter(([each]) => each === `threadmill:${name}`).map(([, message]) => message)
+  return { heard, of, stop }
+}
+
+test('a task of a kernel: submit and settle', async (t) => {
+  const { heard, of } = listen(t, TASKS)
+  const pool = new WorkerPool({ name: 'kernels', threads: 1 })
+  const before = Date.now()
+  const promise = pool.kernels.fib(20)
+  assert.deepEqual(
+    heard.map(([name]) => name),
+    ['threadmill:task:submit'],
+  )
+  await promise
+  const [submit] = of('task:submit')
+  const { timestamp, ...rest } = submit
+  assert.deepEqual(rest, { pool: 'kernels', id: 0, lane: 'native', kernel: 'fib', name: undefined })
+  assert.ok(timestamp >= before && timestamp <= Date.now())
+  const [{ elapsed, runTime, ...settle }] = of('task:settle')
+  assert.deepEqual(settle, { ...submit, succeeded: true, error: undefined, worker: 0, retries: 0 })
+  assert.ok(runTime > 0 && runTime <= elapsed)
+  await pool.close()
+})
+
+test('tasks of an entry module, and a refused one, which is told of nowhere', async (t) => {
+  const { heard, of } = listen(t, TASKS)
+  const pool = new WorkerPool(module, { name: 'entry', maxWorkers: 1 })
+  await pool.run(1, { name: 'other' })
+  const error = await rejection(pool.run('fail'))
+  await rejection(pool.run(() => {}))
+  await rejection(pool.run(1, { priority: 'none' }))
+  await pool.run(1, { mainThread: true })
+  assert.deepEqual(
+    of('task:submit').map(({ lane, kernel, name }) => [lane, kernel, name]),
+    [
+      ['js', undefined, 'other'],
+      ['js', undefined, undefined],
+      ['js', undefined, undefined],
+    ],
+  )
+  assert.deepEqual(
+    of('task:settle').map((message) => [message.succeeded, message.error, message.worker]),
+    [
+      [true, undefined, 0],
+      [false, error, 0],
+      [true, undefined, -1],
+    ],
+  )
+  assert.equal(heard.length, 6)
+  await pool.close()
+})
+
+test('a task that never ran has no worker', async (t) => {
+  const { of } = listen(t, TASKS)
+  const pool = new WorkerPool({ threads: 1 })
+  const running = pool.addTask(60, { kernel: 'fib' })
+  await until(() => running.worker !== undefined)
+  const waiting = pool.addTask(1, { kernel: 'echo' })
+  waiting.cancel('never mind')
+  running.cancel('enough')
+  await Promise.all([rejection(waiting), rejection(running)])
+  const settled = new Map(of('task:settle').map((message) => [message.kernel, message]))
+  const { error, worker, runTime } = settled.get('echo')
+  assert.deepEqual([error, worker, runTime], ['never mind', undefined, 0])
+  await pool.close()
+})
+
+test('runs that are repeated', async (t) => {
+  const { of } = listen(t, TASKS)
+  const pool = new WorkerPool(module, { maxWorkers: 1, retries: { limit: 2, delay: 0, on: 'both' } })
+  const error = await rejection(pool.run('fail'))
+  const messages = of('task:retry')
+  assert.deepEqual(
+    messages.map(({ attempt, error: { message } }) => [attempt, message]),
+    [
+      [1, 'no'],
+      [2, 'no'],
+    ],
+  )
+  const [{ retries, error: last }] = of('task:settle')
+  assert.deepEqual([retries, last], [2, error])
+  assert.equal(pool.stats().retries, 2)
+  await pool.close()
+})
+
+test('tasks that workers submit', async (t) => {
+  const { of } = listen(t, TASKS)
+  const pool = new WorkerPool(module, { maxWorkers: 1 })
+  assert.equal(await pool.run('nest'), 6)
+  const kinds = (name) => of(name).map(({ id, lane, kernel }) => `${id} ${lane} ${kernel}`)
+  assert.deepEqual(kinds('task:submit').sort(), ['0 js undefined', '1 native fib', '2 js undefined'])
+  assert.deepEqual(kinds('task:settle').sort(), kinds('task:submit').sort())
+  await pool.close()
+})
+
+test('who comes later hears of later tasks alone, who leaves hears no more', async (t) => {
+  const pool = new WorkerPool(module, { maxWorkers: 1 })
+  const early = pool.addTask('wait')
+  await until(() => early.worker !== undefined)
+  const { heard, stop } = listen(t, TASKS)
+  pool.postMessageToWorkers('go', 1)
+  await early
+  assert.deepEqual(heard, [])
+  await pool.run(1)
+  assert.equal(heard.length, 2)
+  const late = pool.addTask(2)
+  stop()
+  await late
+  await pool.run(3)
+  await pool.run('nest')
+  assert.equal(heard.length, 3)
+  await pool.close()
+})
+
+test('of tasks that a worker submits, who comes later hears from the first one on that the owner was told of', async (t) => {
+  const pool = new WorkerPool(module, { maxWorkers: 1 })
+  const early = pool.addTask('nest-twice')
+  await until(() => early.worker !== undefined)
+  const { of } = listen(t, TASKS)
+  pool.postMessageToWorkers('first')
+  await until(() => pool.stats().tasksCompleted === 1)
+  assert.deepEqual(of('task:submit'), [])
+  pool.postMessageToWorkers('second')
+  await early
+  assert.deepEqual([of('task:submit').length, of('task:settle').length], [1, 1])
+  await pool.close()
+})
+
+test('one that is subscribed to alone', async (t) => {
+  const { heard } = listen(t, ['threadmill:task:settle'])
+  const pool = new WorkerPool({ threads: 1 })
+  await pool.kernels.echo(1)
+  for await (const _ of pool.map([1, 2], { kernel: 'echo' }));
+  assert.equal(heard.length, 3)
+  await pool.close()
+})
+
+test('pools and workers', async (t) => {
+  const { heard, of } = listen(t, OTHERS)
+  const pool = new WorkerPool(module, { name: 'both', minWorkers: 1, maxWorkers: 3, threads: 2 })
+  await rejection(pool.run('crash'))
+  assert.equal(pool.stats().crashes, 1)
+  await pool.run(1)
+  await pool.close()
+  assert.deepEqual(
+    heard.map(([name, message]) => [name.slice('threadmill:'.length), message]),
+    [
+      ['pool:create', { pool: 'both', threads: 2, maxWorkers: 3 }],
+      ['worker:launch', { pool: 'both', lane: 'js', worker: 0 }],
+      ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 3, error: undefined }],
+      ['worker:launch', { pool: 'both', lane: 'js', worker: 0 }],
+      ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 0, error: undefined }],
+      ['pool:close', { pool: 'both', tasksCompleted: 1, tasksErrored: 1 }],
+    ],
+  )
+  assert.throws(() => new WorkerPool(module, { minWorkers: 1, execArgv: ['--no-such-flag'] }))
+  assert.equal(of('pool:create').length, of('pool:close').length)
+})
+
+test('a subscriber that throws is an uncaught exception and harms nothing', async () => {
+  const { stdout, stderr, code } = await runProgram(`
+    import { subscribe } from 'node:diagnostics_channel'
+    import { WorkerPool } from 'threadmill'
+    const errors = []
+    process.on('uncaughtException', (error) => errors.push(error.message))
+    for (const name of ['task:submit', 'task:settle', 'pool:create', 'pool:close']) {
+      subscribe('threadmill:' + name, () => { throw new Error(name) })
+    }
+    const pool = new WorkerPool({ threads: 1 })
+    console.log(await pool.kernels.echo(7))
+    await pool.close()
+    setImmediate(() => console.log(errors.join()))
+  `)
+  assert.equal(stderr, '')
+  assert.equal(stdout, '7\npool:create,task:submit,task:settle,pool:close\n')
+  assert.equal(code, 0)
+})

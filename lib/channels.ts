@@ -1,0 +1,83 @@
+// Stage: submit and settle. Thread: owner env.
+// What `diagnostics_channel` tells of pools. No message is made up for a channel that nobody has subscribed to.
+
+import { channel } from 'node:diagnostics_channel'
+import { performance } from 'node:perf_hooks'
+import type { IWorker } from '..'
+import type { ChannelMessages, TaskMessage } from '../metrics'
+import type { TaskHandle } from './task'
+
+const taskSubmit = channel('threadmill:task:submit')
+const taskSettle = channel('threadmill:task:settle')
+const taskRetry = channel('threadmill:task:retry')
+const workerLaunch = channel('threadmill:worker:launch')
+const workerExit = channel('threadmill:worker:exit')
+const poolCreate = channel('threadmill:pool:create')
+const poolClose = channel('threadmill:pool:close')
+const now = performance.now.bind(performance)
+
+type Message<Name extends keyof ChannelMessages> = ChannelMessages[Name]
+
+/** Whether somebody wants to be told of tasks. Asked for every one. */
+export function watchesTasks(): boolean {
+  return taskSubmit.hasSubscribers || taskSettle.hasSubscribers || taskRetry.hasSubscribers
+}
+
+function about(pool: string, { id, kernel, options, timestamp }: TaskHandle<unknown>): TaskMessage {
+  const name = kernel === undefined ? (options as { readonly name?: string }).name : undefined
+  return { pool, id, lane: kernel === undefined ? 'js' : 'native', kernel, name, timestamp }
+}
+
+/** A task has been submitted. Of those that this was called for, and of no others, the channels tell the rest. */
+export function taskSubmitted(pool: string, task: TaskHandle<unknown>): void {
+  task.watchedSince = now()
+  if (taskSubmit.hasSubscribers) taskSubmit.publish(about(pool, task))
+}
+
+/** It is settled. */
+export function taskSettled(pool: string, task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
+  if (task.watchedSince === undefined || !taskSettle.hasSubscribers) return
+  const { worker, taskCost, retries } = task
+  const message: Message<'threadmill:task:settle'> = {
+    ...about(pool, task),
+    succeeded,
+    error: succeeded ? undefined : value,
+    worker: worker?.id,
+    elapsed: now() - task.watchedSince,
+    runTime: worker === undefined ? 0 : taskCost,
+    retries,
+  }
+  taskSettle.publish(message)
+}
+
+/** A run of it has failed, and it runs again. */
+export function taskRetried(pool: string, task: TaskHandle<unknown>, attempt: number, error: unknown): void {
+  if (task.watchedSince === undefined || !taskRetry.hasSubscribers) return
+  const message: Message<'threadmill:task:retry'> = { ...about(pool, task), attempt, error }
+  taskRetry.publish(message)
+}
+
+export function workerLaunched(pool: string, { id }: IWorker): void {
+  if (!workerLaunch.hasSubscribers) return
+  const message: Message<'threadmill:worker:launch'> = { pool, lane: 'js', worker: id }
+  workerLaunch.publish(message)
+}
+
+export function workerExited(pool: string, { id }: IWorker, exitCode: number, error: unknown): void {
+  if (!workerExit.hasSubscribers) return
+  const message: Message<'threadmill:worker:exit'> = { pool, lane: 'js', worker: id, exitCode, error }
+  workerExit.publish(message)
+}
+
+export function poolCreated(pool: string, threads: number, maxWorkers: number): void {
+  if (!poolCreate.hasSubscribers) return
+  const message: Message<'threadmill:pool:create'> = { pool, threads, maxWorkers }
+  poolCreate.publish(message)
+}
+
+/** It has ended, and its workers with it. */
+export function poolEnded(pool: string, tasksCompleted: number, tasksErrored: number): void {
+  if (!poolClose.hasSubscribers) return
+  const message: Message<'threadmill:pool:close'> = { pool, tasksCompleted, tasksErrored }
+  poolClose.publish(message)
+}
