@@ -1,4 +1,78 @@
-// What `diagnostics_channel` tells: the public contract. Written by hand; the build checks that the implementation satisfies it.
+// The public contract of threadmill/metrics, and of what `diagnostics_channel` tells. Written by hand; the build checks that
+// the implementation satisfies it.
+
+import type { WorkerPool } from './index.js'
+
+/** One pool or several, with different names. */
+export type Pools = WorkerPool<any, any> | Iterable<WorkerPool<any, any>>
+
+/** Ends what `prometheus` or `openTelemetry` has begun. */
+export interface Reporter {
+  /** Reports on these pools no more. Again, it does nothing. Pools that have ended are left out by themselves. */
+  stop(): void
+}
+
+/** The package prom-client, version 15. */
+export interface PrometheusClient {
+  readonly Gauge: abstract new (...args: any[]) => object
+  readonly Counter: abstract new (...args: any[]) => object
+  readonly Summary: abstract new (...args: any[]) => object
+  readonly register: PrometheusRegistry
+}
+
+/** A `Registry` of prom-client. */
+export interface PrometheusRegistry {
+  registerMetric(metric: any): void
+  removeSingleMetric(name: string): void
+}
+
+/** Options of `prometheus`. Only own properties count; `undefined` means the default. */
+export interface PrometheusOptions {
+  /** @default require('prom-client'), as found from threadmill */
+  readonly client?: PrometheusClient | undefined
+  /** Where the metrics are registered. @default client.register */
+  readonly registry?: PrometheusRegistry | undefined
+  /** What the names of all metrics begin with. @default 'threadmill_' */
+  readonly prefix?: string | undefined
+}
+
+/**
+ * Registers metrics of pools with prom-client. They are read from `pool.stats()` when the registry is scraped; between
+ * scrapes they cost nothing. Called again for the same registry and prefix, it adds the pools to those metrics. Names and labels
+ * are in `docs/metrics.md`.
+ *
+ * A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
+ * @throws TypeError for the arguments, and for pools of the same name; ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` when
+ * prom-client is not installed, `ERR_THREADMILL_POOL_CLOSED` for a pool that has ended; what prom-client throws for names that
+ * are taken
+ * @example
+ * prometheus(pool)
+ * const text = await register.metrics() // register of prom-client
+ */
+export function prometheus(pools: Pools, options?: PrometheusOptions): Reporter
+
+/** Options of `openTelemetry`. Only own properties count; `undefined` means the default. */
+export interface OpenTelemetryOptions {
+  /** Whose meter has the instruments; `false` for none. @default the global one, as it is at the call */
+  readonly meterProvider?: { getMeter(name: string, version?: string): object } | false | undefined
+  /** Whose tracer has the spans; `false` for none. @default the global one */
+  readonly tracerProvider?: { getTracer(name: string, version?: string): object } | false | undefined
+}
+
+/**
+ * Reports pools to OpenTelemetry: observable instruments, read from `pool.stats()` when they are collected, and a span for each
+ * task that is submitted from now on.
+ *
+ * A span begins at submit as a child of the active span and ends when the task is settled, with its error if it has
+ * one. In a worker it is active while the entry function runs, so that spans made there with `@opentelemetry/api` are its
+ * children, and those of tasks that the function submits are. For that the worker needs a tracer provider and a context
+ * manager of its own, registered for instance in `onWorkerStart`. Called again for a pool, it replaces that pool's tracer.
+ * @throws TypeError for the arguments, and for pools of the same name; ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` when
+ * `@opentelemetry/api` is not installed, `ERR_THREADMILL_POOL_CLOSED` for a pool that has ended
+ * @example
+ * openTelemetry([pool, other])
+ */
+export function openTelemetry(pools: Pools, options?: OpenTelemetryOptions): Reporter
 
 /** What all messages about a task tell. */
 export interface TaskMessage {

@@ -2,7 +2,9 @@
 
 import type * as contract from '..'
 import type * as functionContract from '../function'
+import type * as metricsContract from '../metrics'
 import type * as implementation from './index'
+import type * as metrics from './metrics/index'
 
 type Satisfies<Contract, _Implementation extends Contract> = true
 
@@ -14,3 +16,6 @@ export type ExportsMatch = Satisfies<
 
 /** Every public member of the pool exists with a fitting type. */
 export type PoolMatches = Satisfies<contract.WorkerPool, implementation.WorkerPool>
+
+/** The same for threadmill/metrics. */
+export type MetricsMatch = Satisfies<typeof metricsContract, typeof metrics>

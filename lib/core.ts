@@ -37,6 +37,7 @@ import { allocate } from './slots'
 import { type Figures, poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { NativeWorker, TaskHandle } from './task'
+import type { TaskTracer } from './trace'
 
 type Settle = (value: unknown) => void
 
@@ -76,6 +77,8 @@ export class PoolCore implements EntryHost {
   readonly lane: JsLane | undefined
   readonly budget: ByteBudget | undefined
   readonly #entry: PoolEntry | undefined
+  /** Follows tasks, where that is wanted. */
+  tracer: TaskTracer | undefined
   #laneWorkers: number
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
   readonly isInert: boolean
@@ -492,6 +495,11 @@ export class PoolCore implements EntryHost {
 
   /** Whether somebody wants handles of all tasks. Asked for every one. */
   get #isWatched(): boolean {
+    return this.tracer !== undefined || this.#isTold
+  }
+
+  /** Whether somebody is told of all tasks. */
+  get #isTold(): boolean {
     const { events } = this
     const listens = !events.isEmpty && (events.has('task-added') || events.has('task-complete') || events.has('retry'))
     return listens || channels.watchesTasks()
@@ -499,7 +507,7 @@ export class PoolCore implements EntryHost {
 
   /** Listeners of events have come or gone. */
   watchChanged(): void {
-    if (this.#registry !== undefined) this.#registry.shared.isWatched = this.#isWatched
+    if (this.#registry !== undefined) this.#registry.shared.isWatched = this.#isTold
   }
 
   /** Tasks that a JS worker submitted or has seen settled. */

@@ -39,6 +39,11 @@ export function taskStream(): typeof import('./stream').TaskStream {
   return (require('./stream') as typeof import('./stream')).TaskStream
 }
 
+/** What a tracer is to know of what a task does. */
+export function taskContext(carried: string): import('./metrics/context').TaskContext | undefined {
+  return (require('./metrics/context') as typeof import('./metrics/context')).taskContext(carried)
+}
+
 /** What a JS lane is made of. */
 export function laneParts(): typeof import('./lane-parts') {
   loaded ??= require('./lane-parts') as typeof import('./lane-parts')

@@ -18,6 +18,7 @@ import { onRing } from './drain'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
+import { taskContext } from './lazy'
 import { MAIN_WORKER, native } from './native'
 import type { End, Observer } from './owner'
 import { encodeMarked, moved } from './parcel'
@@ -25,6 +26,7 @@ import { encodeReason } from './reason'
 import { onSettled } from './slots'
 import type { EntryLane } from './submit'
 import type { TaskHandle } from './task'
+import { unpackName } from './trace'
 
 /** What the executor needs of its pool. */
 export interface MainHost {
@@ -287,7 +289,7 @@ export class MainLane implements EntryLane {
       }
       return
     }
-    const name = nameAt < 0 ? undefined : (values[nameAt] as string)
+    const { name, carried } = unpackName(nameAt < 0 ? undefined : (values[nameAt] as string))
     const held = codec === LOCAL ? this.#held.get(payload) : undefined
     const call: Call = {
       idIndex: number(0),
@@ -311,7 +313,10 @@ export class MainLane implements EntryLane {
     const outer = this.#call
     this.#call = call
     try {
-      const start = (): unknown => this.#run(call, name, read)
+      const run = (): unknown => this.#run(call, name, read)
+      // What was submitted here runs in the context of its submitter anyway.
+      const context = held !== undefined || carried === '' ? undefined : taskContext(carried)
+      const start = (): unknown => (context === undefined ? run() : context.run(run))
       const result = held === undefined ? start() : held.scope.runInAsyncScope(start)
       if (result instanceof Promise) {
         result.then(

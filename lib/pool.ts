@@ -38,9 +38,16 @@ const abandoned = new FinalizationRegistry<PoolCore>((core) => {
   core.whenIdle().then(() => core.end(0))
 })
 
+/** What a pool is made of; `undefined` for what is no pool. */
+export let coreOf: (pool: unknown) => PoolCore | undefined
+
 /** See `WorkerPool` in index.d.ts. */
 export class WorkerPool implements AsyncDisposable {
   readonly name: string
+  static {
+    coreOf = (pool) => (typeof pool === 'object' && pool !== null && #core in pool ? pool.#core : undefined)
+  }
+
   readonly #core: PoolCore
   #kernels: Kernels | undefined
   #health: HealthMonitor | undefined

@@ -22,6 +22,7 @@ import { type Details, Shared } from './registry'
 import { expectedCost } from './run-times'
 import { type EntryHost, type EntryLane, type GivenOptions, startEntry, startKernel } from './submit'
 import { TaskHandle } from './task'
+import type { TaskTracer } from './trace'
 
 /** What a worker is told of its pool. */
 export interface SeatSettings {
@@ -41,6 +42,8 @@ export interface SeatHost {
   postValue(value: unknown, list: readonly Transferable[]): number
   /** The first task was submitted, or the last one has settled. */
   waits(isWaiting: boolean): void
+  /** Follows what the task that runs submits, if that is followed itself. */
+  tracer(): TaskTracer | undefined
   /** There is something to report. */
   reportSoon(): void
 }
@@ -77,6 +80,10 @@ export class SeatPool implements EntryHost, EntryLane {
     this.#shared = new Shared(pool.shared)
     this.#nextKey = (host.index + 1) * KEYS_PER_WORKER
     connect(this)
+  }
+
+  get tracer(): TaskTracer | undefined {
+    return this.#host.tracer()
   }
 
   get kernels(): Kernels {

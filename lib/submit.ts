@@ -10,7 +10,7 @@ import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
 import { laneParts } from './lazy'
 import { ENTRY, MAIN_ENTRY } from './native'
-import { checkTaskOptions, type EntrySettings, type PoolSettings } from './options'
+import { checkTaskOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { Observer, Owner, Ticket } from './owner'
 import { ARENA_LIMIT, cancel, prepareArena, submitBytes, submitEntry, submitNumber, submitValue } from './port'
 import { lasting, repeats } from './retries'
@@ -18,6 +18,7 @@ import { type CheckedView, checkValue, isView, move, realize } from './schema'
 import { follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
+import { packName, type TaskTracer, traced } from './trace'
 import { transferOf } from './transfer'
 
 type Settle = (value: unknown) => void
@@ -31,6 +32,8 @@ export interface Host extends Owner {
   readonly tickets: Ticket[]
   /** Counts the bytes of inputs, where they are limited. */
   readonly budget?: ByteBudget | undefined
+  /** Follows tasks, where that is wanted. */
+  readonly tracer?: TaskTracer | undefined
   /** @throws ThreadmillError when the pool admits nothing more, or has no room */
   checkOpen(): void
   checkRoom(): void
@@ -98,6 +101,19 @@ export interface Settlement {
  * @returns its slot
  */
 export function startKernel(
+  host: Host,
+  kernel: Kernel,
+  input: unknown,
+  options: object | undefined,
+  settlement: Settlement,
+): number {
+  const { tracer, settings } = host
+  if (tracer === undefined) return admitKernel(host, kernel, input, options, settlement)
+  const call = { pool: settings.name, lane: 'native', kernel: kernel.info.name, name: undefined } as const
+  return traced(tracer, call, settlement, (followed) => admitKernel(host, kernel, input, options, followed))
+}
+
+function admitKernel(
   host: Host,
   kernel: Kernel,
   input: unknown,
@@ -170,7 +186,21 @@ export function startEntry(
   host: EntryHost,
   input: unknown,
   options: object | undefined,
+  settlement: Settlement,
+): number {
+  const { tracer } = host
+  if (tracer === undefined) return admitEntry(host, input, options, settlement)
+  const name = options === undefined ? undefined : own(options, 'name')
+  const call = { pool: host.settings.name, lane: 'js', kernel: undefined, name: name as string | undefined } as const
+  return traced(tracer, call, settlement, (...followed) => admitEntry(host, input, options, ...followed))
+}
+
+function admitEntry(
+  host: EntryHost,
+  input: unknown,
+  options: object | undefined,
   { resolve, reject, task, promise }: Settlement,
+  carried?: string,
 ): number {
   host.checkOpen()
   let ticket = host.tickets[ENTRY]
@@ -207,11 +237,12 @@ export function startEntry(
     host.checkRoom()
     host.budget?.admit(bytes)
     const { worker } = encoded
-    if (settings !== undefined || ticket === undefined || estimate !== undefined || worker >= 0) {
+    const isSpecial = estimate !== undefined || worker >= 0 || carried !== undefined
+    if (settings !== undefined || ticket === undefined || isSpecial) {
       const base = settings ?? host.plain
       const isPushed = worker >= 0
-      ticket = ticketOf(lane, isPushed ? { ...base, affinity: FORCE + worker } : base, estimate)
-      const isPlain = options === undefined && estimate === undefined && !isPushed && !base.isLasting
+      ticket = ticketOf(lane, isPushed ? { ...base, affinity: FORCE + worker } : base, estimate, carried)
+      const isPlain = options === undefined && !isSpecial && !base.isLasting
       if (isPlain) host.tickets[ENTRY] = ticket
     }
   } catch (error) {
@@ -235,10 +266,15 @@ export function startEntry(
   return slot
 }
 
-function ticketOf(lane: EntryLane, settings: EntrySettings, estimate: Estimate | undefined): Ticket {
+function ticketOf(
+  lane: EntryLane,
+  settings: EntrySettings,
+  estimate: Estimate | undefined,
+  carried: string | undefined,
+): Ticket {
   const { affinityKey, key, name, priority, affinity, timeout, isMain, isLasting } = settings
   const policy = isLasting && settings.policy !== undefined ? lasting(settings.policy) : settings.policy
-  const parts = [affinityKey, key, name, estimate?.inherent, estimate?.byWorker, policy]
+  const parts = [affinityKey, key, packName(name, carried), estimate?.inherent, estimate?.byWorker, policy]
   const given = parts.filter((part) => part !== undefined)
   const extra = given.length === 0 ? undefined : given.length === 1 && typeof name === 'number' ? name : parts
   return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }

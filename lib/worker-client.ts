@@ -7,6 +7,7 @@ import { Abort, Pace } from './call'
 import { checkType, Listeners } from './callbacks'
 import { POSTED } from './codec'
 import { wrongType } from './errors'
+import type { TaskContext } from './metrics/context'
 import { native } from './native'
 import { encodeMarked } from './parcel'
 import type { SeatPool } from './seat'
@@ -20,6 +21,8 @@ export interface Running {
   pace?: Pace
   /** Made when the task asks for its signal, or is given up. */
   abort?: Abort
+  /** What the submitter's tracer is to know of what it does. */
+  readonly context: TaskContext | undefined
 }
 
 /** What the bootstrap of a worker does for its client. */

@@ -18,6 +18,8 @@ import { onRing } from './drain'
 import { type LoadedEntry, loadEntry } from './entry'
 import { ThreadmillError } from './errors'
 import type { HeapWatch } from './heap-watch'
+import { taskContext } from './lazy'
+import type { TaskContext } from './metrics/context'
 import { native } from './native'
 import { closePorts, encodeMarked, moved, type Parcel, Prepared } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Order, Report } from './protocol'
@@ -26,6 +28,7 @@ import { decodeReason, encodeReason } from './reason'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
+import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
 
 const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
@@ -39,6 +42,17 @@ const MAILS = 64
 const YIELD = 10
 const now = performance.now.bind(performance)
 
+/** What follows the tasks that the running one submits. */
+function tracer(): TaskContext | undefined {
+  const task = currentTask()
+  if (task !== undefined) return task.context
+  // What is active tells more than this thread can.
+  return isFollowed ? taskContext('') : undefined
+}
+
+/** Whether a task has come whose submitter follows it. */
+let isFollowed = false
+
 /** Made with the first task that this worker submits. */
 let seatPool: SeatPool | undefined
 
@@ -46,7 +60,10 @@ function takeSeat(): SeatPool {
   if (seatPool === undefined) {
     // Most workers submit nothing, and it brings half of the package.
     const parts = require('./seat') as typeof import('./seat')
-    seatPool = new parts.SeatPool({ index, control, postValue, waits: setWaiting, reportSoon: scheduleTurn }, seat)
+    seatPool = new parts.SeatPool(
+      { index, control, postValue, waits: setWaiting, reportSoon: scheduleTurn, tracer },
+      seat,
+    )
   }
   // From now on tasks may begin beside one that waits.
   contexts ??= new AsyncLocalStorage()
@@ -331,8 +348,18 @@ function fail(reason: unknown): never {
 const READ = -1
 
 /** Runs a task. */
-function run(idIndex: number, idGeneration: number, name: string | number | undefined, data: unknown, codec = 0): void {
-  const running: Running = { idIndex, idGeneration }
+function run(idIndex: number, idGeneration: number, sent: string | number | undefined, data: unknown, codec = 0): void {
+  let name = sent
+  let context: TaskContext | undefined
+  if (typeof sent === 'string' && sent.startsWith(MARK)) {
+    const unpacked = unpackName(sent)
+    name = unpacked.name
+    if (unpacked.carried !== '') {
+      isFollowed = true
+      context = taskContext(unpacked.carried)
+    }
+  }
+  const running: Running = { idIndex, idGeneration, context }
   let overhead = 0
   let result: unknown
   const outer = onStack
@@ -340,14 +367,15 @@ function run(idIndex: number, idGeneration: number, name: string | number | unde
   try {
     const input = codec === 0 ? data : codec === READ ? (data as () => unknown)() : decode(codec, data)
     const fn = loaded.find(name) as EntryWithHooks
-    if (contexts === undefined && fn.preTask === undefined) result = fn(input, client)
+    if (contexts === undefined && fn.preTask === undefined && context === undefined) result = fn(input, client)
     else {
       const spend = (time: number): void => {
         overhead = time
       }
       const call = (): unknown =>
         fn.preTask === undefined ? fn(input, client) : callPrepared(fn, input, client, spend)
-      result = contexts === undefined ? call() : contexts.run(running, call)
+      const start = (): unknown => (contexts === undefined ? call() : contexts.run(running, call))
+      result = context === undefined ? start() : context.run(start)
     }
     if (typeof result === 'object') result = settledLater(result)
   } catch (error) {

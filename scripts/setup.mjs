@@ -21,7 +21,15 @@ const RUST_SOURCES = [
   'crates/core/Cargo.toml',
   'crates/core/src',
 ]
-const JS_SOURCES = ['lib', 'tsconfig.json', 'index.d.ts', 'function.d.ts', 'native/index.d.ts']
+const JS_SOURCES = [
+  'lib',
+  'tsconfig.json',
+  'index.d.ts',
+  'function.d.ts',
+  'function-worker.d.ts',
+  'metrics.d.ts',
+  'native/index.d.ts',
+]
 
 // What the programs print goes to standard error: standard output belongs to the command that set-up is for.
 const QUIET_STDOUT = { cwd: root, stdio: ['ignore', 2, 2] }

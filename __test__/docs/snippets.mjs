@@ -1,6 +1,7 @@
 // Runs every snippet of README.md, and those of docs/*.md whose fence says `runnable`, as a user's file would run:
-// in a folder of its own whose node_modules holds the package. A snippet fails that exits with another code than 0,
-// writes to standard error, or does not do what its comments claim. Not part of `npm test`: `npm run test:docs`.
+// in a folder of its own whose node_modules holds the package and its optional peers. A snippet fails that exits with
+// another code than 0, writes to standard error, or does not do what its comments claim. Not part of `npm test`:
+// `npm run test:docs`.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
@@ -25,6 +26,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const checker = fileURLToPath(new URL('./check.cjs', import.meta.url))
 const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
 const TIMEOUT = 60_000
+/** Packages that users bring along. */
+const PEERS = ['prom-client', '@opentelemetry']
 
 const docs = existsSync(path.join(root, 'docs')) ? readdirSync(path.join(root, 'docs')).sort() : []
 const pages = ['README.md', ...docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
@@ -38,6 +41,9 @@ for (const page of pages) {
     after(() => rmSync(folder, { recursive: true, force: true }))
     mkdirSync(path.join(folder, 'node_modules'))
     symlinkSync(root, path.join(folder, 'node_modules/threadmill'), 'junction')
+    for (const name of PEERS) {
+      symlinkSync(path.join(root, 'node_modules', name), path.join(folder, 'node_modules', name), 'junction')
+    }
 
     test('it has snippets', () => assert.ok(snippets.length > 0))
     for (const snippet of snippets) {

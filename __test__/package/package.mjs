@@ -34,6 +34,7 @@ test('the package holds what it runs with, and nothing else', () => {
     'dist/index.js',
     'index.d.ts',
     'function.d.ts',
+    'metrics.d.ts',
     'native/index.js',
     'README.md',
     'LICENSE',
@@ -42,7 +43,7 @@ test('the package holds what it runs with, and nothing else', () => {
     assert.ok(contents.includes(file), `${file} is missing`)
   }
   const allowed =
-    /^(?:dist\/.+\.js|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function)\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+    /^(?:dist\/.+\.js|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|metrics)\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
   assert.deepEqual(
     contents.filter((file) => !allowed.test(file)),
     [],

@@ -1,0 +1,352 @@
+// Spans of tasks, in this thread and in workers, with the real SDK.
+import assert from 'node:assert/strict'
+import { afterEach, before, describe, test } from 'node:test'
+import { MessageChannel } from 'node:worker_threads'
+import { context, createTraceState, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import {
+  AlwaysOffSampler,
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
+import { WorkerPool } from 'threadmill'
+import { openTelemetry } from 'threadmill/metrics'
+import { runProgram } from '../helpers/child.mjs'
+import { rejection } from '../helpers/pool.mjs'
+
+const module = new URL('./fixtures/spans.mjs', import.meta.url)
+const exporter = new InMemorySpanExporter()
+const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+const options = { tracerProvider, meterProvider: false }
+
+before(() => context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()))
+afterEach(() => exporter.reset())
+
+/** Pools that are ended with the test. */
+function poolOf(t, ...args) {
+  const pool = new WorkerPool(...args)
+  t.after(() => pool.destroy())
+  return pool
+}
+
+const finished = () => exporter.getFinishedSpans()
+const idOf = (span) => span.spanContext().spanId
+
+/** Calls inside a span of this thread; gives it with what the call gave. */
+function inSpan(call) {
+  return tracerProvider.getTracer('test').startActiveSpan('caller', async (span) => {
+    try {
+      return { caller: span, value: await call() }
+    } finally {
+      span.end()
+    }
+  })
+}
+
+describe('the span of a task', () => {
+  test('it is a child of the active one, of a kernel', async (t) => {
+    const pool = poolOf(t, { name: 'kernels', threads: 1 })
+    openTelemetry(pool, options)
+    const { caller, value } = await inSpan(() => pool.kernels.fib(10))
+    assert.equal(value, 55)
+    const [span] = finished()
+    assert.equal(span.name, 'task fib')
+    assert.equal(span.parentSpanContext.spanId, idOf(caller))
+    assert.equal(span.spanContext().traceId, caller.spanContext().traceId)
+    assert.equal(span.status.code, SpanStatusCode.UNSET)
+    const { 'threadmill.run_time': runTime, ...attributes } = span.attributes
+    assert.deepEqual(attributes, {
+      'threadmill.pool': 'kernels',
+      'threadmill.lane': 'native',
+      'threadmill.kernel': 'fib',
+      'threadmill.worker': 0,
+    })
+    assert.ok(runTime >= 0 && runTime < 60)
+  })
+
+  test('every way to submit has one', async (t) => {
+    const pool = poolOf(t, { threads: 1 })
+    openTelemetry(pool, options)
+    await pool.run(1, { kernel: 'echo' })
+    await pool.addTask(2, { kernel: 'echo' })
+    for await (const _ of pool.map([3, 4], { kernel: 'echo' }));
+    for await (const _ of pool.stream({ kernel: 'echo' }).end(5));
+    await pool.kernels.sha256('a')
+    const names = finished().map((span) => span.name)
+    assert.deepEqual(names, [...Array(5).fill('task echo'), 'task sha256'])
+  })
+
+  test('it has the error of a task that failed', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    await rejection(pool.run({ do: 'fail' }))
+    const [span] = finished()
+    assert.equal(span.name, 'task entry')
+    assert.deepEqual(span.status, { code: SpanStatusCode.ERROR, message: 'too far' })
+    assert.equal(span.attributes['error.type'], 'E_FAR')
+    assert.equal(span.attributes['threadmill.worker'], 0)
+    const [{ name, attributes }] = span.events
+    assert.equal(name, 'exception')
+    assert.equal(attributes['exception.message'], 'too far')
+  })
+
+  test('it has that of one that was refused, given up, or failed with no error', async (t) => {
+    const pool = poolOf(t, { threads: 1 })
+    openTelemetry(pool, options)
+    await rejection(pool.kernels.sha256(1))
+    const task = pool.addTask(60, { kernel: 'fib' })
+    task.cancel('enough')
+    assert.equal(await rejection(task), 'enough')
+    await rejection(pool.kernels.fib(60, { timeout: 1 }))
+    const kinds = finished().map(({ attributes, status }) => [attributes['error.type'], status.code])
+    assert.deepEqual(kinds, [
+      ['ERR_THREADMILL_INVALID_ARG_TYPE', SpanStatusCode.ERROR],
+      ['_OTHER', SpanStatusCode.ERROR],
+      ['ERR_THREADMILL_TIMEOUT', SpanStatusCode.ERROR],
+    ])
+  })
+
+  test('after stop there are none, and other pools have none', async (t) => {
+    const [pool, other] = [poolOf(t, { threads: 1 }), poolOf(t, { threads: 1 })]
+    const reporter = openTelemetry(pool, options)
+    await other.kernels.echo(1)
+    reporter.stop()
+    await pool.kernels.echo(1)
+    reporter.stop()
+    assert.deepEqual(finished(), [])
+  })
+})
+
+describe('in a worker', () => {
+  test('it is active, also after an await, and spans made there are its children', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    const { caller, value } = await inSpan(() => pool.run({ do: 'inside' }))
+    const [task] = finished()
+    assert.equal(task.parentSpanContext.spanId, idOf(caller))
+    assert.equal(value.before.spanId, idOf(task))
+    assert.equal(value.before.traceId, caller.spanContext().traceId)
+    assert.equal(value.before.isRemote, true)
+    const [inside] = await pool.run({ do: 'spans' })
+    assert.deepEqual([inside.name, inside.parent, inside.trace], ['inside', idOf(task), value.before.traceId])
+  })
+
+  test('tasks that overlap have each their own', async (t) => {
+    const gates = new SharedArrayBuffer(8)
+    const pool = poolOf(t, module, { maxWorkers: 1, workerConcurrency: 2, workerData: { gates } })
+    openTelemetry(pool, options)
+    const results = await Promise.all([
+      pool.run({ do: 'wait', mine: 0, other: 1 }),
+      pool.run({ do: 'wait', mine: 1, other: 0 }),
+    ])
+    const ids = results.map(({ before, after }) => {
+      assert.equal(after.spanId, before.spanId)
+      return before.spanId
+    })
+    assert.deepEqual(new Set(ids), new Set(finished().map(idOf)))
+    assert.equal(new Set(ids).size, 2)
+  })
+
+  test('tasks that a task submits have spans there, children of what is active', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    const { nested, sum } = await pool.run({ do: 'nested' })
+    assert.equal(sum, 5)
+    const [task] = finished()
+    const spans = await pool.run({ do: 'spans' })
+    const [entry, fib, inside] = ['task entry', 'task fib', 'inside'].map((name) =>
+      spans.find((span) => span.name === name),
+    )
+    assert.equal(spans.length, 3)
+    assert.equal(inside.parent, idOf(task))
+    assert.equal(entry.parent, inside.id)
+    assert.equal(fib.parent, inside.id)
+    assert.equal(nested.before.spanId, entry.id)
+    assert.deepEqual(new Set(spans.map((span) => span.trace)), new Set([task.spanContext().traceId]))
+  })
+
+  test('also when the worker cannot tell which task submits', async (t) => {
+    const gates = new SharedArrayBuffer(8)
+    const pool = poolOf(t, module, { maxWorkers: 1, workerData: { gates } })
+    openTelemetry(pool, options)
+    const first = pool.addTask({ do: 'nested-twice', mine: 0 })
+    const beside = pool.addTask({ do: 'wait', mine: 0, other: 1 })
+    const { before, nested } = await first
+    Atomics.store(new Int32Array(gates), 1, 1)
+    await beside
+    const last = (await pool.run({ do: 'spans' })).find((span) => span.id === nested.before.spanId)
+    assert.deepEqual([last.name, last.parent], ['task entry', before.spanId])
+  })
+
+  test('such a task has its error', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    await rejection(pool.run({ do: 'nested-fails' }))
+    const [span] = await pool.run({ do: 'spans' })
+    assert.deepEqual(
+      [span.name, span.status, span.attributes['error.type']],
+      ['task entry', SpanStatusCode.ERROR, 'E_FAR'],
+    )
+  })
+
+  test('a worker without a tracer hands on what it got', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1, workerData: { bare: true } })
+    openTelemetry(pool, options)
+    const { before, nested } = await pool.run({ do: 'nested-main' })
+    const [task] = finished()
+    assert.equal(before, undefined)
+    assert.deepEqual([nested.before.spanId, nested.before.traceId], [idOf(task), task.spanContext().traceId])
+  })
+
+  test('a task that is run again after a crash keeps it', async (t) => {
+    const gates = new SharedArrayBuffer(4)
+    const pool = poolOf(t, module, { maxWorkers: 1, workerData: { gates } })
+    openTelemetry(pool, options)
+    const { before } = await pool.run({ do: 'crash-once', gate: 0 }, { retries: { limit: 1, delay: 0 } })
+    const [span] = finished()
+    assert.equal(before.spanId, idOf(span))
+    assert.equal(span.attributes['threadmill.retries'], 1)
+  })
+
+  test('trace state and flags arrive', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    const reporter = openTelemetry(pool, options)
+    const remote = {
+      traceId: 'a'.repeat(32),
+      spanId: 'b'.repeat(16),
+      traceFlags: TraceFlags.SAMPLED,
+      traceState: createTraceState('one=1,two=x y'),
+    }
+    const { before } = await context.with(trace.setSpanContext(context.active(), remote), () => pool.run({}))
+    assert.deepEqual([before.traceId, before.traceFlags, before.traceState], [remote.traceId, 1, 'one=1,two=x y'])
+    reporter.stop()
+
+    const off = new BasicTracerProvider({ sampler: new AlwaysOffSampler() })
+    openTelemetry(pool, { tracerProvider: off, meterProvider: false })
+    assert.equal((await pool.run({})).before.traceFlags, TraceFlags.NONE)
+  })
+
+  test('without a provider nothing is active', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, { meterProvider: false })
+    assert.equal((await pool.run({})).before, undefined)
+  })
+
+  test('tasks of another pool, and those after stop, have none', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    const reporter = openTelemetry(pool, options)
+    assert.notEqual((await pool.run({})).before, undefined)
+    reporter.stop()
+    const { before } = await inSpan(() => pool.run({})).then(({ value }) => value)
+    assert.equal(before, undefined)
+  })
+})
+
+describe('what the entry gets is untouched', () => {
+  const inputs = [0, -0, 1.5, Number.NaN, undefined, null, true, 'text', '', 10n, [1, [2]], { a: 1 }, new Map([[1, 2]])]
+
+  test('inputs of every kind', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    for (const input of inputs) {
+      const output = await pool.run(input)
+      assert.deepEqual(output.input, input)
+      assert.notEqual(output.before, undefined)
+    }
+    assert.equal(finished().length, inputs.length)
+  })
+
+  test('what is moved', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    const bytes = new Uint8Array([1, 2, 3])
+    const { input, before } = await pool.run(bytes, { transfer: [bytes.buffer] })
+    assert.deepEqual(input, new Uint8Array([1, 2, 3]))
+    assert.equal(bytes.length, 0)
+    assert.equal(before.spanId, idOf(finished()[0]))
+    const { port1, port2 } = new MessageChannel()
+    assert.deepEqual(Object.keys(await pool.run({ do: 'active', port2 }, { transfer: [port2] })), ['before'])
+    port1.close()
+  })
+
+  test('names of exports, with and without spans', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    const names = ['other', '\0marked']
+    const called = async () => (await Promise.all(names.map((name) => pool.run(1, { name })))).map(({ name }) => name)
+    assert.deepEqual(await called(), ['other', 'marked'])
+    openTelemetry(pool, options)
+    assert.deepEqual(await called(), ['other', 'marked'])
+    const attributes = finished().map((span) => span.attributes['threadmill.export'])
+    assert.deepEqual(attributes, names)
+    assert.equal((await rejection(pool.run(1, { name: '' }))).code, 'ERR_THREADMILL_ENTRY')
+  })
+
+  test('the same task without options before, while and after it is traced', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    assert.deepEqual(await pool.run(7), { input: 7, before: undefined })
+    const reporter = openTelemetry(pool, options)
+    assert.notEqual((await pool.run(7)).before, undefined)
+    reporter.stop()
+    assert.deepEqual(await pool.run(7), { input: 7, before: undefined })
+  })
+})
+
+describe('on the thread that owns the pool', () => {
+  test('it is active, and what the task adds is its child', async (t) => {
+    const pool = poolOf(t, { threads: 1 })
+    openTelemetry(pool, options)
+    const seen = await pool.run(
+      async (client) => {
+        await new Promise(setImmediate)
+        await client.kernels.echo(1)
+        return trace.getSpanContext(context.active()).spanId
+      },
+      { mainThread: true },
+    )
+    const [echo, entry] = finished()
+    assert.deepEqual([echo.name, entry.name], ['task echo', 'task entry'])
+    assert.equal(seen, idOf(entry))
+    assert.equal(echo.parentSpanContext.spanId, idOf(entry))
+  })
+
+  test('so is that of a task which a worker submitted', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1 })
+    openTelemetry(pool, options)
+    const { nested } = await pool.run({ do: 'nested-main' })
+    const [span] = await pool.run({ do: 'spans' })
+    assert.equal(span.parent, idOf(finished()[0]))
+    assert.equal(nested.before.spanId, span.id)
+  })
+
+  test('that of the entry function of a module', async (t) => {
+    const pool = poolOf(t, module)
+    openTelemetry(pool, options)
+    const { before } = await pool.run({ do: 'active' }, { mainThread: true })
+    assert.equal(before.spanId, idOf(finished()[0]))
+  })
+})
+
+test('a tracer that throws harms no task', async () => {
+  const { stdout, stderr, code } = await runProgram(`
+    import { WorkerPool } from 'threadmill'
+    import { openTelemetry } from 'threadmill/metrics'
+    const errors = []
+    process.on('uncaughtException', (error) => errors.push(error.message))
+    const context = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }
+    const fail = (message) => () => { throw new Error(message) }
+    const spans = [
+      fail('no span'),
+      () => ({ spanContext: () => context, setAttributes() {}, setAttribute() {}, end: fail('no end') }),
+    ]
+    const tracerProvider = { getTracer: () => ({ startSpan: () => spans.shift()() }) }
+    const pool = new WorkerPool({ threads: 1 })
+    openTelemetry(pool, { tracerProvider, meterProvider: false })
+    console.log(await pool.kernels.echo(1), await pool.kernels.echo(2))
+    await pool.close()
+    console.log(errors.join())
+  `)
+  assert.equal(stderr, '')
+  assert.equal(stdout, '1 2\nno span,no end\n')
+  assert.equal(code, 0)
+})

@@ -1,0 +1,81 @@
+// Stage: all. Thread: owner env.
+// The pools that are reported on: their cores, so that a pool which nobody can reach any more is released all the same.
+
+import type { PoolStats } from '../..'
+import type { PoolCore } from '../core'
+import { wrongType, wrongValue } from '../errors'
+import { coreOf } from '../pool'
+
+/** Captured, because test frameworks replace the global. */
+const soon = queueMicrotask
+
+/**
+ * The cores of a pool or of several. The copies of a pool in its own workers are left out: they do nothing.
+ * @throws TypeError; ThreadmillError for one that has ended
+ */
+export function coresOf(pools: unknown): PoolCore[] {
+  const expectation = 'a WorkerPool or an iterable of them'
+  const only = coreOf(pools)
+  if (only === undefined && typeof (pools as Iterable<unknown> | null)?.[Symbol.iterator] !== 'function') {
+    throw wrongType('pools', expectation, pools)
+  }
+  const cores =
+    only === undefined
+      ? Array.from(pools as Iterable<unknown>, (pool, at) => {
+          const core = coreOf(pool)
+          if (core === undefined) throw wrongType(`pools[${at}]`, 'a WorkerPool', pool)
+          return core
+        })
+      : [only]
+  for (const core of cores) core.checkAlive()
+  return [...new Set(cores)].filter((core) => !core.isInert)
+}
+
+/** Pools by name, and their figures. A pool that has ended is left out. */
+export class Watched {
+  readonly #pools = new Map<string, { readonly core: PoolCore; readonly forget: () => void }>()
+  readonly #emptied: () => void
+  #figures: readonly PoolStats[] | undefined
+
+  /** `emptied` is called when none is left. */
+  constructor(emptied: () => void) {
+    this.#emptied = emptied
+  }
+
+  /** @throws TypeError when their names would not tell them apart */
+  add(cores: readonly PoolCore[]): void {
+    const names = new Map([...this.#pools].map(([name, { core }]) => [name, core]))
+    for (const core of cores) {
+      const { name } = core.settings
+      if ((names.get(name) ?? core) !== core) throw wrongValue('pools', 'pools with names of their own', name)
+      names.set(name, core)
+    }
+    for (const core of cores) {
+      const { name } = core.settings
+      if (this.#pools.has(name)) continue
+      this.#pools.set(name, { core, forget: core.onRelease(() => this.remove(core)) })
+    }
+    this.#figures = undefined
+  }
+
+  remove(core: PoolCore): void {
+    const { name } = core.settings
+    const known = this.#pools.get(name)
+    if (known?.core !== core) return
+    known.forget()
+    this.#pools.delete(name)
+    this.#figures = undefined
+    if (this.#pools.size === 0) this.#emptied()
+  }
+
+  /** The same for all that ask at the same time: one look at each pool for one report. */
+  figures(): readonly PoolStats[] {
+    if (this.#figures === undefined) {
+      this.#figures = Array.from(this.#pools.values(), ({ core }) => core.stats())
+      soon(() => {
+        this.#figures = undefined
+      })
+    }
+    return this.#figures
+  }
+}

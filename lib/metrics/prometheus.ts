@@ -1,0 +1,158 @@
+// Stage: all. Thread: owner env.
+// Figures of pools in a registry of prom-client, read when it is scraped. Nothing is counted for it in between.
+//
+// M1. A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
+
+import type { TimeStats } from '../..'
+import type { PrometheusClient, PrometheusOptions, PrometheusRegistry, Reporter } from '../../metrics'
+import type { PoolCore } from '../core'
+import { wrongType, wrongValue } from '../errors'
+import { optionsObject, own, ownOr } from '../options'
+import { FIGURES, type Figure, QUANTILES, TIMES, type TimeFigure } from './figures'
+import { peer } from './peer'
+import { coresOf, Watched } from './pools'
+
+/** What is used of prom-client. */
+interface Metric {
+  readonly name: string
+  reset(): void
+}
+interface Client {
+  readonly Gauge: new (settings: object) => Metric & { set(labels: object, value: number): void }
+  readonly Counter: new (settings: object) => Metric & { inc(labels: object, value: number): void }
+  readonly Summary: new (settings: object) => Metric & { get(): Promise<object> }
+  readonly register: Registry
+}
+interface Registry {
+  registerMetric(metric: never): void
+  removeSingleMetric(name: string): void
+}
+
+const NAME = /^[a-zA-Z_:][\w:]*$/
+
+/** Metrics of one registry with one prefix. */
+class Group {
+  readonly #registry: Registry
+  readonly #names: string[] = []
+  readonly watched: Watched
+
+  constructor(client: Client, registry: Registry, prefix: string, emptied: () => void) {
+    this.#registry = registry
+    this.watched = new Watched(() => {
+      this.#unregister()
+      emptied()
+    })
+    try {
+      for (const figure of FIGURES) this.#register(prefix + figure.name, (base) => this.#figure(client, base, figure))
+      for (const times of TIMES) this.#register(prefix + times.name, (base) => this.#times(client, base, times))
+    } catch (error) {
+      this.#unregister()
+      throw error
+    }
+  }
+
+  #register(name: string, make: (base: object) => void): void {
+    make({ name, registers: [this.#registry] })
+    this.#names.push(name)
+  }
+
+  #unregister(): void {
+    for (const name of this.#names.splice(0)) this.#registry.removeSingleMetric(name)
+  }
+
+  #figure(client: Client, base: object, { kind, help, read }: Figure): void {
+    const settings = { ...base, help, labelNames: ['pool', 'lane', 'worker'] }
+    const tell = (set: (labels: object, value: number) => void): void => {
+      for (const stats of this.watched.figures()) {
+        for (const { labels, value } of read(stats)) set({ pool: stats.name, ...labels }, value)
+      }
+    }
+    if (kind === 'counter') {
+      const collect = (): void => {
+        counter.reset()
+        tell((labels, value) => counter.inc(labels, value))
+      }
+      const counter = new client.Counter({ ...settings, collect })
+      return
+    }
+    const collect = (): void => {
+      gauge.reset()
+      tell((labels, value) => gauge.set(labels, value))
+    }
+    const gauge = new client.Gauge({ ...settings, collect, aggregator: kind === 'share' ? 'average' : 'sum' })
+  }
+
+  #times(client: Client, base: object, { help, read }: TimeFigure): void {
+    const summary = new client.Summary({ ...base, help, labelNames: ['pool'] })
+    const { get } = summary
+    // The quantiles are known; prom-client would work them out from single values.
+    summary.get = async () => {
+      const values = this.watched
+        .figures()
+        .flatMap((stats) => summaryValues(summary.name, { pool: stats.name }, read(stats)))
+      return { ...(await get.call(summary)), values }
+    }
+  }
+}
+
+function summaryValues(name: string, labels: object, times: TimeStats): object[] {
+  const { count, mean } = times
+  return [
+    ...QUANTILES.map(([quantile, key]) => ({ labels: { quantile, ...labels }, value: times[key] / 1000 })),
+    { metricName: `${name}_sum`, labels, value: (mean * count) / 1000 },
+    { metricName: `${name}_count`, labels, value: count },
+  ]
+}
+
+const groups = new WeakMap<object, Map<string, Group>>()
+
+/** See `prometheus` in metrics.d.ts. */
+export function prometheus(pools: unknown, given?: PrometheusOptions): Reporter {
+  const cores = coresOf(pools)
+  const options = optionsObject(given)
+  const prefix = ownOr(options, 'prefix', 'threadmill_')
+  if (typeof prefix !== 'string') throw wrongType('options.prefix', 'a string', prefix)
+  if (!NAME.test(prefix)) throw wrongValue('options.prefix', 'the beginning of the name of a metric', prefix)
+  const brought = own(options, 'client')
+  const client = checkClient(brought === undefined ? peer('prom-client', 'prometheus()') : brought)
+  const registry = checkRegistry(ownOr(options, 'registry', client.register))
+  return report(cores, client, registry, prefix)
+}
+
+function report(cores: readonly PoolCore[], client: Client, registry: Registry, prefix: string): Reporter {
+  let known = groups.get(registry)
+  if (known === undefined) {
+    known = new Map()
+    groups.set(registry, known)
+  }
+  let group = known.get(prefix)
+  if (group === undefined && cores.length > 0) {
+    group = new Group(client, registry, prefix, () => known.delete(prefix))
+    known.set(prefix, group)
+  }
+  group?.watched.add(cores)
+  return {
+    stop() {
+      for (const core of cores) group?.watched.remove(core)
+    },
+  }
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  const isHolder = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return isHolder && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+}
+
+function checkClient(value: unknown): Client {
+  if (!hasMethods(value, ['Gauge', 'Counter', 'Summary'] satisfies (keyof PrometheusClient)[])) {
+    throw wrongType('options.client', 'the package prom-client', value)
+  }
+  return value as Client
+}
+
+function checkRegistry(value: unknown): Registry {
+  if (!hasMethods(value, ['registerMetric', 'removeSingleMetric'] satisfies (keyof PrometheusRegistry)[])) {
+    throw wrongType('options.registry', 'a registry of prom-client', value)
+  }
+  return value as Registry
+}

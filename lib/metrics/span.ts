@@ -1,0 +1,84 @@
+// Stage: submit and settle. Thread: any that submits tasks.
+// The span of a task: from submit to settle, and what of it travels with the task.
+
+import type { Attributes, Context, Span, SpanContext, Tracer } from '@opentelemetry/api'
+import { describe } from '../errors'
+import type { TaskHandle } from '../task'
+import type { Call, Outcome, TaskTrace } from '../trace'
+
+export type Api = typeof import('@opentelemetry/api')
+
+/** Name of the tracer and the meter. */
+export const SCOPE = 'threadmill'
+const VERSION = '00'
+const INVALID = { traceId: '', spanId: '', traceFlags: 0 }
+const TRACEPARENT = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(?: (.*))?$/
+
+/** The span of a task that is about to be submitted; `undefined` when nobody records any. */
+export function startTrace(api: Api, tracer: Tracer, call: Call, parent: Context): TaskTrace | undefined {
+  const { pool, lane, kernel, name } = call
+  const attributes: Attributes = { 'threadmill.pool': pool, 'threadmill.lane': lane }
+  if (kernel !== undefined) attributes['threadmill.kernel'] = kernel
+  if (typeof name === 'string') attributes['threadmill.export'] = name
+  const span = tracer.startSpan(`task ${kernel ?? attributes['threadmill.export'] ?? 'entry'}`, { attributes }, parent)
+  return api.isSpanContextValid(span.spanContext()) ? new SpanTrace(api, span, parent) : undefined
+}
+
+class SpanTrace implements TaskTrace {
+  readonly carried: string
+  readonly #api: Api
+  readonly #span: Span
+  readonly #context: Context
+
+  constructor(api: Api, span: Span, parent: Context) {
+    this.#api = api
+    this.#span = span
+    this.#context = api.trace.setSpan(parent, span)
+    this.carried = carriedOf(span.spanContext())
+  }
+
+  run<T>(submit: () => T): T {
+    return this.#api.context.with(this.#context, submit)
+  }
+
+  end(task: TaskHandle<unknown> | undefined, outcome: Outcome): void {
+    const span = this.#span
+    const { worker, taskCost = 0, retries = 0 } = task ?? {}
+    if (worker !== undefined) {
+      span.setAttributes({ 'threadmill.worker': worker.id, 'threadmill.run_time': taskCost / 1000 })
+    }
+    if (retries > 0) span.setAttribute('threadmill.retries', retries)
+    if (!outcome.succeeded) {
+      const { reason } = outcome
+      const isError = reason instanceof Error
+      const message = isError ? reason.message : describe(reason)
+      span.recordException(isError ? reason : message)
+      span.setAttribute('error.type', typeOf(reason))
+      span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message })
+    }
+    span.end()
+  }
+}
+
+/** The code of an error, else its name. */
+function typeOf(reason: unknown): string {
+  if (!(reason instanceof Error)) return '_OTHER'
+  const { code, name } = reason as Error & { readonly code?: unknown }
+  return typeof code === 'string' ? code : name
+}
+
+/** W3C `traceparent`, and `tracestate` if there is one. */
+function carriedOf({ traceId, spanId, traceFlags, traceState }: SpanContext): string {
+  const parent = `${VERSION}-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
+  const state = traceState?.serialize() ?? ''
+  return state === '' ? parent : `${parent} ${state}`
+}
+
+/** What was carried. */
+export function spanContextOf(api: Api, carried: string): SpanContext {
+  const parts = TRACEPARENT.exec(carried)
+  if (parts === null) return INVALID
+  const [, traceId = '', spanId = '', flags = '0', state] = parts
+  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
+  return state === undefined ? context : { ...context, traceState: api.createTraceState(state) }
+}
