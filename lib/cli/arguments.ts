@@ -1,7 +1,6 @@
 // Stage: before submit. Thread: main.
 // The command line of the duplicate finder.
 
-import process from 'node:process'
 import { parseArgs } from 'node:util'
 
 /** What the user asked for. */
@@ -26,10 +25,10 @@ export class UsageError extends Error {}
 export const HELP = `Finds files of equal contents below a folder, by hashing every regular file on native threads.
 Meanwhile JavaScript workers of the same pool read the text files: lines, words, names, and how well they compress.
 
-Usage: node dist/cli/dupes.js [options] [folder]
+Usage: threadmill dupes [options] [folder]
        npm start [-- options] [folder]
 
-Without a folder, it searches this package itself, with its node_modules.
+Without a folder, it searches the working directory; as \`npm start\`, this package itself, with its node_modules.
 
 Options:
   --json          print the whole result as one line of JSON
@@ -52,7 +51,7 @@ Exit code: 0 everything readable was read, 2 something was skipped because of an
  * Reads the command line.
  * @throws UsageError
  */
-export function parse(args: readonly string[] = process.argv.slice(2)): Arguments {
+export function parse(args: readonly string[]): Arguments {
   const { values, positionals } = parseOrThrow(args)
   if (positionals.length > 1) throw new UsageError(`one folder at most, got ${positionals.length}`)
   return {

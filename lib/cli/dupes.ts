@@ -15,20 +15,23 @@ import { display } from './file-path'
 import { hashFiles } from './hash'
 import { createProgress, type ProgressView, silent } from './progress'
 import { createReport, type Report, toJsonText, toText } from './report'
+import { endOnBrokenPipe } from './terminal'
 import { readText, TASKS_PER_WORKER, TEXT_MODULE, TEXT_WORKERS, type TextOutcome } from './text'
 import { createTextReport } from './text-report'
+import { PACKAGE_ROOT } from './version'
 import { codeOf, messageOf, walk } from './walk'
 
 const EXIT_UNUSABLE = 1
 const EXIT_SKIPPED = 2
 
-/** The package's own folder; this file is `dist/cli/dupes.js` in it. */
-const PACKAGE_ROOT = path.resolve(__dirname, '../..')
-
-async function main(): Promise<number> {
+/**
+ * Runs the duplicate finder; gives its exit code.
+ * @param defaultFolder searched when the arguments name none
+ */
+export async function dupes(args: readonly string[], defaultFolder: string): Promise<number> {
   let options: Arguments
   try {
-    options = parse()
+    options = parse(args)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     return refuse(`${error.message} (--help explains)`)
@@ -38,7 +41,7 @@ async function main(): Promise<number> {
     return 0
   }
 
-  const folder = path.resolve(options.folder ?? PACKAGE_ROOT)
+  const folder = path.resolve(options.folder ?? defaultFolder)
   try {
     // Whatever makes this fail, links and permissions included, makes the search impossible.
     await (await opendir(folder)).close()
@@ -126,24 +129,16 @@ function endOnSignals(progress: ProgressView): void {
   }
 }
 
-/** A reader that has seen enough, such as `head`, closes the pipe: no reason to complain. */
-function endOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (codeOf(error) !== 'EPIPE') throw error
-      process.exit()
-    })
-  }
+if (require.main === module) {
+  endOnBrokenPipe()
+  // Not `process.exit`: output to a pipe may still be on its way.
+  dupes(process.argv.slice(2), PACKAGE_ROOT).then(
+    (code) => {
+      process.exitCode = code
+    },
+    (error: unknown) => {
+      process.stderr.write(`dupes: ${error instanceof Error ? error.stack : String(error)}\n`)
+      process.exitCode = EXIT_UNUSABLE
+    },
+  )
 }
-
-endOnBrokenPipe()
-// Not `process.exit`: output to a pipe may still be on its way.
-main().then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error: unknown) => {
-    process.stderr.write(`dupes: ${error instanceof Error ? error.stack : String(error)}\n`)
-    process.exitCode = EXIT_UNUSABLE
-  },
-)

@@ -6,15 +6,9 @@
 
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
-import { SingleBar } from 'cli-progress'
+import type { SingleBar } from 'cli-progress'
+import { BAR_INTERVAL, columnsOf, createBar, type Output } from './bar'
 import { formatBytes, formatCount, formatNoun } from './format'
-
-/** A stream as this module needs it: `process.stderr`, or a stand-in. */
-export type Output = NodeJS.WritableStream & {
-  readonly isTTY?: boolean
-  readonly columns?: number
-  hasColors?(): boolean
-}
 
 /** Shows progress of the three phases. */
 export interface ProgressView {
@@ -32,9 +26,8 @@ export interface ProgressView {
   stop(): void
 }
 
-/** Milliseconds between plain lines, and between pictures of the bar. */
+/** Milliseconds between plain lines. */
 const LINE_INTERVAL = 1000
-const BAR_INTERVAL = 80
 
 /**
  * Opening a file costs about as much as hashing so many bytes; without it the bar would stand near its end while
@@ -84,7 +77,7 @@ class Bar implements ProgressView {
   found(files: number): void {
     if (this.#stopped) return
     if (this.#bar === undefined) {
-      this.#bar = this.#create('  finding files: {files}')
+      this.#bar = createBar(this.#output, '  finding files: {files}')
       this.#bar.start(1, 0, { files: '0' })
     }
     if (this.#due()) this.#bar.update(0, { files: formatCount(files) })
@@ -95,8 +88,9 @@ class Bar implements ProgressView {
     this.#bar?.stop()
     this.#totals = { bytes, files }
     this.#start = this.#now()
-    this.#bar = this.#create(
-      this.#columns < 60 ? '{bar} {percentage}%' : '{bar} {percentage}% {figures} ETA {eta_formatted}',
+    this.#bar = createBar(
+      this.#output,
+      columnsOf(this.#output) < 60 ? '{bar} {percentage}%' : '{bar} {percentage}% {figures} ETA {eta_formatted}',
     )
     this.#bar.start(Math.max(1, bytes + files * FILE_WEIGHT), 0, this.#figures())
   }
@@ -113,8 +107,11 @@ class Bar implements ProgressView {
     if (this.#stopped || files === this.#textFiles) return
     this.#bar?.stop()
     this.#textTotal = files
-    this.#bar = this.#create(
-      this.#columns < 60 ? '{bar} {percentage}%' : '{bar} {percentage}% reading text {figures} ETA {eta_formatted}',
+    this.#bar = createBar(
+      this.#output,
+      columnsOf(this.#output) < 60
+        ? '{bar} {percentage}%'
+        : '{bar} {percentage}% reading text {figures} ETA {eta_formatted}',
     )
     this.#bar.start(files, this.#textFiles, this.#textFigures(files))
   }
@@ -150,31 +147,6 @@ class Bar implements ProgressView {
 
   #textFigures(total: number): { figures: string } {
     return { figures: `${formatCount(this.#textFiles)}/${formatNoun(total, 'file')}` }
-  }
-
-  get #columns(): number {
-    // A terminal that does not know its size says 0.
-    return this.#output.columns || 80
-  }
-
-  #create(format: string): SingleBar {
-    const columns = this.#columns
-    const colour = this.#output.hasColors?.() === true
-    return new SingleBar({
-      stream: this.#output,
-      format: colour ? format.replace('{bar}', '\u001b[36m{bar}\u001b[39m') : format,
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      // The bar takes what the figures leave free.
-      barsize: Math.max(8, Math.min(30, columns < 60 ? columns - 8 : columns - 66)),
-      fps: 1000 / BAR_INTERVAL,
-      hideCursor: true,
-      clearOnComplete: true,
-      linewrap: false,
-      // Signals are handled in one place, in dupes.ts, with the exit codes that shells expect.
-      gracefulExit: false,
-      etaBuffer: 50,
-    })
   }
 }
 

@@ -1,0 +1,84 @@
+// Stage: before submit. Thread: main.
+// The commands of `threadmill` and their options. What a command does is loaded when it runs.
+
+import process from 'node:process'
+import { Command, InvalidArgumentError } from 'commander'
+import { version } from './version'
+
+const MAX_NUMBER = 2 ** 31 - 1
+
+/** The command line; `onExit` is told how a command has ended. Wrong arguments throw a CommanderError, after saying so. */
+export function createProgram(onExit: (exitCode: number) => void): Command {
+  const program = new Command('threadmill')
+    .description('Applies functions to lines, and finds duplicate files.')
+    .exitOverride()
+    .enablePositionalOptions()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'threadmill: ')) })
+    .showHelpAfterError('(--help explains)')
+  program.version(version(), '-V, --version', 'print the version')
+  program.helpOption('-h, --help', 'print this')
+  program.helpCommand('help [command]', 'explain a command')
+
+  addRun(program, onExit)
+  addDupes(program, onExit)
+  return program
+}
+
+type OnExit = (exitCode: number) => void
+
+function addRun(program: Command, onExit: OnExit): void {
+  program
+    .command('run')
+    .description('apply the function of a module to every line of JSON')
+    .argument('<entry>', 'module: a path, a file: or data: URL, or a package name')
+    .option('-i, --input <file>', 'lines of JSON; - is standard input', '-')
+    .option('-o, --output <file>', 'where results go; - is standard output', '-')
+    .option('-c, --concurrency <n>', 'lines in progress at a time (16 a core)', wholeNumber(1, MAX_NUMBER))
+    .option('-e, --export <name>', 'export to call (workerEntrypoint, processTask or default)', nonEmpty)
+    .option('-k, --continue-on-error', 'go on after lines that fail')
+    .option('-r, --resume', 'go on after the last complete line of the output file')
+    .option('--no-progress', 'show no progress')
+    .addHelpText(
+      'after',
+      `
+Result lines come in the order of the input: {"line":1,"value":…}, or {"line":2,"error":{"name","message","code"}}
+with --continue-on-error. Lines are counted from 1; blank ones give no result. What functions print goes to standard
+error. On a terminal a bar on standard error shows how far it is.
+
+Exit code: 0 done, 1 a line failed, 2 it could not begin or go on, 130 interrupted.`,
+    )
+    .action(async (entry, options) => {
+      const { run } = require('./run') as typeof import('./run')
+      onExit(await run(entry, options))
+    })
+}
+
+function addDupes(program: Command, onExit: OnExit): void {
+  const dupes = program
+    .command('dupes')
+    .description('find files of equal contents below a folder, and look into its text files')
+    // It reads its arguments itself, as it does for `npm start`.
+    .argument('[arguments...]')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (args) => {
+      const { dupes: main } = require('./dupes') as typeof import('./dupes')
+      onExit(await main(args, process.cwd()))
+    })
+  dupes.helpInformation = () => (require('./arguments') as typeof import('./arguments')).HELP
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+    }
+    return value
+  }
+}
+
+function nonEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must not be empty.')
+  return text
+}
