@@ -2,7 +2,7 @@
 // The commands of `threadmill` and their options. What a command does is loaded when it runs.
 
 import process from 'node:process'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { version } from './version'
 
 const MAX_NUMBER = 2 ** 31 - 1
@@ -10,7 +10,7 @@ const MAX_NUMBER = 2 ** 31 - 1
 /** The command line; `onExit` is told how a command has ended. Wrong arguments throw a CommanderError, after saying so. */
 export function createProgram(onExit: (exitCode: number) => void): Command {
   const program = new Command('threadmill')
-    .description('Applies functions to lines, and finds duplicate files.')
+    .description('Applies functions to lines, runs kernels, and looks into pools of threads.')
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'threadmill: ')) })
@@ -20,6 +20,7 @@ export function createProgram(onExit: (exitCode: number) => void): Command {
   program.helpCommand('help [command]', 'explain a command')
 
   addRun(program, onExit)
+  addKernel(program, onExit)
   addDupes(program, onExit)
   return program
 }
@@ -53,6 +54,37 @@ Exit code: 0 done, 1 a line failed, 2 it could not begin or go on, 130 interrupt
     })
 }
 
+function addKernel(program: Command, onExit: OnExit): void {
+  program
+    .command('kernel')
+    .description('run a kernel on files or standard input')
+    .argument('<name>', 'see threadmill kernels')
+    .argument('[files...]', 'what it runs on; - is standard input')
+    .addOption(
+      new Option('-p, --option <key=value>', 'an option of the kernel, or a field of its input').argParser(keyAndValue),
+    )
+    .option('-o, --output <file>', 'where the result goes; - is standard output', '-')
+    .addHelpText(
+      'after',
+      `
+Hashes are printed in hex, bytes as they are, everything else as JSON. Several files give a line each.
+
+Exit code: 0 done, 1 a file could not be read or the kernel failed, 2 wrong arguments, 130 interrupted.`,
+    )
+    .action(async (name, files, options) => {
+      const { runKernel } = require('./kernel') as typeof import('./kernel')
+      onExit(await runKernel(name, files, options))
+    })
+  program
+    .command('kernels')
+    .description('list the kernels of this build, what they take and give')
+    .option('--json', 'as JSON, in full')
+    .action((options) => {
+      const { listKernels } = require('./kernel-list') as typeof import('./kernel-list')
+      listKernels(options)
+    })
+}
+
 function addDupes(program: Command, onExit: OnExit): void {
   const dupes = program
     .command('dupes')
@@ -81,4 +113,13 @@ function wholeNumber(min: number, max: number): (text: string) => number {
 function nonEmpty(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.')
   return text
+}
+
+/** Options that may be given several times come as a map. */
+function keyAndValue(text: string, previous: ReadonlyMap<string, string> | undefined): ReadonlyMap<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It must be key=value.')
+  const key = text.slice(0, at)
+  if (previous?.has(key)) throw new InvalidArgumentError(`'${key}' is given twice.`)
+  return new Map(previous).set(key, text.slice(at + 1))
 }
