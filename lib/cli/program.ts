@@ -22,6 +22,7 @@ export function createProgram(onExit: (exitCode: number) => void): Command {
   addRun(program, onExit)
   addKernel(program, onExit)
   addDupes(program, onExit)
+  addBench(program, onExit)
   return program
 }
 
@@ -98,6 +99,19 @@ function addDupes(program: Command, onExit: OnExit): void {
       onExit(await main(args, process.cwd()))
     })
   dupes.helpInformation = () => (require('./arguments') as typeof import('./arguments')).HELP
+}
+
+function addBench(program: Command, onExit: OnExit): void {
+  program
+    .command('bench')
+    .description('compare kernels and tasks with plain workers, on this machine')
+    .option('-s, --seconds <n>', 'how long it measures', wholeNumber(1, 3600), 10)
+    .option('-t, --threads <n>', 'threads of each contender (one a core)', wholeNumber(1, 1024))
+    .option('--json', 'as JSON')
+    .action(async (options) => {
+      const { bench } = require('./bench') as typeof import('./bench')
+      onExit(await bench(options))
+    })
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number {
