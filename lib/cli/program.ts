@@ -23,6 +23,7 @@ export function createProgram(onExit: (exitCode: number) => void): Command {
   addKernel(program, onExit)
   addDupes(program, onExit)
   addBench(program, onExit)
+  addTop(program, onExit)
   return program
 }
 
@@ -114,6 +115,20 @@ function addBench(program: Command, onExit: OnExit): void {
     })
 }
 
+function addTop(program: Command, onExit: OnExit): void {
+  program
+    .command('top')
+    .description('show the workers of a process that serves a dashboard')
+    .argument('<url>', 'of the dashboard, with its token: http://127.0.0.1:9000/?token=…')
+    .option('-i, --interval <seconds>', 'time between two looks', seconds, 1)
+    .option('-1, --once', 'look once')
+    .addHelpText('after', '\nExit code: 0 done, 1 the dashboard does not answer, 2 wrong arguments, 130 interrupted.')
+    .action(async (url, options) => {
+      const { top } = require('./top') as typeof import('./top')
+      onExit(await top(url, options))
+    })
+}
+
 function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text)
@@ -122,6 +137,12 @@ function wholeNumber(min: number, max: number): (text: string) => number {
     }
     return value
   }
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!(value >= 0.1 && value <= 3600)) throw new InvalidArgumentError('It must be a number from 0.1 to 3600.')
+  return value
 }
 
 function nonEmpty(text: string): string {
