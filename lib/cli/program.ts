@@ -24,6 +24,7 @@ export function createProgram(onExit: (exitCode: number) => void): Command {
   addDupes(program, onExit)
   addBench(program, onExit)
   addTop(program, onExit)
+  addDoctor(program, onExit)
   return program
 }
 
@@ -126,6 +127,18 @@ function addTop(program: Command, onExit: OnExit): void {
     .action(async (url, options) => {
       const { top } = require('./top') as typeof import('./top')
       onExit(await top(url, options))
+    })
+}
+
+function addDoctor(program: Command, onExit: OnExit): void {
+  program
+    .command('doctor')
+    .description('tell what threadmill finds on this machine, and what is in its way')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExit code: 0 everything works, 1 something does not.')
+    .action(async (options) => {
+      const { doctor } = require('./doctor') as typeof import('./doctor')
+      onExit(await doctor(options))
     })
 }
 
