@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
+import { Gates } from '../helpers/gates.mjs'
 
 const TASKS = new URL('./fixtures/tasks.mjs', import.meta.url)
 /** Closes the pool after the test. */
@@ -154,14 +155,13 @@ test('close finishes everything, dispose what runs, destroy nothing', async () =
   assert.equal((await Promise.all(all)).at(-1), 38)
   await closed
 
-  const disposing = new WorkerPool(TASKS, { maxWorkers: 1 })
-  await disposing.run(1)
-  const running = disposing.addTask({ do: 'later', ms: 30, value: 'finished' })
-  const waiting = disposing.run(2)
-  while (running.worker === undefined) await new Promise(setImmediate)
+  const gates = new Gates()
+  const disposing = new WorkerPool(fixture('gates.mjs'), { maxWorkers: 1, workerData: gates.memory })
+  const held = await gates.hold(disposing, 0)
+  const waiting = disposing.run()
   const disposed = disposing.dispose()
   await assert.rejects(waiting, { code: 'ERR_THREADMILL_POOL_CLOSED' })
-  assert.equal(await running, 'finished')
+  assert.equal((await held.release()).id, 0)
   await disposed
 
   const destroying = new WorkerPool(TASKS, { maxWorkers: 2 })
