@@ -91,6 +91,12 @@ test('under import, every name that require gives can be imported', () => {
   assert.equal(runFile('names.mjs', code), '[true,[]]')
 })
 
+test('its command runs', () => {
+  writeFileSync(path.join(app, 'hello'), 'hello')
+  const program = path.join(app, 'node_modules/.bin/threadmill')
+  assert.equal(run(program, ['kernel', 'sha256', 'hello'], app, process.platform === 'win32').trim(), hello)
+})
+
 test('an import alone lets the process end', () => {
   assert.equal(runFile('import.mjs', "import 'threadmill'"), '')
 })
