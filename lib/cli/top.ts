@@ -114,7 +114,7 @@ function reasonOf(error: unknown): string {
   return code === 'ECONNREFUSED' ? 'nobody listens there' : message || code || String(error)
 }
 
-/** Without a connection that is kept, which would keep the process alive. */
+/** With a connection of its own: one that is kept may be ended by the other side at any moment. */
 async function get(address: URL, signal: AbortSignal): Promise<{ status: number; body: string }> {
   const client = address.protocol === 'https:' ? ((await import('node:https')) as unknown as typeof http) : http
   const request = client.get(address, { agent: false, signal, headers: { accept: 'application/json' } })
