@@ -1,8 +1,8 @@
 //! Tasks that run again, and workers that go while the pool is open.
 
 use super::super::{JsNote, JsTask, Left, Parting, Payload, Policy, Retire};
+use super::fixture::{Fixture, forced, number};
 use super::js::js_task;
-use super::{Fixture, number};
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
@@ -159,8 +159,7 @@ fn a_task_whose_worker_crashed_runs_again_on_another() {
     let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
     assert_eq!(left, Left { waiting: 1, repeated: 1 });
     assert_eq!(fixture.retried(), (1, 0));
-    let (_, tasks) = fixture.js_turn(1);
-    assert!(fixture.answer(1, &tasks[0]));
+    fixture.run_next(1);
     assert_eq!(number(&fixture.outcomes(1)[&0]), 8.0);
     fixture.close();
 }
@@ -199,8 +198,7 @@ fn a_worker_that_is_ended_for_one_task_gives_the_others_back() {
     let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
     assert_eq!(left, Left { waiting: 1, repeated: 1 });
     let _second = fixture.js_worker(0);
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     assert_eq!(number(&fixture.outcomes(1)[&1]), 3.0);
     fixture.close();
 }
@@ -262,16 +260,14 @@ fn a_worker_retires_after_what_it_runs_and_the_rest_goes_elsewhere() {
     let _first = fixture.js_worker(0);
     fixture.submit_entry(1.0, js_task());
     let (_, running) = fixture.js_turn(0);
-    let forced = Affinity::Worker { index: 0, strength: Strength::Force };
     let light = Affinity::Worker { index: 0, strength: Strength::Light };
-    fixture.submit_entry(2.0, TaskSpec { affinity: forced, ..js_task() });
+    fixture.submit_entry(2.0, forced(Lane::Js, 0));
     fixture.submit_entry(3.0, TaskSpec { affinity: light, ..js_task() });
     assert!(!fixture.pool.js_retire(0, Retire::Idle), "it is not idle");
     assert!(fixture.pool.js_retire(0, Retire::Any));
     assert!(fixture.pool.js_idle_since().is_empty());
     let _second = fixture.js_worker(1);
-    let (_, tasks) = fixture.js_turn(1);
-    assert!(fixture.answer(1, &tasks[0]));
+    fixture.run_next(1);
     assert_eq!(number(&fixture.outcomes(1)[&2]), 4.0);
     assert!(fixture.js_turn(1).1.is_empty(), "the other one waits for the replacement");
     assert!(fixture.answer(0, &running[0]));
@@ -282,8 +278,7 @@ fn a_worker_retires_after_what_it_runs_and_the_rest_goes_elsewhere() {
     assert_eq!(fixture.pool.js_missing(), [0]);
     let _replacement = fixture.js_worker(0);
     assert!(fixture.pool.js_missing().is_empty());
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     fixture.outcomes(1);
     fixture.close();
 }
@@ -324,8 +319,7 @@ fn a_worker_is_used_up_after_its_tasks() {
     assert!(retired);
     assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
     let _second = fixture.js_worker(0);
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     fixture.outcomes(1);
     fixture.close();
 }
@@ -333,18 +327,15 @@ fn a_worker_is_used_up_after_its_tasks() {
 #[test]
 fn a_task_may_be_forced_to_a_worker_that_is_still_to_come() {
     let mut fixture = Fixture::new(1);
-    let forced =
-        |index| TaskSpec { affinity: Affinity::Worker { index, strength: Strength::Force }, ..js_task() };
-    assert!(fixture.submit_entry(1.0, forced(3)).is_none(), "nobody said that there may be one");
+    assert!(fixture.submit_entry(1.0, forced(Lane::Js, 3)).is_none(), "nobody said that there may be one");
     assert!(matches!(fixture.outcomes(1)[&0], Outcome::Error(_)));
     fixture.pool.js_set_limit(4);
-    assert!(fixture.submit_entry(2.0, forced(3)).is_some());
-    assert!(fixture.submit_entry(3.0, forced(4)).is_none());
+    assert!(fixture.submit_entry(2.0, forced(Lane::Js, 3)).is_some());
+    assert!(fixture.submit_entry(3.0, forced(Lane::Js, 4)).is_none());
     fixture.outcomes(1);
     assert_eq!(fixture.pool.js_missing(), [3]);
     let _worker = fixture.js_worker(3);
-    let (_, tasks) = fixture.js_turn(3);
-    assert!(fixture.answer(3, &tasks[0]));
+    fixture.run_next(3);
     fixture.outcomes(1);
     fixture.close();
 }
@@ -360,11 +351,7 @@ fn native_workers_can_become_fewer_and_more_again() {
         assert!(fixture.pool.cancel(id));
     }
     fixture.outcomes(4);
-    let forced = |index| TaskSpec {
-        affinity: Affinity::Worker { index, strength: Strength::Force },
-        ..TaskSpec::plain(Lane::Native)
-    };
-    assert!(fixture.submit_with("faultEcho", 1.0, forced(3)).is_none(), "it is gone");
+    assert!(fixture.submit_with("faultEcho", 1.0, forced(Lane::Native, 3)).is_none(), "it is gone");
     assert!(matches!(fixture.outcomes(1)[&4], Outcome::Error(_)));
     for input in 0..100 {
         fixture.submit("faultEcho", f64::from(input));
@@ -382,7 +369,7 @@ fn native_workers_can_become_fewer_and_more_again() {
         std::thread::yield_now();
     }
     fixture.pool.resize(3);
-    assert!(fixture.submit_with("faultEcho", 1.0, forced(2)).is_some());
+    assert!(fixture.submit_with("faultEcho", 1.0, forced(Lane::Native, 2)).is_some());
     assert_eq!(number(&fixture.outcomes(1)[&105]), 1.0);
     let waiting = fixture.occupy();
     fixture.pool.resize(1);
@@ -397,11 +384,7 @@ fn what_is_forced_to_a_native_worker_that_goes_is_refused() {
     let mut fixture = Fixture::new(2);
     let first = fixture.occupy();
     let second = fixture.occupy();
-    let forced = TaskSpec {
-        affinity: Affinity::Worker { index: 1, strength: Strength::Force },
-        ..TaskSpec::plain(Lane::Native)
-    };
-    fixture.submit_with("faultEcho", 1.0, forced);
+    fixture.submit_with("faultEcho", 1.0, forced(Lane::Native, 1));
     fixture.pool.resize(1);
     match &fixture.outcomes(1)[&2] {
         Outcome::Error(error) => assert_eq!(error.code, ErrorCode::OutOfRange),
@@ -416,12 +399,8 @@ fn what_is_forced_to_a_native_worker_that_goes_is_refused() {
 #[test]
 fn a_retry_that_is_forced_to_a_native_worker_that_went_is_refused() {
     let mut fixture = Fixture::new(2);
-    let forced = || TaskSpec {
-        affinity: Affinity::Worker { index: 1, strength: Strength::Force },
-        ..TaskSpec::plain(Lane::Native)
-    };
     let policy = Policy { delay: 30 * MS, ..twice() };
-    fixture.submit_with_policy("faultError", forced(), policy);
+    fixture.submit_with_policy("faultError", forced(Lane::Native, 1), policy);
     assert_eq!(fixture.retried(), (1, 30 * MS));
     fixture.pool.resize(1);
     match &fixture.outcomes(1)[&0] {
@@ -458,8 +437,7 @@ fn a_worker_whose_task_waits_for_others_serves_them_before_it_retires() {
     assert!(fixture.js_turn(0).1.is_empty());
     assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
     let _next = fixture.js_worker(0);
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     fixture.outcomes(1);
     fixture.close();
 }
@@ -492,8 +470,7 @@ fn a_task_that_was_taken_and_not_begun_goes_back() {
     fixture.pool.js_return(0, tasks.remove(0));
     assert_eq!(fixture.pool.js_leave(0, Parting::Crashed, "it crashed"), Left { waiting: 1, repeated: 0 });
     let _second = fixture.js_worker(0);
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     assert_eq!(number(&fixture.outcomes(1)[&0]), 2.0);
     let cancelled = fixture.submit_entry(1.0, js_task()).unwrap();
     let (_, mut tasks) = fixture.js_turn(0);

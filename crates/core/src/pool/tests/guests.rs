@@ -1,10 +1,10 @@
 //! Envs that submit without owning the pool, and that may end at any time.
 
 use super::super::{ENTRY, Parting};
+use super::fixture::{Channel, Fixture, forced};
 use super::js::js_task;
-use super::{Channel, Fixture};
 use crate::completion::{CompletionSink, Event};
-use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
+use crate::scheduler::{Lane, TaskId, TaskSpec};
 use crossbeam_channel::{Receiver, unbounded};
 use std::sync::Arc;
 
@@ -54,9 +54,7 @@ fn h1_tasks_of_a_guest_are_counted_when_they_settle_and_never_when_they_are_refu
     settled(&guest);
     fixture.submit_for(&guest, "faultError", TaskSpec::plain(Lane::Native));
     settled(&guest);
-    let nowhere = Affinity::Worker { index: 9, strength: Strength::Force };
-    let spec = TaskSpec { affinity: nowhere, ..TaskSpec::plain(Lane::Native) };
-    assert_eq!(fixture.submit_for(&guest, "faultEcho", spec), None);
+    assert_eq!(fixture.submit_for(&guest, "faultEcho", forced(Lane::Native, 9)), None);
     settled(&guest);
     fixture.submit("faultEcho", 1.0);
     assert!(matches!(fixture.next_event(), Event::Settled { .. }));

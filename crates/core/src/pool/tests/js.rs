@@ -1,10 +1,10 @@
 //! The JS lane, with this thread in the part of the workers.
 
 use super::super::{ENTRY, JsMail, JsNote, JsTask, Left, Parting, Payload, Waker};
-use super::{Fixture, number};
+use super::fixture::{Fixture, forced, number};
 use crate::completion::{Answer, Event, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
+use crate::scheduler::{Lane, TaskId, TaskSpec};
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -46,6 +46,12 @@ impl Fixture {
         (notes, tasks)
     }
 
+    /// A worker takes a task and answers it.
+    pub(super) fn run_next(&self, index: u32) {
+        let (_, tasks) = self.js_turn(index);
+        assert!(self.answer(index, &tasks[0]));
+    }
+
     pub(super) fn answer(&self, index: u32, task: &JsTask) -> bool {
         let Payload::Number(number) = task.job.input else { panic!("a number was submitted") };
         let answer = Answer { value: Value::Number(number + 1.0), ..Answer::default() };
@@ -69,8 +75,7 @@ fn j2_a_js_worker_with_nothing_to_do_is_rung_for_a_task() {
     let (_, tasks) = fixture.js_turn(0);
     assert_eq!(tasks.len(), 1, "one at a time");
     assert!(fixture.answer(0, &tasks[0]));
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     let outcomes = fixture.outcomes(2);
     assert_eq!((number(&outcomes[&0]), number(&outcomes[&1])), (2.0, 3.0));
     assert!(fixture.js_turn(0).1.is_empty());
@@ -85,8 +90,7 @@ fn tasks_wait_for_the_first_js_worker_and_kernels_for_none() {
     fixture.submit("faultEcho", 2.0);
     assert_eq!(number(&fixture.outcomes(1)[&1]), 2.0);
     let _bell = fixture.js_worker(0);
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     fixture.outcomes(1);
     fixture.close();
 }
@@ -104,8 +108,7 @@ fn j1_a_js_task_is_settled_once_whoever_comes_first() {
     assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
     // The worker is free again.
     fixture.submit_entry(2.0, js_task());
-    let (_, tasks) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &tasks[0]));
+    fixture.run_next(0);
     assert!(!fixture.answer(0, &tasks[0]), "only once");
     fixture.outcomes(1);
     assert!(fixture.events.is_empty());
@@ -119,8 +122,7 @@ fn a_js_worker_that_leaves_fails_what_it_had_begun_and_nothing_else() {
     fixture.submit_entry(1.0, js_task());
     assert_eq!(fixture.js_turn(0).1.len(), 1);
     fixture.submit_entry(2.0, js_task());
-    let forced = Affinity::Worker { index: 0, strength: Strength::Force };
-    fixture.submit_entry(3.0, TaskSpec { affinity: forced, ..js_task() });
+    fixture.submit_entry(3.0, forced(Lane::Js, 0));
     let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
     assert_eq!(left, Left { waiting: 2, repeated: 0 });
     match &fixture.outcomes(1)[&0] {

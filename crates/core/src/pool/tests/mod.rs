@@ -1,164 +1,16 @@
 //! Tests of the shell with real threads and no Node. Events are ordered by the sink's own channel, never by sleeping.
 
 mod again;
+mod fixture;
 mod guests;
 mod js;
 
-use super::{Job, Payload, PlainJob, Pool, PoolOptions, Request, Sizing, clock};
-use crate::completion::{CompletionSink, Event, Outcome};
+use super::{Request, clock};
+use crate::completion::{Event, Outcome};
 use crate::error::ErrorCode;
-use crate::kernels;
-use crate::scheduler::{Affinity, Lane, Schedule, Strength, TaskId, TaskSpec, Time};
-use crate::sync::Mutex;
+use crate::scheduler::{Lane, TaskSpec, Time};
 use crate::value::Value;
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-/// Events on a channel, ids by ticket.
-struct Channel(Sender<Event>, Arc<Mutex<HashMap<u32, TaskId>>>);
-
-impl CompletionSink for Channel {
-    fn deliver(&self, event: Event) {
-        // A test that has ended no longer listens.
-        let _ = self.0.send(event);
-    }
-
-    fn admitted(&self, ticket: u32, id: TaskId) {
-        self.1.lock().insert(ticket, id);
-    }
-}
-
-struct Fixture {
-    pool: Arc<Pool>,
-    sink: Arc<dyn CompletionSink>,
-    number: u16,
-    events: Receiver<Event>,
-    ids: Arc<Mutex<HashMap<u32, TaskId>>>,
-    next: u32,
-}
-
-impl Fixture {
-    fn new(threads: u32) -> Self {
-        Self::with_capacity(threads, usize::MAX)
-    }
-
-    fn with_capacity(threads: u32, capacity: usize) -> Self {
-        Self::with(threads, |options| options.capacity = capacity)
-    }
-
-    fn with(threads: u32, change: impl FnOnce(&mut PoolOptions)) -> Self {
-        let mut options = PoolOptions {
-            name: "test".to_owned(),
-            sizing: Sizing::new(Some(threads)),
-            capacity: usize::MAX,
-            schedule: Schedule::Fifo,
-            pin: None,
-            nice: None,
-            worker_concurrency: 1,
-            eager: true,
-            recycle_tasks: 0,
-        };
-        change(&mut options);
-        let pool = Pool::new(options);
-        let (sender, events) = unbounded();
-        let ids: Arc<Mutex<HashMap<u32, TaskId>>> = Arc::default();
-        let sink: Arc<dyn CompletionSink> = Arc::new(Channel(sender, ids.clone()));
-        let number = pool.attach(&sink);
-        assert_eq!(pool.attach(&sink), number, "the same sink keeps its number");
-        Self { pool, sink, number, events, ids, next: 0 }
-    }
-
-    fn request(&mut self, kernel: &str, input: f64, spec: TaskSpec) -> Request {
-        let (kernel, _) = kernels::find(kernel).unwrap();
-        self.next += 1;
-        let job = Job {
-            kernel: kernel as u16,
-            sink: self.number,
-            ticket: self.next - 1,
-            codec: 0,
-            in_place: false,
-            deadline_from_start: spec.deadline_from_start.is_some(),
-            submitted: clock::now(),
-            input: Payload::Number(input),
-            options: None,
-            policy: None,
-        };
-        Request { spec, cost_key: None, job }
-    }
-
-    fn submit_with(&mut self, kernel: &str, input: f64, spec: TaskSpec) -> Option<TaskId> {
-        let request = self.request(kernel, input, spec);
-        let ticket = request.job.ticket;
-        self.pool.submit([request].into_iter());
-        self.ids.lock().get(&ticket).copied()
-    }
-
-    fn submit(&mut self, kernel: &str, input: f64) -> TaskId {
-        self.submit_with(kernel, input, TaskSpec::plain(Lane::Native)).expect("admitted")
-    }
-
-    /// Posts `inputs` as a batch; the tickets count on.
-    fn post(&mut self, kernel: &str, inputs: &[f64]) -> bool {
-        let (kernel, _) = kernels::find(kernel).unwrap();
-        let (first, sink, submitted) = (self.next, self.number, clock::now());
-        let batch: Vec<_> = inputs
-            .iter()
-            .zip(first..)
-            .map(|(input, ticket)| PlainJob {
-                ticket,
-                kernel: kernel as u16,
-                sink,
-                input: *input,
-                priority: 0.0,
-                submitted,
-            })
-            .collect();
-        let posted = self.pool.post(batch.into_iter());
-        if posted {
-            self.next += inputs.len() as u32;
-        }
-        posted
-    }
-
-    fn next_event(&self) -> Event {
-        self.events.recv_timeout(Duration::from_mins(1)).expect("an event within a minute")
-    }
-
-    /// Outcomes by ticket, until `count` tasks are settled. No ticket may be settled twice.
-    fn outcomes(&self, count: usize) -> HashMap<u32, Outcome> {
-        let mut outcomes = HashMap::new();
-        while outcomes.len() < count {
-            if let Event::Settled { ticket, outcome, .. } = self.next_event() {
-                assert!(outcomes.insert(ticket, outcome).is_none(), "ticket {ticket} settled twice");
-            }
-        }
-        outcomes
-    }
-
-    fn close(self) {
-        self.pool.close(&self.sink);
-        while !matches!(self.next_event(), Event::Closed { .. }) {}
-        assert_eq!(self.pool.state.lock().threads, 0);
-    }
-
-    /// Runs a kernel that waits for its cancellation, and returns when it has begun.
-    fn occupy(&mut self) -> TaskId {
-        let id = self.submit("faultWait", 0.0);
-        while self.pool.worker_of(id).is_none() {
-            std::thread::yield_now();
-        }
-        id
-    }
-}
-
-fn number(outcome: &Outcome) -> f64 {
-    match outcome {
-        Outcome::Ok(value) => value.as_number().expect("a number"),
-        other => panic!("no output: {other:?}"),
-    }
-}
+use fixture::{Fixture, forced, number};
 
 #[test]
 fn n1_a_hundred_thousand_jobs_settle_once_each_with_their_own_output() {
@@ -468,11 +320,7 @@ fn closing_finishes_what_was_admitted_and_refuses_the_rest() {
 fn a_closed_pool_ends_when_its_last_waiting_job_is_cancelled() {
     let mut fixture = Fixture::new(2);
     let gates = [fixture.occupy(), fixture.occupy()];
-    let forced = TaskSpec {
-        affinity: Affinity::Worker { index: 0, strength: Strength::Force },
-        ..TaskSpec::plain(Lane::Native)
-    };
-    let waiting = fixture.submit_with("faultEcho", 1.0, forced).unwrap();
+    let waiting = fixture.submit_with("faultEcho", 1.0, forced(Lane::Native, 0)).unwrap();
     fixture.pool.close(&fixture.sink);
     for id in [gates[0], gates[1], waiting] {
         fixture.pool.cancel(id);
