@@ -1,17 +1,17 @@
 // Stage: all. Thread: any env. The exports of `threadmill/function`, and nothing else.
 
 export { startProfilingCpu, stopProfilingCpu } from './cpu-gate'
-export { MainThread } from './main-thread'
-export { FunctionPool } from './pool'
 export {
   getWorkerFile,
   importPersistentWorker,
   importTaskWorker,
   importWorker,
   importWorkerProxy,
+  MainThread,
+  normalizeFilename,
   setWorkerFile,
-} from './proxy'
-export { normalizeFilename } from './resolve'
+} from './imports'
+export { FunctionPool } from './pool'
 export { Status, ThreadStatus } from './status'
 export { round, StatusAllField, StatusType, TaskPool } from './task-pool'
 export { FunctionThread } from './thread'

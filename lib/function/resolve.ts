@@ -5,12 +5,6 @@ import { moduleUrl, packageOf } from '../entry'
 
 const FORMS = 'a path, a file:, node: or JavaScript data: URL, or a package name'
 
-/** See `normalizeFilename` in function.d.ts. */
-export function normalizeFilename(filename: string | URL): string {
-  // URL objects of other realms (Jest) count too.
-  return Object.prototype.toString.call(filename) === '[object URL]' ? (filename as URL).href : (filename as string)
-}
-
 /**
  * The URL of a module: relative ones from the working directory, packages from there and then from this package. A name
  * that nothing was found for stays as it is: importing it gives the error.
