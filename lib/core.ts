@@ -586,7 +586,8 @@ export class PoolCore implements EntryHost {
       uptime: performance.now() - this.#made,
       utilization: (index: number) => this.lane?.utilization(index) ?? null,
       crashes: (index: number) => this.lane?.crashes(index) ?? 0,
-      keys: () => JSON.parse(native.keyFigures(this.handle)),
+      // The last figures are those of any snapshot that is asked too late.
+      keys: () => (this.#isReleased ? this.stats().keys : JSON.parse(native.keyFigures(this.handle))),
     }
     return poolStats(JSON.parse(native.figures(this.handle)), counts)
   }

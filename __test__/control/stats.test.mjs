@@ -141,3 +141,12 @@ test('a worker whose heap exceeds the limit is told of, and replaced where that 
   assert.ok(heapUsed > limit)
   assert.notEqual((await pool.run({ do: 'where' })).threadId, threadId)
 })
+
+test('keys of a snapshot that are first read after the end are the last ones', async () => {
+  const pool = new WorkerPool({ threads: 1 })
+  await pool.run(1, { kernel: 'echo', key: 'one' })
+  const snapshot = pool.stats()
+  await pool.close()
+  assert.deepEqual(snapshot.keys, pool.stats().keys)
+  assert.equal(snapshot.keys[0].key, 'one')
+})
