@@ -18,7 +18,8 @@ test('the package offers it', () => {
 })
 
 test('--version', async () => {
-  assert.deepEqual(await threadmill(['--version']), { code: 0, signal: null, stdout: `${version}\n`, stderr: '' })
+  const { code, stdout, stderr } = await threadmill(['--version'])
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: `${version}\n`, stderr: '' })
 })
 
 test('--help names every command, and each explains itself', async () => {
