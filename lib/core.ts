@@ -531,7 +531,7 @@ export class PoolCore implements EntryHost {
   }
 
   wanted(worker: number, key: number): void {
-    this.lane?.wanted(worker, key)
+    this.lane?.store.wanted(worker, key)
   }
 
   /** A message of a JS worker. */

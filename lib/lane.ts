@@ -18,12 +18,13 @@ import { settleNow } from './drain'
 import type { EntryPlace } from './entry'
 import { ThreadmillError, wrongValue } from './errors'
 import { JsWorker } from './js-worker'
-import { addonFile, MAIN_WORKER, native } from './native'
+import { addonFile, native } from './native'
 import type { End, Observer } from './owner'
-import { closePorts, encodeMarked, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
+import { encodeMarked } from './parcel'
+import { ParcelStore } from './parcel-store'
 import { flush } from './port'
 import type { HeapWatch, Launch, Order, Report, Stream } from './protocol'
-import { decodeReason, encodeReason } from './reason'
+import { decodeReason } from './reason'
 import type { Details, EndedTask } from './registry'
 import { IdleSweep, idleWorkers } from './retire'
 import type { SeatSettings } from './seat'
@@ -96,10 +97,6 @@ export interface LaneHost {
 /** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
 const CRASH_LIMIT = 3
 const SCRIPT = path.join(__dirname, 'worker.js')
-/** Deno does not find what is on its way to a listener. */
-const COMES_LATE = 'deno' in process.versions
-const UNREADABLE = 'the output could not be read'
-const LOST_INPUT = 'the task did not begin: its input had been moved to a worker that ended'
 
 /** What an estimator says, ms; 0 when that is no cost. */
 function costOf(estimator: Estimator | undefined, ...args: unknown[]): number {
@@ -158,15 +155,7 @@ export class JsLane implements EntryLane {
   #crashesInARow = 0
   /** Unsettled tasks that each worker submitted. */
   readonly #foreign: number[] = []
-  /** Inputs that only `postMessage` can move, by key. */
-  readonly #parcels = new Map<number, Parcel>()
-  /** Those that were posted to a worker ahead, by key. */
-  readonly #pushed = new Map<number, number>()
-  #nextKey = 0
-  /** By worker and key: outputs and contents that were posted and not asked for yet. */
-  readonly #values = new Map<number, Map<number, Parcel>>()
-  /** Who waits for an output that `receiveMessageOnPort` did not find, by worker and key. */
-  readonly #late = new Map<string, End>()
+  readonly store: ParcelStore
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
@@ -185,6 +174,11 @@ export class JsLane implements EntryLane {
     this.#place = place
     this.#settings = settings
     this.#seat = seat
+    this.store = new ParcelStore({
+      handle: host.handle,
+      control: (index) => this.#threads[index]?.control,
+      readPort: (index) => this.#readPort(index),
+    })
     const { inherentCost, workerCost } = settings
     if (inherentCost !== undefined || workerCost !== undefined) this.estimate = (task) => this.#estimate(task)
     ;[this.#min, this.#max] = [settings.minWorkers, settings.maxWorkers]
@@ -321,7 +315,7 @@ export class JsLane implements EntryLane {
     this.#foreign[index] = (this.#foreign[index] ?? 0) + added - completed - errored
     // Kernels among them, and tasks for this thread, take no workers.
     if (added > 0 && this.#broken === undefined && !this.#closing) this.#launchMissing()
-    const details = codec === POSTED ? this.#takeValue(index, data as number)?.value : decode(codec, data)
+    const details = codec === POSTED ? this.store.takeValue(index, data as number)?.value : decode(codec, data)
     const ended = details === undefined ? [] : this.#host.told(details as Details, index)
     this.#settleEnded(ended, completed, errored)
   }
@@ -419,79 +413,20 @@ export class JsLane implements EntryLane {
     return at < 0 ? this.#threads.length : at
   }
 
-  /**
-   * Keeps an input for the worker that will begin its task. What `transfer` names is moved now.
-   * @returns its key
-   * @throws DataCloneError
-   */
   keep(value: unknown, transfer: readonly object[], lasting = false): number {
-    const list = transfer as Transferable[]
-    const key = this.#nextKey++
-    this.#parcels.set(key, { ...moved(value, list), lasting })
-    return key
+    return this.store.keep(value, transfer, lasting)
   }
 
   push(value: unknown, list: readonly object[]): Pushed | undefined {
-    // Who would take a task submitted before this one is not waiting for it.
-    flush()
-    const worker = native.idleWorker(this.handle)
-    const thread = this.#threads[worker]
-    if (thread === undefined) return undefined
-    const key = this.#nextKey++
-    const order: Order = { type: 'input', key, value, list: list as Transferable[] }
-    thread.control.postMessage(order, list as Transferable[])
-    this.#pushed.set(key, worker)
-    return { key, worker }
+    return this.store.push(value, list)
   }
 
   discard(key: number, succeeded = false): void {
-    closePorts(this.#parcels.get(key))
-    this.#parcels.delete(key)
-    const worker = this.#pushed.get(key)
-    if (worker === undefined) return
-    this.#pushed.delete(key)
-    if (succeeded) return
-    const order: Order = { type: 'discard', key }
-    this.#threads[worker]?.control.postMessage(order)
-  }
-
-  /** Takes the input with this key, whoever keeps it. */
-  takeInput(key: number): Parcel {
-    // Its keeper has posted it before it submitted the task (J8).
-    if (!this.#parcels.has(key)) this.#readPort(Math.floor(key / KEYS_PER_WORKER) - 1)
-    const parcel = this.#parcels.get(key)
-    // One that may be asked for again goes with its task.
-    if (parcel?.lasting !== true) this.#parcels.delete(key)
-    if (parcel === undefined) throw new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', LOST_INPUT)
-    return parcel
-  }
-
-  /** Keeps an output of the owner's own thread for the worker that asked for it. */
-  keepValue(key: number, parcel: Parcel): void {
-    this.#valuesOf(MAIN_WORKER).set(key, parcel)
-  }
-
-  #valuesOf(worker: number): Map<number, Parcel> {
-    const found = this.#values.get(worker)
-    if (found !== undefined) return found
-    const made = new Map<number, Parcel>()
-    this.#values.set(worker, made)
-    return made
-  }
-
-  #takeValue(worker: number, key: number): Parcel | undefined {
-    const values = this.#valuesOf(worker)
-    if (!values.has(key)) this.#readPort(worker)
-    const value = values.get(key)
-    values.delete(key)
-    return value
+    this.store.discard(key, succeeded)
   }
 
   collect(_codec: number, key: number, worker: number, end: End): void {
-    const parcel = this.#takeValue(worker, key)
-    if (parcel !== undefined) end(true, parcel.value)
-    else if (COMES_LATE && this.#threads[worker] !== undefined) this.#late.set(`${worker} ${key}`, end)
-    else end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
+    this.store.collect(key, worker, end)
   }
 
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
@@ -508,7 +443,7 @@ export class JsLane implements EntryLane {
   mail(type: string, codec: number, data: unknown, index: number, observer: Observer | undefined): void {
     let contents: unknown
     if (codec === POSTED) {
-      const parcel = this.#takeValue(index, data as number)
+      const parcel = this.store.takeValue(index, data as number)
       if (parcel === undefined) return
       contents = parcel.value
     } else {
@@ -573,7 +508,7 @@ export class JsLane implements EntryLane {
   #send(index: number, { control }: Thread, type: string, { codec, data }: Encoded, list: Transferable[]): void {
     let contents = data
     if (codec === POSTED) {
-      const key = this.#nextKey++
+      const key = this.store.newKey()
       const order: Order = { type: 'value', key, value: data, list }
       control.postMessage(order, list)
       contents = key
@@ -660,21 +595,17 @@ export class JsLane implements EntryLane {
       case 'heap':
         this.#host.highMemory(this.#workers[index] as IWorker, report.used)
         break
-      case 'value': {
-        const late = this.#late.get(`${index} ${report.key}`)
-        this.#late.delete(`${index} ${report.key}`)
-        if (late === undefined) this.#valuesOf(index).set(report.key, report)
-        else late(true, report.value)
+      case 'value':
+        this.store.arrived(index, report.key, report)
         break
-      }
       case 'input':
-        this.#parcels.set(report.key, report)
+        this.store.accept(report.key, report)
         break
       case 'discard':
         this.discard(report.key)
         break
       case 'collect':
-        this.#handOn(thread, report.worker, report.key)
+        this.store.handOn(thread.control, report.worker, report.key)
         break
       case 'main':
         this.#host.startMain()
@@ -687,32 +618,6 @@ export class JsLane implements EntryLane {
         this.#rejectWaiting()
         // What the module has left running is of no use.
         thread.worker.terminate()
-    }
-  }
-
-  /** A worker has begun a task and needs the input. */
-  wanted(index: number, key: number): void {
-    const control = this.#threads[index]?.control
-    try {
-      const { value, list } = this.takeInput(key)
-      const order: Order = { type: 'input', key, value, list }
-      control?.postMessage(order, list)
-    } catch (error) {
-      // Its worker needs an end of it all the same.
-      const refused: Order = { type: 'refused', key, ...encodeReason(error) }
-      control?.postMessage(refused)
-    }
-  }
-
-  /** Gives an output to the worker that submitted the task. */
-  #handOn({ control }: Thread, worker: number, key: number): void {
-    try {
-      const { value, list } = this.#takeValue(worker, key) as Parcel
-      const order: Order = { type: 'collected', worker, key, value, list }
-      control.postMessage(order, list)
-    } catch {
-      const lost: Order = { type: 'lost', worker, key }
-      control.postMessage(lost)
     }
   }
 
@@ -739,11 +644,7 @@ export class JsLane implements EntryLane {
     settleNow()
     this.#readPort(index)
     thread.control.close()
-    for (const [key, end] of this.#late) {
-      if (!key.startsWith(`${index} `)) continue
-      this.#late.delete(key)
-      end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
-    }
+    this.store.endLate(index)
     // Nobody is left to be told of them.
     const lost = this.#foreign[index] ?? 0
     if (lost > 0) native.forgetTasks(lost)
@@ -753,9 +654,7 @@ export class JsLane implements EntryLane {
       `worker ${index}, which submitted the task, ended`,
     )
     this.#settleEnded(this.#host.forgotten(index, reason), 0, lost)
-    for (const key of this.#parcels.keys())
-      if (Math.floor(key / KEYS_PER_WORKER) - 1 === index) this.#parcels.delete(key)
-    this.#values.delete(index)
+    this.store.forget(index)
     this.#threads[index] = undefined
     this.#launched--
     if (thread.leaving) this.#leaving--

@@ -301,7 +301,7 @@ export class MainLane implements EntryLane {
     }
     const read = (): unknown => {
       if (codec === LOCAL) return held?.input
-      if (codec === POSTED) return this.#host.lane?.takeInput(payload).value
+      if (codec === POSTED) return this.#host.lane?.store.takeInput(payload).value
       return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
     }
     const end = (succeeded: boolean, value: unknown): void => {
@@ -395,7 +395,7 @@ export class MainLane implements EntryLane {
   #kept(encoded: Encoded, list: Transferable[]): Encoded {
     if (encoded.codec !== POSTED) return encoded
     const key = this.#nextKey++
-    this.#host.lane?.keepValue(key, moved(encoded.data, list))
+    this.#host.lane?.store.keepValue(key, moved(encoded.data, list))
     return { codec: POSTED, data: key }
   }
 

@@ -1,0 +1,188 @@
+// Stage: submit, run and settle. Thread: owner env.
+// What only `postMessage` can move and is on its way between the threads of a pool: inputs until a worker asks for them,
+// outputs and contents of messages until somebody does (J8 in lane.ts).
+
+import process from 'node:process'
+import type { MessagePort, Transferable } from 'node:worker_threads'
+import { ThreadmillError } from './errors'
+import { MAIN_WORKER, native } from './native'
+import type { End } from './owner'
+import { closePorts, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
+import { flush } from './port'
+import type { Order } from './protocol'
+import { encodeReason } from './reason'
+import type { Pushed } from './submit'
+
+/** Deno does not find what is on its way to a listener. */
+const COMES_LATE = 'deno' in process.versions
+const UNREADABLE = 'the output could not be read'
+const LOST_INPUT = 'the task did not begin: its input had been moved to a worker that ended'
+
+/** What the store needs of the lane that it belongs to. */
+export interface StoreHost {
+  readonly handle: number
+  /** The way to a worker that has a thread. */
+  control(worker: number): MessagePort | undefined
+  /** Hears what a worker has reported so far. */
+  readPort(worker: number): void
+}
+
+/** See the head of this file. */
+export class ParcelStore {
+  readonly #host: StoreHost
+  /** Inputs, by key. */
+  readonly #inputs = new Map<number, Parcel>()
+  /** Workers that inputs were posted to ahead, by key. */
+  readonly #pushed = new Map<number, number>()
+  #nextKey = 0
+  /** By worker and key: outputs and contents that were posted and not asked for yet. */
+  readonly #values = new Map<number, Map<number, Parcel>>()
+  /** Who waits for an output that `receiveMessageOnPort` did not find, by worker and key. */
+  readonly #late = new Map<string, End>()
+
+  constructor(host: StoreHost) {
+    this.#host = host
+  }
+
+  /** Another key for what this thread posts. */
+  newKey(): number {
+    return this.#nextKey++
+  }
+
+  /**
+   * Keeps an input for the worker that will begin its task. What `transfer` names is moved now.
+   * @returns its key
+   * @throws DataCloneError
+   */
+  keep(value: unknown, transfer: readonly object[], lasting: boolean): number {
+    const list = transfer as Transferable[]
+    const key = this.newKey()
+    this.#inputs.set(key, { ...moved(value, list), lasting })
+    return key
+  }
+
+  /** Keeps an input of a task that a worker submits. */
+  accept(key: number, parcel: Parcel): void {
+    this.#inputs.set(key, parcel)
+  }
+
+  push(value: unknown, list: readonly object[]): Pushed | undefined {
+    // Who would take a task submitted before this one is not waiting for it.
+    flush()
+    const worker = native.idleWorker(this.#host.handle)
+    const control = this.#host.control(worker)
+    if (control === undefined) return undefined
+    const key = this.newKey()
+    const order: Order = { type: 'input', key, value, list: list as Transferable[] }
+    control.postMessage(order, list as Transferable[])
+    this.#pushed.set(key, worker)
+    return { key, worker }
+  }
+
+  discard(key: number, succeeded: boolean): void {
+    closePorts(this.#inputs.get(key))
+    this.#inputs.delete(key)
+    const worker = this.#pushed.get(key)
+    if (worker === undefined) return
+    this.#pushed.delete(key)
+    if (succeeded) return
+    const order: Order = { type: 'discard', key }
+    this.#host.control(worker)?.postMessage(order)
+  }
+
+  /** Takes the input with this key, whoever keeps it. */
+  takeInput(key: number): Parcel {
+    // Its keeper has posted it before it submitted the task (J8).
+    if (!this.#inputs.has(key)) this.#host.readPort(keeperOf(key))
+    const parcel = this.#inputs.get(key)
+    // One that may be asked for again goes with its task.
+    if (parcel?.lasting !== true) this.#inputs.delete(key)
+    if (parcel === undefined) throw new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', LOST_INPUT)
+    return parcel
+  }
+
+  /** A worker has begun a task and needs the input. */
+  wanted(worker: number, key: number): void {
+    const control = this.#host.control(worker)
+    try {
+      const { value, list } = this.takeInput(key)
+      const order: Order = { type: 'input', key, value, list }
+      control?.postMessage(order, list)
+    } catch (error) {
+      // Its worker needs an end of it all the same.
+      const refused: Order = { type: 'refused', key, ...encodeReason(error) }
+      control?.postMessage(refused)
+    }
+  }
+
+  /** Keeps an output of the owner's own thread for the worker that asked for it. */
+  keepValue(key: number, parcel: Parcel): void {
+    this.#valuesOf(MAIN_WORKER).set(key, parcel)
+  }
+
+  /** A worker has posted an output, or the contents of a message. */
+  arrived(worker: number, key: number, parcel: Parcel): void {
+    const waiting = `${worker} ${key}`
+    const late = this.#late.get(waiting)
+    this.#late.delete(waiting)
+    if (late === undefined) this.#valuesOf(worker).set(key, parcel)
+    else late(true, parcel.value)
+  }
+
+  /** Takes what a worker has posted, if it can be read. */
+  takeValue(worker: number, key: number): Parcel | undefined {
+    const values = this.#valuesOf(worker)
+    if (!values.has(key)) this.#host.readPort(worker)
+    const value = values.get(key)
+    values.delete(key)
+    return value
+  }
+
+  #valuesOf(worker: number): Map<number, Parcel> {
+    const found = this.#values.get(worker)
+    if (found !== undefined) return found
+    const made = new Map<number, Parcel>()
+    this.#values.set(worker, made)
+    return made
+  }
+
+  /** Ends a task with what a worker has posted. */
+  collect(key: number, worker: number, end: End): void {
+    const parcel = this.takeValue(worker, key)
+    if (parcel !== undefined) end(true, parcel.value)
+    else if (COMES_LATE && this.#host.control(worker) !== undefined) this.#late.set(`${worker} ${key}`, end)
+    else end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
+  }
+
+  /** Gives an output of `worker` to the worker that submitted the task. */
+  handOn(control: MessagePort, worker: number, key: number): void {
+    try {
+      const { value, list } = this.takeValue(worker, key) as Parcel
+      const order: Order = { type: 'collected', worker, key, value, list }
+      control.postMessage(order, list)
+    } catch {
+      const lost: Order = { type: 'lost', worker, key }
+      control.postMessage(lost)
+    }
+  }
+
+  /** Nothing more comes from a worker whose thread has ended: ends those who wait for it. */
+  endLate(worker: number): void {
+    for (const [key, end] of this.#late) {
+      if (!key.startsWith(`${worker} `)) continue
+      this.#late.delete(key)
+      end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', UNREADABLE))
+    }
+  }
+
+  /** Drops what a worker whose thread has ended kept here. */
+  forget(worker: number): void {
+    for (const key of this.#inputs.keys()) if (keeperOf(key) === worker) this.#inputs.delete(key)
+    this.#values.delete(worker)
+  }
+}
+
+/** The worker that keeps the input with this key; below 0 for this thread. */
+function keeperOf(key: number): number {
+  return Math.floor(key / KEYS_PER_WORKER) - 1
+}
