@@ -95,7 +95,7 @@ export interface ChannelMessages {
   /** A task was submitted, within the call. One that a worker submits is told of when this thread hears of it. */
   readonly 'threadmill:task:submit': TaskMessage
   /** It is settled: exactly once for each task that was submitted while a task channel had subscribers. */
-  readonly 'threadmill:task:settle': TaskMessage & {
+  readonly 'threadmill:task:end': TaskMessage & {
     readonly succeeded: boolean
     /** What it was rejected with; `undefined` when it succeeded. */
     readonly error: unknown

@@ -8,8 +8,8 @@ import type { ChannelMessages, TaskMessage } from '../metrics'
 import type { TaskHandle } from './task'
 
 const taskSubmit = channel('threadmill:task:submit')
-const taskSettle = channel('threadmill:task:settle')
 const taskRetry = channel('threadmill:task:retry')
+const taskEnd = channel('threadmill:task:end')
 const workerLaunch = channel('threadmill:worker:launch')
 const workerExit = channel('threadmill:worker:exit')
 const poolCreate = channel('threadmill:pool:create')
@@ -20,7 +20,7 @@ type Message<Name extends keyof ChannelMessages> = ChannelMessages[Name]
 
 /** Whether somebody wants to be told of tasks. Asked for every one. */
 export function watchesTasks(): boolean {
-  return taskSubmit.hasSubscribers || taskSettle.hasSubscribers || taskRetry.hasSubscribers
+  return taskSubmit.hasSubscribers || taskEnd.hasSubscribers || taskRetry.hasSubscribers
 }
 
 function about(pool: string, { id, kernel, options, timestamp }: TaskHandle<unknown>): TaskMessage {
@@ -35,10 +35,10 @@ export function taskSubmitted(pool: string, task: TaskHandle<unknown>): void {
 }
 
 /** It is settled. */
-export function taskSettled(pool: string, task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
-  if (task.watchedSince === undefined || !taskSettle.hasSubscribers) return
+export function taskEnded(pool: string, task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
+  if (task.watchedSince === undefined || !taskEnd.hasSubscribers) return
   const { worker, taskCost, retries } = task
-  const message: Message<'threadmill:task:settle'> = {
+  const message: Message<'threadmill:task:end'> = {
     ...about(pool, task),
     succeeded,
     error: succeeded ? undefined : value,
@@ -47,7 +47,7 @@ export function taskSettled(pool: string, task: TaskHandle<unknown>, succeeded: 
     runTime: worker === undefined ? 0 : taskCost,
     retries,
   }
-  taskSettle.publish(message)
+  taskEnd.publish(message)
 }
 
 /** A run of it has failed, and it runs again. */

@@ -432,7 +432,7 @@ export class PoolCore implements EntryHost {
     this.pending--
     this.#shutIdleLanes()
     if (observer instanceof TaskHandle) {
-      channels.taskSettled(this.settings.name, observer, succeeded, value)
+      channels.taskEnded(this.settings.name, observer, succeeded, value)
       if (this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
     }
     if (wasFull || this.#roomWaiters.length > 0) this.#tellRoom(wasFull)

@@ -6,7 +6,7 @@ import { WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { rejection, until } from '../helpers/pool.mjs'
 
-const TASKS = ['threadmill:task:submit', 'threadmill:task:settle', 'threadmill:task:retry']
+const TASKS = ['threadmill:task:submit', 'threadmill:task:end', 'threadmill:task:retry']
 const OTHERS = ['threadmill:worker:launch', 'threadmill:worker:exit', 'threadmill:pool:create', 'threadmill:pool:close']
 const module = `data:text/javascript,
   export default async (input, client) => {
@@ -35,7 +35,7 @@ function listen(t, names = [...TASKS, ...OTHERS]) {
   return { heard, of, stop }
 }
 
-test('a task of a kernel: submit and settle', async (t) => {
+test('a task of a kernel: submit and end', async (t) => {
   const { heard, of } = listen(t, TASKS)
   const pool = new WorkerPool({ name: 'kernels', threads: 1 })
   const before = Date.now()
@@ -49,8 +49,8 @@ test('a task of a kernel: submit and settle', async (t) => {
   const { timestamp, ...rest } = submit
   assert.deepEqual(rest, { pool: 'kernels', id: 0, lane: 'native', kernel: 'fib', name: undefined })
   assert.ok(timestamp >= before && timestamp <= Date.now())
-  const [{ elapsed, runTime, ...settle }] = of('task:settle')
-  assert.deepEqual(settle, { ...submit, succeeded: true, error: undefined, worker: 0, retries: 0 })
+  const [{ elapsed, runTime, ...end }] = of('task:end')
+  assert.deepEqual(end, { ...submit, succeeded: true, error: undefined, worker: 0, retries: 0 })
   assert.ok(runTime > 0 && runTime <= elapsed)
   await pool.close()
 })
@@ -72,7 +72,7 @@ test('tasks of an entry module, and a refused one, which is told of nowhere', as
     ],
   )
   assert.deepEqual(
-    of('task:settle').map((message) => [message.succeeded, message.error, message.worker]),
+    of('task:end').map((message) => [message.succeeded, message.error, message.worker]),
     [
       [true, undefined, 0],
       [false, error, 0],
@@ -92,8 +92,8 @@ test('a task that never ran has no worker', async (t) => {
   waiting.cancel('never mind')
   running.cancel('enough')
   await Promise.all([rejection(waiting), rejection(running)])
-  const settled = new Map(of('task:settle').map((message) => [message.kernel, message]))
-  const { error, worker, runTime } = settled.get('echo')
+  const ended = new Map(of('task:end').map((message) => [message.kernel, message]))
+  const { error, worker, runTime } = ended.get('echo')
   assert.deepEqual([error, worker, runTime], ['never mind', undefined, 0])
   await pool.close()
 })
@@ -110,7 +110,7 @@ test('runs that are repeated', async (t) => {
       [2, 'no'],
     ],
   )
-  const [{ retries, error: last }] = of('task:settle')
+  const [{ retries, error: last }] = of('task:end')
   assert.deepEqual([retries, last], [2, error])
   assert.equal(pool.stats().retries, 2)
   await pool.close()
@@ -122,7 +122,7 @@ test('tasks that workers submit', async (t) => {
   assert.equal(await pool.run('nest'), 6)
   const kinds = (name) => of(name).map(({ id, lane, kernel }) => `${id} ${lane} ${kernel}`)
   assert.deepEqual(kinds('task:submit').sort(), ['0 js undefined', '1 native fib', '2 js undefined'])
-  assert.deepEqual(kinds('task:settle').sort(), kinds('task:submit').sort())
+  assert.deepEqual(kinds('task:end').sort(), kinds('task:submit').sort())
   await pool.close()
 })
 
@@ -155,12 +155,12 @@ test('of tasks that a worker submits, who comes later hears from the first one o
   assert.deepEqual(of('task:submit'), [])
   pool.postMessageToWorkers('second')
   await early
-  assert.deepEqual([of('task:submit').length, of('task:settle').length], [1, 1])
+  assert.deepEqual([of('task:submit').length, of('task:end').length], [1, 1])
   await pool.close()
 })
 
 test('one that is subscribed to alone', async (t) => {
-  const { heard } = listen(t, ['threadmill:task:settle'])
+  const { heard } = listen(t, ['threadmill:task:end'])
   const pool = new WorkerPool({ threads: 1 })
   await pool.kernels.echo(1)
   for await (const _ of pool.map([1, 2], { kernel: 'echo' }));
@@ -196,7 +196,7 @@ test('a subscriber that throws is an uncaught exception and harms nothing', asyn
     import { WorkerPool } from 'threadmill'
     const errors = []
     process.on('uncaughtException', (error) => errors.push(error.message))
-    for (const name of ['task:submit', 'task:settle', 'pool:create', 'pool:close']) {
+    for (const name of ['task:submit', 'task:end', 'pool:create', 'pool:close']) {
       subscribe('threadmill:' + name, () => { throw new Error(name) })
     }
     const pool = new WorkerPool({ threads: 1 })
@@ -205,6 +205,6 @@ test('a subscriber that throws is an uncaught exception and harms nothing', asyn
     setImmediate(() => console.log(errors.join()))
   `)
   assert.equal(stderr, '')
-  assert.equal(stdout, '7\npool:create,task:submit,task:settle,pool:close\n')
+  assert.equal(stdout, '7\npool:create,task:submit,task:end,pool:close\n')
   assert.equal(code, 0)
 })

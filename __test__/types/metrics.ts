@@ -36,9 +36,9 @@ openTelemetry(pool, { tracer: false })
 // Messages
 declare const messages: ChannelMessages
 exactly<TaskMessage>()(messages['threadmill:task:submit'])
-exactly<boolean>()(messages['threadmill:task:settle'].succeeded)
-exactly<unknown>()(messages['threadmill:task:settle'].error)
-exactly<number | undefined>()(messages['threadmill:task:settle'].worker)
+exactly<boolean>()(messages['threadmill:task:end'].succeeded)
+exactly<unknown>()(messages['threadmill:task:end'].error)
+exactly<number | undefined>()(messages['threadmill:task:end'].worker)
 exactly<number>()(messages['threadmill:task:retry'].attempt)
 exactly<number>()(messages['threadmill:worker:exit'].exitCode)
 exactly<number>()(messages['threadmill:pool:create'].threads)
