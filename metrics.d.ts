@@ -6,7 +6,7 @@ import type { WorkerPool } from './index.js'
 /** One pool or several, with different names. */
 export type Pools = WorkerPool<any, any> | Iterable<WorkerPool<any, any>>
 
-/** Ends what `prometheus` or `openTelemetry` has begun. */
+/** Ends what `registerMetrics` or `instrument` has begun. */
 export interface Reporter {
   /** Reports on these pools no more. Again, it does nothing. Pools that have ended are left out by themselves. */
   stop(): void
@@ -17,7 +17,6 @@ export interface PrometheusClient {
   readonly Gauge: abstract new (...args: any[]) => object
   readonly Counter: abstract new (...args: any[]) => object
   readonly Summary: abstract new (...args: any[]) => object
-  readonly register: PrometheusRegistry
 }
 
 /** A `Registry` of prom-client. */
@@ -26,53 +25,63 @@ export interface PrometheusRegistry {
   removeSingleMetric(name: string): void
 }
 
-/** Options of `prometheus`. Only own properties count; `undefined` means the default. */
-export interface PrometheusOptions {
-  /** @default require('prom-client'), as found from threadmill */
+/** Options of `registerMetrics`. Only own properties count; `undefined` means the default. */
+export interface RegisterMetricsOptions {
+  /** What the metrics are made with. @default require('prom-client'), as found from threadmill */
   readonly client?: PrometheusClient | undefined
-  /** Where the metrics are registered. @default client.register */
-  readonly registry?: PrometheusRegistry | undefined
   /** What the names of all metrics begin with. @default 'threadmill_' */
   readonly prefix?: string | undefined
 }
 
 /**
- * Registers metrics of pools with prom-client. They are read from `pool.stats()` when the registry is scraped; between
- * scrapes they cost nothing. Called again for the same registry and prefix, it adds the pools to those metrics. Names and labels
- * are in `docs/metrics.md`.
+ * Registers metrics of pools in a registry of prom-client. They are read from `pool.stats()` when the registry is scraped;
+ * between scrapes they cost nothing. Called again for the same registry and prefix, it adds the pools to those metrics. Names
+ * and labels are in `docs/metrics.md`.
  *
  * A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
+ * @param registry `register` of prom-client, or a `Registry` of yours
  * @throws TypeError for the arguments, and for pools of the same name; ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` when
  * prom-client is not installed, `ERR_THREADMILL_POOL_CLOSED` for a pool that has ended; what prom-client throws for names that
  * are taken
  * @example
- * prometheus(pool)
- * const text = await register.metrics() // register of prom-client
+ * registerMetrics(register, pool) // register of prom-client
+ * const text = await register.metrics()
  */
-export function prometheus(pools: Pools, options?: PrometheusOptions): Reporter
+export function registerMetrics(registry: PrometheusRegistry, pools: Pools, options?: RegisterMetricsOptions): Reporter
 
-/** Options of `openTelemetry`. Only own properties count; `undefined` means the default. */
-export interface OpenTelemetryOptions {
-  /** Whose meter has the instruments; `false` for none. @default the global one, as it is at the call */
-  readonly meterProvider?: { getMeter(name: string, version?: string): object } | false | undefined
-  /** Whose tracer has the spans; `false` for none. @default the global one */
-  readonly tracerProvider?: { getTracer(name: string, version?: string): object } | false | undefined
+/** A `Tracer` of `@opentelemetry/api`. */
+export interface Tracer {
+  startSpan(name: string, options?: any, context?: any): object
 }
 
+/** A `Meter` of `@opentelemetry/api`. */
+export interface Meter {
+  createObservableCounter(name: string, options?: any): object
+  createObservableGauge(name: string, options?: any): object
+  createObservableUpDownCounter(name: string, options?: any): object
+  addBatchObservableCallback(callback: any, observables: any[]): void
+  removeBatchObservableCallback(callback: any, observables: any[]): void
+}
+
+/** What `instrument` reports to: at least one of both. Only own properties count. */
+export type InstrumentOptions =
+  | { readonly tracer: Tracer; readonly meter?: Meter | undefined }
+  | { readonly tracer?: Tracer | undefined; readonly meter: Meter }
+
 /**
- * Reports pools to OpenTelemetry: observable instruments, read from `pool.stats()` when they are collected, and a span for each
- * task that is submitted from now on.
+ * Reports pools to OpenTelemetry: with `meter`, observable instruments, read from `pool.stats()` when they are collected; with
+ * `tracer`, a span for each task that is submitted from now on.
  *
  * A span begins at submit as a child of the active span and ends when the task is settled, with its error if it has
  * one. In a worker it is active while the entry function runs, so that spans made there with `@opentelemetry/api` are its
  * children, and those of tasks that the function submits are. For that the worker needs a tracer provider and a context
  * manager of its own, registered for instance in `onWorkerStart`. Called again for a pool, it replaces that pool's tracer.
  * @throws TypeError for the arguments, and for pools of the same name; ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` when
- * `@opentelemetry/api` is not installed, `ERR_THREADMILL_POOL_CLOSED` for a pool that has ended
+ * there is a tracer and `@opentelemetry/api` is not installed, `ERR_THREADMILL_POOL_CLOSED` for a pool that has ended
  * @example
- * openTelemetry([pool, other])
+ * instrument({ tracer: trace.getTracer('app'), meter: metrics.getMeter('app') }, [pool, other])
  */
-export function openTelemetry(pools: Pools, options?: OpenTelemetryOptions): Reporter
+export function instrument(options: InstrumentOptions, pools: Pools): Reporter
 
 /** What all messages about a task tell. */
 export interface TaskMessage {

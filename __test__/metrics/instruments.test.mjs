@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AggregationTemporality, DataPointType, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import { WorkerPool } from 'threadmill'
-import { openTelemetry } from 'threadmill/metrics'
+import { instrument } from 'threadmill/metrics'
 import { until } from '../helpers/pool.mjs'
 
 class Reader extends MetricReader {
@@ -15,42 +15,39 @@ class Reader extends MetricReader {
     const { resourceMetrics, errors } = await this.collect()
     assert.deepEqual(errors, [])
     const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => {
-      assert.equal(scope.scope.name, 'threadmill')
+      assert.equal(scope.scope.name, 'app')
       return scope.metrics
     })
     return new Map(metrics.map((metric) => [metric.descriptor.name, metric]))
   }
 }
 
-/** A provider that knows the callbacks of its meters. */
-function spyOn(provider) {
+/** A meter that does what `meter` does, and the callbacks that it knows. */
+function spyOn(meter) {
   const callbacks = new Set()
-  return {
-    callbacks,
-    getMeter(name) {
-      const meter = provider.getMeter(name)
-      return new Proxy(meter, {
-        get(_, key) {
-          const value = meter[key]
-          if (typeof value !== 'function') return value
-          return (...args) => {
-            if (key === 'addBatchObservableCallback') callbacks.add(args[0])
-            if (key === 'removeBatchObservableCallback') callbacks.delete(args[0])
-            return value.apply(meter, args)
-          }
-        },
-      })
+  const spy = new Proxy(meter, {
+    get(_, key) {
+      const value = meter[key]
+      if (typeof value !== 'function') return value
+      return (...args) => {
+        if (key === 'addBatchObservableCallback') callbacks.add(args[0])
+        if (key === 'removeBatchObservableCallback') callbacks.delete(args[0])
+        return value.apply(meter, args)
+      }
     },
-  }
+  })
+  return { spy, callbacks }
 }
+
+/** The meter of an application, read by `reader`. */
+const meterOf = (reader) => new MeterProvider({ readers: [reader] }).getMeter('app')
 
 const points = ({ dataPoints }) => dataPoints.map(({ attributes, value }) => ({ ...attributes, value }))
 
 test('instruments have the figures of stats()', async () => {
   const reader = new Reader()
-  const meterProvider = new MeterProvider({ readers: [reader] })
   const pool = new WorkerPool({ name: 'm', threads: 2 })
-  openTelemetry(pool, { meterProvider, tracerProvider: false })
+  instrument({ meter: meterOf(reader) }, pool)
   for (let n = 0; n < 5; n++) await pool.kernels.fib(10)
   // Workers tell of their last tasks a moment later.
   await until(() => pool.stats().runTime.count === 5)
@@ -95,13 +92,12 @@ test('instruments have the figures of stats()', async () => {
 test('a pool that has ended is observed no more; nor are those of stop', async () => {
   // Otherwise the SDK goes on telling what it has seen last.
   const reader = new Reader({ aggregationTemporalitySelector: () => AggregationTemporality.DELTA })
-  const meterProvider = new MeterProvider({ readers: [reader] })
+  const meter = meterOf(reader)
   const pools = ['a', 'b', 'c'].map((name) => new WorkerPool({ name, threads: 1 }))
   const [a, b, c] = pools
-  const options = { meterProvider, tracerProvider: false }
-  openTelemetry([a, b], options)
-  const spy = spyOn(meterProvider)
-  const reporter = openTelemetry(c, { ...options, meterProvider: spy })
+  instrument({ meter }, [a, b])
+  const { spy, callbacks } = spyOn(meter)
+  const reporter = instrument({ meter: spy }, c)
   const names = async () => {
     const metric = (await reader.read()).get('threadmill.pool.utilization')
     return metric === undefined ? [] : points(metric).map((point) => point['threadmill.pool'])
@@ -109,9 +105,9 @@ test('a pool that has ended is observed no more; nor are those of stop', async (
   assert.deepEqual(await names(), ['a', 'b', 'c'])
   await a.close()
   assert.deepEqual(await names(), ['b', 'c'])
-  assert.equal(spy.callbacks.size, 1)
+  assert.equal(callbacks.size, 1)
   reporter.stop()
-  assert.equal(spy.callbacks.size, 0)
+  assert.equal(callbacks.size, 0)
   assert.deepEqual(await names(), ['b'])
   await Promise.all(pools.map((pool) => pool.close()))
   assert.deepEqual(await names(), [])

@@ -6,9 +6,10 @@ import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { describe, test } from 'node:test'
+import { metrics, trace } from '@opentelemetry/api'
 import client from 'prom-client'
 import { WorkerPool } from 'threadmill'
-import { openTelemetry, prometheus } from 'threadmill/metrics'
+import { instrument, registerMetrics } from 'threadmill/metrics'
 import { root, runProgram } from '../helpers/child.mjs'
 import { occupy, rejection, until } from '../helpers/pool.mjs'
 
@@ -43,7 +44,7 @@ async function scrape(registry) {
 test('the text has the figures of stats()', async (t) => {
   const registry = new client.Registry()
   const pool = poolOf(t, module, { name: 'm', maxWorkers: 1, threads: 2 })
-  prometheus(pool, { registry })
+  registerMetrics(registry, pool)
   for (let input = 0; input < 10; input++) await pool.run(input)
   await rejection(pool.run('fail', { retries: { limit: 2, delay: 0, on: 'error' } }))
   await rejection(pool.run('crash'))
@@ -111,7 +112,7 @@ test('the text has the figures of stats()', async (t) => {
 test('what is busy and what waits', async (t) => {
   const registry = new client.Registry()
   const pool = poolOf(t, { name: 'busy', threads: 1 })
-  prometheus(pool, { registry })
+  registerMetrics(registry, pool)
   const { release } = await occupy(pool)
   const waiting = pool.kernels.echo(1)
   const { series } = await scrape(registry)
@@ -125,7 +126,7 @@ test('what is busy and what waits', async (t) => {
 test('counters never fall, also when workers come and go', async (t) => {
   const registry = new client.Registry()
   const pool = poolOf(t, module, { name: 'rising', maxWorkers: 2, recycle: { tasks: 2 } })
-  prometheus(pool, { registry })
+  registerMetrics(registry, pool)
   let last = new Map()
   for (let round = 0; round < 6; round++) {
     await Promise.all([1, 2, 3].map((input) => pool.run(input)))
@@ -148,7 +149,7 @@ describe('pools come and go', () => {
   test('one that has ended is in no later scrape, with the last one the metrics leave', async () => {
     const registry = new client.Registry()
     const [one, two] = [new WorkerPool({ name: 'one', threads: 1 }), new WorkerPool({ name: 'two', threads: 1 })]
-    prometheus([one, two], { registry })
+    registerMetrics(registry, [one, two])
     const pools = async () => {
       const { series } = await scrape(registry)
       return [...new Set([...series.keys()].map((key) => /pool=(\S+)/.exec(key)[1]))]
@@ -159,20 +160,24 @@ describe('pools come and go', () => {
     await two.destroy()
     assert.deepEqual(registry.getMetricsAsArray(), [])
     const three = new WorkerPool({ name: 'one', threads: 1 })
-    prometheus(three, { registry })
+    registerMetrics(registry, three)
     assert.deepEqual(await pools(), ['one'])
     await three.close()
   })
 
   test('being watched does not keep a pool reachable', async () => {
     const program = `
+      import { metrics, trace } from '@opentelemetry/api'
       import { Registry } from 'prom-client'
       import { WorkerPool } from 'threadmill'
-      import { openTelemetry, prometheus } from 'threadmill/metrics'
+      import { instrument, registerMetrics } from 'threadmill/metrics'
       const registry = new Registry()
       async function use() {
         const pool = new WorkerPool({ threads: 1 })
-        const reporters = [prometheus(pool, { registry }), openTelemetry(pool)]
+        const reporters = [
+          registerMetrics(registry, pool),
+          instrument({ tracer: trace.getTracer('app'), meter: metrics.getMeter('app') }, pool),
+        ]
         await pool.kernels.echo(1)
         return reporters
       }
@@ -193,8 +198,8 @@ describe('pools come and go', () => {
   test('a second call adds pools, stop takes its own away', async (t) => {
     const registry = new client.Registry()
     const [one, two] = [poolOf(t, { name: 'a', threads: 1 }), poolOf(t, { name: 'b', threads: 1 })]
-    const first = prometheus(new Set([one, one]), { registry })
-    const second = prometheus([two], { registry })
+    const first = registerMetrics(registry, new Set([one, one]))
+    const second = registerMetrics(registry, [two])
     const count = async () => {
       const { series } = await scrape(registry)
       return [...series.keys()].filter((key) => key.startsWith('threadmill_utilization_ratio')).length
@@ -211,12 +216,12 @@ describe('pools come and go', () => {
     const registry = new client.Registry()
     registry.setDefaultLabels({ app: 'x' })
     const pool = poolOf(t, { name: 'p', threads: 1 })
-    prometheus(pool, { registry })
-    prometheus(pool, { registry, prefix: 'own_', client })
+    registerMetrics(registry, pool)
+    registerMetrics(registry, pool, { prefix: 'own_', client })
     const { series } = await scrape(registry)
     assert.equal(series.get('threadmill_tasks_queued app=x pool=p'), 0)
     assert.equal(series.get('own_tasks_queued app=x pool=p'), 0)
-    prometheus(pool)
+    registerMetrics(client.register, pool)
     t.after(() => client.register.clear())
     assert.ok((await client.register.metrics()).includes('threadmill_workers{'))
     assert.ok((await registry.getMetricsAsJSON()).some(({ name }) => name === 'threadmill_task_run_seconds'))
@@ -225,7 +230,7 @@ describe('pools come and go', () => {
   test('the text of OpenMetrics', async (t) => {
     const registry = new client.Registry(client.Registry.OPENMETRICS_CONTENT_TYPE)
     const pool = poolOf(t, { name: 'open', threads: 1 })
-    const reporter = prometheus(pool, { registry })
+    const reporter = registerMetrics(registry, pool)
     const text = await registry.metrics()
     assert.match(text, /^# TYPE threadmill_tasks_admitted counter\nthreadmill_tasks_admitted_total\{pool="open"\} 0$/m)
     assert.match(text, /^threadmill_task_run_seconds\{quantile="0.5",pool="open"\} 0$/m)
@@ -235,46 +240,74 @@ describe('pools come and go', () => {
 })
 
 describe('what is refused', () => {
+  const [tracer, meter] = [trace.getTracer('app'), metrics.getMeter('app')]
   const wrong = { name: 'TypeError', code: 'ERR_THREADMILL_INVALID_ARG_TYPE' }
   const value = { name: 'TypeError', code: 'ERR_THREADMILL_INVALID_ARG_VALUE' }
 
   test('arguments', (t) => {
     const pool = poolOf(t, { threads: 1 })
-    for (const report of [prometheus, openTelemetry]) {
+    const registry = new client.Registry()
+    for (const report of [
+      (pools) => registerMetrics(registry, pools),
+      (pools) => instrument({ tracer, meter }, pools),
+    ]) {
       for (const pools of [undefined, null, 1, {}, [1], [pool, {}], 'ab']) {
         assert.throws(() => report(pools), { ...wrong, message: /^pools.* must be a WorkerPool/ })
       }
-      assert.throws(() => report(pool, 1), wrong)
       assert.doesNotThrow(() => report([]).stop())
     }
-    for (const options of [{ prefix: 1 }, { registry: {} }, { registry: 1 }, { client: {} }, { client: null }]) {
-      assert.throws(() => prometheus(pool, options), wrong)
+    for (const other of [undefined, null, 1, {}, client, pool]) {
+      assert.throws(() => registerMetrics(other, pool), {
+        ...wrong,
+        message: /^registry must be a registry of prom-client/,
+      })
     }
-    assert.throws(() => prometheus(pool, { prefix: '1-' }), value)
-    assert.throws(() => openTelemetry(pool, { meterProvider: {} }), wrong)
-    assert.throws(() => openTelemetry(pool, { tracerProvider: true }), wrong)
+    for (const options of [1, null, { prefix: 1 }, { client: {} }, { client: null }]) {
+      assert.throws(() => registerMetrics(registry, pool, options), wrong)
+    }
+    assert.throws(() => registerMetrics(registry, pool, { prefix: '1-' }), value)
+    for (const options of [
+      1,
+      null,
+      { meter: {} },
+      { meter: tracer },
+      { tracer: null },
+      { tracer: meter },
+      { tracer, meter: false },
+    ]) {
+      assert.throws(() => instrument(options, pool), wrong)
+    }
+    for (const options of [undefined, {}, { tracer: undefined }, Object.create({ tracer }), pool]) {
+      assert.throws(() => instrument(options, pool), {
+        ...value,
+        message: /^options must be an object with tracer or meter/,
+      })
+    }
+    assert.deepEqual(registry.getMetricsAsArray(), [])
   })
 
   test('pools of one name, which would not be told apart', async (t) => {
     const registry = new client.Registry()
     const [one, two] = [poolOf(t, { name: 'same', threads: 1 }), poolOf(t, { name: 'same', threads: 1 })]
-    assert.throws(() => prometheus([one, two], { registry }), value)
-    prometheus(one, { registry })
-    assert.throws(() => prometheus(two, { registry }), value)
-    assert.throws(() => openTelemetry([one, two], { tracerProvider: false }), value)
+    assert.throws(() => registerMetrics(registry, [one, two]), value)
+    registerMetrics(registry, one)
+    assert.throws(() => registerMetrics(registry, two), value)
+    assert.throws(() => instrument({ meter }, [one, two]), value)
   })
 
   test('a pool that has ended', async () => {
     const pool = new WorkerPool({ threads: 1 })
     await pool.close()
-    assert.throws(() => prometheus(pool), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+    const closed = { code: 'ERR_THREADMILL_POOL_CLOSED' }
+    assert.throws(() => registerMetrics(new client.Registry(), pool), closed)
+    assert.throws(() => instrument({ tracer, meter }, pool), closed)
   })
 
   test('names of metrics that are taken: nothing stays behind', (t) => {
     const registry = new client.Registry()
     const taken = new client.Gauge({ name: 'threadmill_tasks_queued', help: 'other', registers: [registry] })
     const pool = poolOf(t, { threads: 1 })
-    assert.throws(() => prometheus(pool, { registry }), /threadmill_tasks_queued has already been registered/)
+    assert.throws(() => registerMetrics(registry, pool), /threadmill_tasks_queued has already been registered/)
     assert.deepEqual(registry.getMetricsAsArray(), [taken])
   })
 
@@ -286,18 +319,21 @@ describe('what is refused', () => {
     cpSync(path.join(root, 'package.json'), path.join(folder, 'package.json'))
     const program = `
       const { WorkerPool } = require('threadmill')
-      const { openTelemetry, prometheus } = require('threadmill/metrics')
+      const { instrument, registerMetrics } = require('threadmill/metrics')
       const pool = new WorkerPool({ threads: 1 })
-      for (const report of [prometheus, openTelemetry]) {
+      const registry = { registerMetric() {}, removeSingleMetric() {} }
+      for (const report of [() => registerMetrics(registry, pool), () => instrument({ tracer: { startSpan() {} } }, pool)]) {
         try {
-          report(pool)
+          report()
         } catch ({ name, code, message, cause }) {
           console.log([name, code, message, cause.code].join('; '))
         }
       }
       const Metric = class { reset() {} get() {} }
-      const register = { registerMetric() {}, removeSingleMetric() {} }
-      prometheus(pool, { client: { Gauge: Metric, Counter: Metric, Summary: Metric, register } }).stop()
+      registerMetrics(registry, pool, { client: { Gauge: Metric, Counter: Metric, Summary: Metric } }).stop()
+      const meter = { addBatchObservableCallback() {}, removeBatchObservableCallback() {} }
+      for (const kind of ['Counter', 'Gauge', 'UpDownCounter']) meter['createObservable' + kind] = () => ({})
+      instrument({ meter }, pool).stop()
       pool.kernels.echo(1).then(console.log)
     `
     writeFileSync(path.join(folder, 'use.cjs'), program)
@@ -310,6 +346,6 @@ describe('what is refused', () => {
       `ThreadmillError; ERR_THREADMILL_NOT_SUPPORTED; ${caller}() needs the package '${name}', which is not installed: ` +
       `npm install ${name}; MODULE_NOT_FOUND\n`
     assert.equal(stderr, '')
-    assert.equal(stdout, `${line('prometheus', 'prom-client')}${line('openTelemetry', '@opentelemetry/api')}1\n`)
+    assert.equal(stdout, `${line('registerMetrics', 'prom-client')}${line('instrument', '@opentelemetry/api')}1\n`)
   })
 })

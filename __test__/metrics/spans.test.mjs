@@ -11,14 +11,14 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
 import { WorkerPool } from 'threadmill'
-import { openTelemetry } from 'threadmill/metrics'
+import { instrument } from 'threadmill/metrics'
 import { runProgram } from '../helpers/child.mjs'
 import { rejection } from '../helpers/pool.mjs'
 
 const module = new URL('./fixtures/spans.mjs', import.meta.url)
 const exporter = new InMemorySpanExporter()
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
-const options = { tracerProvider, meterProvider: false }
+const options = { tracer: tracerProvider.getTracer('app') }
 
 before(() => context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()))
 afterEach(() => exporter.reset())
@@ -47,7 +47,7 @@ function inSpan(call) {
 describe('the span of a task', () => {
   test('it is a child of the active one, of a kernel', async (t) => {
     const pool = poolOf(t, { name: 'kernels', threads: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { caller, value } = await inSpan(() => pool.kernels.fib(10))
     assert.equal(value, 55)
     const [span] = finished()
@@ -67,7 +67,7 @@ describe('the span of a task', () => {
 
   test('every way to submit has one', async (t) => {
     const pool = poolOf(t, { threads: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     await pool.run(1, { kernel: 'echo' })
     await pool.addTask(2, { kernel: 'echo' })
     for await (const _ of pool.map([3, 4], { kernel: 'echo' }));
@@ -79,7 +79,7 @@ describe('the span of a task', () => {
 
   test('it has the error of a task that failed', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     await rejection(pool.run({ do: 'fail' }))
     const [span] = finished()
     assert.equal(span.name, 'task entry')
@@ -93,7 +93,7 @@ describe('the span of a task', () => {
 
   test('it has that of one that was refused, given up, or failed with no error', async (t) => {
     const pool = poolOf(t, { threads: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     await rejection(pool.kernels.sha256(1))
     const task = pool.addTask(60, { kernel: 'fib' })
     task.cancel('enough')
@@ -109,7 +109,7 @@ describe('the span of a task', () => {
 
   test('after stop there are none, and other pools have none', async (t) => {
     const [pool, other] = [poolOf(t, { threads: 1 }), poolOf(t, { threads: 1 })]
-    const reporter = openTelemetry(pool, options)
+    const reporter = instrument(options, pool)
     await other.kernels.echo(1)
     reporter.stop()
     await pool.kernels.echo(1)
@@ -121,7 +121,7 @@ describe('the span of a task', () => {
 describe('in a worker', () => {
   test('it is active, also after an await, and spans made there are its children', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { caller, value } = await inSpan(() => pool.run({ do: 'inside' }))
     const [task] = finished()
     assert.equal(task.parentSpanContext.spanId, idOf(caller))
@@ -135,7 +135,7 @@ describe('in a worker', () => {
   test('tasks that overlap have each their own', async (t) => {
     const gates = new SharedArrayBuffer(8)
     const pool = poolOf(t, module, { maxWorkers: 1, workerConcurrency: 2, workerData: { gates } })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const results = await Promise.all([
       pool.run({ do: 'wait', mine: 0, other: 1 }),
       pool.run({ do: 'wait', mine: 1, other: 0 }),
@@ -150,7 +150,7 @@ describe('in a worker', () => {
 
   test('tasks that a task submits have spans there, children of what is active', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { nested, sum } = await pool.run({ do: 'nested' })
     assert.equal(sum, 5)
     const [task] = finished()
@@ -169,7 +169,7 @@ describe('in a worker', () => {
   test('also when the worker cannot tell which task submits', async (t) => {
     const gates = new SharedArrayBuffer(8)
     const pool = poolOf(t, module, { maxWorkers: 1, workerData: { gates } })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const first = pool.addTask({ do: 'nested-twice', mine: 0 })
     const beside = pool.addTask({ do: 'wait', mine: 0, other: 1 })
     const { before, nested } = await first
@@ -181,7 +181,7 @@ describe('in a worker', () => {
 
   test('such a task has its error', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     await rejection(pool.run({ do: 'nested-fails' }))
     const [span] = await pool.run({ do: 'spans' })
     assert.deepEqual(
@@ -192,7 +192,7 @@ describe('in a worker', () => {
 
   test('a worker without a tracer hands on what it got', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1, workerData: { bare: true } })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { before, nested } = await pool.run({ do: 'nested-main' })
     const [task] = finished()
     assert.equal(before, undefined)
@@ -202,7 +202,7 @@ describe('in a worker', () => {
   test('a task that is run again after a crash keeps it', async (t) => {
     const gates = new SharedArrayBuffer(4)
     const pool = poolOf(t, module, { maxWorkers: 1, workerData: { gates } })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { before } = await pool.run({ do: 'crash-once', gate: 0 }, { retries: { limit: 1, delay: 0 } })
     const [span] = finished()
     assert.equal(before.spanId, idOf(span))
@@ -211,7 +211,7 @@ describe('in a worker', () => {
 
   test('trace state and flags arrive', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    const reporter = openTelemetry(pool, options)
+    const reporter = instrument(options, pool)
     const remote = {
       traceId: 'a'.repeat(32),
       spanId: 'b'.repeat(16),
@@ -223,19 +223,19 @@ describe('in a worker', () => {
     reporter.stop()
 
     const off = new BasicTracerProvider({ sampler: new AlwaysOffSampler() })
-    openTelemetry(pool, { tracerProvider: off, meterProvider: false })
+    instrument({ tracer: off.getTracer('app') }, pool)
     assert.equal((await pool.run({})).before.traceFlags, TraceFlags.NONE)
   })
 
   test('without a provider nothing is active', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, { meterProvider: false })
+    instrument({ tracer: trace.getTracer('app') }, pool)
     assert.equal((await pool.run({})).before, undefined)
   })
 
   test('tasks of another pool, and those after stop, have none', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    const reporter = openTelemetry(pool, options)
+    const reporter = instrument(options, pool)
     assert.notEqual((await pool.run({})).before, undefined)
     reporter.stop()
     const { before } = await inSpan(() => pool.run({})).then(({ value }) => value)
@@ -248,7 +248,7 @@ describe('what the entry gets is untouched', () => {
 
   test('inputs of every kind', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     for (const input of inputs) {
       const output = await pool.run(input)
       assert.deepEqual(output.input, input)
@@ -259,7 +259,7 @@ describe('what the entry gets is untouched', () => {
 
   test('what is moved', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const bytes = new Uint8Array([1, 2, 3])
     const { input, before } = await pool.run(bytes, { transfer: [bytes.buffer] })
     assert.deepEqual(input, new Uint8Array([1, 2, 3]))
@@ -275,7 +275,7 @@ describe('what the entry gets is untouched', () => {
     const names = ['other', '\0marked']
     const called = async () => (await Promise.all(names.map((name) => pool.run(1, { name })))).map(({ name }) => name)
     assert.deepEqual(await called(), ['other', 'marked'])
-    openTelemetry(pool, options)
+    instrument(options, pool)
     assert.deepEqual(await called(), ['other', 'marked'])
     const attributes = finished().map((span) => span.attributes['threadmill.export'])
     assert.deepEqual(attributes, names)
@@ -285,7 +285,7 @@ describe('what the entry gets is untouched', () => {
   test('the same task without options before, while and after it is traced', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
     assert.deepEqual(await pool.run(7), { input: 7, before: undefined })
-    const reporter = openTelemetry(pool, options)
+    const reporter = instrument(options, pool)
     assert.notEqual((await pool.run(7)).before, undefined)
     reporter.stop()
     assert.deepEqual(await pool.run(7), { input: 7, before: undefined })
@@ -295,7 +295,7 @@ describe('what the entry gets is untouched', () => {
 describe('on the thread that owns the pool', () => {
   test('it is active, and what the task adds is its child', async (t) => {
     const pool = poolOf(t, { threads: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const seen = await pool.run(
       async (client) => {
         await new Promise(setImmediate)
@@ -312,7 +312,7 @@ describe('on the thread that owns the pool', () => {
 
   test('so is that of a task which a worker submitted', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { nested } = await pool.run({ do: 'nested-main' })
     const [span] = await pool.run({ do: 'spans' })
     assert.equal(span.parent, idOf(finished()[0]))
@@ -321,7 +321,7 @@ describe('on the thread that owns the pool', () => {
 
   test('that of the entry function of a module', async (t) => {
     const pool = poolOf(t, module)
-    openTelemetry(pool, options)
+    instrument(options, pool)
     const { before } = await pool.run({ do: 'active' }, { mainThread: true })
     assert.equal(before.spanId, idOf(finished()[0]))
   })
@@ -330,7 +330,7 @@ describe('on the thread that owns the pool', () => {
 test('a tracer that throws harms no task', async () => {
   const { stdout, stderr, code } = await runProgram(`
     import { WorkerPool } from 'threadmill'
-    import { openTelemetry } from 'threadmill/metrics'
+    import { instrument } from 'threadmill/metrics'
     const errors = []
     process.on('uncaughtException', (error) => errors.push(error.message))
     const context = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }
@@ -339,9 +339,9 @@ test('a tracer that throws harms no task', async () => {
       fail('no span'),
       () => ({ spanContext: () => context, setAttributes() {}, setAttribute() {}, end: fail('no end') }),
     ]
-    const tracerProvider = { getTracer: () => ({ startSpan: () => spans.shift()() }) }
+    const tracer = { startSpan: () => spans.shift()() }
     const pool = new WorkerPool({ threads: 1 })
-    openTelemetry(pool, { tracerProvider, meterProvider: false })
+    instrument({ tracer }, pool)
     console.log(await pool.kernels.echo(1), await pool.kernels.echo(2))
     await pool.close()
     console.log(errors.join())

@@ -4,34 +4,44 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import * as client from 'prom-client'
 import { type PoolStats, WorkerPool } from 'threadmill'
-import { type ChannelMessages, openTelemetry, prometheus, type Reporter, type TaskMessage } from 'threadmill/metrics'
+import { type ChannelMessages, instrument, type Reporter, registerMetrics, type TaskMessage } from 'threadmill/metrics'
 import { exactly } from './assert'
 
 const pool = new WorkerPool()
 const entry = new WorkerPool<number, string>('./worker.js')
 
 // Pools
-exactly<Reporter>()(prometheus(pool))
-exactly<Reporter>()(prometheus([pool, entry]))
-exactly<Reporter>()(openTelemetry(new Set([entry])))
-exactly<void>()(prometheus(pool).stop())
+const { register } = client
+declare const openMetrics: client.Registry<client.OpenMetricsContentType>
+const [tracer, meter] = [trace.getTracer('app'), metrics.getMeter('app')]
+exactly<Reporter>()(registerMetrics(register, pool))
+exactly<Reporter>()(registerMetrics(register, [pool, entry]))
+exactly<Reporter>()(instrument({ tracer, meter }, new Set([entry])))
+exactly<void>()(registerMetrics(register, pool).stop())
 // @ts-expect-error no pool
-prometheus({})
+registerMetrics(register, {})
 // @ts-expect-error there is none
-prometheus()
+registerMetrics(register)
+// @ts-expect-error no pools
+instrument({ tracer, meter })
 
 // Options
-prometheus(pool, { client, registry: client.register, prefix: 'own_' })
-prometheus(pool, { registry: new client.Registry(), client: undefined })
-openTelemetry(pool, { meterProvider: new MeterProvider(), tracerProvider: new BasicTracerProvider() })
-openTelemetry(pool, { meterProvider: metrics.getMeterProvider(), tracerProvider: trace.getTracerProvider() })
-openTelemetry(pool, { meterProvider: false, tracerProvider: undefined })
+registerMetrics(register, pool, { client, prefix: 'own_' })
+registerMetrics(new client.Registry(), pool, { client: undefined })
+registerMetrics(openMetrics, pool)
+instrument({ meter: new MeterProvider().getMeter('app'), tracer: new BasicTracerProvider().getTracer('app') }, pool)
+instrument({ tracer }, pool)
+instrument({ meter, tracer: undefined }, pool)
 // @ts-expect-error not a registry
-prometheus(pool, { registry: client })
-// @ts-expect-error a tracer provider
-openTelemetry(pool, { meterProvider: new BasicTracerProvider() })
+registerMetrics(client, pool)
+// @ts-expect-error a tracer
+instrument({ meter: tracer }, pool)
+// @ts-expect-error a provider
+instrument({ tracer: new BasicTracerProvider() }, pool)
+// @ts-expect-error neither
+instrument({}, pool)
 // @ts-expect-error a typing mistake
-openTelemetry(pool, { tracer: false })
+instrument({ tracer, meters: meter }, pool)
 
 // Messages
 declare const messages: ChannelMessages

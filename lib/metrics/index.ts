@@ -1,4 +1,4 @@
 // Stage: all. Thread: any env. The exports of threadmill/metrics, and nothing else.
 
-export { openTelemetry } from './open-telemetry'
-export { prometheus } from './prometheus'
+export { instrument } from './open-telemetry'
+export { registerMetrics } from './prometheus'

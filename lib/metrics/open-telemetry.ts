@@ -1,30 +1,36 @@
 // Stage: all. Thread: owner env.
 // Figures of pools as instruments of OpenTelemetry, read when they are collected, and a span for each task.
 
-import type { BatchObservableResult, Meter, MeterProvider, Observable, TracerProvider } from '@opentelemetry/api'
-import type { OpenTelemetryOptions, Reporter } from '../../metrics'
+import type { BatchObservableResult, Meter, Observable, Tracer } from '@opentelemetry/api'
+import type { InstrumentOptions, Meter as MeterContract, Reporter, Tracer as TracerContract } from '../../metrics'
 import type { PoolCore } from '../core'
-import { wrongType } from '../errors'
+import { wrongType, wrongValue } from '../errors'
 import { optionsObject, own } from '../options'
 import type { TaskTracer } from '../trace'
 import { FIGURES, type Labels, QUANTILES, TIMES } from './figures'
-import { peer } from './peer'
+import { hasMethods, peer } from './peer'
 import { coresOf, Watched } from './pools'
 import { type Api, SCOPE, startTrace } from './span'
 
-/** See `openTelemetry` in metrics.d.ts. */
-export function openTelemetry(pools: unknown, given?: OpenTelemetryOptions): Reporter {
-  const cores = coresOf(pools)
+const TRACER: readonly (keyof TracerContract)[] = ['startSpan']
+const METER: readonly (keyof MeterContract)[] = [
+  'createObservableCounter',
+  'createObservableGauge',
+  'createObservableUpDownCounter',
+  'addBatchObservableCallback',
+  'removeBatchObservableCallback',
+]
+
+/** See `instrument` in metrics.d.ts. */
+export function instrument(given: InstrumentOptions, pools: unknown): Reporter {
   const options = optionsObject(given)
-  const meters = own(options, 'meterProvider')
-  const tracers = own(options, 'tracerProvider')
-  checkProvider('options.meterProvider', meters, 'getMeter')
-  checkProvider('options.tracerProvider', tracers, 'getTracer')
-  const api = peer('@opentelemetry/api', 'openTelemetry()') as Api
-  const stopMetrics =
-    meters === false ? undefined : observe(cores, (meters as MeterProvider) ?? api.metrics.getMeterProvider())
-  const stopSpans =
-    tracers === false ? undefined : follow(cores, api, (tracers as TracerProvider) ?? api.trace.getTracerProvider())
+  const tracer = checked<Tracer>('tracer', own(options, 'tracer'), TRACER)
+  const meter = checked<Meter>('meter', own(options, 'meter'), METER)
+  if (tracer === undefined && meter === undefined) throw wrongValue('options', 'an object with tracer or meter', given)
+  const cores = coresOf(pools)
+  const api = tracer === undefined ? undefined : (peer('@opentelemetry/api', 'instrument()') as Api)
+  const stopMetrics = meter === undefined ? undefined : observe(cores, meter)
+  const stopSpans = tracer === undefined || api === undefined ? undefined : follow(cores, api, tracer)
   return {
     stop() {
       stopMetrics?.()
@@ -33,14 +39,13 @@ export function openTelemetry(pools: unknown, given?: OpenTelemetryOptions): Rep
   }
 }
 
-function checkProvider(name: string, value: unknown, method: string): void {
-  if (value === undefined || value === false) return
-  const isProvider = typeof value === 'object' && value !== null && method in value
-  if (!isProvider) throw wrongType(name, `false or an object with ${method}()`, value)
+function checked<T>(name: string, value: unknown, methods: readonly string[]): T | undefined {
+  if (value === undefined) return undefined
+  if (!hasMethods(value, methods)) throw wrongType(`options.${name}`, `a ${name} of @opentelemetry/api`, value)
+  return value as T
 }
 
-function follow(cores: readonly PoolCore[], api: Api, provider: TracerProvider): () => void {
-  const spans = provider.getTracer(SCOPE)
+function follow(cores: readonly PoolCore[], api: Api, spans: Tracer): () => void {
   const tracer: TaskTracer = {
     begin: (call) => startTrace(api, spans, call, api.context.active()),
   }
@@ -50,8 +55,7 @@ function follow(cores: readonly PoolCore[], api: Api, provider: TracerProvider):
   }
 }
 
-function observe(cores: readonly PoolCore[], provider: MeterProvider): () => void {
-  const meter = provider.getMeter(SCOPE)
+function observe(cores: readonly PoolCore[], meter: Meter): () => void {
   const figures = FIGURES.flatMap((figure) => {
     const { instrument, unit, help: description, kind } = figure
     return instrument === undefined

@@ -1,5 +1,5 @@
 // Stage: all. Thread: any env.
-// Packages that users bring along: loaded when they are asked for first.
+// Packages that users bring along: loaded when they are asked for first; and whether something is of such a package.
 
 import { ThreadmillError } from '../errors'
 
@@ -12,6 +12,12 @@ export function peer(name: string, caller: string): unknown {
     const message = `${caller} needs the package '${name}', which is not installed: npm install ${name}`
     throw new ThreadmillError('ERR_THREADMILL_NOT_SUPPORTED', message, { cause })
   }
+}
+
+/** Whether it is an object, or a function, with these methods. */
+export function hasMethods(value: unknown, names: readonly string[]): boolean {
+  const isHolder = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return isHolder && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 }
 
 /** Whether a package itself was not found, and not something that it needs. */

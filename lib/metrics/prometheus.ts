@@ -4,12 +4,12 @@
 // M1. A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
 
 import type { TimeStats } from '../..'
-import type { PrometheusClient, PrometheusOptions, PrometheusRegistry, Reporter } from '../../metrics'
+import type { PrometheusClient, PrometheusRegistry, RegisterMetricsOptions, Reporter } from '../../metrics'
 import type { PoolCore } from '../core'
 import { wrongType, wrongValue } from '../errors'
 import { optionsObject, own, ownOr } from '../options'
 import { FIGURES, type Figure, QUANTILES, TIMES, type TimeFigure } from './figures'
-import { peer } from './peer'
+import { hasMethods, peer } from './peer'
 import { coresOf, Watched } from './pools'
 
 /** What is used of prom-client. */
@@ -21,7 +21,6 @@ interface Client {
   readonly Gauge: new (settings: object) => Metric & { set(labels: object, value: number): void }
   readonly Counter: new (settings: object) => Metric & { inc(labels: object, value: number): void }
   readonly Summary: new (settings: object) => Metric & { get(): Promise<object> }
-  readonly register: Registry
 }
 interface Registry {
   registerMetric(metric: never): void
@@ -106,17 +105,17 @@ function summaryValues(name: string, labels: object, times: TimeStats): object[]
 
 const groups = new WeakMap<object, Map<string, Group>>()
 
-/** See `prometheus` in metrics.d.ts. */
-export function prometheus(pools: unknown, given?: PrometheusOptions): Reporter {
+/** See `registerMetrics` in metrics.d.ts. */
+export function registerMetrics(registry: unknown, pools: unknown, given?: RegisterMetricsOptions): Reporter {
+  const checked = checkRegistry(registry)
   const cores = coresOf(pools)
   const options = optionsObject(given)
   const prefix = ownOr(options, 'prefix', 'threadmill_')
   if (typeof prefix !== 'string') throw wrongType('options.prefix', 'a string', prefix)
   if (!NAME.test(prefix)) throw wrongValue('options.prefix', 'the beginning of the name of a metric', prefix)
   const brought = own(options, 'client')
-  const client = checkClient(brought === undefined ? peer('prom-client', 'prometheus()') : brought)
-  const registry = checkRegistry(ownOr(options, 'registry', client.register))
-  return report(cores, client, registry, prefix)
+  const client = checkClient(brought === undefined ? peer('prom-client', 'registerMetrics()') : brought)
+  return report(cores, client, checked, prefix)
 }
 
 function report(cores: readonly PoolCore[], client: Client, registry: Registry, prefix: string): Reporter {
@@ -138,11 +137,6 @@ function report(cores: readonly PoolCore[], client: Client, registry: Registry, 
   }
 }
 
-function hasMethods(value: unknown, names: readonly string[]): boolean {
-  const isHolder = (typeof value === 'object' && value !== null) || typeof value === 'function'
-  return isHolder && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
-}
-
 function checkClient(value: unknown): Client {
   if (!hasMethods(value, ['Gauge', 'Counter', 'Summary'] satisfies (keyof PrometheusClient)[])) {
     throw wrongType('options.client', 'the package prom-client', value)
@@ -152,7 +146,7 @@ function checkClient(value: unknown): Client {
 
 function checkRegistry(value: unknown): Registry {
   if (!hasMethods(value, ['registerMetric', 'removeSingleMetric'] satisfies (keyof PrometheusRegistry)[])) {
-    throw wrongType('options.registry', 'a registry of prom-client', value)
+    throw wrongType('registry', 'a registry of prom-client', value)
   }
   return value as Registry
 }

@@ -8,7 +8,7 @@ import type { Call, Outcome, TaskTrace } from '../trace'
 
 export type Api = typeof import('@opentelemetry/api')
 
-/** Name of the tracer and the meter. */
+/** What the names of instruments and attributes begin with, and the name of the tracer in workers. */
 export const SCOPE = 'threadmill'
 const VERSION = '00'
 const INVALID = { traceId: '', spanId: '', traceFlags: 0 }
