@@ -42,12 +42,12 @@ test('--once prints a line for each worker', async (t) => {
   const asked = []
   const value = await figures()
   const url = await serve(t, (request, response) => {
-    asked.push(request.url)
+    asked.push([request.url, request.headers.authorization])
     json(value)(request, response)
   })
-  const { code, stdout, stderr } = await threadmill(['top', `${url}/?token=a%20b`, '--once'])
+  const { code, stdout, stderr } = await threadmill(['top', `${url}/?token=a-b%2Bc`, '--once'])
   assert.deepEqual([code, stderr], [0, ''])
-  assert.deepEqual(asked, ['/api/stats?token=a%20b'])
+  assert.deepEqual(asked, [['/stats', 'Bearer a-b+c']])
   assert.doesNotMatch(stdout, CONTROL)
   const [head, columns, native, js, ...rest] = stdout.split('\n')
   assert.equal(head, 'work  0 of 1 busy, 0 waiting, 1 done, 1 failed')
@@ -56,8 +56,12 @@ test('--once prints a line for each worker', async (t) => {
   assert.match(js, /^ {2}js 0 +idle +1 +1 .* %.* ms/)
   assert.deepEqual(rest, [''])
   // Below a path, and without http:.
-  await threadmill(['top', `${url.slice(7)}/inner/`, '-1'])
-  assert.equal(asked[1], '/inner/api/stats')
+  await threadmill(['top', `${url.slice(7)}/inner/?page=1&token=t&token=u#top`, '-1'])
+  await threadmill(['top', `${url}?token=`, '-1'])
+  assert.deepEqual(asked.slice(1), [
+    ['/inner/stats?page=1', 'Bearer t'],
+    ['/stats', undefined],
+  ])
 })
 
 test('it looks again and again until it is interrupted', { skip: process.platform === 'win32' }, async (t) => {
@@ -132,6 +136,15 @@ test('1: nobody listens', async (t) => {
   t.diagnostic(`port ${port}`)
 })
 
-for (const url of ['not a url', 'ftp://host/']) {
-  test(`2: ${url}`, async () => assert.equal((await threadmill(['top', url])).code, 2))
+for (const url of [
+  'not a url',
+  'ftp://host/',
+  'http://127.0.0.1:1/?token=s%0Aecret',
+  'http://127.0.0.1:1/?token=s%C3%A4cret',
+]) {
+  test(`2: ${url}`, async () => {
+    const { code, stdout, stderr } = await threadmill(['top', url])
+    assert.deepEqual([code, stdout], [2, ''])
+    assert.doesNotMatch(stderr, /cret/)
+  })
 }

@@ -5,7 +5,7 @@ import type { WorkerStats } from '../..'
 import { display } from './file-path'
 import { formatCount } from './format'
 
-/** What `GET /api/stats` gives, as far as it is shown. */
+/** What `GET /stats` gives, as far as it is shown. */
 export interface Snapshot {
   readonly pools: readonly PoolSnapshot[]
 }

@@ -1,7 +1,8 @@
 // Stage: all. Thread: main.
 // `threadmill top`: looks at the pools of a process that serves a dashboard, again and again.
 //
-// It asks for `{url}/api/stats`, with the token of the URL, and gets `{ pools: [{ name, stats, running }] }`.
+// It asks for `{url}/stats` and gets `{ pools: [{ name, stats, running }] }`. The token of the URL is sent in a header, so that
+// no log of requests has it.
 
 import { Buffer } from 'node:buffer'
 import { once } from 'node:events'
@@ -25,16 +26,19 @@ const PATIENCE = 5000
 /** Most bytes of one. */
 const MOST = 2 ** 26
 
+/** What a header can hold of a token. */
+const TOKEN = /^[\x21-\x7e]+$/
+
 const HOME_AND_CLEAR = '\u001b[H\u001b[J'
 const HIDE_CURSOR = '\u001b[?25l'
 const SHOW_CURSOR = '\u001b[?25h'
 
 /** Runs the command; gives its exit code. */
 export async function top(url: string, { interval, once: isOnce }: TopOptions): Promise<number> {
-  const address = addressOf(url)
+  const dashboard = dashboardOf(url)
   const heading = headings()
   if (isOnce) {
-    process.stdout.write(snapshotText(await snapshot(address), heading))
+    process.stdout.write(snapshotText(await snapshot(dashboard), heading))
     return 0
   }
   const isScreen = process.stdout.isTTY === true && process.env.TERM !== 'dumb'
@@ -49,7 +53,7 @@ export async function top(url: string, { interval, once: isOnce }: TopOptions): 
   if (isScreen) process.once('exit', showCursor)
   try {
     for (let looks = 0; !signal.aborted; looks++) {
-      const text = snapshotText(await snapshot(address, signal), heading)
+      const text = snapshotText(await snapshot(dashboard, signal), heading)
       if (isScreen) process.stdout.write(`${HIDE_CURSOR}${HOME_AND_CLEAR}${fitted(text, process.stdout)}`)
       else process.stdout.write(looks === 0 ? text : `\n${text}`)
       await sleep(interval * 1000, undefined, { signal })
@@ -74,7 +78,13 @@ function fitted(text: string, { columns, rows }: NodeJS.WriteStream): string {
   return `${shown.map((line) => (columns > 0 && !line.includes('\u001b') ? line.slice(0, columns) : line)).join('\n')}\n`
 }
 
-function addressOf(url: string): URL {
+/** What is asked. */
+interface Dashboard {
+  readonly address: URL
+  readonly headers: http.OutgoingHttpHeaders
+}
+
+function dashboardOf(url: string): Dashboard {
   let address: URL
   try {
     address = new URL(/^[\w.-]+:\d+(?:[/?]|$)/.test(url) ? `http://${url}` : url)
@@ -84,18 +94,29 @@ function addressOf(url: string): URL {
   if (address.protocol !== 'http:' && address.protocol !== 'https:') {
     throw new CliError(`the URL must begin with http: or https:; got ${display(url)}`)
   }
-  address.pathname = `${address.pathname.replace(/\/$/, '')}/api/stats`
+  address.pathname = `${address.pathname.replace(/\/$/, '')}/stats`
   address.hash = ''
-  return address
+  const token = address.searchParams.get('token')
+  address.searchParams.delete('token')
+  return { address, headers: { accept: 'application/json', ...(token ? { authorization: bearer(token) } : {}) } }
 }
 
-async function snapshot(address: URL, signal?: AbortSignal): Promise<Snapshot> {
+function bearer(token: string): string {
+  if (!TOKEN.test(token)) throw new CliError('the token has characters that no token has')
+  return `Bearer ${token}`
+}
+
+async function snapshot({ address, headers }: Dashboard, signal?: AbortSignal): Promise<Snapshot> {
   const place = `${address.protocol}//${address.host}`
   const fail = (what: string) => new CliError(`${place}: ${display(what)}`, EXIT_FAILED)
   let value: unknown
   try {
     const limit = AbortSignal.timeout(PATIENCE)
-    const { status, body } = await get(address, signal === undefined ? limit : AbortSignal.any([signal, limit]))
+    const { status, body } = await get(
+      address,
+      headers,
+      signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    )
     if (status === 401 || status === 403) throw fail('the token is missing or wrong')
     if (status !== 200) throw fail(`answered with status ${status}`)
     value = JSON.parse(body)
@@ -115,9 +136,13 @@ function reasonOf(error: unknown): string {
 }
 
 /** With a connection of its own: one that is kept may be ended by the other side at any moment. */
-async function get(address: URL, signal: AbortSignal): Promise<{ status: number; body: string }> {
+async function get(
+  address: URL,
+  headers: http.OutgoingHttpHeaders,
+  signal: AbortSignal,
+): Promise<{ status: number; body: string }> {
   const client = address.protocol === 'https:' ? ((await import('node:https')) as unknown as typeof http) : http
-  const request = client.get(address, { agent: false, signal, headers: { accept: 'application/json' } })
+  const request = client.get(address, { agent: false, signal, headers })
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   const parts: Buffer[] = []
   let length = 0
