@@ -1,7 +1,16 @@
 // Makes a checkout ready to run: packages, addon, JavaScript. Does only what changed inputs call for, so that
 // `npm start` and `npm test` can call it every time. Needs Node and npm alone until the addon has to be built.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
@@ -28,7 +37,14 @@ const JS_SOURCES = [
   'function.d.ts',
   'function-worker.d.ts',
   'metrics.d.ts',
+  'dashboard.d.ts',
   'native/index.d.ts',
+]
+/** What the page of the dashboard draws its charts with. */
+const CHARTS = [
+  ['dist/uPlot.iife.min.js', 'uPlot.iife.min.js'],
+  ['dist/uPlot.min.css', 'uPlot.min.css'],
+  ['LICENSE', 'uPlot.LICENSE.txt'],
 ]
 
 // What the programs print goes to standard error: standard output belongs to the command that set-up is for.
@@ -132,6 +148,10 @@ export async function compileJs(options = { cwd: root }) {
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
   const code = await run(process.execPath, [tsc, '--project', path.join(root, 'tsconfig.json')], options)
   if (code !== 0) throw new SetupError('lib/ did not compile, see above.')
+  for (const [from, to] of copies()) {
+    mkdirSync(path.dirname(path.join(root, to)), { recursive: true })
+    copyFileSync(path.join(root, from), path.join(root, to))
+  }
   const wanted = new Set(outputs())
   for (const file of filesBelow(['dist'])) {
     if (!wanted.has(file)) rmSync(path.join(root, file))
@@ -140,7 +160,14 @@ export async function compileJs(options = { cwd: root }) {
 
 function outputs() {
   const sources = filesBelow(['lib']).filter((file) => /\.[cm]?ts$/.test(file) && !/\.d\.[cm]?ts$/.test(file))
-  return sources.map((file) => file.replace(/^lib\//, 'dist/').replace(/\.([cm]?)ts$/, '.$1js'))
+  const compiled = sources.map((file) => file.replace(/^lib\//, 'dist/').replace(/\.([cm]?)ts$/, '.$1js'))
+  return [...compiled, ...copies().map(([, to]) => to)]
+}
+
+/** The files of the dashboard's page, which are taken as they are, and where they go. */
+function copies() {
+  const page = filesBelow(['lib/dashboard/page']).map((file) => [file, file.replace(/^lib\//, 'dist/')])
+  return [...page, ...CHARTS.map(([from, name]) => [`node_modules/uplot/${from}`, `dist/dashboard/page/${name}`])]
 }
 
 function readText(file) {

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { installChromium } from './lib/chromium.mjs'
 import { FAILURES, printFailures } from './lib/failures-reporter.mjs'
 import { filesBelow, root } from './lib/files.mjs'
 import { run } from './lib/process.mjs'
@@ -23,6 +24,8 @@ const CONCURRENCY = 2
 const DEBUG_ONLY = ['faults']
 /** Folders that run on the debug build too. */
 const DEBUG_TOO = ['lifecycle', 'schedule', 'settle', 'submit']
+/** Runs in Chromium, which is installed for it where that can be done. */
+const IN_BROWSER = '__test__/dashboard/page.test.mjs'
 /** The debug build shares what it compiles with the Rust tests. */
 const FEATURES = ['--features', 'threadmill/faults']
 
@@ -58,6 +61,7 @@ async function testJs(words) {
     console.error(`no test file matches ${words.join(' ')}`)
     return 1
   }
+  if (release.includes(IN_BROWSER)) installChromium()
   const onRelease = release.length === 0 ? 0 : await testFiles(release, 'release', {})
   if (debug.length === 0) return onRelease
   const addon = debugAddon()

@@ -35,6 +35,10 @@ test('the package holds what it runs with, and nothing else', () => {
     'index.d.ts',
     'function.d.ts',
     'metrics.d.ts',
+    'dashboard.d.ts',
+    'dist/dashboard/page/index.html',
+    'dist/dashboard/page/uPlot.iife.min.js',
+    'dist/dashboard/page/uPlot.LICENSE.txt',
     'native/index.js',
     'README.md',
     'LICENSE',
@@ -43,7 +47,7 @@ test('the package holds what it runs with, and nothing else', () => {
     assert.ok(contents.includes(file), `${file} is missing`)
   }
   const allowed =
-    /^(?:dist\/.+\.js|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|metrics)\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|metrics|dashboard)\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
   assert.deepEqual(
     contents.filter((file) => !allowed.test(file)),
     [],

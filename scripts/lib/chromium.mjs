@@ -1,0 +1,39 @@
+// Finds the Chromium that the dashboard is tested in, and installs it where that can be done unasked.
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import process from 'node:process'
+
+/** Where systems put it; THREADMILL_CHROMIUM names another place. */
+const PLACES = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/snap/bin/chromium',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
+]
+
+/** Path of the program; `undefined` when there is none. */
+export function findChromium() {
+  const given = process.env.THREADMILL_CHROMIUM
+  const places = given ? [given] : PLACES
+  return places.find((place) => {
+    try {
+      accessSync(place, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Installs Chromium if it is missing, on Debian as root; elsewhere the test says what to install. */
+export function installChromium() {
+  const isDebian = existsSync('/etc/debian_version') && process.getuid?.() === 0
+  if (findChromium() !== undefined || !isDebian) return
+  console.error('setup: installing Chromium (apt-get)')
+  const options = { stdio: ['ignore', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+  spawnSync('apt-get', ['update'], options)
+  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'chromium'], options)
+}
