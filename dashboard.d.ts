@@ -49,7 +49,7 @@ export interface DashboardPool {
   readonly running: readonly RunningTask[]
 }
 
-/** The JSON of `GET /api/stats`, and of each event of `GET /api/events`. */
+/** The JSON of `GET /stats`, and of each event of `GET /events`. */
 export interface DashboardData {
   /** Milliseconds since the epoch. */
   readonly time: number
@@ -91,8 +91,8 @@ export interface Dashboard extends AsyncDisposable {
 }
 
 /**
- * Serves a page that shows pools while they work: `GET /` is the page, `GET /api/stats` its figures as JSON,
- * `GET /api/events` the same as server-sent events, one per `interval`. See `docs/dashboard.md` for what is let in.
+ * Serves a page that shows pools while they work: `GET /` is the page, `GET /stats` its figures as JSON,
+ * `GET /events` the same as server-sent events, one per `interval`. See `docs/dashboard.md` for what is let in.
  *
  * It never keeps the process alive, also not while a page is open. The pools are held until they are removed or it is closed.
  * While nobody looks it costs nothing; while somebody does, tasks get handles as with a listener for `task-added`.

@@ -25,7 +25,7 @@ export function send(dashboard, path, { method = 'GET', headers = {}, body } = {
 }
 
 /** The JSON of a request that is answered. */
-export async function json(dashboard, path = '/api/stats', options = {}) {
+export async function json(dashboard, path = '/stats', options = {}) {
   const { status, text } = await send(dashboard, path, options)
   assert.equal(status, 200, text)
   return JSON.parse(text)
@@ -43,7 +43,7 @@ export async function post(dashboard, path, value, headers = {}) {
 /** Opens the event stream; `next()` gives the figures of the next event, `destroy()` leaves. */
 export function openEvents(dashboard, headers = {}) {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port: dashboard.port, path: '/api/events', headers, agent: false })
+    const outgoing = request({ host: '127.0.0.1', port: dashboard.port, path: '/events', headers, agent: false })
     outgoing.on('error', reject)
     outgoing.on('response', (response) => {
       assert.equal(response.statusCode, 200)

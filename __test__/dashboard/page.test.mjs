@@ -83,7 +83,7 @@ test('the page shows what stats() gives, and follows it', async (t) => {
   await reads(page, 'busy', '1 / 2')
   const [running] = (await rowsOf(page, 'Workers of figures')).filter(({ Runs }) => Runs !== 'idle')
   assert.equal(running.Worker, `native ${held.worker.id}`)
-  assert.match(running.Runs, new RegExp(`^fib #${held.task.id}\\d`))
+  assert.match(running.Runs, new RegExp(`^fib #${held.task.id}(?:under )?[\\d.]+ m?s$`))
   await held.release()
   await Promise.all(queued)
   await reads(page, 'completed', '1,241')

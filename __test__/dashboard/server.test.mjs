@@ -21,7 +21,7 @@ function closing(t, pool) {
 const steady = (stats) =>
   JSON.parse(JSON.stringify(stats, (key, value) => (['uptime', 'cpuTime', 'lastActiveSecs'].includes(key) ? 0 : value)))
 
-test('GET /api/stats gives what stats() gives', async (t) => {
+test('GET /stats gives what stats() gives', async (t) => {
   const pool = closing(t, new WorkerPool({ threads: 2, name: 'figures' }))
   await Promise.all(Array.from({ length: 50 }, (_, index) => pool.run(index % 20, { kernel: 'fib' })))
   const data = await json(await serve(t, pool))
@@ -138,7 +138,7 @@ test('a watch does not hide failures that nobody handles', async () => {
     const dashboard = await serveDashboard([])
     const pool = new WorkerPool('data:text/javascript,export default () => { throw new Error("unseen") }')
     dashboard.add(pool)
-    await (await fetch(dashboard.url + 'api/stats')).text()
+    await (await fetch(dashboard.url + 'stats')).text()
     process.on('unhandledRejection', (error) => console.log('unhandled', error.message))
     pool.run(1)
     await pool.whenIdle()
@@ -171,7 +171,7 @@ test('a slow client is given no event while it has not taken the last one', asyn
   const socket = connect(dashboard.port, '127.0.0.1')
   t.after(() => socket.destroy())
   socket.pause()
-  socket.write(`GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:${dashboard.port}\r\n\r\n`)
+  socket.write(`GET /events HTTP/1.1\r\nHost: 127.0.0.1:${dashboard.port}\r\n\r\n`)
   // Another client counts the events that there were.
   const events = await openEvents(dashboard)
   for (let count = 0; count < 30; count++) await events.next()
@@ -194,7 +194,7 @@ test('a slow client is given no event while it has not taken the last one', asyn
 
 test('every answer has the headers that keep others out', async (t) => {
   const dashboard = await serve(t, [])
-  for (const path of ['/', '/page.js', '/page.css', '/uplot.js', '/uplot.css', '/icon.svg', '/api/stats', '/nowhere']) {
+  for (const path of ['/', '/page.js', '/page.css', '/uplot.js', '/uplot.css', '/icon.svg', '/stats', '/nowhere']) {
     const { status, headers } = await send(dashboard, path)
     assert.equal(status, path === '/nowhere' ? 404 : 200, path)
     assert.equal(headers['cache-control'], 'no-store')
@@ -221,7 +221,7 @@ test('paths are looked up in a table', async (t) => {
 test('foreign Host headers and origins are refused, other methods too', async (t) => {
   const dashboard = await serve(t, [], { host: 'localhost' })
   const { port } = dashboard
-  const status = async (headers, method) => (await send(dashboard, '/api/stats', { headers, method })).status
+  const status = async (headers, method) => (await send(dashboard, '/stats', { headers, method })).status
   for (const host of ['127.0.0.1', 'localhost', '[::1]', 'LOCALHOST']) {
     assert.equal(await status({ Host: `${host}:${port}` }), 200, host)
     const same = { Host: `${host}:${port}`, Origin: `http://${host}:${port}`.toLowerCase() }
@@ -244,7 +244,7 @@ test('with a token every request needs it: in the address, as a cookie, or as a 
   const dashboard = await serve(t, [], { token })
   assert.equal(dashboard.token, token)
   assert.equal(dashboard.url, `http://127.0.0.1:${dashboard.port}/?token=${token}`)
-  for (const path of ['/', '/page.js', '/api/stats', '/api/events', '/?token=', `/?token=${token}x`, '/nowhere']) {
+  for (const path of ['/', '/page.js', '/stats', '/events', '/?token=', `/?token=${token}x`, '/nowhere']) {
     assert.equal((await send(dashboard, path)).status, 401, path)
   }
   const { status, headers } = await send(dashboard, `/?token=${token}`)
@@ -253,7 +253,7 @@ test('with a token every request needs it: in the address, as a cookie, or as a 
   assert.match(cookie, /; HttpOnly; SameSite=Strict$/)
   const own = cookie.split(';')[0]
   for (const given of [{ Cookie: own }, { Cookie: `other=1; ${own}` }, { Authorization: `Bearer ${token}` }]) {
-    assert.equal((await send(dashboard, '/api/stats', { headers: given })).status, 200)
+    assert.equal((await send(dashboard, '/stats', { headers: given })).status, 200)
   }
   for (const given of [
     { Cookie: `${own}x` },
@@ -261,7 +261,7 @@ test('with a token every request needs it: in the address, as a cookie, or as a 
     { Authorization: 'Bearer x' },
     { Authorization: token },
   ]) {
-    assert.equal((await send(dashboard, '/api/stats', { headers: given })).status, 401)
+    assert.equal((await send(dashboard, '/stats', { headers: given })).status, 401)
   }
 })
 
@@ -269,9 +269,9 @@ test('beyond loopback there is always a token', async (t) => {
   const open = await serve(t, [], { host: '0.0.0.0' })
   assert.match(open.token, /^[\w-]{43}$/)
   assert.equal(open.url, `http://localhost:${open.port}/?token=${open.token}`)
-  assert.equal((await send(open, '/api/stats')).status, 401)
+  assert.equal((await send(open, '/stats')).status, 401)
   const status = async (host) =>
-    (await send(open, `/api/stats?token=${open.token}`, { headers: { Host: `${host}:${open.port}` } })).status
+    (await send(open, `/stats?token=${open.token}`, { headers: { Host: `${host}:${open.port}` } })).status
   assert.deepEqual([await status('10.1.2.3'), await status('localhost')], [200, 200])
   assert.equal(await status('evil.example'), 403)
   const other = await serve(t, [], { host: '0.0.0.0' })
@@ -284,7 +284,7 @@ test('actions are refused unless they are allowed', async (t) => {
   const pool = closing(t, new WorkerPool({ threads: 1, name: 'safe' }))
   const dashboard = await serve(t, pool)
   const held = await occupy(pool)
-  const { status, body } = await post(dashboard, '/api/pools/safe/cancel', { id: held.task.id })
+  const { status, body } = await post(dashboard, '/actions/safe/cancel', { id: held.task.id })
   assert.deepEqual([status, body], [403, { error: 'actions are not allowed' }])
   await held.release()
 })
@@ -292,8 +292,8 @@ test('actions are refused unless they are allowed', async (t) => {
 test('a task can be cancelled', async (t) => {
   const pool = closing(t, new WorkerPool({ threads: 1, name: 'a/b #1' }))
   const dashboard = await serve(t, pool, { allowActions: true })
-  const path = `/api/pools/${encodeURIComponent('a/b #1')}/cancel`
-  await json(dashboard, `/api/stats?token=${dashboard.token}`)
+  const path = `/actions/${encodeURIComponent('a/b #1')}/cancel`
+  await json(dashboard, `/stats?token=${dashboard.token}`)
   const running = pool.addTask(60, { kernel: 'fib' })
   const failed = rejection(Promise.resolve(running))
   const done = pool.addTask(1, { kernel: 'echo' })
@@ -311,7 +311,7 @@ test('a worker is recycled after the task that it runs', async (t) => {
   const exits = []
   pool.on('worker-exit', (worker, code) => exits.push([worker.id, code]))
   const held = await gates.hold(pool, 0)
-  assert.deepEqual(await post(dashboard, '/api/pools/js/recycle', { worker: 0 }), {
+  assert.deepEqual(await post(dashboard, '/actions/js/recycle', { worker: 0 }), {
     status: 202,
     body: { asked: true },
   })
@@ -319,13 +319,13 @@ test('a worker is recycled after the task that it runs', async (t) => {
   await held.release()
   await until(() => exits.length === 1)
   assert.deepEqual(exits, [[0, 0]])
-  assert.equal((await post(dashboard, '/api/pools/js/recycle', { worker: 7 })).status, 404)
+  assert.equal((await post(dashboard, '/actions/js/recycle', { worker: 7 })).status, 404)
 })
 
 test('requests for actions are checked', async (t) => {
   const pool = closing(t, new WorkerPool({ threads: 1, name: 'safe' }))
   const dashboard = await serve(t, pool, { allowActions: true })
-  const path = '/api/pools/safe/cancel'
+  const path = '/actions/safe/cancel'
   const status = async (value, headers, to = path) => (await post(dashboard, to, value, headers)).status
   assert.equal(await status({ id: 1 }), 404)
   assert.equal(await status({ id: 1 }, { Origin: 'http://evil.example' }), 403)
@@ -336,7 +336,7 @@ test('requests for actions are checked', async (t) => {
     assert.equal(await status(value), 400, JSON.stringify(value))
   }
   assert.equal(await status({ id: 1, more: 'x'.repeat(5000) }), 413)
-  for (const to of ['/api/pools/unknown/cancel', '/api/pools/safe/close', '/api/stats', '/api/pools/%E0%A4%A/cancel']) {
+  for (const to of ['/actions/unknown/cancel', '/actions/safe/close', '/stats', '/actions/%E0%A4%A/cancel']) {
     assert.equal(await status({ id: 1 }, {}, to), 404, to)
   }
   const headers = { Authorization: `Bearer ${dashboard.token}`, 'Content-Type': 'application/json' }

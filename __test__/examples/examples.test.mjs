@@ -145,11 +145,22 @@ test('09: a pipeline gives every day its line, in order, and counts its tasks', 
   }
 })
 
-test('08 and 09: bad arguments', async () => {
+test('14: a page is served while pools work, and ends with them', async () => {
+  const lines = await linesOf('14-dashboard.mjs', ['1'])
+  assert.match(lines[0], /^open http:\/\/127\.0\.0\.1:\d+\/$/)
+  assert.match(lines[1], /^reports: [1-9]\d* tasks$/)
+  assert.match(lines[2], /^files: [1-9]\d* tasks$/)
+  assert.match(lines[3], /^\d+ took too long, as some should$/)
+  assert.equal(lines.length, 4)
+})
+
+test('08, 09 and 14: bad arguments', async () => {
   for (const [name, args] of [
     ['08-monitoring.mjs', ['5']],
     ['08-monitoring.mjs', ['x']],
     ['09-pipeline.mjs', ['0']],
+    ['14-dashboard.mjs', ['0']],
+    ['14-dashboard.mjs', ['1', '70000']],
   ]) {
     const { code, stdout, stderr } = await runExample(name, args)
     assert.deepEqual([code, stdout], [1, ''])
@@ -162,7 +173,7 @@ test('every example is in the list, with a head that says how it is run', () => 
   const names = readdirSync(example('.'))
     .filter((name) => /^\d/.test(name) && !name.includes('.worker.'))
     .map((name) => (name.endsWith('.mjs') ? name : `${name}/main.mjs`))
-  assert.equal(names.length, 9)
+  assert.equal(names.length, 14)
   for (const name of names) {
     assert.ok(list.includes(`(${name})`), `${name} is not in examples/README.md`)
     assert.match(

@@ -26,7 +26,7 @@ import { WatchedPool } from './watch'
 
 /** Connections at a time. */
 const CONNECTIONS = 256
-const ACTION = /^\/api\/pools\/([^/]+)\/(cancel|recycle)$/
+const ACTION = /^\/actions\/([^/]+)\/(cancel|recycle)$/
 
 const HEADERS = {
   'Cache-Control': 'no-store',
@@ -153,7 +153,7 @@ export class DashboardServer implements Dashboard {
     else if (request.method === 'POST') {
       // A request that was cut off needs no reply.
       this.#act(path, request).then(reply, () => response.destroy())
-    } else if (path === '/api/events' && this.#streams.hasRoom) {
+    } else if (path === '/events' && this.#streams.hasRoom) {
       response.writeHead(200, { 'Content-Type': 'text/event-stream' })
       this.#streams.add(response)
     } else {
@@ -171,8 +171,8 @@ export class DashboardServer implements Dashboard {
   }
 
   #get(path: string): Reply {
-    if (path === '/api/events') return refused(503, 'too many event streams')
-    if (path === '/api/stats') {
+    if (path === '/events') return refused(503, 'too many event streams')
+    if (path === '/stats') {
       this.#streams.glanced()
       return { status: 200, type: JSON_TYPE, body: this.#figures() }
     }

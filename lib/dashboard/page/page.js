@@ -1,8 +1,9 @@
-// The page of the dashboard: draws what `/api/events` sends. Names of pools and tasks can be anything, so text is only ever
+// The page of the dashboard: draws what `/events` sends. Names of pools and tasks can be anything, so text is only ever
 // set as text.
 
-/** Seconds that the charts show. */
+/** Seconds that the charts show, at most and at least. */
 const SHOWN = 300
+const LEAST = 60
 const { uPlot } = window
 
 const element = (tag, attributes = {}, ...children) => {
@@ -17,6 +18,7 @@ const byId = (id) => document.getElementById(id)
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
+const CLOCK = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 const count = (number) => whole.format(number)
 const rate = (number) => (number === null ? '–' : number < 100 ? short.format(number) : whole.format(number))
 const share = (number) => (number === null ? '–' : `${whole.format(number * 100)} %`)
@@ -25,6 +27,7 @@ const bytes = (number) => `${short.format(number / 2 ** 20)} MiB`
 /** A time given in ms. */
 function time(ms) {
   if (ms === null) return '–'
+  if (ms === 0) return '0 ms'
   if (ms < 1) return `${short.format(ms * 1000)} µs`
   if (ms < 1000) return `${short.format(ms)} ms`
   if (ms < 60_000) return `${short.format(ms / 1000)} s`
@@ -95,12 +98,25 @@ class Chart {
       { label: this.#names[1], stroke: colour('--second'), width: 1.5, points: { show: false } },
     ]
     const scales = {
-      x: { range: (_, __, last) => [(last ?? 0) - SHOWN, last ?? 0] },
+      x: { range: (_, first, last) => [Math.min(first ?? 0, (last ?? 0) - LEAST), last ?? 0] },
       y: { range: (_, __, most) => [0, Math.max(1, (most ?? 0) * 1.1)] },
     }
     const values = (_, splits) => splits.map((value) => short.format(value))
-    const axes = [axis, { ...axis, size: 60, values }]
-    const options = { width, height: 160, series, scales, axes, legend: { show: false }, cursor: { show: false } }
+    const clock = (_, splits) => splits.map((seconds) => CLOCK.format(seconds * 1000))
+    const axes = [
+      { ...axis, values: clock, space: 70 },
+      { ...axis, size: 60, values },
+    ]
+    const options = {
+      width,
+      height: 160,
+      series,
+      scales,
+      axes,
+      padding: [8, 28, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+    }
     return new uPlot(options, this.#data, this.#box)
   }
 }
@@ -201,14 +217,15 @@ class PoolSection {
     )
   }
 
-  update(pool, now, allowActions) {
+  update(pool, data) {
     const { stats } = pool
+    const now = data.time
     setText(this.#state, pool.state === 'open' ? '' : pool.state)
     const rates = this.#rates(stats, now)
     for (const [key, , figure] of FIGURES) setText(this.#figures.get(key), figure(pool, rates))
     this.#throughput.add(now / 1000, [rates.completed, rates.failed])
     this.#queue.add(now / 1000, [stats.queueLength, pool.running.length])
-    this.#updateWorkers(pool, now, allowActions)
+    this.#updateWorkers(pool, data)
     this.#updateTimes(stats)
   }
 
@@ -223,19 +240,23 @@ class PoolSection {
     }
   }
 
-  #updateWorkers({ stats, running, state }, now, allowActions) {
+  #updateWorkers({ stats, running, state }, { time: now, interval, allowActions }) {
     const tasks = new Map()
     for (const task of running) {
       const key = task.worker < 0 ? 'this thread' : `${task.lane} ${task.worker}`
       tasks.set(key, [...(tasks.get(key) ?? []), task])
     }
     // Native workers of a pool with a module are there for kernels only.
-    const native = stats.js.length === 0 ? stats.native : stats.native.filter(({ started }) => started)
+    const native = stats.sizing.js === null ? stats.native : stats.native.filter(({ started }) => started)
     const rows = [...stats.js, ...native].map((worker) => [`${worker.lane} ${worker.id}`, worker])
     if (tasks.has('this thread')) rows.push(['this thread', undefined])
     const runs = (cell, worker) => {
       const key = worker === undefined ? 'this thread' : `${worker.lane} ${worker.id}`
-      this.#fillRuns(cell, tasks.get(key) ?? [], worker, now, allowActions && state === 'open')
+      this.#fillRuns(cell, tasks.get(key) ?? [], worker, {
+        now,
+        interval,
+        allowActions: allowActions && state === 'open',
+      })
     }
     const figures = WORKER_COLUMNS.map(([, figure]) => (cell, worker) => {
       setText(cell, worker === undefined ? '–' : figure(worker))
@@ -243,7 +264,7 @@ class PoolSection {
     updateRows(this.#workers.body, this.#workerRows, rows, [runs, ...figures])
   }
 
-  #fillRuns(cell, tasks, worker, now, allowActions) {
+  #fillRuns(cell, tasks, worker, { now, interval, allowActions }) {
     cell.className = 'text'
     // Buttons stay as they are while they mean the same, or a click could miss them.
     const shape = JSON.stringify([tasks.map(({ id, name }) => [id ?? null, name ?? null]), allowActions])
@@ -260,7 +281,9 @@ class PoolSection {
     }
     const times = cell.querySelectorAll('time')
     const since = tasks.filter((task) => task.since !== undefined)
-    for (const [at, node] of times.entries()) setText(node, time(Math.max(0, now - since[at].since)))
+    // It is known no better than to an interval.
+    const age = (task) => (now > task.since ? time(now - task.since) : `under ${time(interval)}`)
+    for (const [at, node] of times.entries()) setText(node, age(since[at]))
   }
 
   #taskLine({ id, name, since }, allowActions) {
@@ -316,13 +339,13 @@ function update(data) {
       sections.set(pool.name, section)
       byId('pools').append(section.node)
     }
-    section.update(pool, data.time, data.allowActions)
+    section.update(pool, data)
   }
 }
 
 async function act(pool, action, body) {
   const headers = { 'Content-Type': 'application/json' }
-  const url = `/api/pools/${encodeURIComponent(pool)}/${action}`
+  const url = `/actions/${encodeURIComponent(pool)}/${action}`
   let text
   try {
     const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
@@ -365,7 +388,7 @@ function connection(state, text) {
 
 // The token is in a cookie now, and need not stay in the history.
 if (location.search !== '') history.replaceState(null, '', '/')
-const events = new EventSource('/api/events')
+const events = new EventSource('/events')
 events.onopen = () => connection('live', 'live')
 events.onerror = () => connection('lost', 'connection lost, trying again')
 events.onmessage = ({ data }) => update(JSON.parse(data))
