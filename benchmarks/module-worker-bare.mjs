@@ -2,5 +2,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 const module = await import('./module-worker-module.mjs')
-if (workerData !== null) parentPort.postMessage({ value: module[workerData.name](...workerData.args) })
+if (workerData) parentPort.postMessage({ value: module[workerData.name](...workerData.args) })
 else parentPort.on('message', ({ id, name, args }) => parentPort.postMessage({ id, value: module[name](...args) }))

@@ -1,13 +1,14 @@
 // What calls of a module in a worker cost: on a persistent worker against one message each way per call, and on a new worker
 // per call against a bare Worker per call.
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import process from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { importPersistentWorker, importTaskWorker } from 'threadmill/function'
 import { judge } from './floors.mjs'
 import { compare, inFlight, ratioOf, summarise } from './harness.mjs'
 
+const { importPersistentWorker, importTaskWorker } = createRequire(import.meta.url)('../dist/function/index.js')
 const quick = process.argv.includes('--quick')
 const MODULE = new URL('./module-worker-module.mjs', import.meta.url)
 const BARE = new URL('./module-worker-bare.mjs', import.meta.url)
