@@ -11,7 +11,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { AnyPool, Dashboard } from '../../dashboard'
 import type { PoolCore } from '../core'
 import { ThreadmillError } from '../errors'
@@ -47,7 +47,6 @@ export async function serveDashboard(pools: unknown, options?: unknown): Promise
   const server = createServer({ keepAliveTimeout: 5000 })
   server.maxConnections = CONNECTIONS
   server.unref()
-  server.on('connection', (socket) => socket.unref())
   const place = await listen(server, settings)
   // Nothing has been accepted yet: that takes a turn of the event loop.
   const dashboard = new DashboardServer(server, place, settings, files)
@@ -79,6 +78,8 @@ export class DashboardServer implements Dashboard {
   readonly #guard: Guard
   readonly #streams: Streams
   readonly #pools = new Map<PoolCore, WatchedPool>()
+  /** All of them, also those on which nothing has been asked yet: browsers open some ahead. */
+  readonly #sockets = new Set<Socket>()
   #closed: Promise<void> | undefined
 
   constructor(server: Server, place: Place, settings: DashboardSettings, files: ReadonlyMap<string, PageFile>) {
@@ -99,6 +100,11 @@ export class DashboardServer implements Dashboard {
         }
       },
       figures: () => this.#figures(),
+    })
+    server.on('connection', (socket) => {
+      socket.unref()
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
     })
     server.on('request', (request, response) => this.#answer(request, response))
   }
@@ -128,7 +134,7 @@ export class DashboardServer implements Dashboard {
     this.#closed ??= new Promise((resolve) => {
       this.#server.close(() => resolve())
       this.#streams.close()
-      this.#server.closeAllConnections()
+      for (const socket of this.#sockets) socket.destroy()
       for (const pool of this.#pools.values()) pool.release()
       this.#pools.clear()
     })
