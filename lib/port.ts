@@ -16,7 +16,7 @@ const { SIMPLE } = outcome
 const { isTiny } = runTimes
 
 /** Submissions that are handed over together at most. */
-const BATCH = 512
+const BATCH = 32
 /** Bytes of small typed arrays that a batch can hold. */
 const ARENA = 256 * 1024
 /** Typed arrays from this size on are not copied through the arena. */

@@ -199,11 +199,19 @@ function admitEntry(
   host: EntryHost,
   input: unknown,
   options: object | undefined,
-  { resolve, reject, task, promise }: Settlement,
+  settlement: Settlement,
   carried?: string,
 ): number {
   host.checkOpen()
   let ticket = host.tickets[ENTRY]
+  if (typeof input === 'number' && options === undefined && ticket !== undefined && carried === undefined) {
+    const lane = host.laneOf(host.plain)
+    if (host.budget === undefined && lane.estimate === undefined) {
+      host.checkRoom()
+      return admitNumber(host, lane, ticket, input, settlement)
+    }
+  }
+  const { resolve, reject, task, promise } = settlement
   let settings: EntrySettings | undefined
   if (options !== undefined || ticket === undefined) settings = host.checkEntry(options ?? {})
   const signal = settings?.signal
@@ -266,6 +274,23 @@ function admitEntry(
   return slot
 }
 
+/** A number without options, the shortest way. */
+function admitNumber(
+  host: EntryHost,
+  lane: EntryLane,
+  ticket: Ticket,
+  input: number,
+  { resolve, reject, task, promise }: Settlement,
+): number {
+  lane.admit(-1)
+  const slot = allocate(ticket, resolve)
+  onRejected(slot, reject)
+  host.began()
+  if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+  submitEntry(slot, ticket, 0, input)
+  return slot
+}
+
 function ticketOf(
   lane: EntryLane,
   settings: EntrySettings,
@@ -304,7 +329,7 @@ function encodeInput(
   if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1 }
   if (list === undefined) {
     const encoded = encode(input)
-    if (encoded.codec !== POSTED) return { ...encoded, worker: -1 }
+    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1 }
     ;[input, list] = [encoded.data, []]
   }
   if (repeats(policy) && list.length === 0) {

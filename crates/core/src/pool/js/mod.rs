@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// Most notes that one [`Pool::js_turn`] gives.
 const JS_NOTES: usize = 64;
 
+/// Most tasks that it gives: who submitted many gets the first answers while the worker is at the next.
+const JS_TASKS: usize = 16;
+
 /// How long a JS worker looks for a task before it parks, ns.
 const JS_SPIN: u64 = 50_000;
 
@@ -157,7 +160,7 @@ impl Pool {
             // Tasks that came after them wait for them. The worker comes again.
             return true;
         }
-        loop {
+        while taken.len() < JS_TASKS {
             let before = taken.len();
             // What a JS worker takes it begins: its env cannot be asked to give something back.
             state.scheduler.take(js(index), 1, Time(now), &mut self.claims(), &mut taken, &mut wakes);
