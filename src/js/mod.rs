@@ -58,14 +58,15 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
     // SAFETY: nothing below runs JavaScript before the last use of the slice.
     let records = unsafe { raw::doubles(env, answers) }?;
     let count = raw::number(env, count)? as usize;
+    let mut given = Vec::with_capacity(count);
     for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
         let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
         let value = raw::scoped(env, || read(env, record[2], record[3], values));
         let overhead = (record[6] * 1e6) as u64;
         match value {
             Ok(value) => {
-                let answer = Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead };
-                pool.js_answer(worker, id, answer);
+                given
+                    .push((id, Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead }));
             }
             Err(Fault(status)) => {
                 raw::clear_exception(env);
@@ -74,10 +75,12 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
                     continue;
                 }
                 let text = format!("the answer could not be read (status {status})");
-                let answer = Answer { failed: true, value: Value::String(text), ..Answer::default() };
-                pool.js_answer(worker, id, answer);
+                given.push((id, Answer { failed: true, value: Value::String(text), ..Answer::default() }));
             }
         }
+    }
+    if !given.is_empty() {
+        pool.js_answers(worker, given.into_iter());
     }
     Ok(())
 }

@@ -212,25 +212,46 @@ impl Pool {
 
     /// A JS worker's answer to a task. `false` when the task was settled before.
     pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        let counts = self.accept(&mut state, index, id, answer, (clock::now(), &mut wakes));
+        self.unlock_timed(state, &mut wakes);
+        counts
+    }
+
+    /// The answers of a JS worker to several tasks, in their order; the same for each as [`Pool::js_answer`].
+    pub fn js_answers(self: &Arc<Self>, index: u32, answers: impl Iterator<Item = (TaskId, Answer)>) {
         let now = clock::now();
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
+        for (id, answer) in answers {
+            self.accept(&mut state, index, id, answer, (now, &mut wakes));
+        }
+        self.unlock_timed(state, &mut wakes);
+    }
+
+    fn accept(
+        self: &Arc<Self>,
+        state: &mut State,
+        index: u32,
+        id: TaskId,
+        mut answer: Answer,
+        (now, wakes): (u64, &mut Vec<WorkerRef>),
+    ) -> bool {
         let Some(worker) = state.js_worker(index) else { return false };
         let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
         let mut running = worker.running.swap_remove(at);
         let run_time = (now - running.started).saturating_sub(answer.overhead);
         worker.busy += run_time;
         worker.active = now;
-        let mut answer = answer;
         if answer.failed
             && !running.abandoned
             && let Some(copy) = running.copy.take_if(|copy| copy.repeats(false))
         {
             let outcome = Outcome::Answer(Box::new(answer));
-            match self.repeat(&mut state, (js(index), index), id, copy, outcome, (now, &mut wakes)) {
+            match self.repeat(state, (js(index), index), id, copy, outcome, (now, wakes)) {
                 Ok(()) => {
-                    self.came_to_rest(&mut state, index, now, &mut wakes);
-                    self.unlock_timed(state, &mut wakes);
+                    self.came_to_rest(state, index, now, wakes);
                     return true;
                 }
                 Err(Outcome::Answer(given_back)) => answer = *given_back,
@@ -250,10 +271,9 @@ impl Pool {
         }
         state.complete(js(index), id, (wait_time, run_time), succeeded, now);
         if !running.abandoned {
-            self.settle_as(&state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
+            self.settle_as(state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
         }
-        self.came_to_rest(&mut state, index, now, &mut wakes);
-        self.unlock(state, &mut wakes);
+        self.came_to_rest(state, index, now, wakes);
         !running.abandoned
     }
 
