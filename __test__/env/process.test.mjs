@@ -112,11 +112,15 @@ describe('processes', () => {
 
   test('require and import give the same exports', async () => {
     const source = `import * as esm from 'threadmill'; import { createRequire } from 'node:module'
+      import * as entry from 'threadmill/function'
       const cjs = createRequire(import.meta.url)('threadmill')
-      console.log(Object.keys(cjs).sort().join(), esm.WorkerPool === cjs.WorkerPool)`
+      const own = Object.keys(cjs).filter((name) => !(name in entry)).sort()
+      console.log(own.join(), esm.WorkerPool === cjs.WorkerPool)
+      const names = Object.keys(entry).filter((name) => name !== 'default' && name !== 'module.exports')
+      console.log(names.length > 20, names.every((name) => esm[name] === entry[name] && cjs[name] === entry[name]))`
     assertClean(
       await runProgram(source),
-      'ThreadmillError,WorkerPool,kernelInfo,recommendedPoolSize,runWorker,transfer,waitAsync true\n',
+      'ThreadmillError,WorkerPool,kernelInfo,recommendedPoolSize,runWorker,transfer,waitAsync true\ntrue true\n',
     )
   })
 })
