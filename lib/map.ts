@@ -28,6 +28,9 @@ export interface MapSettings {
   readonly signal: AbortSignal | undefined
 }
 
+/** Tasks for which there has to be room before more are asked for, at most. */
+const MOST_AT_ONCE = 32
+
 interface Entry {
   /** -1 when settled. */
   slot: number
@@ -118,16 +121,23 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
         this.#finish()
       } else this.#waiters.shift()?.resolve({ done: false, value: entry.value })
     }
-    if (this.#wantsMore && !this.#pumping) {
+    if (this.#isLow && !this.#pumping) {
       this.#pumping = true
       this.#pump()
         .catch((error: unknown) => this.#fail(error))
         .finally(() => {
           this.#pumping = false
           // Room may have been made while the pump was on its way out.
-          if (this.#wantsMore) this.#advance()
+          if (this.#isLow) this.#advance()
         })
     }
+  }
+
+  /** Whether it is worth asking for more: tasks that come one by one each wake a worker. */
+  get #isLow(): boolean {
+    const { concurrency } = this.#settings
+    const step = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(concurrency / 4)))
+    return this.#wantsMore && this.#entries.length <= concurrency - step
   }
 
   get #wantsMore(): boolean {
@@ -186,7 +196,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     const at = this.#settings.ordered ? 0 : this.#entries.findIndex((entry) => entry.state !== 'pending')
     const entry = this.#entries[at]
     if (entry === undefined || entry.state === 'pending') return undefined
-    this.#entries.splice(at, 1)
+    if (at === 0) this.#entries.shift()
+    else this.#entries.splice(at, 1)
     return entry
   }
 
