@@ -1,0 +1,70 @@
+// Memory of a process whose producers have a million tasks and whose pool has room for a thousand.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runProgram } from '../helpers/child.mjs'
+
+const MODULE = 'data:text/javascript,export default (n) => n'
+const TASKS = 1_000_000
+const MIB = 2 ** 20
+
+/** Runs a producer and gives what memory grew by after its first tenth, bytes, and the most tasks that were unfinished. */
+async function grown(pool, producer) {
+  const source = `
+    import { Readable, Writable } from 'node:stream'
+    import { pipeline } from 'node:stream/promises'
+    import { WorkerPool } from 'threadmill'
+    const TASKS = ${TASKS}
+    const pool = new WorkerPool(${pool})
+    let [count, first, last, most] = [0, 0, 0, 0]
+    function note(value) {
+      if (++count % 10_000 !== 0) return
+      const { tasksAdmitted, tasksCompleted } = pool.stats()
+      most = Math.max(most, tasksAdmitted - tasksCompleted)
+      if (count > TASKS / 10 && count < TASKS / 5) first = Math.max(first, process.memoryUsage.rss())
+      if (count > TASKS - TASKS / 10) last = Math.max(last, process.memoryUsage.rss())
+    }
+    function* numbers() {
+      for (let n = 0; n < TASKS; n++) yield n
+    }
+    ${producer}
+    await pool.close()
+    console.log(JSON.stringify({ count, grown: last - first, most }))`
+  const { code, stdout, stderr } = await runProgram(source, { limit: 110_000 })
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+  return JSON.parse(stdout)
+}
+
+const KERNELS = '{ capacity: 1000 }'
+const ENTRY = `${JSON.stringify(MODULE)}, { capacity: 1000, maxWorkers: 2 }`
+const producers = {
+  'a loop that awaits ready()': [
+    KERNELS,
+    `for (const n of numbers()) {
+       await pool.ready()
+       pool.kernels.echo(n).then(note)
+     }
+     await pool.whenIdle()`,
+  ],
+  'map over kernels': [
+    KERNELS,
+    `for await (const value of pool.map(numbers(), { kernel: 'echo', concurrency: 900 })) note(value)`,
+  ],
+  'map over an entry function': [
+    ENTRY,
+    'for await (const value of pool.map(numbers(), { concurrency: 900 })) note(value)',
+  ],
+  'a stream': [
+    ENTRY,
+    `const sink = new Writable({ objectMode: true, write(value, _, done) { note(value); done() } })
+     await pipeline(Readable.from(numbers()), pool.stream({ concurrency: 900 }), sink)`,
+  ],
+}
+
+for (const [name, [pool, producer]] of Object.entries(producers)) {
+  test(`memory stays flat: ${name}`, async () => {
+    const { count, grown: bytes, most } = await grown(pool, producer)
+    assert.equal(count, TASKS)
+    assert.ok(most <= 1000, `${most} tasks were unfinished`)
+    assert.ok(bytes < 48 * MIB, `${(bytes / MIB).toFixed(1)} MiB more`)
+  })
+}
