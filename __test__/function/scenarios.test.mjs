@@ -91,8 +91,10 @@ const scenarios = {
       assert.ok(possible.includes(percentage), `${percentage} after ${completed}`)
     })
     const finals = lines.filter((line) => line.startsWith('DONE! '))
-    assert.equal(finals.at(-1), 'DONE! 5')
-    assert.ok(finals.length === 1 || (finals.length === 2 && finals[0] === 'DONE! 4'))
+    // So little work may be done before the next task is there: then there are more drains, each with more threads.
+    const counts = finals.map((line) => Number(line.slice('DONE! '.length)))
+    assert.equal(counts.at(-1), 5)
+    assert.ok(counts.every((count, index) => index === 0 || count > counts[index - 1]))
     const last = lines.slice(0, lines.lastIndexOf('DONE! 5')).slice(-5)
     const order = last.map((line) => /^Done (\w+)! Success/.exec(line)?.[1])
     assert.deepEqual([...order].sort(), ['A', 'B', 'B2', 'C', 'C2'])
