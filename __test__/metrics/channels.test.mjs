@@ -14,10 +14,8 @@ const module = `data:text/javascript,
     if (input === 'crash') process.exit(3);
     if (input === 'nest') return await client.kernels.fib(5) + await client.addTask(1);
     if (input === 'nest-twice') {
-      for (const type of ['first', 'second']) {
-        await new Promise((resolve) => client.onMessage(type, resolve));
-        await client.addTask(type)
-      }
+      const told = ['first', 'second'].map((type) => new Promise((resolve) => client.onMessage(type, resolve)));
+      for (const message of told) { await message; await client.addTask(1) }
     }
     if (input === 'wait') return new Promise((resolve) => client.onMessage('go', resolve));
     return input
@@ -146,16 +144,18 @@ test('who comes later hears of later tasks alone, who leaves hears no more', asy
 })
 
 test('of tasks that a worker submits, who comes later hears from the first one on that the owner was told of', async (t) => {
-  const pool = new WorkerPool(module, { maxWorkers: 1 })
+  const pool = new WorkerPool(module, { maxWorkers: 1, workerConcurrency: 2 })
   const early = pool.addTask('nest-twice')
   await until(() => early.worker !== undefined)
   const { of } = listen(t, TASKS)
   pool.postMessageToWorkers('first')
   await until(() => pool.stats().tasksCompleted === 1)
-  assert.deepEqual(of('task:submit'), [])
+  // The worker tells of what it has submitted before it answers.
+  await pool.run(2)
+  assert.deepEqual([of('task:submit').length, of('task:end').length], [1, 1])
   pool.postMessageToWorkers('second')
   await early
-  assert.deepEqual([of('task:submit').length, of('task:end').length], [1, 1])
+  assert.deepEqual([of('task:submit').length, of('task:end').length], [2, 2])
   await pool.close()
 })
 
