@@ -75,8 +75,6 @@ function checkFile(name: string, file: unknown): string | URL {
 
 /** Spares for calls without options of their own. */
 let shared: Spares | undefined
-/** What modules export, by URL, where workers have no options of their own. */
-const known = new Map<string, Exports>()
 
 /** See `importTaskWorker` in function.d.ts. */
 export function importTaskWorker(filename: unknown, workerOptions?: unknown, messageOptions?: unknown): Promise<never> {
@@ -191,9 +189,7 @@ function oneShot(isImmediate: boolean): (settings: Settings, isPlain: boolean) =
         })
       }
     }
-    const exports =
-      (isPlain ? known.get(settings.url) : undefined) ?? (await withWorker((one) => one.load(settings.url)))
-    if (isPlain) known.set(settings.url, exports)
+    const exports = await withWorker((one) => one.load(settings.url))
     const run = (name: string, args: readonly unknown[]): Promise<unknown> =>
       withWorker((worker) => {
         // Whoever calls is told; the call waits for it in the worker.

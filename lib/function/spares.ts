@@ -4,7 +4,7 @@
 //
 // F5. A worker that was taken is never put back.
 // F6. As many are kept as calls were running at once lately, one at least and one for every core at most; none once
-//     nothing was taken for a while. They do not keep the process alive.
+//     nothing was taken or done for a while. They do not keep the process alive.
 
 import { availableParallelism } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
@@ -16,13 +16,15 @@ const IDLE = 60_000
 /** See the head of this file. */
 export class Spares {
   readonly #launch: ModuleLaunch
+  readonly #idle: number
   readonly #spares = new Set<ModuleWorker>()
   #inUse = 0
   #peak = 1
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(launch: ModuleLaunch) {
+  constructor(launch: ModuleLaunch, idle = IDLE) {
     this.#launch = launch
+    this.#idle = idle
   }
 
   /** A worker that has loaded nothing. @throws Error when none can be started */
@@ -39,6 +41,8 @@ export class Spares {
   /** A worker that was taken has done its work: others are started for those that come next. */
   done(): void {
     this.#inUse--
+    // Every shelf that has something on it has a timer, also when the last one ran out during the call.
+    this.#keep()
     const most = Math.min(this.#peak, availableParallelism())
     while (this.#spares.size < most) {
       let worker: ModuleWorker
@@ -63,7 +67,7 @@ export class Spares {
   }
 
   #keep(): void {
-    if (this.#timer === undefined) this.#timer = setTimeout(() => this.clear(), IDLE).unref()
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.clear(), this.#idle).unref()
     else this.#timer.refresh()
   }
 }
