@@ -28,7 +28,7 @@ export interface MapSettings {
   readonly signal: AbortSignal | undefined
 }
 
-/** Tasks for which there has to be room before more are asked for, at most. */
+/** The most that `#step` may be. */
 const MOST_AT_ONCE = 32
 
 interface Entry {
@@ -65,6 +65,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   /** In the order of the inputs. A refused input or a failed source has a rejected entry in its place. */
   readonly #entries: Entry[] = []
   readonly #waiters: Waiter[] = []
+  /** Tasks for which there has to be room before more are asked for: tasks that come one by one each wake a worker. */
+  readonly #step: number
   readonly #cleanups: (() => void)[] = []
   /** The source is the caller's, and runs in the caller's async context. */
   readonly #context = new AsyncResource('threadmill:map')
@@ -77,6 +79,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#source = iteratorOf(inputs)
     this.#settings = settings
     this.#pool = pool
+    this.#step = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(settings.concurrency / 4)))
     this.#cleanups.push(pool.onEnd((reason) => this.#fail(reason)))
     const { signal } = settings
     if (signal === undefined) return
@@ -133,11 +136,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     }
   }
 
-  /** Whether it is worth asking for more: tasks that come one by one each wake a worker. */
+  /** Whether there is room for as many as are worth submitting. */
   get #isLow(): boolean {
-    const { concurrency } = this.#settings
-    const step = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(concurrency / 4)))
-    return this.#wantsMore && this.#entries.length <= concurrency - step
+    return this.#wantsMore && this.#entries.length <= this.#settings.concurrency - this.#step
   }
 
   get #wantsMore(): boolean {
