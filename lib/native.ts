@@ -23,7 +23,7 @@ export interface Native {
   /** Hands `count` records to the scheduler. */
   flush(header: Float64Array, count: number, values: unknown[], arena: Uint8Array, held: unknown[]): void
   /** Whether a native worker of the pool would start at once. */
-  hasIdle(pool: number): boolean
+  hasIdle(pool: number, kernel: number): boolean
   /** Fills `header` and `values` with events; returns how many. */
   drain(header: Float64Array, values: unknown[], held: unknown[]): number
   /** Rings the doorbell for what is left. */

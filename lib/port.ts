@@ -40,6 +40,7 @@ function begin(slot: number, ticket: Ticket): number {
   header[at + 7] = ticket.priority
   header[at + 8] = ticket.affinity
   header[at + 9] = ticket.timeout
+  header[at + 11] = 0
   if (ticket.extra === undefined) header[at + 10] = -1
   else if (typeof ticket.extra === 'number') header[at + 10] = -2 - ticket.extra
   else {
@@ -60,7 +61,7 @@ function commit(ticket: Ticket, mayWait: boolean): void {
   else if (!flushScheduled) {
     flushScheduled = true
     settled.then(flushScheduledNow)
-    if (native.hasIdle(ticket.owner.handle)) flush()
+    if (native.hasIdle(ticket.owner.handle, ticket.kernel)) flush()
   }
 }
 

@@ -16,7 +16,7 @@
 //! | 7 | priority |
 //! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
 //! | 9 | timeout in ms: 0 none, above 0 from submit, below 0 from start |
-//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions, estimate, workerCosts, policy]`, -1 for none, or -2 - a number in place of a name |
+//! | 10 | index in the values of `[affinityKey, costKey, kernelOptions, estimate, workerCosts, policy]`, -1 for none, or -2 - the number of an export |
 //! | 11 | for the entry function: codec of the input |
 //!
 //! For the entry function (kernel 255, on the thread that owns the pool 254) the options are the name of another export.
@@ -34,7 +34,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::{ENTRY, Job, MAIN_ENTRY, Payload, PlainJob, Policy, Request, clock};
+use threadmill_core::pool::{ENTRY, Job, MAIN_ENTRY, NO_EXPORT, Payload, PlainJob, Policy, Request, clock};
 use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
@@ -66,24 +66,25 @@ struct Source<'a> {
     now: u64,
 }
 
-/// Consecutive records of the same pool go in under one lock.
+/// Consecutive records of the same pool and lane go in under one lock.
 fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) -> Raw<()> {
-    for group in records.as_chunks::<STRIDE>().0.chunk_by(|a, b| a[1] == b[1]) {
+    for group in records.as_chunks::<STRIDE>().0.chunk_by(|a, b| way_of(a) == way_of(b)) {
         let handle = group[0][1] as u32;
         let owned = state.pool(handle).ok_or(Fault(sys::Status::napi_invalid_arg))?;
         let (pool, sink) = (owned.pool.clone(), owned.sink);
         state.hold(source.env, group.len() as u32);
         let is_plain = group.iter().all(is_plain);
-        if is_plain
-            && (group.len() >= POSTED || !pool.has_idle_worker())
-            && pool.post(group.iter().map(|record| plain(record, sink, source.now)))
+        let lane = lane_of(group[0][2] as u16);
+        // The event loop of a JS worker may be slow to come by: while another is idle, it is called, too.
+        let is_left = lane == Lane::Native && group.len() >= POSTED || !pool.has_idle_worker(lane);
+        if is_plain && is_left && pool.post(lane, group.iter().map(|record| plain(record, sink, source.now)))
         {
             continue;
         }
         if is_plain {
             // Nothing to ask the engine for, so records become jobs one by one under the lock.
             pool.submit(group.iter().map(|record| Request {
-                spec: TaskSpec { priority: record[7], ..TaskSpec::plain(Lane::Native) },
+                spec: TaskSpec { priority: record[7], ..TaskSpec::plain(lane) },
                 cost_key: None,
                 job: plain(record, sink, source.now).into(),
             }));
@@ -113,13 +114,32 @@ fn unreadable(env: Env, sink: &Arc<dyn CompletionSink>, record: &[f64; STRIDE], 
     });
 }
 
-/// Whether a record is a number without any option.
+/// What records must have in common to go in together.
+fn way_of(record: &[f64; STRIDE]) -> (f64, Lane) {
+    (record[1], lane_of(record[2] as u16))
+}
+
+fn lane_of(kernel: u16) -> Lane {
+    match kernel {
+        ENTRY => Lane::Js,
+        MAIN_ENTRY => Lane::Main,
+        _ => Lane::Native,
+    }
+}
+
+/// Whether a record is a number without any option but the number of an export.
 fn is_plain(record: &[f64; STRIDE]) -> bool {
-    (record[2] as u16) < MAIN_ENTRY
+    record[2] as u16 != MAIN_ENTRY
         && record[3] == 4.0
         && record[8] == -1.0
         && record[9] == 0.0
-        && record[10] == -1.0
+        && (record[10] == -1.0 || record[10] <= -2.0)
+        && record[11] == 0.0
+}
+
+/// The number of an export, from the options of a record.
+fn export(options: f64) -> u32 {
+    if options <= -2.0 { (-2.0 - options) as u32 } else { NO_EXPORT }
 }
 
 fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
@@ -130,6 +150,7 @@ fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
         input: record[4],
         priority: record[7],
         submitted: now,
+        export: export(record[10]),
     }
 }
 
@@ -160,10 +181,6 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
     let nanos = (timeout.abs() * 1e6) as u64;
     let (mut affinity_key, mut cost_key, mut options, mut policy) = (None, None, None, None);
     let (mut estimate, mut worker_costs) = (None, None);
-    if record[10] <= -2.0 {
-        // A number in place of a name, and nothing else.
-        options = Some(Arc::new(Value::Number(-2.0 - record[10])));
-    }
     if record[10] >= 0.0 {
         let extra = raw::element(env, source.values, record[10] as u32)?;
         // Options are never transferred.
@@ -214,11 +231,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
         deadline_from_start: (timeout < 0.0).then_some(nanos),
         estimate,
         worker_costs,
-        ..TaskSpec::plain(match kernel {
-            ENTRY => Lane::Js,
-            MAIN_ENTRY => Lane::Main,
-            _ => Lane::Native,
-        })
+        ..TaskSpec::plain(lane_of(kernel))
     };
     let job = Job {
         kernel,
@@ -227,6 +240,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
         codec: record[11] as u8,
         in_place: keep.is_used(),
         deadline_from_start: timeout < 0.0,
+        export: export(record[10]),
         submitted: source.now,
         input,
         options,
@@ -276,9 +290,10 @@ fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
     Ok(Array::copy_from(kind, bytes))
 }
 
-/// `hasIdle(pool)`: whether a native worker would start at once.
+/// `hasIdle(pool, kernel)`: whether a worker of the kernel's lane would start at once. Never for the owner's own thread.
 pub(crate) unsafe extern "C" fn has_idle(env: Env, info: Info) -> Js {
-    on_pool_if_any(env, info, |_, pool, [_]| {
-        raw::new_boolean(env, pool.is_some_and(|pool| pool.has_idle_worker()))
+    on_pool_if_any(env, info, |_, pool, [_, kernel]| {
+        let lane = lane_of(raw::number(env, kernel)? as u16);
+        raw::new_boolean(env, pool.is_some_and(|pool| pool.has_idle_worker(lane)))
     })
 }

@@ -16,7 +16,7 @@ use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::sync::Arc;
 use threadmill_core::completion::Answer;
-use threadmill_core::pool::{JsNote, JsTask, Payload, Pool, Waker};
+use threadmill_core::pool::{JsNote, JsTask, NO_EXPORT, Payload, Pool, Waker};
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
 
@@ -205,8 +205,8 @@ impl Out {
             Payload::Value(value) => self.value(value)?,
         };
         let options = match job.options.as_deref() {
-            Some(Value::Number(number)) => -2.0 - number,
             Some(options) => self.push(options)?,
+            None if job.export != NO_EXPORT => -2.0 - f64::from(job.export),
             None => -1.0,
         };
         Ok([f64::from(id.index), f64::from(id.generation), tag, payload, f64::from(job.codec), options])

@@ -2,8 +2,8 @@
 //! The end of a pool, N2 in the module above.
 
 use super::{
-    Arc, CompletionSink, ErrorCode, Event, Job, Lane, Outcome, Pool, State, TaskId, Time, WorkerRef, clock,
-    native,
+    Arc, CompletionSink, ErrorCode, Event, Inbox, Job, Lane, Outcome, Pool, State, TaskId, Time, WorkerRef,
+    clock, native,
 };
 
 impl Pool {
@@ -26,7 +26,7 @@ impl Pool {
 
     /// Admits what was posted until now, and nothing more.
     pub(super) fn shut(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
-        self.inbox.close();
+        self.inboxes.iter().for_each(Inbox::close);
         self.ingest_into(state, wakes);
         state.closed = true;
         state.scheduler.close();

@@ -168,7 +168,7 @@ impl Pool {
     }
 
     /// The env of that sink, a guest, has ended: its tasks that wait are dropped, and nobody hears of the others.
-    pub fn guest_left(&self, sink: u16) {
+    pub fn guest_left(self: &Arc<Self>, sink: u16) {
         self.drop_waiting(sink);
         let guest = usize::from(sink).checked_sub(1).and_then(|at| self.guests.lock().get(at).cloned());
         if let Some(guest) = guest {

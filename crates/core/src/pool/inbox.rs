@@ -4,14 +4,17 @@
 //!
 //! I1. While jobs are in the inbox, some worker is awake and owes a turn, and every turn empties it; or the post that
 //!     ended its emptiness is about to wake one. Because: a post that finds the inbox empty is told whether a worker is
-//!     idle, and wakes one if so; a worker says that it is idle before it looks into the inbox for the last time.
+//!     idle, and wakes one if so; whoever makes a worker idle says so before looking into the inbox for the last time.
 //! I2. Jobs leave in the order in which they came. A submission that goes straight to the scheduler takes the inbox
 //!     along first.
 
 use super::job::PlainJob;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// Plain jobs on their way into the scheduler.
+/// How many a pool has: one for each lane whose workers come by themselves, by the lane's number.
+pub(crate) const INBOXES: usize = 2;
+
+/// Plain jobs of one lane on their way into the scheduler.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     inner: Mutex<Inner>,

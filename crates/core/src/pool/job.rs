@@ -3,6 +3,7 @@
 
 use super::cell::Label;
 use crate::kernel::Input;
+use crate::scheduler::Lane;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -106,6 +107,9 @@ impl Policy {
     }
 }
 
+/// Stands for no number of an export.
+pub const NO_EXPORT: u32 = u32::MAX;
+
 /// A job without anything but a number: no options, affinity, deadline or key of its own. See [`super::Pool::post`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainJob {
@@ -121,6 +125,15 @@ pub struct PlainJob {
     pub priority: f64,
     /// As in [`Job`].
     pub submitted: u64,
+    /// As in [`Job`].
+    pub export: u32,
+}
+
+impl PlainJob {
+    /// The lane that it is for.
+    pub fn lane(&self) -> Lane {
+        if self.kernel == ENTRY { Lane::Js } else { Lane::Native }
+    }
 }
 
 impl From<PlainJob> for Job {
@@ -132,6 +145,7 @@ impl From<PlainJob> for Job {
             codec: 0,
             in_place: false,
             deadline_from_start: false,
+            export: plain.export,
             submitted: plain.submitted,
             input: Payload::Number(plain.input),
             options: None,
@@ -155,6 +169,8 @@ pub struct Job {
     pub in_place: bool,
     /// Whether the deadline starts with the run.
     pub deadline_from_start: bool,
+    /// For the entry function: which export of the module is called, where these have numbers; else [`NO_EXPORT`].
+    pub export: u32,
     /// Reading of [`super::clock::now`] at submit.
     pub submitted: u64,
     /// The input.
@@ -202,6 +218,6 @@ mod tests {
     #[test]
     fn a_queued_number_is_small() {
         assert!(size_of::<super::Job>() <= 56, "{}", size_of::<super::Job>());
-        assert!(size_of::<super::PlainJob>() <= 32, "{}", size_of::<super::PlainJob>());
+        assert!(size_of::<super::PlainJob>() <= 40, "{}", size_of::<super::PlainJob>());
     }
 }

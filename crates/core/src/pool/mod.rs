@@ -46,7 +46,7 @@ pub(crate) mod model {
     pub(crate) use super::parallel::Section;
 }
 
-pub use job::{ENTRY, Job, KEPT, MAIN_ENTRY, Payload, PlainJob, Policy};
+pub use job::{ENTRY, Job, KEPT, MAIN_ENTRY, NO_EXPORT, Payload, PlainJob, Policy};
 pub use js::{JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
@@ -59,7 +59,7 @@ use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, T
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
-use inbox::{Inbox, Posted};
+use inbox::{INBOXES, Inbox, Posted};
 use parallel::Section;
 use slot::{CellClaims, Slot, native};
 use state::{Ended, State};
@@ -113,7 +113,7 @@ pub struct Pool {
     nice: Option<i32>,
     recycle_tasks: u64,
     state: Mutex<State>,
-    inbox: Inbox,
+    inboxes: [Inbox; INBOXES],
     /// Notified when an abandoned task has stopped.
     released: Condvar,
     slots: Box<[Slot]>,
@@ -125,8 +125,8 @@ pub struct Pool {
     queued: AtomicUsize,
     /// Queued tasks of the JS lane. A hint too.
     js_queued: AtomicUsize,
-    /// Idle workers, as of the last unlock. A hint too.
-    idle: AtomicUsize,
+    /// Idle workers by lane, as of the last unlock. A hint too.
+    idle: [AtomicUsize; INBOXES],
     /// Tasks posted or admitted, less those that were settled by anybody but a worker that finished them; those are in
     /// the workers' own counters, see [`Pool::unfinished`].
     open: AtomicUsize,
@@ -166,7 +166,7 @@ impl Pool {
             nice: options.nice,
             recycle_tasks: options.recycle_tasks,
             state: Mutex::new(State::new(scheduler, threads, active)),
-            inbox: Inbox::new(active > 0),
+            inboxes: [Inbox::new(active > 0), Inbox::new(false)],
             released: Condvar::new(),
             slots: (0..threads).map(|_| Slot::new()).collect(),
             sinks: Mutex::new(Vec::new()),
@@ -174,7 +174,7 @@ impl Pool {
             guest_totals: Arc::default(),
             queued: AtomicUsize::new(0),
             js_queued: AtomicUsize::new(0),
-            idle: AtomicUsize::new(active),
+            idle: [AtomicUsize::new(active), AtomicUsize::new(0)],
             open: AtomicUsize::new(0),
             active: AtomicUsize::new(active),
         })
@@ -190,14 +190,29 @@ impl Pool {
         self.slots.len() as u32
     }
 
-    /// Whether some native worker would start at once on a new task. A hint: may be out of date.
-    pub fn has_idle_worker(&self) -> bool {
-        self.idle.load(Ordering::Relaxed) > 0
+    /// Whether some worker of the native or the JS lane would start at once on a new task. A hint: may be out of date. Of
+    /// the thread that owns the pool nothing is known.
+    pub fn has_idle_worker(&self, lane: Lane) -> bool {
+        self.idle.get(lane as usize).is_some_and(|idle| idle.load(Ordering::Relaxed) > 0)
     }
 
-    /// Whether tasks wait for a worker. A hint, as above.
+    /// Whether tasks wait for a native worker. A hint, as above.
     fn has_waiting(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0 || self.inbox.is_waiting()
+        self.queued.load(Ordering::Relaxed) > 0 || self.inbox(Lane::Native).is_waiting()
+    }
+
+    /// Whether tasks wait for a JS worker. A hint, as above.
+    fn has_waiting_js(&self) -> bool {
+        self.js_queued.load(Ordering::Relaxed) > 0 || self.inbox(Lane::Js).is_waiting()
+    }
+
+    fn inbox(&self, lane: Lane) -> &Inbox {
+        &self.inboxes[lane as usize]
+    }
+
+    /// Whether an inbox has jobs.
+    fn has_posted(&self) -> bool {
+        self.inboxes.iter().any(Inbox::is_waiting)
     }
 
     /// The worker, of the lane that the task is for, that is running it.
@@ -238,11 +253,13 @@ impl Pool {
     fn publish(&self, state: &mut State) {
         self.queued.store(state.scheduler.queued(Lane::Native), Ordering::Relaxed);
         self.js_queued.store(state.scheduler.queued(Lane::Js), Ordering::Relaxed);
-        let idle = state.scheduler.idle_workers(Lane::Native);
-        self.idle.store(idle, Ordering::Relaxed);
-        if state.told_idle != (idle > 0) {
-            state.told_idle = idle > 0;
-            self.inbox.set_idle(idle > 0);
+        for lane in [Lane::Native, Lane::Js] {
+            let (idle, at) = (state.scheduler.idle_workers(lane), lane as usize);
+            self.idle[at].store(idle, Ordering::Relaxed);
+            if state.told_idle[at] != (idle > 0) {
+                state.told_idle[at] = idle > 0;
+                self.inboxes[at].set_idle(idle > 0);
+            }
         }
         if self.is_finished(state) {
             // Parked workers have nothing left to wait for but this.
@@ -255,9 +272,19 @@ impl Pool {
         }
     }
 
+    /// As [`Pool::publish`], after something that may have made a worker idle: what was posted before the inbox knew of it
+    /// is for that worker (I1).
+    fn publish_and_look(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        self.publish(state);
+        if self.has_posted() && state.told_idle.contains(&true) {
+            self.ingest_into(state, wakes);
+            self.publish(state);
+        }
+    }
+
     /// Publishes the state, gives the lock back, and wakes whom the scheduler named.
     fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, State>, wakes: &mut Vec<WorkerRef>) {
-        self.publish(&mut state);
+        self.publish_and_look(&mut state, wakes);
         drop(state);
         self.wake(wakes);
     }

@@ -1,6 +1,7 @@
 //! Stage: schedule. Thread: whoever holds the pool's lock.
 //! What the lock of a pool protects.
 
+use super::inbox::INBOXES;
 use super::job::{ENTRY, Job, MAIN_ENTRY, PlainJob};
 use super::js::JsWorker;
 use super::parallel::Section;
@@ -14,10 +15,10 @@ use std::sync::Arc;
 /// What the lock protects.
 pub(super) struct State {
     pub(super) scheduler: Scheduler<Job>,
-    /// An empty list to exchange for what is in the inbox.
+    /// An empty list to exchange for what is in an inbox.
     pub(super) posted: Vec<PlainJob>,
-    /// What the inbox was last told of idle workers.
-    pub(super) told_idle: bool,
+    /// What each inbox was last told of idle workers.
+    pub(super) told_idle: [bool; INBOXES],
     /// Parallel sections that may want help.
     pub(super) sections: Vec<Arc<Section>>,
     /// Whether new tasks are refused.
@@ -60,7 +61,7 @@ impl State {
         Self {
             scheduler,
             posted: Vec::new(),
-            told_idle: active > 0,
+            told_idle: [active > 0, false],
             sections: Vec::new(),
             closed: false,
             listeners: Vec::new(),

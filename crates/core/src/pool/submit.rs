@@ -2,27 +2,28 @@
 //! The ways into a pool: posting a batch to the inbox, or submitting it to the scheduler.
 
 use super::{
-    Arc, ErrorCode, Event, Lane, NO_WORKER, Ordering, Outcome, PlainJob, Pool, Posted, Request, State,
+    Arc, ErrorCode, Event, Inbox, Lane, NO_WORKER, Ordering, Outcome, PlainJob, Pool, Posted, Request, State,
     TaskSpec, Time, WorkerRef, clock,
 };
 
 impl Pool {
     /// Leaves a batch for the next worker to schedule: a fraction of the submitter's time that [`Pool::submit`] takes,
     /// worth it from some ten jobs on. Admits the whole batch, or nothing and gives `false`, when the pool is closed or
-    /// has no room for it; `submit` then tells which tasks are refused and why.
+    /// has no room for it; `submit` then tells which tasks are refused and why. All of it is for that lane.
     #[must_use]
-    pub fn post(self: &Arc<Self>, batch: impl ExactSizeIterator<Item = PlainJob>) -> bool {
+    pub fn post(self: &Arc<Self>, lane: Lane, batch: impl ExactSizeIterator<Item = PlainJob>) -> bool {
         let count = batch.len();
         if self.reserve(count, true) < count {
             return false;
         }
-        match self.inbox.post(batch) {
+        let inbox = self.inbox(lane);
+        match inbox.post(batch) {
             Posted::Left => true,
             Posted::Call => {
                 let mut wakes = Vec::new();
                 let mut state = self.state.lock();
-                if self.inbox.is_waiting() {
-                    state.scheduler.wake_idle(Lane::Native, 1, &mut wakes);
+                if inbox.is_waiting() {
+                    state.scheduler.wake_idle(lane, 1, &mut wakes);
                     self.unlock(state, &mut wakes);
                 }
                 true
@@ -68,7 +69,7 @@ impl Pool {
 
     /// Puts what was posted into the scheduler.
     pub fn ingest(self: &Arc<Self>) {
-        if self.inbox.is_waiting() {
+        if self.has_posted() {
             let mut wakes = Vec::new();
             let mut state = self.state.lock();
             self.ingest_into(&mut state, &mut wakes);
@@ -78,18 +79,23 @@ impl Pool {
 
     /// As [`Pool::ingest`], under the lock.
     pub(super) fn ingest_into(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
-        if !self.inbox.is_waiting() {
-            return;
+        for inbox in &self.inboxes {
+            if inbox.is_waiting() {
+                self.ingest_from(inbox, state, wakes);
+            }
         }
+    }
+
+    fn ingest_from(&self, inbox: &Inbox, state: &mut State, wakes: &mut Vec<WorkerRef>) {
         let mut posted = std::mem::take(&mut state.posted);
-        self.inbox.take(&mut posted);
+        inbox.take(&mut posted);
         let mut claims = self.claims();
         let sinks = self.sinks.lock();
         for plain in posted.drain(..) {
             let spec = TaskSpec {
                 priority: plain.priority,
                 key: Some(state.kernel_key(plain.kernel)),
-                ..TaskSpec::plain(Lane::Native)
+                ..TaskSpec::plain(plain.lane())
             };
             let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
             let admitted = state.scheduler.submit(spec, plain.into(), submitted, &mut claims, wakes);

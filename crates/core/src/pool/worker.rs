@@ -101,12 +101,8 @@ impl Worker<'_> {
         } else {
             Turn::Spin
         };
-        self.pool.publish(&mut state);
-        if matches!(turn, Turn::Park) {
-            // What was posted before the inbox knew that this worker is idle (I1). It may be woken at once.
-            self.pool.ingest_into(&mut state, &mut self.wakes);
-            self.pool.publish(&mut state);
-        }
+        // Who parks may be woken at once.
+        self.pool.publish_and_look(&mut state, &mut self.wakes);
         turn
     }
 

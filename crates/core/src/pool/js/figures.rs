@@ -7,6 +7,7 @@ use crate::pool::times::{Summary, Times};
 use crate::pool::{Pool, State, clock};
 use crate::scheduler::Lane;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Figures of one JS worker. Times in ms.
 #[derive(Debug, Serialize)]
@@ -57,7 +58,8 @@ impl Pool {
     }
 
     /// Tasks of the JS lane that wait or run, without those that were given up.
-    pub fn js_unfinished(&self) -> usize {
+    pub fn js_unfinished(self: &Arc<Self>) -> usize {
+        self.ingest();
         let state = self.state.lock();
         let running = state.js.iter().flat_map(|worker| &worker.running);
         state.scheduler.queued(Lane::Js) + running.filter(|running| !running.abandoned).count()

@@ -72,8 +72,7 @@ impl Pool {
             worker.idle_since = clock::now();
             (worker.launched, worker.active) = (worker.idle_since, worker.idle_since);
         }
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
         true
     }
 
@@ -103,7 +102,10 @@ impl Pool {
         let now = clock::now();
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
+        // So that they count as waiting, and are for those who are left.
+        self.ingest_into(&mut state, &mut wakes);
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
+            self.unlock(state, &mut wakes);
             return Left::default();
         };
         (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);

@@ -21,7 +21,6 @@ use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, TaskId, Time, WorkerRef};
-use crate::sync::Ordering;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -134,7 +133,7 @@ impl Pool {
         }
         // Whoever awaits a result often has the next task at hand, and ringing takes longer than this.
         let until = clock::now() + JS_SPIN;
-        while self.js_queued.load(Ordering::Relaxed) == 0 && clock::now() < until {
+        while !self.has_waiting_js() && clock::now() < until {
             std::thread::yield_now();
         }
         self.js_take(index, true, notes, out)
@@ -150,7 +149,9 @@ impl Pool {
         let now = clock::now();
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
+        self.ingest_into(&mut state, &mut wakes);
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
+            self.unlock(state, &mut wakes);
             return false;
         };
         worker.looking = false;
@@ -158,6 +159,7 @@ impl Pool {
         notes.extend(worker.notes.drain(..count));
         if !worker.notes.is_empty() {
             // Tasks that came after them wait for them. The worker comes again.
+            self.unlock(state, &mut wakes);
             return true;
         }
         while taken.len() < JS_TASKS {
@@ -271,7 +273,15 @@ impl Pool {
         }
         state.complete(js(index), id, (wait_time, run_time), succeeded, now);
         if !running.abandoned {
-            self.settle_as(state, &running.label, Outcome::Answer(Box::new(answer)), index, run_time);
+            match answer {
+                Answer { failed: false, codec: 0, value: Value::Number(number), overhead: 0 } => {
+                    self.note_settled();
+                    self.sink(running.label.sink).number(running.label.ticket, number, index, run_time);
+                }
+                other => {
+                    self.settle_as(state, &running.label, Outcome::Answer(Box::new(other)), index, run_time);
+                }
+            }
         }
         self.came_to_rest(state, index, now, wakes);
         !running.abandoned
@@ -330,20 +340,24 @@ impl Pool {
     }
 
     /// Drops the tasks of that sink that wait.
-    pub(super) fn drop_waiting(&self, sink: u16) {
+    pub(super) fn drop_waiting(self: &Arc<Self>, sink: u16) {
+        let mut wakes = Vec::new();
         let mut state = self.state.lock();
+        self.ingest_into(&mut state, &mut wakes);
         let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
         self.reject(&mut state, &wanted, || Outcome::Cancelled);
-        self.publish(&mut state);
+        self.unlock(state, &mut wakes);
     }
 
     /// Rejects every task of the JS lane that has not begun. Numbers that were kept for replacements are free again: no
     /// task may be bound to one for which nobody comes.
-    pub fn js_reject_waiting(&self, parting: Parting, reason: &str) {
+    pub fn js_reject_waiting(self: &Arc<Self>, parting: Parting, reason: &str) {
+        let mut wakes = Vec::new();
         let mut state = self.state.lock();
+        self.ingest_into(&mut state, &mut wakes);
         self.reject(&mut state, &|lane, _| lane == Lane::Js, || Outcome::refused(parting.code(), reason));
         state.scheduler.vacate_all(Lane::Js);
-        self.publish(&mut state);
+        self.unlock(state, &mut wakes);
     }
 
     /// Settles a task that a JS worker has begun; the worker's answer will be thrown away. Under the lock.
@@ -417,21 +431,9 @@ impl Pool {
 
     fn settle_as(&self, _locked: &State, label: &Label, outcome: Outcome, worker: u32, run_time: u64) {
         self.note_settled();
+        let ticket = label.ticket;
         let sink = self.sink(label.sink);
-        match outcome {
-            Outcome::Answer(answer)
-                if !answer.failed
-                    && answer.codec == 0
-                    && answer.overhead == 0
-                    && matches!(answer.value, Value::Number(_)) =>
-            {
-                let number = answer.value.as_number().unwrap_or_default();
-                sink.number(label.ticket, number, worker, run_time);
-            }
-            outcome => {
-                sink.deliver(Event::Settled { ticket: label.ticket, outcome, worker, run_time, held: false });
-            }
-        }
+        sink.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
 }
 

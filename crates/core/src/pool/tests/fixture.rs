@@ -1,6 +1,6 @@
 //! A pool with one sink, whose events this thread reads.
 
-use super::super::{Job, Payload, PlainJob, Pool, PoolOptions, Request, Sizing, clock};
+use super::super::{ENTRY, Job, NO_EXPORT, Payload, PlainJob, Pool, PoolOptions, Request, Sizing, clock};
 use crate::completion::{CompletionSink, Event, Outcome};
 use crate::kernels;
 use crate::scheduler::{Affinity, Lane, Schedule, Strength, TaskId, TaskSpec};
@@ -76,6 +76,7 @@ impl Fixture {
             deadline_from_start: spec.deadline_from_start.is_some(),
             submitted: clock::now(),
             input: Payload::Number(input),
+            export: NO_EXPORT,
             options: None,
             policy: None,
         };
@@ -96,20 +97,30 @@ impl Fixture {
     /// Posts `inputs` as a batch; the tickets count on.
     pub(super) fn post(&mut self, kernel: &str, inputs: &[f64]) -> bool {
         let (kernel, _) = kernels::find(kernel).unwrap();
+        self.post_to(Lane::Native, kernel as u16, inputs)
+    }
+
+    /// As `post`, for the entry function.
+    pub(super) fn post_entries(&mut self, inputs: &[f64]) -> bool {
+        self.post_to(Lane::Js, ENTRY, inputs)
+    }
+
+    fn post_to(&mut self, lane: Lane, kernel: u16, inputs: &[f64]) -> bool {
         let (first, sink, submitted) = (self.next, self.number, clock::now());
         let batch: Vec<_> = inputs
             .iter()
             .zip(first..)
             .map(|(input, ticket)| PlainJob {
                 ticket,
-                kernel: kernel as u16,
+                kernel,
                 sink,
                 input: *input,
                 priority: 0.0,
                 submitted,
+                export: NO_EXPORT,
             })
             .collect();
-        let posted = self.pool.post(batch.into_iter());
+        let posted = self.pool.post(lane, batch.into_iter());
         if posted {
             self.next += inputs.len() as u32;
         }

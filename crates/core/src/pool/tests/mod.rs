@@ -4,6 +4,7 @@ mod again;
 mod fixture;
 mod guests;
 mod js;
+mod posted;
 
 use super::{Request, clock};
 use crate::completion::{Event, Outcome};

@@ -1,0 +1,121 @@
+//! What is posted for the JS lane (I1 and I2 of the inbox), with this thread in the part of the workers.
+
+use super::super::{Left, Parting};
+use super::fixture::{Fixture, number};
+use super::js::js_task;
+use crate::completion::Outcome;
+use crate::error::ErrorCode;
+
+/// A worker 0 that runs one task and has said that there is nothing else for it.
+fn busy(fixture: &mut Fixture) -> (std::sync::Arc<super::js::Bell>, super::super::JsTask) {
+    let bell = fixture.js_worker(0);
+    fixture.submit_entry(0.0, js_task());
+    let task = fixture.js_turn(0).1.remove(0);
+    assert!(fixture.js_turn(0).1.is_empty());
+    bell.rings();
+    (bell, task)
+}
+
+#[test]
+fn i1_a_busy_worker_takes_what_was_posted_when_it_comes_by() {
+    let mut fixture = Fixture::new(1);
+    let (bell, task) = busy(&mut fixture);
+    assert!(fixture.post_entries(&[1.0, 2.0]));
+    assert_eq!(bell.rings(), 0, "it comes by anyway");
+    assert!(fixture.answer(0, &task));
+    fixture.run_next(0);
+    fixture.run_next(0);
+    let outcomes = fixture.outcomes(3);
+    assert_eq!([1, 2].map(|ticket| number(&outcomes[&ticket])), [2.0, 3.0]);
+    fixture.close();
+}
+
+#[test]
+fn i1_an_idle_worker_is_called_for_what_is_posted() {
+    let mut fixture = Fixture::new(1);
+    let bell = fixture.js_worker(0);
+    assert!(fixture.js_turn(0).1.is_empty());
+    assert!(fixture.post_entries(&[1.0, 2.0]));
+    assert_eq!(bell.rings(), 1);
+    assert!(fixture.post_entries(&[3.0]));
+    assert_eq!(bell.rings(), 0, "it is awake");
+    for _ in 0..3 {
+        fixture.run_next(0);
+    }
+    fixture.outcomes(3);
+    fixture.close();
+}
+
+#[test]
+fn i1_a_worker_that_becomes_idle_otherwise_is_called_for_what_was_posted() {
+    let mut fixture = Fixture::new(1);
+    let (bell, task) = busy(&mut fixture);
+    assert!(fixture.post_entries(&[1.0]));
+    // Its task waits for others now, so that there is room for the next one.
+    fixture.pool.js_block(task.id, true);
+    assert_eq!(bell.rings(), 1);
+    fixture.run_next(0);
+    fixture.pool.js_block(task.id, false);
+    assert!(fixture.answer(0, &task));
+    fixture.outcomes(2);
+    fixture.close();
+}
+
+#[test]
+fn i1_a_worker_that_joins_gets_what_was_posted_before() {
+    let mut fixture = Fixture::new(1);
+    assert!(fixture.post_entries(&[1.0]));
+    let _bell = fixture.js_worker(0);
+    fixture.run_next(0);
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn i2_a_submission_of_the_js_lane_does_not_overtake_what_was_posted() {
+    let mut fixture = Fixture::new(1);
+    let (_bell, task) = busy(&mut fixture);
+    assert!(fixture.post_entries(&[1.0]));
+    fixture.submit_entry(2.0, js_task());
+    assert!(fixture.post_entries(&[3.0]));
+    assert!(fixture.answer(0, &task));
+    for expected in 1..=3 {
+        let (_, tasks) = fixture.js_turn(0);
+        assert_eq!(tasks[0].job.ticket, expected);
+        assert!(fixture.answer(0, &tasks[0]));
+    }
+    fixture.outcomes(4);
+    fixture.close();
+}
+
+#[test]
+fn what_was_posted_counts_when_a_js_worker_leaves() {
+    let mut fixture = Fixture::new(1);
+    let (_bell, _task) = busy(&mut fixture);
+    assert!(fixture.post_entries(&[1.0, 2.0]));
+    assert_eq!(fixture.pool.js_unfinished(), 3);
+    assert!(fixture.post_entries(&[3.0]));
+    let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
+    assert_eq!(left, Left { waiting: 3, repeated: 0 });
+    let _second = fixture.js_worker(0);
+    for _ in 0..3 {
+        fixture.run_next(0);
+    }
+    assert_eq!(fixture.outcomes(4).values().filter(|outcome| outcome.is_ok()).count(), 3);
+    fixture.close();
+}
+
+#[test]
+fn what_was_posted_is_rejected_with_what_waits() {
+    let mut fixture = Fixture::new(1);
+    assert!(fixture.post_entries(&[1.0]));
+    fixture.pool.js_reject_waiting(Parting::Unusable, "it does not load");
+    match &fixture.outcomes(1)[&0] {
+        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::Entry),
+        other => panic!("{other:?}"),
+    }
+    assert!(fixture.post_entries(&[2.0]));
+    fixture.pool.drop_waiting(fixture.number);
+    assert!(matches!(fixture.outcomes(1)[&1], Outcome::Cancelled));
+    fixture.close();
+}
