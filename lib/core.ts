@@ -11,7 +11,8 @@ import type { EntryFunction, EntryPlace } from './entry'
 import { outOfRange, ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
-import type { JsLane, LaneHost, LaneSettings } from './lane'
+import type { JsLane } from './lane'
+import type { LaneHost, LaneSettings } from './lane-settings'
 import { byteBudget, highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { ENTRY, MAIN_WORKER, native } from './native'
@@ -581,11 +582,11 @@ export class PoolCore implements EntryHost {
       completed: this.#completed,
       errored: this.#errored,
       retries: this.#retries,
-      crashCount: this.lane?.crashCount ?? 0,
+      crashCount: this.lane?.crashes.count ?? 0,
       bounds: this.lane?.bounds ?? (this.#laneWorkers > 0 ? { min: 0, max: this.#laneWorkers } : undefined),
       uptime: performance.now() - this.#made,
       utilization: (index: number) => this.lane?.utilization(index) ?? null,
-      crashes: (index: number) => this.lane?.crashes(index) ?? 0,
+      crashes: (index: number) => this.lane?.crashes.of(index) ?? 0,
       // The last figures are those of any snapshot that is asked too late.
       keys: () => (this.#isReleased ? this.stats().keys : JSON.parse(native.keyFigures(this.handle))),
     }

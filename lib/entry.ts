@@ -298,6 +298,15 @@ function loadError(url: string, cause: unknown, advice = ''): ThreadmillError {
   return entryError(`cannot load entry module ${shown(url)}: ${reason}${advice}`, cause)
 }
 
+/** What a task is told whose worker could not load its module, for that reason. */
+export function unusableEntry(reason: unknown): ThreadmillError {
+  // One of ours has the error of the module as its cause.
+  const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
+  const isOurs = code === ENTRY && cause !== undefined
+  const message = reason instanceof Error ? reason.message : 'the entry module cannot be used'
+  return new ThreadmillError(ENTRY, message, { cause: isOurs ? cause : reason })
+}
+
 function notFound(name: string): ThreadmillError {
   const folder = process.cwd()
   let cause: unknown

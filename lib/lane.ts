@@ -4,131 +4,33 @@
 //
 // J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
 // J4. A worker that cannot load the entry module is not launched again: what waits rejects with the reason.
-// J8. What only `postMessage` can move is posted before the scheduler is told of it, so whoever hears of it finds it in
-//     the port's queue. What a task has written is posted, too, before its answer.
+// J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
 import path from 'node:path'
-import process from 'node:process'
-import { setImmediate, setTimeout } from 'node:timers'
-import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable, Worker } from 'node:worker_threads'
+import { receiveMessageOnPort } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { rethrow } from './callbacks'
-import { decode, type Encoded, encode, POSTED } from './codec'
+import { Crashes } from './crashes'
 import { settleNow } from './drain'
-import type { EntryPlace } from './entry'
-import { ThreadmillError, wrongValue } from './errors'
+import { type EntryPlace, unusableEntry } from './entry'
+import type { ThreadmillError } from './errors'
+import { type Estimation, estimation } from './estimators'
+import { Guests } from './guests'
 import { JsWorker } from './js-worker'
+import { LaneMail } from './lane-mail'
+import type { LaneHost, LaneSettings } from './lane-settings'
+import { heapWatch, LaneThread } from './lane-thread'
 import { addonFile, native } from './native'
 import type { End, Observer } from './owner'
-import { encodeMarked } from './parcel'
 import { ParcelStore } from './parcel-store'
 import { flush } from './port'
-import type { HeapWatch, Launch, Order, Report, Stream } from './protocol'
+import type { Report } from './protocol'
 import { decodeReason } from './reason'
-import type { Details, EndedTask } from './registry'
 import { IdleSweep, idleWorkers } from './retire'
 import type { SeatSettings } from './seat'
-import type { EntryLane, Estimate, Pushed } from './submit'
-import type { TaskHandle } from './task'
-import { transferOf } from './transfer'
+import { StuckWorkers } from './stuck'
+import type { EntryLane, Pushed } from './submit'
 
-/** What a pool with a module is told about its JS workers. */
-export interface LaneSettings {
-  readonly minWorkers: number
-  readonly maxWorkers: number
-  /** Whether nobody chose that. */
-  readonly followsQuota: boolean
-  /** ms without a task after which a worker beyond `minWorkers` ends; `Infinity` for never. */
-  readonly idleTimeout: number
-  /** Loads above which the lane grows, and below which it shrinks. */
-  readonly autoScale: { readonly grow: number; readonly shrink: number } | undefined
-  /** ms that a worker has to end a task that was given up; `Infinity` for no end. */
-  readonly cancelGrace: number
-  /** Heap of a worker from which on it is replaced, bytes; and how often what it had after its first task. `Infinity` for never. */
-  readonly heapBytes: number
-  readonly heapGrowth: number
-  readonly taskPerWorker: number
-  readonly workerConcurrency: number
-  /** ms that a worker has for `onWorkerExit`. */
-  readonly disposeTimeout: number
-  /** Options for `new Worker`. */
-  readonly workerOptions: Readonly<Record<string, unknown>>
-  readonly workerData: unknown
-  /** Whether what workers write can be read from them, instead of going where this thread writes. */
-  readonly stdout: boolean
-  readonly stderr: boolean
-  readonly inherentCost: Estimator | undefined
-  readonly workerCost: Estimator | undefined
-  /** What starts the threads; by default the lane's own script in Node's class. */
-  readonly launcher?: Launcher | undefined
-}
-
-/** A script that ends with the bootstrap of workers, and the class of the threads that run it. */
-export interface Launcher {
-  readonly script: string | URL
-  readonly Worker: typeof Worker
-}
-
-type Estimator = (...args: unknown[]) => unknown
-
-/** What the lane needs of its pool. */
-export interface LaneHost {
-  readonly handle: number
-  readonly name: string
-  settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
-  launched(worker: IWorker): void
-  exited(worker: IWorker, exitCode: number, error: unknown): void
-  message(type: string, contents: unknown, origin: IWorker): void
-  retried(observer: Observer | undefined, count: number, reason: unknown): void
-  /** Heap of a worker that is to be told, and how often at most. */
-  readonly memory: { readonly limit: number; readonly interval: number } | undefined
-  /** A worker's heap exceeds that. */
-  highMemory(worker: IWorker, heapUsed: number): void
-  /** A worker submits a task to this very thread. */
-  startMain(): void
-  /** What a task rejects with instead of an error of the scheduler. */
-  readonly explain: ((error: ThreadmillError) => ThreadmillError) | undefined
-  /** Registers tasks that a worker submitted; gives those that have ended. */
-  told(details: Details, worker: number): EndedTask[]
-  /** A worker has ended: gives its tasks that have not, as failed for that reason. */
-  forgotten(worker: number, reason: unknown): EndedTask[]
-}
-
-/** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
-const CRASH_LIMIT = 3
 const SCRIPT = path.join(__dirname, 'worker.js')
-
-/** What an estimator says, ms; 0 when that is no cost. */
-function costOf(estimator: Estimator | undefined, ...args: unknown[]): number {
-  try {
-    const cost = estimator?.(...args)
-    return typeof cost === 'number' && Number.isFinite(cost) && cost > 0 ? cost : 0
-  } catch {
-    return 0
-  }
-}
-
-/** The thread behind a number. */
-interface Thread {
-  readonly worker: Worker
-  readonly control: MessagePort
-  ready: boolean
-  /** Whether it takes no more tasks. */
-  leaving: boolean
-  /** Whether it has been told to end, or will be as soon as it listens. */
-  stopping: boolean
-  /** Whether it was ended because of a task that was given up. */
-  evicted: boolean
-  /** The error that ended it. */
-  cause: unknown
-  hasCause: boolean
-}
-
-/** How the last worker with a number ended without being asked to. */
-interface Crash {
-  readonly exitCode: number
-  readonly cause: unknown
-}
 
 /** See the head of this file. */
 export class JsLane implements EntryLane {
@@ -139,34 +41,31 @@ export class JsLane implements EntryLane {
   readonly #settings: LaneSettings
   readonly #seat: SeatSettings
   readonly #poolId: number
-  readonly #threads: (Thread | undefined)[] = []
+  readonly #threads: (LaneThread | undefined)[] = []
   readonly #workers: JsWorker[] = []
-  readonly #crashes: (Crash | undefined)[] = []
-  readonly #crashCounts: number[] = []
+  readonly #mail: LaneMail
+  readonly crashes = new Crashes()
   #launched = 0
   /** Of these, those that take no more tasks. */
   #leaving = 0
   #min: number
   #max: number
   readonly #sweep: IdleSweep
-  /** Whether workers may run nothing but tasks that were given up. */
-  #mayBeStuck = false
+  readonly #stuck: StuckWorkers
   #pending = 0
-  #crashesInARow = 0
-  /** Unsettled tasks that each worker submitted. */
-  readonly #foreign: number[] = []
+  /** Whether a task has succeeded since the last crash. */
+  #hasSucceeded = false
   readonly store: ParcelStore
+  readonly #guests: Guests
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
-  #lastCrash: Crash | undefined
   #gone: Promise<void> | undefined
   #allGone: (() => void) | undefined
   /** Smoothed run time of the entry function, ms. */
   runTime: number | undefined
-
   /** Present when there are estimators. */
-  readonly estimate: ((task: TaskHandle<unknown> | undefined) => Estimate) | undefined
+  readonly estimate: Estimation | undefined
 
   constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings, seat: SeatSettings) {
     this.handle = host.handle
@@ -179,8 +78,21 @@ export class JsLane implements EntryLane {
       control: (index) => this.#threads[index]?.control,
       readPort: (index) => this.#readPort(index),
     })
-    const { inherentCost, workerCost } = settings
-    if (inherentCost !== undefined || workerCost !== undefined) this.estimate = (task) => this.#estimate(task)
+    this.#guests = new Guests(host, this.store)
+    this.#stuck = new StuckWorkers({
+      handle: host.handle,
+      cancelGrace: settings.cancelGrace,
+      threads: this.#threads,
+      leaving: (thread) => this.#markLeaving(thread),
+    })
+    this.#mail = new LaneMail({
+      handle: host.handle,
+      store: this.store,
+      threads: this.#threads,
+      jsWorkers: this.#workers,
+      message: (type, contents, origin) => host.message(type, contents, origin),
+    })
+    this.estimate = estimation(settings, this.#workers)
     ;[this.#min, this.#max] = [settings.minWorkers, settings.maxWorkers]
     this.#sweep = new IdleSweep(this, settings.idleTimeout)
     this.#poolId = native.shareWorkers(host.handle, settings.maxWorkers)
@@ -195,16 +107,6 @@ export class JsLane implements EntryLane {
   /** Share of the time that the event loop of a worker was busy; null when it has no thread. */
   utilization(index: number): number | null {
     return this.#threads[index]?.worker.performance.eventLoopUtilization().utilization ?? null
-  }
-
-  /** How often the worker with that number has crashed. */
-  crashes(index: number): number {
-    return this.#crashCounts[index] ?? 0
-  }
-
-  /** How often workers have crashed. */
-  get crashCount(): number {
-    return this.#crashCounts.reduce((sum, count) => sum + count, 0)
   }
 
   /** From now on the threads keep the process alive. */
@@ -252,7 +154,7 @@ export class JsLane implements EntryLane {
     for (const index of this.#threads.keys()) this.recycle(index)
   }
 
-  #markLeaving(thread: Thread): void {
+  #markLeaving(thread: LaneThread): void {
     if (thread.leaving) return
     thread.leaving = true
     this.#leaving++
@@ -263,7 +165,7 @@ export class JsLane implements EntryLane {
     const thread = this.#threads[index]
     if (thread === undefined || this.#closing) return
     this.#markLeaving(thread)
-    this.#stop(thread, false)
+    thread.stop(false)
   }
 
   resumed(): void {
@@ -272,14 +174,6 @@ export class JsLane implements EntryLane {
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
     this.#host.retried(observer, count, reason)
-  }
-
-  #estimate(task: TaskHandle<unknown> | undefined): Estimate {
-    const { inherentCost, workerCost } = this.#settings
-    const inherent = costOf(inherentCost, task)
-    task?.expect(inherent)
-    if (workerCost === undefined) return { inherent, byWorker: undefined }
-    return { inherent, byWorker: Float64Array.from(this.#workers, (worker) => costOf(workerCost, task, worker)) }
   }
 
   /** The workers that exist. */
@@ -294,7 +188,7 @@ export class JsLane implements EntryLane {
 
   /** @throws ThreadmillError when the entry module cannot be used */
   check(): void {
-    if (this.#broken !== undefined) throw this.#unusable(this.#broken.reason)
+    if (this.#broken !== undefined) throw unusableEntry(this.#broken.reason)
   }
 
   /** @throws ThreadmillError when the entry module cannot be used */
@@ -312,31 +206,17 @@ export class JsLane implements EntryLane {
   /** A worker has submitted tasks, has seen some succeed or fail, or has written something. */
   discovered(index: number, [added, completed, errored]: [number, number, number], codec: number, data: unknown): void {
     this.#readPort(index)
-    this.#foreign[index] = (this.#foreign[index] ?? 0) + added - completed - errored
+    this.#guests.count(index, added, completed + errored)
     // Kernels among them, and tasks for this thread, take no workers.
     if (added > 0 && this.#broken === undefined && !this.#closing) this.#launchMissing()
-    const details = codec === POSTED ? this.store.takeValue(index, data as number)?.value : decode(codec, data)
-    const ended = details === undefined ? [] : this.#host.told(details as Details, index)
-    this.#settleEnded(ended, completed, errored)
-  }
-
-  /** Settles tasks that workers submitted: those of which more is known, and the others. */
-  #settleEnded(ended: readonly EndedTask[], completed: number, errored: number): void {
-    let [succeeded, failed] = [completed, errored]
-    for (const { task, succeeded: ok, value } of ended) {
-      if (ok) succeeded--
-      else failed--
-      this.#host.settled(ok, value, task, false)
-    }
-    if (completed > 0) this.#crashesInARow = 0
-    for (; succeeded > 0; succeeded--) this.#host.settled(true, undefined, undefined, false)
-    for (; failed > 0; failed--) this.#host.settled(false, undefined, undefined, false)
+    this.#guests.tell(index, completed, errored, codec, data)
+    if (completed > 0) this.#hasSucceeded = true
   }
 
   #launchFor(wanted: number, unfinished = this.#pending): void {
     const { taskPerWorker, autoScale } = this.#settings
     for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
-    const serving = (): number => this.#launched - this.#leaving - this.#countStuck()
+    const serving = (): number => this.#launched - this.#leaving - this.#stuck.count()
     while (this.#launched < this.#max && unfinished > serving() * taskPerWorker) {
       const before = this.#launched
       this.#launch(this.#vacancy())
@@ -362,30 +242,8 @@ export class JsLane implements EntryLane {
 
   /** A worker that does not end a task that was given up in time is ended itself. */
   gaveUp(index: number, idIndex: number, idGeneration: number, given: number): void {
-    this.#mayBeStuck = true
-    const thread = this.#threads[index]
-    const grace = Number.isNaN(given) ? this.#settings.cancelGrace : given
-    const evict = (): void => {
-      const isStuck = (): boolean => native.runsTask(this.handle, index, idIndex, idGeneration)
-      if (thread === undefined || thread.evicted || this.#threads[index] !== thread || !isStuck()) return
-      native.retireWorker(this.handle, index, 0)
-      this.#markLeaving(thread)
-      // It may have ended that task and begun another one before it was told to take no more.
-      if (!isStuck()) return
-      thread.evicted = true
-      thread.worker.terminate()
-    }
-    if (thread !== undefined && grace === 0) evict()
-    else if (thread !== undefined && grace !== Number.POSITIVE_INFINITY) setTimeout(evict, grace).unref()
+    this.#stuck.gaveUp(index, idIndex, idGeneration, given)
     if (this.#broken === undefined && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
-  }
-
-  /** Workers that run nothing but tasks that were given up. */
-  #countStuck(): number {
-    if (!this.#mayBeStuck) return 0
-    const stuck = native.stuckWorkers(this.handle)
-    this.#mayBeStuck = stuck > 0
-    return stuck
   }
 
   /** Takes back an `admit` whose task was not submitted after all. */
@@ -431,7 +289,7 @@ export class JsLane implements EntryLane {
 
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
     this.#pending--
-    if (succeeded) this.#crashesInARow = 0
+    if (succeeded) this.#hasSucceeded = true
     this.#host.settled(succeeded, value, observer, isAdmitted)
   }
 
@@ -439,155 +297,61 @@ export class JsLane implements EntryLane {
 
   closed(): void {}
 
-  /** A message of a worker, about the task that `observer` watches. */
   mail(type: string, codec: number, data: unknown, index: number, observer: Observer | undefined): void {
-    let contents: unknown
-    if (codec === POSTED) {
-      const parcel = this.store.takeValue(index, data as number)
-      if (parcel === undefined) return
-      contents = parcel.value
-    } else {
-      try {
-        contents = decode(codec, data)
-      } catch {
-        // Nested too deep for this thread's stack: a worker shall not end its owner.
-        return
-      }
-    }
-    observer?.message(type, contents)
-    const origin = this.#workers[index]
-    if (origin !== undefined) this.#host.message(type, contents, origin)
+    this.#mail.receive(type, codec, data, index, observer)
   }
 
   /** Adds to an error of the scheduler what is known on this side. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
-    const explained = this.#withCause(error, index)
+    const isBroken = error.code === 'ERR_THREADMILL_ENTRY' && this.#broken !== undefined
+    const explained = isBroken ? unusableEntry(this.#broken?.reason) : this.crashes.explain(error, index)
     return this.#host.explain?.(explained) ?? explained
   }
 
-  #withCause(error: ThreadmillError, index: number): ThreadmillError {
-    if (error.code === 'ERR_THREADMILL_ENTRY' && this.#broken !== undefined) return this.#unusable(this.#broken.reason)
-    const last = index < 0 ? this.#lastCrash : this.#crashes[index]
-    const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? last : undefined
-    if (crash === undefined) return error
-    const { exitCode, cause } = crash
-    const explained = new ThreadmillError(error.code, error.message, cause === undefined ? {} : { cause })
-    return Object.assign(explained, { exitCode })
-  }
-
-  #unusable(reason: unknown): ThreadmillError {
-    const message = reason instanceof Error ? reason.message : 'the entry module cannot be used'
-    // One of ours has the error of the module as its cause.
-    const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
-    const isOurs = code === 'ERR_THREADMILL_ENTRY' && cause !== undefined
-    return new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: isOurs ? cause : reason })
-  }
-
-  /** Sends a message to every worker that exists. @throws DataCloneError */
   broadcast(type: string, contents: unknown): void {
-    if (transferOf(contents) !== undefined)
-      throw wrongValue('contents', 'for several workers: nothing of it moves', contents)
-    const encoded = encode(contents)
-    // Tasks submitted before it are handed over first.
-    flush()
-    for (const [index, thread] of this.#threads.entries()) {
-      if (thread !== undefined) this.#send(index, thread, type, encoded, [])
-    }
-  }
-
-  #post(index: number, type: string, contents: unknown, transfer: unknown): void {
-    const { encoded, list } = encodeMarked(contents, transfer)
-    const thread = this.#threads[index]
-    // The number may be another's when the pool has ended.
-    if (thread === undefined) return
-    // Tasks submitted before it come first.
-    flush()
-    this.#send(index, thread, type, encoded, list)
-  }
-
-  #send(index: number, { control }: Thread, type: string, { codec, data }: Encoded, list: Transferable[]): void {
-    let contents = data
-    if (codec === POSTED) {
-      const key = this.store.newKey()
-      const order: Order = { type: 'value', key, value: data, list }
-      control.postMessage(order, list)
-      contents = key
-    }
-    native.postToWorker(this.handle, index, type, codec, contents)
+    this.#mail.broadcast(type, contents)
   }
 
   #launch(index: number): void {
     if (!native.joinWorker(this.handle, index)) return
-    const { port1, port2 } = new MessageChannel()
-    const launch: Launch = {
-      poolId: this.#poolId,
-      index,
-      place: this.#place,
-      control: port2,
-      concurrency: this.#settings.workerConcurrency,
-      heap: this.#heapWatch(),
-      seat: this.#seat,
-      workerData: this.#settings.workerData,
-      threadmillAddon: addonFile,
-    }
-    let worker: Worker
+    let thread: LaneThread
     try {
-      const { launcher } = this.#settings
-      worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? SCRIPT, {
-        name: `threadmill-${this.#host.name}-js-${index}`,
-        ...this.#settings.workerOptions,
-        stdout: this.#settings.stdout,
-        stderr: this.#settings.stderr,
-        workerData: launch,
-        transferList: [port2],
-      })
+      thread = new LaneThread(
+        `threadmill-${this.#host.name}-js-${index}`,
+        SCRIPT,
+        {
+          poolId: this.#poolId,
+          index,
+          place: this.#place,
+          concurrency: this.#settings.workerConcurrency,
+          heap: heapWatch(this.#settings, this.#host.memory),
+          seat: this.#seat,
+          workerData: this.#settings.workerData,
+          threadmillAddon: addonFile,
+        },
+        this.#settings,
+        {
+          reported: (from, report) => this.#reported(index, from, report),
+          exited: (from, code) => this.#exited(index, from, code),
+        },
+      )
     } catch (error) {
-      port1.close()
       native.leaveWorker(this.handle, index, 0, 'the worker could not be launched')
       throw error
     }
-    const thread: Thread = {
-      worker,
-      control: port1,
-      ready: false,
-      leaving: false,
-      stopping: false,
-      evicted: false,
-      cause: undefined,
-      hasCause: false,
-    }
     this.#threads[index] = thread
-    this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#post(index, ...message))
+    this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#mail.post(index, ...message))
     this.#launched++
-    // What is written before the worker redirects it, and where it cannot, comes the way of the runtime.
-    for (const stream of ['stdout', 'stderr'] as const) {
-      const captured = this.#workers[index]?.[stream]
-      if (captured) worker[stream]?.on('data', (chunk: Uint8Array) => captured.push(chunk))
-    }
-    worker.on('error', (error) => {
-      thread.cause = error
-      thread.hasCause = true
-    })
-    worker.on('exit', (code) => this.#exited(index, thread, code))
-    port1.on('message', (report: Report) => this.#reported(index, thread, report))
-    port1.unref()
-    worker.unref()
+    this.#mail.capture(thread, this.#workers[index])
     this.#sweep.watch()
     this.#host.launched(this.#workers[index])
   }
 
-  #heapWatch(): HeapWatch | undefined {
-    const { heapBytes, heapGrowth } = this.#settings
-    const { limit, interval } = this.#host.memory ?? { limit: Number.POSITIVE_INFINITY, interval: 0 }
-    const isOff = Math.min(heapBytes, heapGrowth, limit) === Number.POSITIVE_INFINITY
-    return isOff ? undefined : { heapBytes, heapGrowth, limit, interval }
-  }
-
-  #reported(index: number, thread: Thread, report: Report): void {
+  #reported(index: number, thread: LaneThread, report: Report): void {
     switch (report.type) {
       case 'ready':
         thread.ready = true
-        if (thread.stopping) this.#stop(thread, false)
+        if (thread.stopping) thread.stop(false)
         break
       case 'used-up':
         this.recycle(index)
@@ -611,24 +375,13 @@ export class JsLane implements EntryLane {
         this.#host.startMain()
         break
       case 'text':
-        this.#write(index, report.stream, report.chunk, report.encoding as BufferEncoding)
+        this.#mail.write(index, report.stream, report.chunk, report.encoding as BufferEncoding)
         break
       case 'failed':
         this.#broken = { reason: decodeReason(report.codec, report.data) }
         this.#rejectWaiting()
         // What the module has left running is of no use.
         thread.worker.terminate()
-    }
-  }
-
-  #write(index: number, stream: Stream, chunk: string | Uint8Array, encoding: BufferEncoding): void {
-    const captured = this.#workers[index]?.[stream]
-    try {
-      if (captured !== null && captured !== undefined) captured.push(chunk, encoding)
-      else process[stream].write(chunk, encoding)
-    } catch (error) {
-      // Whoever replaced `write` must not disturb the lane.
-      rethrow(error)
     }
   }
 
@@ -639,21 +392,13 @@ export class JsLane implements EntryLane {
     else native.rejectWaiting(this.handle, 0, `the workers of pool '${this.#host.name}' crash again and again`)
   }
 
-  #exited(index: number, thread: Thread, exitCode: number): void {
+  #exited(index: number, thread: LaneThread, exitCode: number): void {
     // What it had told before comes first.
     settleNow()
     this.#readPort(index)
     thread.control.close()
     this.store.endLate(index)
-    // Nobody is left to be told of them.
-    const lost = this.#foreign[index] ?? 0
-    if (lost > 0) native.forgetTasks(lost)
-    this.#foreign[index] = 0
-    const reason = new ThreadmillError(
-      'ERR_THREADMILL_WORKER_CRASHED',
-      `worker ${index}, which submitted the task, ended`,
-    )
-    this.#settleEnded(this.#host.forgotten(index, reason), 0, lost)
+    this.#guests.forget(index)
     this.store.forget(index)
     this.#threads[index] = undefined
     this.#launched--
@@ -662,18 +407,16 @@ export class JsLane implements EntryLane {
     if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
-      if (this.#launched === 0) this.#endStreams()
+      if (this.#launched === 0) this.#tellGone()
       return
     }
     if (thread.evicted) {
-      this.#crashes[index] = undefined
+      this.crashes.forget(index)
       this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
       return
     }
     const cause = thread.hasCause ? thread.cause : undefined
-    this.#lastCrash = { exitCode, cause }
-    if (!thread.leaving || thread.hasCause) this.#crashCounts[index] = this.crashes(index) + 1
-    this.#crashes[index] = this.#lastCrash
+    this.crashes.add(index, { exitCode, cause }, !thread.leaving || thread.hasCause)
     const why = cause instanceof Error ? `: ${cause.message}` : ''
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
@@ -686,13 +429,13 @@ export class JsLane implements EntryLane {
       this.#rejectWaiting()
       return
     }
-    // A task that runs again has a limit of its own.
-    if (repeated === 0) this.#crashesInARow++
-    if (this.#crashesInARow >= CRASH_LIMIT && waiting > 0) {
-      this.#crashesInARow = 0
+    this.crashes.follow(repeated > 0, this.#hasSucceeded)
+    this.#hasSucceeded = false
+    if (this.crashes.isEndless && waiting > 0) {
+      this.crashes.startAnew()
       this.#rejectWaiting()
     } else if (waiting > 0) this.#launch(index)
-    else if (this.#crashesInARow < CRASH_LIMIT) this.#fill()
+    else if (!this.crashes.isEndless) this.#fill()
   }
 
   /** A worker has ended as it was told to; others come where they are needed. */
@@ -742,41 +485,15 @@ export class JsLane implements EntryLane {
       this.#allGone = resolve
     })
     if (isFirst || force) {
-      for (const thread of this.#threads) if (thread !== undefined) this.#stop(thread, force)
+      for (const thread of this.#threads) thread?.stop(force)
     }
-    if (this.#launched === 0) this.#endStreams()
+    if (this.#launched === 0) this.#tellGone()
     return this.#gone
   }
 
   /** All threads are gone. */
-  #endStreams(): void {
-    for (const { stdout, stderr } of this.#workers.filter(Boolean)) {
-      stdout?.push(null)
-      stderr?.push(null)
-    }
+  #tellGone(): void {
+    this.#mail.endStreams()
     this.#allGone?.()
-  }
-
-  #stop(thread: Thread, force: boolean): void {
-    const { worker, control } = thread
-    thread.stopping = true
-    // Whoever waits for the end keeps the process alive for it.
-    worker.ref()
-    // One that has not loaded its module has nothing to say goodbye for.
-    if (force) {
-      worker.terminate()
-      return
-    }
-    if (!thread.ready) {
-      // Its report may be on the way; then it is told to exit, when that arrives.
-      setImmediate(() => {
-        if (!thread.ready) worker.terminate()
-      })
-      return
-    }
-    const order: Order = { type: 'exit' }
-    control.postMessage(order)
-    const timer = setTimeout(() => worker.terminate(), this.#settings.disposeTimeout)
-    worker.once('exit', () => clearTimeout(timer))
   }
 }

@@ -1,6 +1,6 @@
 // Stage: submit, run and settle. Thread: owner env.
 // What only `postMessage` can move and is on its way between the threads of a pool: inputs until a worker asks for them,
-// outputs and contents of messages until somebody does (J8 in lane.ts).
+// outputs and contents of messages until somebody does (J8 in lane-mail.ts).
 
 import process from 'node:process'
 import type { MessagePort, Transferable } from 'node:worker_threads'

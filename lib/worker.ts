@@ -288,7 +288,7 @@ function begin(at: number, values: unknown[]): void {
     const [type, data] = values[payload] as [string, unknown]
     if (codec !== POSTED) Client.deliver(client, type, decode(codec, data))
     else {
-      // It was posted before this was told (J8 in lane.ts).
+      // It was posted before this was told (J8 in lane-mail.ts).
       readControl()
       const parcel = contents.get(data as number)
       contents.delete(data as number)

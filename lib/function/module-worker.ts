@@ -7,7 +7,7 @@
 
 import { PoolCore } from '../core'
 import { ThreadmillError } from '../errors'
-import type { Launcher } from '../lane'
+import type { Launcher } from '../lane-settings'
 import { checkLaneOptions, checkPoolOptions, type EntrySettings, type PoolSettings } from '../options'
 import type { Ticket } from '../owner'
 import { checkShellOptions } from '../shell-options'

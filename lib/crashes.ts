@@ -1,0 +1,73 @@
+// Stage: run and settle. Thread: owner env.
+// How the JS workers of a pool have crashed: what their tasks are told of it, and when launching others is of no use.
+
+import { ThreadmillError } from './errors'
+
+/** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
+const LIMIT = 3
+
+/** How the last worker with a number ended without being asked to. */
+interface Crash {
+  readonly exitCode: number
+  readonly cause: unknown
+}
+
+/** See the head of this file. */
+export class Crashes {
+  readonly #byWorker: (Crash | undefined)[] = []
+  readonly #counts: number[] = []
+  #last: Crash | undefined
+  #inARow = 0
+
+  /** How often the worker with that number has crashed. */
+  of(index: number): number {
+    return this.#counts[index] ?? 0
+  }
+
+  /** How often workers have crashed. */
+  get count(): number {
+    return this.#counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  /** A worker has ended without being asked to; not every end is one of those that are counted. */
+  add(index: number, crash: Crash, isCounted: boolean): void {
+    this.#last = crash
+    this.#byWorker[index] = crash
+    if (isCounted) this.#counts[index] = this.of(index) + 1
+  }
+
+  /** A worker was ended on purpose. */
+  forget(index: number): void {
+    this.#byWorker[index] = undefined
+  }
+
+  /**
+   * Another one in the row that is to end.
+   * @param isRepeated the task that it ran runs again, and has a limit of its own
+   * @param hasSucceeded whether a task has, since the one before
+   */
+  follow(isRepeated: boolean, hasSucceeded: boolean): void {
+    if (hasSucceeded) this.#inARow = 0
+    if (!isRepeated) this.#inARow++
+  }
+
+  /** Whether there have been too many in a row. */
+  get isEndless(): boolean {
+    return this.#inARow >= LIMIT
+  }
+
+  /** What waited has been rejected: the next ones begin another row. */
+  startAnew(): void {
+    this.#inARow = 0
+  }
+
+  /** Adds to an error of the scheduler how the worker ended; `index` is below 0 when it is not one alone. */
+  explain(error: ThreadmillError, index: number): ThreadmillError {
+    const last = index < 0 ? this.#last : this.#byWorker[index]
+    const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? last : undefined
+    if (crash === undefined) return error
+    const { exitCode, cause } = crash
+    const explained = new ThreadmillError(error.code, error.message, cause === undefined ? {} : { cause })
+    return Object.assign(explained, { exitCode })
+  }
+}

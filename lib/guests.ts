@@ -1,0 +1,57 @@
+// Stage: submit and settle. Thread: owner env.
+// Tasks that the JS workers of a pool submitted: the core runs and settles them there, the owner counts them and tells its
+// listeners.
+
+import { decode, POSTED } from './codec'
+import { ThreadmillError } from './errors'
+import type { LaneHost } from './lane-settings'
+import { native } from './native'
+import type { ParcelStore } from './parcel-store'
+import type { Details, EndedTask } from './registry'
+
+/** See the head of this file. */
+export class Guests {
+  readonly #host: Pick<LaneHost, 'settled' | 'told' | 'forgotten'>
+  readonly #store: ParcelStore
+  /** Unsettled tasks that each worker submitted. */
+  readonly #unsettled: number[] = []
+
+  constructor(host: Pick<LaneHost, 'settled' | 'told' | 'forgotten'>, store: ParcelStore) {
+    this.#host = host
+    this.#store = store
+  }
+
+  /** A worker has submitted that many tasks and has seen that many settled. */
+  count(index: number, added: number, settled: number): void {
+    this.#unsettled[index] = (this.#unsettled[index] ?? 0) + added - settled
+  }
+
+  /** Tells of those that have succeeded or failed, and of what else a worker says about its tasks. */
+  tell(index: number, completed: number, errored: number, codec: number, data: unknown): void {
+    const details = codec === POSTED ? this.#store.takeValue(index, data as number)?.value : decode(codec, data)
+    const ended = details === undefined ? [] : this.#host.told(details as Details, index)
+    this.#settle(ended, completed, errored)
+  }
+
+  /** The worker that submitted them has ended: nobody is left to be told of them. */
+  forget(index: number): void {
+    const lost = this.#unsettled[index] ?? 0
+    if (lost > 0) native.forgetTasks(lost)
+    this.#unsettled[index] = 0
+    const message = `worker ${index}, which submitted the task, ended`
+    const reason = new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', message)
+    this.#settle(this.#host.forgotten(index, reason), 0, lost)
+  }
+
+  /** Settles those of which more is known, and the others. */
+  #settle(ended: readonly EndedTask[], completed: number, errored: number): void {
+    let [succeeded, failed] = [completed, errored]
+    for (const { task, succeeded: ok, value } of ended) {
+      if (ok) succeeded--
+      else failed--
+      this.#host.settled(ok, value, task, false)
+    }
+    for (; succeeded > 0; succeeded--) this.#host.settled(true, undefined, undefined, false)
+    for (; failed > 0; failed--) this.#host.settled(false, undefined, undefined, false)
+  }
+}

@@ -1,0 +1,126 @@
+// Stage: run. Thread: owner env.
+// What goes between a pool and its JS workers besides tasks: messages, and what workers write.
+//
+// J8. What only `postMessage` can move is posted before the scheduler is told of it, so whoever hears of it finds it in
+//     the port's queue.
+
+import process from 'node:process'
+import type { Transferable } from 'node:worker_threads'
+import type { IWorker } from '..'
+import { rethrow } from './callbacks'
+import { decode, type Encoded, encode, POSTED } from './codec'
+import { wrongValue } from './errors'
+import type { JsWorker } from './js-worker'
+import type { LaneThread } from './lane-thread'
+import { native } from './native'
+import type { Observer } from './owner'
+import { encodeMarked } from './parcel'
+import type { ParcelStore } from './parcel-store'
+import { flush } from './port'
+import type { Order, Stream } from './protocol'
+import { transferOf } from './transfer'
+
+/** The lane, as seen from here. */
+export interface MailHost {
+  readonly handle: number
+  readonly store: ParcelStore
+  /** By number: the threads there are, and the workers there have been. */
+  readonly threads: readonly (LaneThread | undefined)[]
+  readonly jsWorkers: readonly JsWorker[]
+  /** A message for the listeners of the pool. */
+  message(type: string, contents: unknown, origin: IWorker): void
+}
+
+const STREAMS = ['stdout', 'stderr'] as const
+
+/** See the head of this file. */
+export class LaneMail {
+  readonly #host: MailHost
+
+  constructor(host: MailHost) {
+    this.#host = host
+  }
+
+  /** A message of a worker, about the task that `observer` watches. */
+  receive(type: string, codec: number, data: unknown, index: number, observer: Observer | undefined): void {
+    let contents: unknown
+    if (codec === POSTED) {
+      const parcel = this.#host.store.takeValue(index, data as number)
+      if (parcel === undefined) return
+      contents = parcel.value
+    } else {
+      try {
+        contents = decode(codec, data)
+      } catch {
+        // Nested too deep for this thread's stack: a worker shall not end its owner.
+        return
+      }
+    }
+    observer?.message(type, contents)
+    const origin = this.#host.jsWorkers[index]
+    if (origin !== undefined) this.#host.message(type, contents, origin)
+  }
+
+  /** Sends a message to every worker that exists. @throws DataCloneError */
+  broadcast(type: string, contents: unknown): void {
+    if (transferOf(contents) !== undefined)
+      throw wrongValue('contents', 'for several workers: nothing of it moves', contents)
+    const encoded = encode(contents)
+    // Tasks submitted before it are handed over first.
+    flush()
+    for (const [index, thread] of this.#host.threads.entries()) {
+      if (thread !== undefined) this.#send(index, thread, type, encoded, [])
+    }
+  }
+
+  /** Sends a message to one of them. @throws DataCloneError */
+  post(index: number, type: string, contents: unknown, transfer: unknown): void {
+    const { encoded, list } = encodeMarked(contents, transfer)
+    const thread = this.#host.threads[index]
+    // The number may be another's when the pool has ended.
+    if (thread === undefined) return
+    // Tasks submitted before it come first.
+    flush()
+    this.#send(index, thread, type, encoded, list)
+  }
+
+  #send(index: number, { control }: LaneThread, type: string, { codec, data }: Encoded, list: Transferable[]): void {
+    const { handle, store } = this.#host
+    let contents = data
+    if (codec === POSTED) {
+      const key = store.newKey()
+      const order: Order = { type: 'value', key, value: data, list }
+      control.postMessage(order, list)
+      contents = key
+    }
+    native.postToWorker(handle, index, type, codec, contents)
+  }
+
+  /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */
+  capture({ worker }: LaneThread, jsWorker: JsWorker): void {
+    for (const stream of STREAMS) {
+      const captured = jsWorker[stream]
+      if (captured) worker[stream]?.on('data', (chunk: Uint8Array) => captured.push(chunk))
+    }
+  }
+
+  /** A worker has written something. */
+  write(index: number, stream: Stream, chunk: string | Uint8Array, encoding: BufferEncoding): void {
+    const captured = this.#host.jsWorkers[index]?.[stream]
+    try {
+      if (captured !== null && captured !== undefined) captured.push(chunk, encoding)
+      else process[stream].write(chunk, encoding)
+    } catch (error) {
+      // Whoever replaced `write` must not disturb the lane.
+      rethrow(error)
+    }
+  }
+
+  /** No worker writes any more. */
+  endStreams(): void {
+    for (const { stdout, stderr } of this.#host.jsWorkers.filter(Boolean)) {
+      stdout?.push(null)
+      stderr?.push(null)
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// Stage: run. Thread: owner env.
+// The thread of a JS worker, from its launch to its end. What it reports, and that it has ended, is told to the lane.
+
+import { setImmediate, setTimeout } from 'node:timers'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { LaneHost, LaneSettings } from './lane-settings'
+import type { HeapWatch, Launch, Order, Report } from './protocol'
+
+/** Who is told of a thread. */
+export interface ThreadHost {
+  reported(thread: LaneThread, report: Report): void
+  exited(thread: LaneThread, exitCode: number): void
+}
+
+/** See the head of this file. By itself it does not keep the process alive. */
+export class LaneThread {
+  readonly worker: Worker
+  readonly control: MessagePort
+  readonly #patience: number
+  ready = false
+  /** Whether it takes no more tasks. */
+  leaving = false
+  /** Whether it has been told to end, or will be as soon as it listens. */
+  stopping = false
+  /** Whether it was ended because of a task that was given up. */
+  evicted = false
+  /** The error that ended it. */
+  cause: unknown
+  hasCause = false
+
+  /** Launches a thread that runs `script`. @throws what the runtime throws */
+  constructor(
+    name: string,
+    script: string,
+    launch: Omit<Launch, 'control'>,
+    { launcher, workerOptions, stdout, stderr, disposeTimeout }: LaneSettings,
+    host: ThreadHost,
+  ) {
+    const { port1, port2 } = new MessageChannel()
+    const workerData: Launch = { ...launch, control: port2 }
+    try {
+      this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, {
+        name,
+        ...workerOptions,
+        stdout,
+        stderr,
+        workerData,
+        transferList: [port2],
+      })
+    } catch (error) {
+      port1.close()
+      throw error
+    }
+    this.control = port1
+    this.#patience = disposeTimeout
+    this.worker.on('error', (error) => {
+      this.cause = error
+      this.hasCause = true
+    })
+    this.worker.on('exit', (code) => host.exited(this, code))
+    port1.on('message', (report: Report) => host.reported(this, report))
+    port1.unref()
+    this.worker.unref()
+  }
+
+  /** Ends it, after what it has to say goodbye for unless `force` is set. */
+  stop(force: boolean): void {
+    const { worker, control } = this
+    this.stopping = true
+    // Whoever waits for the end keeps the process alive for it.
+    worker.ref()
+    // One that has not loaded its module has nothing to say goodbye for.
+    if (force) {
+      worker.terminate()
+      return
+    }
+    if (!this.ready) {
+      // Its report may be on the way; then it is told to exit, when that arrives.
+      setImmediate(() => {
+        if (!this.ready) worker.terminate()
+      })
+      return
+    }
+    const order: Order = { type: 'exit' }
+    control.postMessage(order)
+    const timer = setTimeout(() => worker.terminate(), this.#patience)
+    worker.once('exit', () => clearTimeout(timer))
+  }
+}
+
+/** When a worker is to look at its heap, if ever. */
+export function heapWatch({ heapBytes, heapGrowth }: LaneSettings, memory: LaneHost['memory']): HeapWatch | undefined {
+  const { limit, interval } = memory ?? { limit: Number.POSITIVE_INFINITY, interval: 0 }
+  const isOff = Math.min(heapBytes, heapGrowth, limit) === Number.POSITIVE_INFINITY
+  return isOff ? undefined : { heapBytes, heapGrowth, limit, interval }
+}

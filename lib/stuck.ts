@@ -1,0 +1,55 @@
+// Stage: run. Thread: owner env.
+// JS workers that still run tasks that were given up: those that do not end them in time are ended themselves.
+
+import { setTimeout } from 'node:timers'
+import type { LaneThread } from './lane-thread'
+import { native } from './native'
+
+/** The lane, as seen from here. */
+export interface StuckHost {
+  readonly handle: number
+  /** ms that a worker has to end such a task; `Infinity` for no end. */
+  readonly cancelGrace: number
+  readonly threads: readonly (LaneThread | undefined)[]
+  /** The thread takes no more tasks. */
+  leaving(thread: LaneThread): void
+}
+
+/** See the head of this file. */
+export class StuckWorkers {
+  readonly #host: StuckHost
+  /** Whether there may be some. */
+  #areLikely = false
+
+  constructor(host: StuckHost) {
+    this.#host = host
+  }
+
+  /** A task that this worker runs was given up; it has `given` ms to end it, NaN for those of the pool. */
+  gaveUp(index: number, idIndex: number, idGeneration: number, given: number): void {
+    this.#areLikely = true
+    const { handle, cancelGrace, threads } = this.#host
+    const thread = threads[index]
+    const grace = Number.isNaN(given) ? cancelGrace : given
+    const evict = (): void => {
+      const isStuck = (): boolean => native.runsTask(handle, index, idIndex, idGeneration)
+      if (thread === undefined || thread.evicted || threads[index] !== thread || !isStuck()) return
+      native.retireWorker(handle, index, 0)
+      this.#host.leaving(thread)
+      // It may have ended that task and begun another one before it was told to take no more.
+      if (!isStuck()) return
+      thread.evicted = true
+      thread.worker.terminate()
+    }
+    if (thread !== undefined && grace === 0) evict()
+    else if (thread !== undefined && grace !== Number.POSITIVE_INFINITY) setTimeout(evict, grace).unref()
+  }
+
+  /** Workers that run nothing but tasks that were given up. */
+  count(): number {
+    if (!this.#areLikely) return 0
+    const stuck = native.stuckWorkers(this.#host.handle)
+    this.#areLikely = stuck > 0
+    return stuck
+  }
+}
