@@ -13,7 +13,7 @@ import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
 import type { LaneHost, LaneSettings } from './lane-settings'
-import { byteBudget, highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
+import { highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import {
@@ -39,6 +39,7 @@ import { type Figures, poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { NativeWorker, TaskHandle } from './task'
 import type { TaskTracer } from './trace'
+import { Waiters } from './waiters'
 
 type Settle = (value: unknown) => void
 
@@ -94,11 +95,13 @@ export class PoolCore implements EntryHost {
   #completed = 0
   #errored = 0
   #retries = 0
-  #ending: Ending = -1
+  /** Looked at with every task. */
+  ending: Ending = -1
   #ended: Promise<void> | undefined
   #resolveEnded: (() => void) | undefined
-  #idleWaiters: (() => void)[] = []
-  #roomWaiters: (() => void)[] = []
+  readonly #waiters = new Waiters(this)
+  readonly #roomWaiters = this.#waiters.room
+  readonly #idleWaiters = this.#waiters.idle
   #lastStats: PoolStats | undefined
   readonly #endListeners = new Set<(reason: unknown) => void>()
   readonly #shell: ShellSettings
@@ -117,7 +120,7 @@ export class PoolCore implements EntryHost {
     this.#mostThreads = mostThreads
     this.#listThreads()
     connect(this)
-    if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#newBudget(shell.capacityBytes)
+    if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#waiters.newBudget(shell.capacityBytes)
     this.#entry = entry
     this.#laneWorkers = entry?.settings.maxWorkers ?? 0
     // A worker that makes the pool it is a worker of gets one that does nothing.
@@ -143,19 +146,6 @@ export class PoolCore implements EntryHost {
       channels.poolEnded(settings.name, 0, 0)
       throw error
     }
-  }
-
-  #newBudget(limit: number): ByteBudget {
-    const host = {
-      name: this.settings.name,
-      pending: () => this.pending,
-      discharge: (bytes: number) => {
-        const wasFull = !this.hasRoom
-        this.budget?.giveBack(bytes)
-        this.#tellRoom(wasFull)
-      },
-    }
-    return new (byteBudget())(host, limit)
   }
 
   #laneHost(registry: Registry): LaneHost {
@@ -229,7 +219,7 @@ export class PoolCore implements EntryHost {
 
   /** Follows what the system grants, where nobody chose a size. */
   #follow(granted: number): void {
-    if (this.#ending >= 0) return
+    if (this.ending >= 0) return
     const { lane } = this
     if (lane === undefined) this.#setSize(0, Math.min(granted, this.#mostThreads))
     else this.#setSize(Math.min(lane.bounds.min, granted), granted)
@@ -381,7 +371,7 @@ export class PoolCore implements EntryHost {
   submitPlain(kernel: Kernel, input: number): Promise<unknown> {
     const ticket = this.tickets[kernel.index]
     // The first one makes the ticket; one that is refused learns why.
-    if (ticket === undefined || this.#ending >= 0 || !this.hasRoom || this.#isWatched)
+    if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.#isWatched)
       return this.submit(kernel, input, undefined)
     const promise = new Promise(executor)
     this.pending++
@@ -409,7 +399,7 @@ export class PoolCore implements EntryHost {
   }
 
   checkOpen(): void {
-    if (this.#ending >= 0) throw poolClosed(this.settings.name)
+    if (this.ending >= 0) throw poolClosed(this.settings.name)
   }
 
   checkRoom(): void {
@@ -436,26 +426,13 @@ export class PoolCore implements EntryHost {
       channels.taskEnded(this.settings.name, observer, succeeded, value)
       if (this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
     }
-    if (wasFull || this.#roomWaiters.length > 0) this.#tellRoom(wasFull)
-    if (this.pending === 0 && this.#idleWaiters.length > 0) {
-      const waiters = this.#idleWaiters
-      this.#idleWaiters = []
-      for (const resolve of waiters) resolve()
-    }
-  }
-
-  /** There may be room again: tells as many of those who wait as it is for. Others come when more tasks have ended. */
-  #tellRoom(wasFull: boolean): void {
-    if (!this.hasRoom) return
-    this.budget?.told()
-    if (wasFull && this.#ending < 0) this.events.call('drain')
-    const room = this.pending === 0 ? Number.POSITIVE_INFINITY : this.settings.capacity - this.pending
-    for (const resolve of this.#roomWaiters.splice(0, room)) resolve()
+    if (wasFull || this.#roomWaiters.length > 0) this.#waiters.tellRoom(wasFull)
+    if (this.pending === 0 && this.#idleWaiters.length > 0) this.#waiters.tellIdle()
   }
 
   /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
   #shutIdleLanes(): void {
-    if (this.#ending < 0 || this.pending > 0) return
+    if (this.ending < 0 || this.pending > 0) return
     const leave = (): void => {
       this.#isLeaving = true
       this.lane?.shutdown(false)
@@ -555,23 +532,15 @@ export class PoolCore implements EntryHost {
 
   /** As `whenRoom`, for users: rejects when the pool admits nothing any more. */
   ready(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const forget = this.onEnd(reject)
-      const isReady = (): void => {
-        forget()
-        resolve()
-      }
-      if (this.hasRoom) isReady()
-      else this.#roomWaiters.push(isReady)
-    })
+    return this.#waiters.ready()
   }
 
   whenRoom(): Promise<void> {
-    return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#roomWaiters.push(resolve))
+    return this.#waiters.whenRoom()
   }
 
   whenIdle(): Promise<void> {
-    return this.pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve))
+    return this.#waiters.whenIdle()
   }
 
   stats(): PoolStats {
@@ -597,7 +566,7 @@ export class PoolCore implements EntryHost {
 
   /** Calls `listener` when the pool admits nothing any more. Returns how to stop that. */
   onEnd(listener: (reason: unknown) => void): () => void {
-    if (this.#ending >= 0) listener(poolClosed(this.settings.name))
+    if (this.ending >= 0) listener(poolClosed(this.settings.name))
     else this.#endListeners.add(listener)
     return () => this.#endListeners.delete(listener)
   }
@@ -649,10 +618,10 @@ export class PoolCore implements EntryHost {
     this.#ended ??= new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
-    if (mode > this.#ending && this.#resolveEnded !== undefined) {
+    if (mode > this.ending && this.#resolveEnded !== undefined) {
       flush()
-      const first = this.#ending < 0
-      this.#ending = mode
+      const first = this.ending < 0
+      this.ending = mode
       for (const listener of this.#endListeners) listener(poolClosed(this.settings.name))
       this.#endListeners.clear()
       native.closePool(this.handle, mode, first)
@@ -673,7 +642,7 @@ export class PoolCore implements EntryHost {
 
   #shutLanes(): void {
     this.#isLeaving = true
-    const isForced = this.#ending === 2
+    const isForced = this.ending === 2
     const lanes = [this.lane?.shutdown(isForced), this.#main?.shutdown(isForced)]
     if (lanes.every((lane) => lane === undefined)) this.#release()
     else {
