@@ -8,7 +8,7 @@ import { Listeners } from './callbacks'
 import * as channels from './channels'
 import { connect, disconnect, settleNow } from './drain'
 import type { EntryFunction, EntryPlace } from './entry'
-import { outOfRange, ThreadmillError } from './errors'
+import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
@@ -16,28 +16,18 @@ import type { LaneHost, LaneSettings } from './lane-settings'
 import { highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { ENTRY, MAIN_WORKER, native } from './native'
-import {
-  checkBounds,
-  checkEntryOptions,
-  type EntrySettings,
-  isForMain,
-  optionsObject,
-  own,
-  ownOr,
-  type PoolSettings,
-  poolClosed,
-} from './options'
+import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
 import { flush, submitNumber } from './port'
-import { followQuota } from './quota'
 import type { Registry } from './registry'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import type { Shutdown } from './shutdown'
+import { Sizing } from './sizing'
 import { allocate } from './slots'
 import { type Figures, poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
-import { NativeWorker, TaskHandle } from './task'
+import { TaskHandle } from './task'
 import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'
 
@@ -71,8 +61,7 @@ export class PoolCore implements EntryHost {
   readonly settings: PoolSettings
   readonly handle: number
   threads: number
-  readonly #mostThreads: number
-  #unfollow: (() => void) | undefined
+  readonly #sizing: Sizing
   readonly tickets: Ticket[] = []
   readonly listeners = new Listeners()
   readonly events = new Listeners()
@@ -81,10 +70,8 @@ export class PoolCore implements EntryHost {
   readonly #entry: PoolEntry | undefined
   /** Follows tasks, where that is wanted. */
   tracer: TaskTracer | undefined
-  #laneWorkers: number
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
   readonly isInert: boolean
-  #workers: readonly IWorker[] = []
   /** What workers share with this thread; none without workers. */
   readonly #registry: Registry | undefined
   #main: MainLane | undefined
@@ -117,25 +104,23 @@ export class PoolCore implements EntryHost {
     this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
     const { sizing, mostThreads } = JSON.parse(native.figures(this.handle)) as Figures
     this.threads = sizing.threads
-    this.#mostThreads = mostThreads
-    this.#listThreads()
+    this.#sizing = new Sizing(this, mostThreads, entry?.settings.maxWorkers ?? 0)
     connect(this)
     if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#waiters.newBudget(shell.capacityBytes)
     this.#entry = entry
-    this.#laneWorkers = entry?.settings.maxWorkers ?? 0
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.isInert = entry?.isOwn === true
     if (entry?.settings.followsQuota ?? settings.threads === undefined) {
-      this.#unfollow = followQuota((granted) => this.#follow(granted), entry?.settings.maxWorkers ?? this.threads)
+      this.#sizing.follow(entry?.settings.maxWorkers ?? this.threads)
     }
-    if (!this.isInert) channels.poolCreated(settings.name, this.threads, this.#laneWorkers)
+    if (!this.isInert) channels.poolCreated(settings.name, this.threads, this.#sizing.jsWorkers)
     if (entry === undefined || entry.isOwn) return
     const parts = laneParts()
     const registry = new parts.Registry((index) => this.#workerAt(index))
     this.#registry = registry
     const seat = {
       settings,
-      maxWorkers: this.#laneWorkers,
+      maxWorkers: this.#sizing.jsWorkers,
       threads: this.threads,
       shared: registry.shared.buffer,
     }
@@ -182,47 +167,8 @@ export class PoolCore implements EntryHost {
   }
 
   /** Sets the bounds of the number of workers. @throws TypeError, RangeError */
-  resize(given: unknown): void {
-    const { lane } = this
-    const bounds = optionsObject(given, 'bounds')
-    const { min, max } = lane?.bounds ?? { min: 0, max: this.threads }
-    const [least, most] = checkBounds(
-      ['bounds.min', 'bounds.max'],
-      ownOr(bounds, 'min', min),
-      ownOr(bounds, 'max', max),
-    )
-    if (lane === undefined && most > this.#mostThreads) {
-      throw outOfRange('bounds.max', `at most ${this.#mostThreads}, the CPUs or the option threads`, most)
-    }
-    this.checkOpen()
-    // From now on somebody has chosen.
-    this.#unfollow?.()
-    this.#setSize(least, most)
-  }
-
-  #setSize(min: number, max: number): void {
-    flush()
-    if (this.lane !== undefined) {
-      this.#laneWorkers = max
-      this.lane.resize(min, max)
-      return
-    }
-    native.resizeThreads(this.handle, max)
-    this.threads = max
-    this.#listThreads()
-  }
-
-  #listThreads(): void {
-    const known = this.#workers
-    this.#workers = Array.from({ length: this.threads }, (_, at) => known[at] ?? Object.freeze(new NativeWorker(at)))
-  }
-
-  /** Follows what the system grants, where nobody chose a size. */
-  #follow(granted: number): void {
-    if (this.ending >= 0) return
-    const { lane } = this
-    if (lane === undefined) this.#setSize(0, Math.min(granted, this.#mostThreads))
-    else this.#setSize(Math.min(lane.bounds.min, granted), granted)
+  resize(bounds: unknown): void {
+    this.#sizing.resize(bounds)
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -234,11 +180,11 @@ export class PoolCore implements EntryHost {
 
   /** Workers of the lane that a pool of this kind is for. */
   get parallelism(): number {
-    return this.lane === undefined ? this.threads : this.#laneWorkers
+    return this.lane === undefined ? this.threads : this.#sizing.jsWorkers
   }
 
   get workers(): readonly IWorker[] {
-    return this.lane?.workers ?? this.#workers
+    return this.lane?.workers ?? this.#sizing.nativeWorkers
   }
 
   /** Settings of a call without options. */
@@ -250,7 +196,7 @@ export class PoolCore implements EntryHost {
   #plain: EntrySettings | undefined
 
   checkEntry(options: object): EntrySettings {
-    return checkEntryOptions(options, this.settings, Math.max(this.#laneWorkers, 1))
+    return checkEntryOptions(options, this.settings, Math.max(this.#sizing.jsWorkers, 1))
   }
 
   laneOf({ isMain }: EntrySettings): EntryLane {
@@ -349,7 +295,7 @@ export class PoolCore implements EntryHost {
 
   /** A handle for a task that is about to be submitted. */
   task(kernel: Kernel, argument: unknown, options: GivenOptions): TaskHandle<unknown> {
-    const worker = (index: number) => this.#workers[index]
+    const worker = (index: number) => this.#sizing.nativeWorkers[index]
     const expected = expectedCost(this, kernel.index)
     return new TaskHandle({ id: this.#newId(), argument, options, kernel: kernel.info.name, expected, worker })
   }
@@ -518,7 +464,7 @@ export class PoolCore implements EntryHost {
   }
 
   message(type: string, contents: unknown, worker: number): void {
-    this.listeners.call(type, contents, this.#workers[worker])
+    this.listeners.call(type, contents, this.#sizing.nativeWorkers[worker])
   }
 
   broadcast(type: string, contents: unknown): void {
@@ -552,7 +498,7 @@ export class PoolCore implements EntryHost {
       errored: this.#errored,
       retries: this.#retries,
       crashCount: this.lane?.crashes.count ?? 0,
-      bounds: this.lane?.bounds ?? (this.#laneWorkers > 0 ? { min: 0, max: this.#laneWorkers } : undefined),
+      bounds: this.lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
       uptime: performance.now() - this.#made,
       utilization: (index: number) => this.lane?.utilization(index) ?? null,
       crashes: (index: number) => this.lane?.crashes.of(index) ?? 0,
@@ -660,7 +606,7 @@ export class PoolCore implements EntryHost {
     this.#lastStats.keys.length
     disconnect(this)
     this.#isReleased = true
-    this.#unfollow?.()
+    this.#sizing.unfollow()
     this.#shutdown?.ended()
     if (!this.isInert) channels.poolEnded(this.settings.name, this.#completed, this.#errored)
     for (const listener of this.#atRelease) listener()
