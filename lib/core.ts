@@ -6,23 +6,23 @@ import type { IWorker, Kernels, PoolStats } from '..'
 import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
 import * as channels from './channels'
-import { connect, disconnect, settleNow } from './drain'
+import { connect, disconnect } from './drain'
 import type { EntryFunction, EntryPlace } from './entry'
 import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
 import type { LaneHost, LaneSettings } from './lane-settings'
-import { highMemory, laneParts, mainLane, shutdown, signalHandlers } from './lazy'
+import { highMemory, laneParts, mainLane } from './lazy'
 import type { MainLane } from './main'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
+import { type Ending, PoolEnd } from './pool-end'
 import { flush, submitNumber } from './port'
 import type { Registry } from './registry'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
-import type { Shutdown } from './shutdown'
 import { Sizing } from './sizing'
 import { allocate } from './slots'
 import { type Figures, poolStats } from './stats'
@@ -40,9 +40,6 @@ const executor = (resolve: Settle, reject: Settle): void => {
   resolvePromise = resolve
   rejectPromise = reject
 }
-
-/** How far the end of a pool has been asked for. */
-type Ending = -1 | 0 | 1 | 2
 
 /** The module of a pool. */
 export interface PoolEntry {
@@ -84,23 +81,17 @@ export class PoolCore implements EntryHost {
   #retries = 0
   /** Looked at with every task. */
   ending: Ending = -1
-  #ended: Promise<void> | undefined
-  #resolveEnded: (() => void) | undefined
+  readonly #end: PoolEnd
   readonly #waiters = new Waiters(this)
   readonly #roomWaiters = this.#waiters.room
   readonly #idleWaiters = this.#waiters.idle
   #lastStats: PoolStats | undefined
-  readonly #endListeners = new Set<(reason: unknown) => void>()
   readonly #shell: ShellSettings
-  #shutdown: Shutdown | undefined
-  readonly #atRelease = new Set<() => void>()
-  /** Whether its workers have been told to leave: too late for callbacks. */
-  #isLeaving = false
-  #isReleased = false
 
   constructor(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry) {
     this.settings = settings
     this.#shell = shell
+    this.#end = new PoolEnd(this, shell)
     this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
     const { sizing, mostThreads } = JSON.parse(native.figures(this.handle)) as Figures
     this.threads = sizing.threads
@@ -367,25 +358,13 @@ export class PoolCore implements EntryHost {
     else if (isCounted) this.#errored++
     const wasFull = !this.hasRoom
     this.pending--
-    this.#shutIdleLanes()
+    if (this.ending >= 0 && this.pending === 0) this.#end.shutIdleLanes()
     if (observer instanceof TaskHandle) {
       channels.taskEnded(this.settings.name, observer, succeeded, value)
       if (this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
     }
     if (wasFull || this.#roomWaiters.length > 0) this.#waiters.tellRoom(wasFull)
     if (this.pending === 0 && this.#idleWaiters.length > 0) this.#waiters.tellIdle()
-  }
-
-  /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
-  #shutIdleLanes(): void {
-    if (this.ending < 0 || this.pending > 0) return
-    const leave = (): void => {
-      this.#isLeaving = true
-      this.lane?.shutdown(false)
-      this.#main?.leave()
-    }
-    if (this.#shutdown === undefined) leave()
-    else this.#shutdown.run().then(leave)
   }
 
   #tellEnd(task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
@@ -503,7 +482,7 @@ export class PoolCore implements EntryHost {
       utilization: (index: number) => this.lane?.utilization(index) ?? null,
       crashes: (index: number) => this.lane?.crashes.of(index) ?? 0,
       // The last figures are those of any snapshot that is asked too late.
-      keys: () => (this.#isReleased ? this.stats().keys : JSON.parse(native.keyFigures(this.handle))),
+      keys: () => (this.#end.isReleased ? this.stats().keys : JSON.parse(native.keyFigures(this.handle))),
     }
     return poolStats(JSON.parse(native.figures(this.handle)), counts)
   }
@@ -512,38 +491,27 @@ export class PoolCore implements EntryHost {
 
   /** Calls `listener` when the pool admits nothing any more. Returns how to stop that. */
   onEnd(listener: (reason: unknown) => void): () => void {
-    if (this.ending >= 0) listener(poolClosed(this.settings.name))
-    else this.#endListeners.add(listener)
-    return () => this.#endListeners.delete(listener)
-  }
-
-  /** Made when somebody asks for it. */
-  #shutdownParts(): Shutdown {
-    this.#shutdown ??= new (shutdown())(this.#shell.disposeTimeout, () => this.end(2))
-    return this.#shutdown
+    return this.#end.onEnd(listener)
   }
 
   /** Calls `callback` after the last task. @throws ThreadmillError when it is too late for that */
   onShutdown(callback: () => unknown): void {
-    if (this.#isLeaving) throw poolClosed(this.settings.name)
-    this.#shutdownParts().add(callback)
+    this.#end.onShutdown(callback)
   }
 
   /** Ends the pool when one of these signals comes. @throws ThreadmillError when it has ended */
   handleSignals(signals: readonly NodeJS.Signals[]): void {
-    this.checkAlive()
-    if (!this.isInert) signalHandlers().handleSignals(this, signals)
+    this.#end.handleSignals(signals)
   }
 
   /** @throws ThreadmillError when the pool has ended */
   checkAlive(): void {
-    if (this.#isReleased) throw poolClosed(this.settings.name)
+    this.#end.checkAlive()
   }
 
   /** Calls `listener` when the pool has ended. Returns how to stop that. */
   onRelease(listener: () => void): () => void {
-    this.#atRelease.add(listener)
-    return () => this.#atRelease.delete(listener)
+    return this.#end.onRelease(listener)
   }
 
   /** Replaces a JS worker after its current task, or all of them. */
@@ -558,60 +526,30 @@ export class PoolCore implements EntryHost {
   }
 
   /** Ends the pool; asked again, it can only end sooner. It is destroyed when `limit` ms have passed. */
-  end(mode: 0 | 1 | 2, limit = Number.POSITIVE_INFINITY): Promise<void> {
-    if (limit === 0) return this.end(2)
-    if (limit < Number.POSITIVE_INFINITY && !this.#isReleased) this.#shutdownParts().limit(limit)
-    this.#ended ??= new Promise((resolve) => {
-      this.#resolveEnded = resolve
-    })
-    if (mode > this.ending && this.#resolveEnded !== undefined) {
-      flush()
-      const first = this.ending < 0
-      this.ending = mode
-      for (const listener of this.#endListeners) listener(poolClosed(this.settings.name))
-      this.#endListeners.clear()
-      native.closePool(this.handle, mode, first)
-      // Tasks that do not return end with their workers.
-      if (mode === 2) {
-        this.#shutdown?.hurry()
-        this.lane?.shutdown(true)
-        this.#main?.leave()
-      } else this.#shutIdleLanes()
-    }
-    return this.#ended
+  end(mode: 0 | 1 | 2, limit?: number): Promise<void> {
+    return this.#end.end(mode, limit)
   }
 
   closed(): void {
-    if (this.#shutdown === undefined) this.#shutLanes()
-    else this.#shutdown.run().then(() => this.#shutLanes())
+    this.#end.closed()
   }
 
-  #shutLanes(): void {
-    this.#isLeaving = true
-    const isForced = this.ending === 2
-    const lanes = [this.lane?.shutdown(isForced), this.#main?.shutdown(isForced)]
-    if (lanes.every((lane) => lane === undefined)) this.#release()
-    else {
-      // Nothing is unfinished any more; the workers say goodbye.
-      Promise.all(lanes).then(() => {
-        settleNow()
-        this.#release()
-      })
-    }
+  /** The executor on this thread, if there has been a task for it. */
+  knownMain(): MainLane | undefined {
+    return this.#main
   }
 
-  #release(): void {
+  /** Takes the last figures; nothing comes of the core any more. */
+  leaveCore(): void {
     this.#lastStats = this.stats()
     // Read as long as they can be.
     this.#lastStats.keys.length
     disconnect(this)
-    this.#isReleased = true
+  }
+
+  released(): void {
     this.#sizing.unfollow()
-    this.#shutdown?.ended()
     if (!this.isInert) channels.poolEnded(this.settings.name, this.#completed, this.#errored)
-    for (const listener of this.#atRelease) listener()
-    this.#resolveEnded?.()
-    this.#resolveEnded = undefined
   }
 }
 
