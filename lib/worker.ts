@@ -10,26 +10,26 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
-import { MessagePort, parentPort, receiveMessageOnPort, type Transferable, workerData } from 'node:worker_threads'
+import { MessagePort, parentPort, type Transferable, workerData } from 'node:worker_threads'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
 import { decode, type Encoded, POSTED } from './codec'
 import { onRing } from './drain'
 import { type LoadedEntry, loadEntry } from './entry'
-import { ThreadmillError } from './errors'
 import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native } from './native'
-import { closePorts, encodeMarked, moved, type Parcel, Prepared } from './parcel'
-import type { HeapWatch as HeapLimits, Launch, Order, Report } from './protocol'
+import { closePorts, encodeMarked, moved, Prepared } from './parcel'
+import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
-import { decodeReason, encodeReason } from './reason'
+import { encodeReason } from './reason'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
+import { Orders } from './worker-orders'
 
 const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
 
@@ -104,6 +104,10 @@ function setWaiting(waits: boolean): void {
   scheduleTurn()
 }
 
+const orders = new Orders(control, {
+  exit,
+  collected: (...given) => seatPool?.collected(...given),
+})
 const client = new Client(index, { currentTask, takeSeat, postValue })
 let loaded: LoadedEntry
 let exiting = false
@@ -288,10 +292,7 @@ function begin(at: number, values: unknown[]): void {
     const [type, data] = values[payload] as [string, unknown]
     if (codec !== POSTED) Client.deliver(client, type, decode(codec, data))
     else {
-      // It was posted before this was told (J8 in lane-mail.ts).
-      readControl()
-      const parcel = contents.get(data as number)
-      contents.delete(data as number)
+      const parcel = orders.takeContents(data as number)
       if (parcel !== undefined) Client.deliver(client, type, parcel.value)
     }
     return
@@ -306,42 +307,20 @@ function begin(at: number, values: unknown[]): void {
   }
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
   if (codec === POSTED) {
-    // The owner posts it ahead to a worker that waits for work.
-    if (!ahead.has(payload)) readControl()
-    const parcel = ahead.get(payload)
+    const parcel = orders.takeInput(payload)
     if (parcel !== undefined) {
-      ahead.delete(payload)
       run(idIndex, idGeneration, name, parcel.value)
       return
     }
-    fetched.set(payload, (read) => {
+    orders.fetchInput(payload, (read) => {
       run(idIndex, idGeneration, name, read, READ)
       scheduleTurn()
     })
-    native.wantInput(payload)
     return
   }
   if (tag === 4) run(idIndex, idGeneration, name, payload)
   else if (tag < 4) run(idIndex, idGeneration, name, SIMPLE[tag])
   else run(idIndex, idGeneration, name, values[payload], codec)
-}
-
-/** Tasks that wait for their inputs, by key. */
-const fetched = new Map<number, (read: () => unknown) => void>()
-
-/** Inputs that came before their tasks, by key. */
-const ahead = new Map<number, Parcel>()
-
-/** The input of a task has come. */
-function receive(key: number, read: () => unknown): boolean {
-  const begin = fetched.get(key)
-  fetched.delete(key)
-  begin?.(read)
-  return begin !== undefined
-}
-
-function fail(reason: unknown): never {
-  throw reason
 }
 
 /** Stands for the codec of an input that a function gives. */
@@ -399,50 +378,6 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     (value) => end(value, false),
     (error) => end(error, true),
   )
-}
-
-/** Contents of messages that were posted, by key. */
-const contents = new Map<number, Parcel>()
-
-function obey(order: Order): void {
-  switch (order.type) {
-    case 'exit':
-      exit()
-      break
-    case 'input':
-      if (!receive(order.key, () => order.value)) ahead.set(order.key, order)
-      break
-    case 'refused':
-      receive(order.key, () => fail(decodeReason(order.codec, order.data)))
-      break
-    case 'discard':
-      closePorts(ahead.get(order.key))
-      ahead.delete(order.key)
-      break
-    case 'value':
-      contents.set(order.key, order)
-      break
-    case 'collected':
-      seatPool?.collected(order.worker, order.key, () => order.value)
-      break
-    case 'lost':
-      seatPool?.collected(order.worker, order.key, () =>
-        fail(new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the output could not be read')),
-      )
-  }
-}
-
-/** Obeys what has been posted so far. */
-function readControl(): void {
-  for (;;) {
-    try {
-      const received = receiveMessageOnPort(control)
-      if (received === undefined) return
-      obey(received.message as Order)
-    } catch (error) {
-      rethrow(error)
-    }
-  }
 }
 
 /** The pool has no more tasks for this worker. */
@@ -516,12 +451,7 @@ async function start(): Promise<void> {
     control.close()
     return
   }
-  control.on('message', obey)
-  // They come in the order in which they were asked for.
-  control.on('messageerror', (error) => {
-    const [oldest] = fetched.keys()
-    if (oldest !== undefined) receive(oldest, () => fail(error))
-  })
+  orders.listen()
   const report: Report = { type: 'ready' }
   control.postMessage(report)
   freshTurn()

@@ -1,0 +1,123 @@
+// Stage: run. Thread: a JS worker.
+// What the owner has posted to this worker: inputs and contents that only `postMessage` can move, by key, and orders.
+
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { rethrow } from './callbacks'
+import { ThreadmillError } from './errors'
+import { native } from './native'
+import { closePorts, type Parcel } from './parcel'
+import type { Order } from './protocol'
+import { decodeReason } from './reason'
+
+/** Gives what has come, or throws why it has not. */
+type Read = () => unknown
+
+/** The worker, as seen from here. */
+export interface OrdersHost {
+  /** The pool has no more tasks for it. */
+  exit(): void
+  /** An output has come that it asked `worker` for. */
+  collected(worker: number, key: number, read: Read): void
+}
+
+function fail(reason: unknown): never {
+  throw reason
+}
+
+/** See the head of this file. */
+export class Orders {
+  readonly #control: MessagePort
+  readonly #host: OrdersHost
+  /** Tasks that wait for their inputs. */
+  readonly #fetched = new Map<number, (read: Read) => void>()
+  /** Inputs that came before their tasks. */
+  readonly #ahead = new Map<number, Parcel>()
+  /** Contents of messages. */
+  readonly #contents = new Map<number, Parcel>()
+
+  constructor(control: MessagePort, host: OrdersHost) {
+    this.#control = control
+    this.#host = host
+  }
+
+  /** Obeys whatever comes from now on. */
+  listen(): void {
+    this.#control.on('message', (order: Order) => this.#obey(order))
+    // They come in the order in which they were asked for.
+    this.#control.on('messageerror', (error) => {
+      const [oldest] = this.#fetched.keys()
+      if (oldest !== undefined) this.#receive(oldest, () => fail(error))
+    })
+  }
+
+  /** Takes the contents of a message, which were posted before the worker was told of it (J8 in lane-mail.ts). */
+  takeContents(key: number): Parcel | undefined {
+    this.#read()
+    const parcel = this.#contents.get(key)
+    this.#contents.delete(key)
+    return parcel
+  }
+
+  /** Takes an input that was posted ahead, as the owner does for a worker that waits for work. */
+  takeInput(key: number): Parcel | undefined {
+    if (!this.#ahead.has(key)) this.#read()
+    const parcel = this.#ahead.get(key)
+    this.#ahead.delete(key)
+    return parcel
+  }
+
+  /** Asks for an input; `begin` is called when it has come. */
+  fetchInput(key: number, begin: (read: Read) => void): void {
+    this.#fetched.set(key, begin)
+    native.wantInput(key)
+  }
+
+  /** Obeys what has been posted so far. */
+  #read(): void {
+    for (;;) {
+      try {
+        const received = receiveMessageOnPort(this.#control)
+        if (received === undefined) return
+        this.#obey(received.message as Order)
+      } catch (error) {
+        rethrow(error)
+      }
+    }
+  }
+
+  #obey(order: Order): void {
+    switch (order.type) {
+      case 'exit':
+        this.#host.exit()
+        break
+      case 'input':
+        if (!this.#receive(order.key, () => order.value)) this.#ahead.set(order.key, order)
+        break
+      case 'refused':
+        this.#receive(order.key, () => fail(decodeReason(order.codec, order.data)))
+        break
+      case 'discard':
+        closePorts(this.#ahead.get(order.key))
+        this.#ahead.delete(order.key)
+        break
+      case 'value':
+        this.#contents.set(order.key, order)
+        break
+      case 'collected':
+        this.#host.collected(order.worker, order.key, () => order.value)
+        break
+      case 'lost':
+        this.#host.collected(order.worker, order.key, () =>
+          fail(new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the output could not be read')),
+        )
+    }
+  }
+
+  /** The input of a task has come. */
+  #receive(key: number, read: Read): boolean {
+    const begin = this.#fetched.get(key)
+    this.#fetched.delete(key)
+    begin?.(read)
+    return begin !== undefined
+  }
+}
