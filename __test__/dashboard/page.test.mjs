@@ -105,11 +105,11 @@ test('charts are drawn in both colour schemes, and the switch holds', async (t) 
   assert.equal(await page.locator('#theme').textContent(), 'Colours: light')
   await page.locator('#theme').click()
   assert.equal(await background(), 'rgb(18, 22, 28)')
-  // Something is on the canvas, after the redrawing too.
+  // The lines are on the canvas, after the redrawing too, in the accent of that scheme.
   await page.waitForFunction(() =>
     [...document.querySelectorAll('canvas')].every((canvas) => {
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-      return data.some((value) => value !== 0)
+      return data.some((red, at) => at % 4 === 0 && `${red} ${data[at + 1]} ${data[at + 2]}` === '127 176 255')
     }),
   )
   assert.equal(await page.locator('canvas').count(), 2)

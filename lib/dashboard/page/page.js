@@ -43,7 +43,13 @@ function setText(node, text) {
 
 // --- charts ---
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+/** A colour of the style sheet as a canvas takes it: only in the colour of an element it is that of the scheme in use. */
+function colour(name, node) {
+  node.style.color = `var(${name})`
+  const { color } = getComputedStyle(node)
+  node.style.color = ''
+  return color
+}
 
 /** One chart with two lines: the last minutes of a pool. */
 class Chart {
@@ -90,12 +96,14 @@ class Chart {
   }
 
   #make(width) {
-    const [text, line] = [colour('--faint'), colour('--line')]
+    const [text, line, accent, second] = ['--faint', '--line', '--accent', '--second'].map((name) =>
+      colour(name, this.#box),
+    )
     const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } }
     const series = [
       {},
-      { label: this.#names[0], stroke: colour('--accent'), width: 2, points: { show: false } },
-      { label: this.#names[1], stroke: colour('--second'), width: 1.5, points: { show: false } },
+      { label: this.#names[0], stroke: accent, width: 2, points: { show: false } },
+      { label: this.#names[1], stroke: second, width: 1.5, points: { show: false } },
     ]
     const scales = {
       x: { range: (_, first, last) => [Math.min(first ?? 0, (last ?? 0) - LEAST), last ?? 0] },
