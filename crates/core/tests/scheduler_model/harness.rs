@@ -179,6 +179,19 @@ impl Harness {
         assert!(self.inside.remove(&tag), "S1: task {tag} left twice or was never admitted");
     }
 
+    /// Nobody can run these any more: the machine gives them back as the model says, and they leave.
+    fn orphaned(&mut self, given: &[(TaskId, u64)], expected: &[TaskId], tags: &BTreeMap<TaskId, u64>) {
+        assert_eq!(given, expected.iter().map(|id| (*id, tags[id])).collect::<Vec<_>>());
+        for (_, tag) in given {
+            self.left(*tag);
+        }
+    }
+
+    /// Those of all tasks, for when some are gone.
+    fn tags(&self) -> BTreeMap<TaskId, u64> {
+        self.model.tasks.iter().map(|task| (task.id, task.tag)).collect()
+    }
+
     pub(crate) fn tag(&self, id: TaskId) -> u64 {
         self.model.tasks.iter().find(|task| task.id == id).expect("a live task").tag
     }
@@ -586,14 +599,16 @@ impl Harness {
         expected: &mut Vec<WorkerRef>,
     ) {
         let who = WorkerRef { lane: Lane::ALL[lane], index: worker };
-        let tags: BTreeMap<TaskId, u64> = self.model.tasks.iter().map(|task| (task.id, task.tag)).collect();
+        let tags = self.tags();
         let mut report = LeaveReport::default();
         self.machine.leave(who, replaced, &mut self.cells, Time(self.now), &mut report, wakes);
         let (running, orphaned) = self.model.leave(lane, worker, replaced, self.now, expected);
         assert_eq!(report.running, running);
-        assert_eq!(report.orphaned, orphaned.iter().map(|id| (*id, tags[id])).collect::<Vec<_>>());
-        for id in running.iter().chain(&orphaned) {
+        self.orphaned(&report.orphaned, &orphaned, &tags);
+        for id in &running {
             self.left(tags[id]);
+        }
+        for id in running.iter().chain(&orphaned) {
             self.cells.payloads.remove(id);
             self.cells.begun.remove(id);
         }
@@ -608,16 +623,13 @@ impl Harness {
         expected: &mut Vec<WorkerRef>,
     ) {
         let who = WorkerRef { lane: Lane::ALL[lane], index: worker };
-        let tags: BTreeMap<TaskId, u64> = self.model.tasks.iter().map(|task| (task.id, task.tag)).collect();
+        let tags = self.tags();
         let mut report = LeaveReport::default();
         self.machine.retire(who, replaced, &mut self.cells, Time(self.now), &mut report, wakes);
         let orphaned = self.model.retire(lane, worker, replaced, self.now, expected);
         assert!(report.running.is_empty(), "what it has begun goes on");
-        assert_eq!(report.orphaned, orphaned.iter().map(|id| (*id, tags[id])).collect::<Vec<_>>());
         assert!(!replaced || orphaned.is_empty(), "what is forced to it waits for the replacement");
-        for id in &orphaned {
-            self.left(tags[id]);
-        }
+        self.orphaned(&report.orphaned, &orphaned, &tags);
     }
 
     pub(crate) fn give_back(
@@ -646,15 +658,12 @@ impl Harness {
     }
 
     pub(crate) fn resume(&mut self, wakes: &mut Vec<WorkerRef>, expected: &mut Vec<WorkerRef>) {
-        let tags: BTreeMap<TaskId, u64> = self.model.tasks.iter().map(|task| (task.id, task.tag)).collect();
+        let tags = self.tags();
         let mut orphaned = Vec::new();
         let resumed = self.machine.resume(Time(self.now), &mut orphaned, wakes);
         let (count, lost) = self.model.resume(self.now, expected);
         assert_eq!(resumed, count);
-        assert_eq!(orphaned, lost.iter().map(|id| (*id, tags[id])).collect::<Vec<_>>());
-        for (_, tag) in orphaned {
-            self.left(tag);
-        }
+        self.orphaned(&orphaned, &lost, &tags);
         assert!(self.machine.next_resume().is_none_or(|at| at > Time(self.now)), "nothing due is left aside");
     }
 
