@@ -14,6 +14,8 @@ const MODULE = new URL('./module-worker-module.mjs', import.meta.url)
 const BARE = new URL('./module-worker-bare.mjs', import.meta.url)
 const CALLS = quick ? 1000 : 10_000
 const WIDTH = 64
+/** Runs before those that count: the engine goes on optimizing for some 100,000 calls. */
+const WARMUPS = 12
 const PEER = 'a postMessage each way'
 
 /** Calls by messages: one to the worker and one back for each. */
@@ -73,6 +75,7 @@ export async function moduleWorkers() {
       name: `calls with ${name}, ${WIDTH} in flight`,
       contenders: [contender('threadmill', ours), contender(PEER, theirs)],
       operations: CALLS,
+      warmups: quick ? 2 : WARMUPS,
     })
     measured.push(scenario)
     floors.push(judge(`module.${name}`, ratioOf(scenario, PEER)))

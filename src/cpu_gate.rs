@@ -6,10 +6,9 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::env::state;
+use crate::call::{Env, Info, Js, on_env};
 use crate::pool::json;
 use crate::raw;
-use napi::sys;
 use std::time::{Duration, Instant};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, System};
 
@@ -89,15 +88,9 @@ impl Machine {
 
 /// `cpuShares(anew)`: busy share in percent of every logical CPU since the call before; empty when nothing is known.
 /// `anew`: forget what was read before.
-pub(crate) unsafe extern "C" fn cpu_shares(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    raw::guard(env, || {
-        let ([anew], data) = raw::arguments::<1>(env, info)?;
+pub(crate) unsafe extern "C" fn cpu_shares(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [anew]| {
         let anew = raw::boolean(env, anew)?;
-        // SAFETY: one of our functions.
-        let state = unsafe { state(data) };
         let now = Instant::now();
         if anew {
             state.sampler = None;
@@ -112,10 +105,7 @@ pub(crate) unsafe extern "C" fn cpu_shares(
 }
 
 /// `machine()`: cores, logical CPUs and memory, as JSON.
-pub(crate) unsafe extern "C" fn machine(
-    env: sys::napi_env,
-    _info: sys::napi_callback_info,
-) -> sys::napi_value {
+pub(crate) unsafe extern "C" fn machine(env: Env, _info: Info) -> Js {
     raw::guard(env, || json(env, &Machine::read()))
 }
 

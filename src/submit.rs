@@ -84,7 +84,11 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
         if is_plain {
             // Nothing to ask the engine for, so records become jobs one by one under the lock.
             pool.submit(group.iter().map(|record| Request {
-                spec: TaskSpec { priority: record[7], ..TaskSpec::plain(lane) },
+                spec: TaskSpec {
+                    priority: record[7],
+                    deadline: (record[9] > 0.0).then(|| Time(deadline(record[9], source.now))),
+                    ..TaskSpec::plain(lane)
+                },
                 cost_key: None,
                 job: plain(record, sink, source.now).into(),
             }));
@@ -127,12 +131,12 @@ fn lane_of(kernel: u16) -> Lane {
     }
 }
 
-/// Whether a record is a number without any option but the number of an export.
+/// Whether a record is a number without any option but the number of an export and a timeout from submit.
 fn is_plain(record: &[f64; STRIDE]) -> bool {
     record[2] as u16 != MAIN_ENTRY
         && record[3] == 4.0
         && record[8] == -1.0
-        && record[9] == 0.0
+        && record[9] >= 0.0
         && (record[10] == -1.0 || record[10] <= -2.0)
         && record[11] == 0.0
 }
@@ -151,7 +155,13 @@ fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
         priority: record[7],
         submitted: now,
         export: export(record[10]),
+        deadline: deadline(record[9], now),
     }
+}
+
+/// The deadline of a timeout in ms from submit; 0 for none.
+fn deadline(timeout: f64, now: u64) -> u64 {
+    if timeout > 0.0 { now.saturating_add((timeout * 1e6) as u64) } else { 0 }
 }
 
 fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<Request> {
@@ -227,7 +237,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
     let spec = TaskSpec {
         priority: record[7],
         affinity,
-        deadline: (timeout > 0.0).then(|| Time(source.now.saturating_add(nanos))),
+        deadline: (timeout > 0.0).then(|| Time(deadline(timeout, source.now))),
         deadline_from_start: (timeout < 0.0).then_some(nanos),
         estimate,
         worker_costs,

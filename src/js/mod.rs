@@ -61,7 +61,11 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
     let mut given = Vec::with_capacity(count);
     for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
         let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
-        let value = raw::scoped(env, || read(env, record[2], record[3], values));
+        // Only what lies in the values takes handles.
+        let value = match record[2] {
+            4.0 => Ok(Value::Number(record[3])),
+            _ => raw::scoped(env, || read(env, record[2], record[3], values)),
+        };
         let overhead = (record[6] * 1e6) as u64;
         match value {
             Ok(value) => {
@@ -157,7 +161,6 @@ fn read(env: Env, tag: f64, payload: f64, values: Js) -> Raw<Value> {
         1 => Value::Null,
         2 => Value::Bool(true),
         3 => Value::Bool(false),
-        4 => Value::Number(payload),
         _ => own_value(env, raw::element(env, values, payload as u32)?)?,
     })
 }

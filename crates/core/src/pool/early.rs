@@ -6,6 +6,7 @@ use super::job::Job;
 use super::{Pool, State, clock, js, timer};
 use crate::completion::Outcome;
 use crate::scheduler::{Cancelled, Expired, Lane, TaskId, Time, WorkerRef};
+use crate::sync::Ordering;
 use std::sync::Arc;
 
 impl Pool {
@@ -38,9 +39,12 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut expired = Vec::new();
         let mut state = self.state.lock();
-        if at != state.alarm {
+        if at != self.alarm.load(Ordering::Relaxed) {
             return None;
         }
+        // Before the look into the inboxes: see `Pool::post`.
+        self.alarm.store(u64::MAX, Ordering::Relaxed);
+        self.ingest_into(&mut state, &mut wakes);
         state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
         for task in expired {
             match task {
@@ -51,21 +55,31 @@ impl Pool {
             }
         }
         self.resume(&mut state, now, &mut wakes);
-        state.alarm = state.next_alarm().map_or(u64::MAX, |time| time.0);
-        let next = state.alarm;
-        self.unlock(state, &mut wakes);
-        (next != u64::MAX).then_some(next)
+        self.publish_and_look(&mut state, &mut wakes);
+        let next = self.earlier_alarm(&state);
+        drop(state);
+        self.wake(&mut wakes);
+        next
     }
 
     /// A task whose deadline counts from its start has begun.
     pub(crate) fn began(self: &Arc<Self>, id: u64, now: u64) {
         let mut state = self.state.lock();
         state.scheduler.began(TaskId::from_bits(id), Time(now));
-        let alarm = state.earlier_alarm();
+        let alarm = self.earlier_alarm(&state);
         drop(state);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
+        self.start_alarm(alarm);
+    }
+
+    /// When the timer has to come, if that is earlier than what it has been asked for. Under the lock; after it
+    /// [`Pool::start_alarm`] follows.
+    pub(super) fn earlier_alarm(&self, state: &State) -> Option<u64> {
+        let Time(at) = state.next_alarm()?;
+        let is_earlier = at < self.alarm.load(Ordering::Relaxed);
+        is_earlier.then(|| {
+            self.alarm.store(at, Ordering::Relaxed);
+            at
+        })
     }
 
     /// An abandoned task has stopped.
@@ -98,10 +112,13 @@ impl Pool {
         won
     }
 
-    pub(super) fn start_alarm(self: &Arc<Self>, at: u64) {
+    pub(super) fn start_alarm(self: &Arc<Self>, alarm: Option<u64>) {
+        let Some(at) = alarm else { return };
         if !timer::schedule(self, at) {
             // The next deadline tries again.
-            self.state.lock().alarm = u64::MAX;
+            let state = self.state.lock();
+            self.alarm.store(u64::MAX, Ordering::Relaxed);
+            drop(state);
             self.note("the timer thread could not be started; deadlines are not kept".to_owned());
         }
     }

@@ -19,8 +19,7 @@ impl Pool {
             return;
         }
         state.listeners.push(listener.clone());
-        drop(state);
-        self.wake(&mut wakes);
+        self.unlock(state, &mut wakes);
         self.unpark_all();
     }
 

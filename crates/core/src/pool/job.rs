@@ -110,7 +110,7 @@ impl Policy {
 /// Stands for no number of an export.
 pub const NO_EXPORT: u32 = u32::MAX;
 
-/// A job without anything but a number: no options, affinity, deadline or key of its own. See [`super::Pool::post`].
+/// A job without anything but a number: no options, affinity or key of its own. See [`super::Pool::post`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainJob {
     /// As in [`Job`].
@@ -127,6 +127,8 @@ pub struct PlainJob {
     pub submitted: u64,
     /// As in [`Job`].
     pub export: u32,
+    /// When it is to be given up, as `submitted`; 0 for never.
+    pub deadline: u64,
 }
 
 impl PlainJob {
@@ -218,6 +220,6 @@ mod tests {
     #[test]
     fn a_queued_number_is_small() {
         assert!(size_of::<super::Job>() <= 56, "{}", size_of::<super::Job>());
-        assert!(size_of::<super::PlainJob>() <= 40, "{}", size_of::<super::PlainJob>());
+        assert!(size_of::<super::PlainJob>() <= 48, "{}", size_of::<super::PlainJob>());
     }
 }

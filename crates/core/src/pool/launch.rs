@@ -27,6 +27,8 @@ impl Pool {
         }
         if !failed.is_empty() {
             self.rejoin(&failed);
+            let alarm = self.earlier_alarm(&self.state.lock());
+            self.start_alarm(alarm);
         }
     }
 

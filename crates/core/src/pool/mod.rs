@@ -56,7 +56,7 @@ pub use times::Summary;
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time, WorkerRef};
-use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
@@ -132,6 +132,8 @@ pub struct Pool {
     open: AtomicUsize,
     /// Native workers that take tasks: the first ones.
     active: AtomicUsize,
+    /// When the timer will look at this pool; `u64::MAX` for never. Written under the lock.
+    alarm: AtomicU64,
 }
 
 impl std::fmt::Debug for Pool {
@@ -177,6 +179,7 @@ impl Pool {
             idle: [AtomicUsize::new(active), AtomicUsize::new(0)],
             open: AtomicUsize::new(0),
             active: AtomicUsize::new(active),
+            alarm: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -282,20 +285,14 @@ impl Pool {
         }
     }
 
-    /// Publishes the state, gives the lock back, and wakes whom the scheduler named.
+    /// Publishes the state, gives the lock back, and wakes whom the scheduler named, and the timer if it has to come
+    /// earlier.
     fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, State>, wakes: &mut Vec<WorkerRef>) {
         self.publish_and_look(&mut state, wakes);
+        let alarm = self.earlier_alarm(&state);
         drop(state);
         self.wake(wakes);
-    }
-
-    /// As [`Pool::unlock`], after something that the timer may have to come earlier for.
-    fn unlock_timed(self: &Arc<Self>, mut state: MutexGuard<'_, State>, wakes: &mut Vec<WorkerRef>) {
-        let alarm = state.earlier_alarm();
-        self.unlock(state, wakes);
-        if let Some(at) = alarm {
-            self.start_alarm(at);
-        }
+        self.start_alarm(alarm);
     }
 
     /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.

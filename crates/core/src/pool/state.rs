@@ -39,8 +39,6 @@ pub(super) struct State {
     pub(super) threads: u32,
     /// Cost keys of the kernels, by their number.
     pub(super) kernel_keys: Vec<Option<CostKey>>,
-    /// When the timer will look at this pool; `u64::MAX` for never.
-    pub(super) alarm: u64,
     /// Tasks admitted so far.
     pub(super) admitted: u64,
     /// What did not work when threads started.
@@ -73,7 +71,6 @@ impl State {
             key_times: KeyTimes::default(),
             threads: 0,
             kernel_keys: Vec::new(),
-            alarm: u64::MAX,
             admitted: 0,
             notes: Vec::new(),
         }
@@ -129,14 +126,5 @@ impl State {
     pub(super) fn next_alarm(&self) -> Option<Time> {
         let times = [self.scheduler.next_deadline(), self.scheduler.next_resume()];
         times.into_iter().flatten().min()
-    }
-
-    /// When the timer has to come, if that is earlier than what it has been asked for.
-    pub(super) fn earlier_alarm(&mut self) -> Option<u64> {
-        let Time(at) = self.next_alarm()?;
-        (at < self.alarm).then(|| {
-            self.alarm = at;
-            at
-        })
     }
 }

@@ -17,15 +17,31 @@ impl Pool {
             return false;
         }
         let inbox = self.inbox(lane);
+        let mut earliest = u64::MAX;
+        let batch = batch.inspect(|job| {
+            if job.deadline != 0 {
+                earliest = earliest.min(job.deadline);
+            }
+        });
         match inbox.post(batch) {
-            Posted::Left => true,
+            Posted::Left => {
+                // The timer looks into the inbox before it goes away, so what it reads of it here was there then, or
+                // this sees that it is gone: nobody else need come by in time.
+                if earliest < self.alarm.load(Ordering::Relaxed) {
+                    self.ingest();
+                }
+                true
+            }
             Posted::Call => {
                 let mut wakes = Vec::new();
                 let mut state = self.state.lock();
                 if inbox.is_waiting() {
                     state.scheduler.wake_idle(lane, 1, &mut wakes);
-                    self.unlock(state, &mut wakes);
                 }
+                if earliest != u64::MAX {
+                    self.ingest_into(&mut state, &mut wakes);
+                }
+                self.unlock(state, &mut wakes);
                 true
             }
             Posted::Closed => {
@@ -95,6 +111,7 @@ impl Pool {
             let spec = TaskSpec {
                 priority: plain.priority,
                 key: Some(state.kernel_key(plain.kernel)),
+                deadline: (plain.deadline != 0).then_some(Time(plain.deadline)),
                 ..TaskSpec::plain(plain.lane())
             };
             let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
@@ -145,7 +162,7 @@ impl Pool {
         self.open.fetch_sub(room - count, Ordering::Relaxed);
         state.admitted += count as u64;
         drop(sinks);
-        self.unlock_timed(state, &mut wakes);
+        self.unlock(state, &mut wakes);
         for (sink, ticket, (code, message)) in refused {
             self.settle_one(sink, ticket, Outcome::refused(code, message));
         }

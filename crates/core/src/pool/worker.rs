@@ -41,11 +41,13 @@ pub(super) fn run(pool: &Arc<Pool>, index: u32) {
         taken: Vec::new(),
         wakes: Vec::new(),
         sinks: Vec::new(),
+        alarm: None,
     };
     let mut spun = false;
     loop {
         let turn = worker.turn(spun);
         pool.wake(&mut worker.wakes);
+        pool.start_alarm(worker.alarm.take());
         spun = false;
         match turn {
             Turn::Run(count) => worker.run(count),
@@ -70,6 +72,8 @@ struct Worker<'a> {
     wakes: Vec<WorkerRef>,
     /// Sinks of the pool by number, copied here so that no lock is needed to hand an outcome over.
     sinks: Vec<Arc<dyn CompletionSink>>,
+    /// When the timer has to come for what this worker has put into the scheduler.
+    alarm: Option<u64>,
 }
 
 impl Worker<'_> {
@@ -103,6 +107,7 @@ impl Worker<'_> {
         };
         // Who parks may be woken at once.
         self.pool.publish_and_look(&mut state, &mut self.wakes);
+        self.alarm = self.pool.earlier_alarm(&state);
         turn
     }
 
@@ -182,7 +187,7 @@ impl Worker<'_> {
         let id = TaskId::from_bits(id);
         self.pool.repeat(&mut state, (me, self.index), id, copy, outcome, (now, &mut wakes))?;
         self.pool.slots[self.index as usize].helped(0, run_time);
-        self.pool.unlock_timed(state, &mut wakes);
+        self.pool.unlock(state, &mut wakes);
         Ok(())
     }
 

@@ -130,7 +130,7 @@ impl Pool {
             // Nobody comes after it for now, so no task may be bound to its number.
             state.scheduler.vacate(js(index));
         }
-        self.unlock_timed(state, &mut wakes);
+        self.unlock(state, &mut wakes);
         Left { waiting, repeated }
     }
 

@@ -208,7 +208,7 @@ impl Pool {
         if park && out.is_empty() {
             state.scheduler.park(js(index), Time(now));
         }
-        self.unlock_timed(state, &mut wakes);
+        self.unlock(state, &mut wakes);
         true
     }
 
@@ -217,7 +217,7 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         let counts = self.accept(&mut state, index, id, answer, (clock::now(), &mut wakes));
-        self.unlock_timed(state, &mut wakes);
+        self.unlock(state, &mut wakes);
         counts
     }
 
@@ -229,7 +229,7 @@ impl Pool {
         for (id, answer) in answers {
             self.accept(&mut state, index, id, answer, (now, &mut wakes));
         }
-        self.unlock_timed(state, &mut wakes);
+        self.unlock(state, &mut wakes);
     }
 
     fn accept(

@@ -97,16 +97,22 @@ impl Fixture {
     /// Posts `inputs` as a batch; the tickets count on.
     pub(super) fn post(&mut self, kernel: &str, inputs: &[f64]) -> bool {
         let (kernel, _) = kernels::find(kernel).unwrap();
-        self.post_to(Lane::Native, kernel as u16, inputs)
+        self.post_to(Lane::Native, kernel as u16, inputs, None)
     }
 
     /// As `post`, for the entry function.
     pub(super) fn post_entries(&mut self, inputs: &[f64]) -> bool {
-        self.post_to(Lane::Js, ENTRY, inputs)
+        self.post_to(Lane::Js, ENTRY, inputs, None)
     }
 
-    fn post_to(&mut self, lane: Lane, kernel: u16, inputs: &[f64]) -> bool {
+    /// As `post_entries`, to be done within `limit`.
+    pub(super) fn post_entries_within(&mut self, limit: Duration, inputs: &[f64]) -> bool {
+        self.post_to(Lane::Js, ENTRY, inputs, Some(limit))
+    }
+
+    fn post_to(&mut self, lane: Lane, kernel: u16, inputs: &[f64], limit: Option<Duration>) -> bool {
         let (first, sink, submitted) = (self.next, self.number, clock::now());
+        let deadline = limit.map_or(0, |limit| submitted + limit.as_nanos() as u64);
         let batch: Vec<_> = inputs
             .iter()
             .zip(first..)
@@ -118,6 +124,7 @@ impl Fixture {
                 priority: 0.0,
                 submitted,
                 export: NO_EXPORT,
+                deadline,
             })
             .collect();
         let posted = self.pool.post(lane, batch.into_iter());

@@ -5,6 +5,7 @@ use super::fixture::{Fixture, number};
 use super::js::js_task;
 use crate::completion::Outcome;
 use crate::error::ErrorCode;
+use std::time::Duration;
 
 /// A worker 0 that runs one task and has said that there is nothing else for it.
 fn busy(fixture: &mut Fixture) -> (std::sync::Arc<super::js::Bell>, super::super::JsTask) {
@@ -85,6 +86,22 @@ fn i2_a_submission_of_the_js_lane_does_not_overtake_what_was_posted() {
         assert!(fixture.answer(0, &tasks[0]));
     }
     fixture.outcomes(4);
+    fixture.close();
+}
+
+#[test]
+fn what_was_posted_expires_although_nobody_comes_by() {
+    let mut fixture = Fixture::new(1);
+    let (_bell, task) = busy(&mut fixture);
+    assert!(fixture.post_entries_within(Duration::from_hours(1), &[1.0]));
+    for ticket in 2..20 {
+        // Each time the timer has gone to the one of an hour.
+        assert!(fixture.post_entries_within(Duration::from_millis(u64::from(ticket % 3)), &[2.0]));
+        assert!(matches!(fixture.outcomes(1)[&ticket], Outcome::Expired));
+    }
+    assert!(fixture.answer(0, &task));
+    fixture.run_next(0);
+    fixture.outcomes(2);
     fixture.close();
 }
 
