@@ -94,14 +94,15 @@ export class WorkerPool implements AsyncDisposable {
     const given = { ...options }
     const { signal } =
       kernel === undefined ? core.checkEntry(given) : checkTaskOptions(given, core.settings, core.threads, kernel)
+    const each = taskOptions(given)
     // These closures keep the pool reachable while the iteration lasts.
     const submitter: Submitter = {
       hasRoom: () => this.#core.hasRoom,
       whenRoom: () => this.#core.whenRoom(),
       start: (input, resolve, reject) =>
         kernel === undefined
-          ? this.#core.startEntry(input, given, resolve, reject)
-          : this.#core.start(kernel, input, given, resolve, reject),
+          ? this.#core.startEntry(input, each, resolve, reject)
+          : this.#core.start(kernel, input, each, resolve, reject),
       onEnd: (listener) => this.#core.onEnd(listener),
     }
     return [{ ...checkMapOptions(given, core.parallelism), signal }, submitter]
@@ -281,4 +282,13 @@ function checkEvent(event: unknown): string {
     throw wrongValue('event', `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`, event)
   }
   return event as string
+}
+
+/** Options of `map` that are none of its tasks'. When the signal fires, it cancels them itself. */
+const OF_MAP = new Set(['kernel', 'concurrency', 'ordered', 'signal'])
+
+/** What is asked for each task of a `map`; `undefined` for nothing, so that nothing is checked for each of them. */
+function taskOptions(options: object): object | undefined {
+  const asked = Object.entries(options).filter(([name, value]) => value !== undefined && !OF_MAP.has(name))
+  return asked.length === 0 ? undefined : Object.fromEntries(asked)
 }
