@@ -410,6 +410,61 @@ export interface PoolEvents<U = any> {
   'high-memory': (details: HighMemory) => void
 }
 
+/** Options of `pool.trace.start()`. */
+export interface TraceOptions {
+  /** Records kept for each thread, 32 bytes each: a power of two, 2^6 to 2^22. The oldest ones are overwritten. @default 32768 */
+  readonly capacity?: number | undefined
+}
+
+/** One event of a trace, in the trace-event format of Chrome. */
+export interface TraceEvent {
+  readonly name: string
+  /**
+   * `M` metadata; `B` and `E` begin and end of a slice; `s`, `t` and `f` begin, step and end of an arrow; `i` an instant; `C` a
+   * counter.
+   */
+  readonly ph: 'M' | 'B' | 'E' | 's' | 't' | 'f' | 'i' | 'C'
+  /** `'task'`, `'submit'`, `'stall'`, `'steal'`, `'park'`, `'wake'`, `'cancel'` or `'crash'`; none for metadata and counters. */
+  readonly cat?: string
+  /** Microseconds on a monotonic clock that all pools of a process share; 0 for metadata. */
+  readonly ts: number
+  /** Number of the pool in this process. */
+  readonly pid: number
+  /** Number of the track: 1 is the thread that owns the pool, each worker has one or more of its own. */
+  readonly tid: number
+  /** Of an arrow: the same for all its events. */
+  readonly id?: number
+  readonly bp?: 'e'
+  readonly s?: 't'
+  readonly args?: Readonly<Record<string, unknown>>
+}
+
+/** A timeline that https://ui.perfetto.dev and chrome://tracing open, once it is written as JSON. */
+export interface Trace {
+  /** Metadata first, then by time. */
+  readonly traceEvents: readonly TraceEvent[]
+  readonly displayTimeUnit: 'ms'
+  readonly otherData: {
+    /** Records that were overwritten before they were read; what they told is missing. */
+    readonly lost: number
+  }
+}
+
+/** Records what happens in a pool. */
+export interface PoolTrace {
+  /**
+   * Begins to record. Also while the pool is closing.
+   * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_TRACE_STARTED` when it records already,
+   * `ERR_THREADMILL_POOL_CLOSED` when the pool has ended
+   */
+  start(options?: TraceOptions): void
+  /**
+   * Ends it. What was recorded can be had once, also after the pool has ended.
+   * @throws ThreadmillError `ERR_THREADMILL_TRACE_NOT_STARTED`
+   */
+  stop(): Trace
+}
+
 /** Options of `startHealthMonitoring`. */
 export interface HealthOptions {
   /** Milliseconds from one report to the next, 1 to 2^31-1. @default 5000 */
@@ -849,6 +904,16 @@ export interface WorkerPool<T = any, U = any> {
   stopHealthMonitoring(): this
 
   /**
+   * The timeline of the pool: which worker runs which task when. With `THREADMILL_TRACE=file` in the environment, every pool of
+   * the process is recorded from its creation on and written to that file, whatever is done here.
+   * @example
+   * pool.trace.start()
+   * await pool.kernels.primesUpTo(1e7)
+   * await writeFile('trace.json', JSON.stringify(pool.trace.stop()))
+   */
+  readonly trace: PoolTrace
+
+  /**
    * Stops admitting, finishes everything that was admitted, then releases the threads. Repeated calls give the same promise.
    * When the pool has not ended after `timeout` ms (0 to 2^31-1), it is destroyed; of several calls the earliest end counts.
    */
@@ -936,6 +1001,8 @@ export type ErrorCode =
   | 'ERR_THREADMILL_IO'
   | 'ERR_THREADMILL_SYSTEM'
   | 'ERR_THREADMILL_NOT_SUPPORTED'
+  | 'ERR_THREADMILL_TRACE_STARTED'
+  | 'ERR_THREADMILL_TRACE_NOT_STARTED'
 
 /** Any error of threadmill that is not about an argument. Match on `code`, not on `instanceof`. */
 export class ThreadmillError extends Error {

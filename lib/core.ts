@@ -13,7 +13,7 @@ import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
 import type { LaneHost, LaneSettings } from './lane-settings'
-import { highMemory, laneParts, mainLane } from './lazy'
+import { highMemory, laneParts, mainLane, traceToFile } from './lazy'
 import type { MainLane } from './main'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
@@ -28,6 +28,7 @@ import { allocate } from './slots'
 import { type Figures, poolStats } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { TaskHandle } from './task'
+import type { Timeline } from './timeline/timeline'
 import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'
 
@@ -67,6 +68,8 @@ export class PoolCore implements EntryHost {
   readonly #entry: PoolEntry | undefined
   /** Follows tasks, where that is wanted. */
   tracer: TaskTracer | undefined
+  /** Shows what happens, where that is wanted. */
+  timeline: Timeline | undefined
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
   readonly isInert: boolean
   /** What workers share with this thread; none without workers. */
@@ -105,6 +108,7 @@ export class PoolCore implements EntryHost {
       this.#sizing.follow(entry?.settings.maxWorkers ?? this.threads)
     }
     if (!this.isInert) channels.poolCreated(settings.name, this.threads, this.#sizing.jsWorkers)
+    if (process.env.THREADMILL_TRACE && !this.isInert) traceToFile(this, process.env.THREADMILL_TRACE)
     if (entry === undefined || entry.isOwn) return
     const parts = laneParts()
     const registry = new parts.Registry((index) => this.#workerAt(index))
@@ -118,6 +122,7 @@ export class PoolCore implements EntryHost {
     try {
       this.lane = new parts.JsLane(this.#laneHost(registry), entry.place, entry.settings, seat)
     } catch (error) {
+      this.timeline?.poolEnds()
       native.closePool(this.handle, 2, true)
       channels.poolEnded(settings.name, 0, 0)
       throw error
@@ -544,6 +549,7 @@ export class PoolCore implements EntryHost {
     this.#lastStats = this.stats()
     // Read as long as they can be.
     this.#lastStats.keys.length
+    this.timeline?.poolEnds()
     disconnect(this)
   }
 

@@ -2,6 +2,8 @@
 // Modules that not every user needs. Those of pools with an entry module take about as long to load as all the others
 // together, so they are loaded with the first such pool; what is beside the pools with its first call.
 
+import type { PoolCore } from './core'
+
 let loaded: typeof import('./lane-parts') | undefined
 
 /** What runs tasks on the thread that owns the pool. */
@@ -22,6 +24,16 @@ export function healthMonitor(): typeof import('./health').HealthMonitor {
 /** What watches memory. */
 export function memoryWatch(): typeof import('./memory').watchMemory {
   return (require('./memory') as typeof import('./memory')).watchMemory
+}
+
+/** What shows the timeline of a pool. */
+export function timelines(): typeof import('./timeline/timeline').Timeline {
+  return (require('./timeline/timeline') as typeof import('./timeline/timeline')).Timeline
+}
+
+/** What writes the timelines of all pools to a file. */
+export function traceToFile(pool: PoolCore, name: string): void {
+  ;(require('./timeline/file') as typeof import('./timeline/file')).traceToFile(pool, name)
 }
 
 /** What belongs to the end of a pool. */

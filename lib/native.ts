@@ -14,6 +14,16 @@ export const MAIN_ENTRY = 254
 /** Number of the thread that owns the pool, where that of a worker is told. */
 export const MAIN_WORKER = 2 ** 32 - 2
 
+/** Words, rings, names, seats, time and id of the pool; see src/trace.rs. */
+export type RawRecording = readonly [
+  words: Uint32Array,
+  rings: readonly number[],
+  names: readonly string[],
+  seats: readonly number[],
+  now: number,
+  pool: number,
+]
+
 /** What the addon puts on its exports. */
 export interface Native {
   /** Version of the package that the library was built for. */
@@ -35,6 +45,14 @@ export interface Native {
   closePool(pool: number, mode: 0 | 1 | 2, first: boolean): void
   /** Forgets a closed pool. */
   releasePool(pool: number): void
+  /** Begins to record, so many records for each thread, a power of two; the time, ns. */
+  traceStart(pool: number, capacity: number): number
+  /** Ends it and forgets what was recorded. */
+  traceStop(pool: number): void
+  traceRead(pool: number): RawRecording
+  /** Adds a part to the file of the process; how many there are, of all threads. */
+  keepTrace(text: string): number
+  keptTraces(): string[]
   /** Whether this call ended the task in the slot. */
   cancel(pool: number, slot: number): boolean
   /** The native worker that runs the task in the slot, or -1. */

@@ -2,14 +2,14 @@
 // The WorkerPool that users hold: reads arguments, and keeps the pool's core reachable.
 
 import type { Duplex } from 'node:stream'
-import type { HealthOptions, IWorker, Kernels, MapOptions, PoolStats } from '..'
+import type { HealthOptions, IWorker, Kernels, MapOptions, PoolStats, PoolTrace } from '..'
 import { checkType } from './callbacks'
 import { PoolCore, type PoolEntry } from './core'
 import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { healthMonitor, laneParts, memoryWatch, taskStream } from './lazy'
+import { healthMonitor, laneParts, memoryWatch, taskStream, timelines } from './lazy'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,
@@ -171,6 +171,11 @@ export class WorkerPool implements AsyncDisposable {
 
   stats(): PoolStats {
     return this.#core.stats()
+  }
+
+  get trace(): PoolTrace {
+    this.#core.timeline ??= new (timelines())(this.#core)
+    return this.#core.timeline.users
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {

@@ -13,7 +13,7 @@ use crate::cpu_gate::Sampler;
 use crate::ids::Ids;
 use crate::js::{owner, worker};
 use crate::raw::{self, Fault, Raw, check};
-use crate::{cpu_gate, pool, settle, submit};
+use crate::{cpu_gate, pool, settle, submit, trace};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
@@ -269,7 +269,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 46] = [
+    let functions: [(&CStr, sys::napi_callback); 51] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -288,6 +288,11 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"machine", Some(cpu_gate::machine)),
         (c"cpuShares", Some(cpu_gate::cpu_shares)),
         (c"keyFigures", Some(pool::key_figures)),
+        (c"traceStart", Some(trace::start)),
+        (c"traceStop", Some(trace::stop)),
+        (c"traceRead", Some(trace::read)),
+        (c"keepTrace", Some(trace::keep)),
+        (c"keptTraces", Some(trace::kept)),
         (c"releasePool", Some(pool::release)),
         (c"shareWorkers", Some(owner::share)),
         (c"joinWorker", Some(owner::join)),

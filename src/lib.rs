@@ -9,6 +9,7 @@
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
+//!           trace.rs    what a pool has recorded for its timeline
 //! ```
 
 mod call;
@@ -21,6 +22,7 @@ mod pool;
 mod raw;
 mod settle;
 mod submit;
+mod trace;
 
 use napi::bindgen_prelude::{Object, retain_current_module_for_unload_safety};
 use napi::{Env, Result};

@@ -169,6 +169,19 @@ const POOL = {
     [(pool) => pool.startHealthMonitoring(1), byState('the pool', 'the pool', 'throws POOL_CLOSED')],
   ],
   stopHealthMonitoring: [[(pool) => pool.stopHealthMonitoring(), always('the pool')]],
+  trace: [
+    [(pool) => pool.trace.start(), byState('returns undefined', 'returns undefined', 'throws POOL_CLOSED')],
+    [
+      (pool) => [pool.trace.start(), pool.trace.start()],
+      byState('throws TRACE_STARTED', 'throws TRACE_STARTED', 'throws POOL_CLOSED'),
+    ],
+    [(pool) => pool.trace.start({ capacity: 100 }), always('throws OUT_OF_RANGE')],
+    [(pool) => pool.trace.stop(), always('throws TRACE_NOT_STARTED')],
+    [
+      (pool) => [pool.trace.start(), pool.trace.stop().traceEvents.length > 0][1],
+      byState('returns true', 'returns true', 'throws POOL_CLOSED'),
+    ],
+  ],
   onShutdown: [[(pool) => pool.onShutdown(listener), byState('the pool', 'the pool', 'throws POOL_CLOSED')]],
   installSignalHandlers: [
     [(pool) => pool.installSignalHandlers(), byState('the pool', 'the pool', 'throws POOL_CLOSED')],

@@ -24,6 +24,7 @@ export function createProgram(onExit: (exitCode: number) => void): Command {
   addDupes(program, onExit)
   addBench(program, onExit)
   addTop(program, onExit)
+  addTrace(program, onExit)
   addDoctor(program, onExit)
   return program
 }
@@ -127,6 +128,23 @@ function addTop(program: Command, onExit: OnExit): void {
     .action(async (url, options) => {
       const { top } = require('./top') as typeof import('./top')
       onExit(await top(url, options))
+    })
+}
+
+function addTrace(program: Command, onExit: OnExit): void {
+  const trace = program.command('trace').description('look at what pool.trace or THREADMILL_TRACE has recorded')
+  trace
+    .command('view')
+    .description('draw a trace as an SVG')
+    .argument('<file>', 'the trace, in JSON; - is standard input')
+    .option('-o, --output <file>', 'where the SVG goes; - is standard output', '-')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 done, 1 the file cannot be read, is no trace, or the SVG cannot be written, 2 wrong arguments.',
+    )
+    .action((file, options) => {
+      const { viewTrace } = require('./trace') as typeof import('./trace')
+      onExit(viewTrace(file, options))
     })
 }
 

@@ -11,5 +11,6 @@ pub mod pool;
 pub mod scheduler;
 mod sleep;
 mod sync;
+mod trace;
 mod unwind;
 pub mod value;

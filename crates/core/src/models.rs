@@ -7,6 +7,7 @@ use crate::pool::PlainJob;
 use crate::pool::model::{Cell, Inbox, Label, Posted, Section};
 use crate::sleep::Parker;
 use crate::sync::Mutex;
+use crate::trace::ring::{Contents, Ring};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -256,5 +257,25 @@ fn loom_f1_f2_chunks_run_once_and_the_caller_leaves_last() {
         assert_eq!(section.leave(), None);
         assert_eq!(ran.load(Ordering::Relaxed), 0x111);
         helper.join().unwrap();
+    });
+}
+
+/// One thread records more than its ring holds while another one reads: what it reads is whole, and in order without gaps
+/// up to what is the latest then.
+#[test]
+fn loom_r1_records_that_are_read_are_whole() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(2));
+        let writer = {
+            let ring = ring.clone();
+            thread::spawn(move || (0..3).for_each(|value| ring.push([value; 4])))
+        };
+        let Contents { records, lost } = ring.read();
+        for (at, record) in records.iter().enumerate() {
+            assert_eq!(*record, [lost + at as u64; 4]);
+        }
+        writer.join().unwrap();
+        let Contents { records, lost } = ring.read();
+        assert_eq!((records, lost), (vec![[2; 4]], 2));
     });
 }

@@ -19,6 +19,7 @@ impl Pool {
         self.publish(&mut state);
         let won = match cancelled {
             Cancelled::Waiting(job) => {
+                self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Cancelled);
                 self.settle(&state, &job.label(), false, Outcome::Cancelled);
                 true
             }
@@ -48,7 +49,10 @@ impl Pool {
         state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
         for task in expired {
             match task {
-                Expired::Waiting(_, job) => self.settle(&state, &job.label(), false, Outcome::Expired),
+                Expired::Waiting(id, job) => {
+                    self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Expired);
+                    self.settle(&state, &job.label(), false, Outcome::Expired);
+                }
                 Expired::Running(id, worker) => {
                     self.abandon(&mut state, worker, id, Outcome::Expired, &mut wakes);
                 }
@@ -102,11 +106,11 @@ impl Pool {
         if worker.lane != Lane::Native {
             return self.js_give_up(locked, js::index_of(worker), id, outcome, wakes);
         }
-        let id = id.to_bits();
-        let Some(cell) = self.slots[worker.index as usize].find(id) else { return false };
+        let Some(cell) = self.slots[worker.index as usize].find(id.to_bits()) else { return false };
         let label = cell.label();
-        let won = cell.abandon(id);
+        let won = cell.abandon(id.to_bits());
         if won {
+            self.trace.recorder().cancel(id, label.kernel, Some(worker), &outcome);
             self.settle(locked, &label, true, outcome);
         }
         won

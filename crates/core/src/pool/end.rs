@@ -54,8 +54,11 @@ impl Pool {
         let mut rejected = Vec::new();
         let now = Time(clock::now());
         state.scheduler.reject_waiting(wanted, now, &mut self.claims(), &mut rejected);
-        for (_, job) in rejected {
-            self.settle(state, &job.label(), false, outcome());
+        let recorder = self.trace.recorder();
+        for (id, job) in rejected {
+            let outcome = outcome();
+            recorder.cancel(id, job.kernel, None, &outcome);
+            self.settle(state, &job.label(), false, outcome);
         }
     }
 

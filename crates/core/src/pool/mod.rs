@@ -26,6 +26,7 @@ mod js;
 mod launch;
 mod parallel;
 mod placement;
+mod record;
 mod resize;
 mod sizing;
 mod slot;
@@ -53,10 +54,13 @@ pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
 pub use times::Summary;
 
+pub use crate::trace::Recording;
+
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time, WorkerRef};
 use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use crate::trace::Trace;
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
@@ -112,6 +116,7 @@ pub struct Pool {
     pin: Option<Pin>,
     nice: Option<i32>,
     recycle_tasks: u64,
+    trace: Trace,
     state: Mutex<State>,
     inboxes: [Inbox; INBOXES],
     /// Notified when an abandoned task has stopped.
@@ -167,6 +172,7 @@ impl Pool {
             pin: options.pin,
             nice: options.nice,
             recycle_tasks: options.recycle_tasks,
+            trace: Trace::default(),
             state: Mutex::new(State::new(scheduler, threads, active)),
             inboxes: [Inbox::new(active > 0), Inbox::new(false)],
             released: Condvar::new(),
@@ -256,6 +262,7 @@ impl Pool {
     fn publish(&self, state: &mut State) {
         self.queued.store(state.scheduler.queued(Lane::Native), Ordering::Relaxed);
         self.js_queued.store(state.scheduler.queued(Lane::Js), Ordering::Relaxed);
+        self.record_depth(state);
         for lane in [Lane::Native, Lane::Js] {
             let (idle, at) = (state.scheduler.idle_workers(lane), lane as usize);
             self.idle[at].store(idle, Ordering::Relaxed);

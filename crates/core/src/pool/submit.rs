@@ -105,6 +105,7 @@ impl Pool {
     fn ingest_from(&self, inbox: &Inbox, state: &mut State, wakes: &mut Vec<WorkerRef>) {
         let mut posted = std::mem::take(&mut state.posted);
         inbox.take(&mut posted);
+        let (recorder, now) = self.admitting();
         let mut claims = self.claims();
         let sinks = self.sinks.lock();
         for plain in posted.drain(..) {
@@ -115,9 +116,11 @@ impl Pool {
                 ..TaskSpec::plain(plain.lane())
             };
             let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
+            let what = (plain.kernel, plain.sink);
             let admitted = state.scheduler.submit(spec, plain.into(), submitted, &mut claims, wakes);
             let id = admitted.expect("free tasks are admitted by a scheduler that is open and unlimited");
             sinks[sink].admitted(ticket, id);
+            recorder.submit(id, what, submitted.0, now);
             state.admitted += 1;
         }
         state.posted = posted;
@@ -127,6 +130,7 @@ impl Pool {
     /// at once with the reason.
     pub fn submit(self: &Arc<Self>, requests: impl ExactSizeIterator<Item = Request>) {
         let now = clock::now();
+        let recorder = self.trace.recorder();
         let (mut wakes, mut refused) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
         self.ingest_into(&mut state, &mut wakes);
@@ -136,7 +140,7 @@ impl Pool {
         let sinks = self.sinks.lock();
         let mut count = 0;
         for Request { mut spec, cost_key, job } in requests {
-            let (ticket, sink) = (job.ticket, job.sink);
+            let (ticket, sink, kernel, submitted) = (job.ticket, job.sink, job.kernel, job.submitted);
             let reason = if state.closed {
                 (ErrorCode::PoolClosed, "the pool is closed")
             } else if count >= room {
@@ -152,6 +156,7 @@ impl Pool {
                     Ok(id) => {
                         count += 1;
                         sinks[usize::from(sink)].admitted(ticket, id);
+                        recorder.submit(id, (kernel, sink), submitted, now);
                         continue;
                     }
                     Err(_) => (ErrorCode::OutOfRange, "no worker has this index"),

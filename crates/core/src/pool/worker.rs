@@ -15,6 +15,7 @@ use crate::kernel::KernelContext;
 use crate::kernels;
 use crate::scheduler::{Taken, TaskId, Time, WorkerRef};
 use crate::sync::AtomicU64;
+use crate::trace::{How, Recorder};
 use crate::unwind::guarded;
 use crate::value::Value;
 use std::sync::Arc;
@@ -56,7 +57,11 @@ pub(super) fn run(pool: &Arc<Pool>, index: u32) {
                 worker.spin();
                 spun = true;
             }
-            Turn::Park => pool.slots[index as usize].parker.park(),
+            Turn::Park => {
+                pool.trace.recorder().park(native(index));
+                pool.slots[index as usize].parker.park();
+                pool.trace.recorder().wake(native(index));
+            }
             Turn::Exit => break,
         }
     }
@@ -83,9 +88,8 @@ impl Worker<'_> {
         let mut state = self.pool.state.lock();
         state.report(self.index, &mut self.ended, now);
         self.pool.ingest_into(&mut state, &mut self.wakes);
-        let mut claims = self.pool.claims();
         let me = native(self.index);
-        state.scheduler.take(me, TAKE_AHEAD, Time(now), &mut claims, &mut self.taken, &mut self.wakes);
+        self.pool.take(&mut state, me, TAKE_AHEAD, now, &mut self.taken, &mut self.wakes);
         let turn = if !self.taken.is_empty() {
             let count = self.taken.len();
             for (cell, taken) in self.cells.iter().zip(self.taken.drain(..)) {
@@ -112,15 +116,17 @@ impl Worker<'_> {
     }
 
     fn run(&mut self, count: usize) {
+        let recorder = self.pool.trace.recorder();
         let mut now = clock::now();
         for cell in &self.cells[..count] {
-            now = self.run_one(cell, now);
+            now = self.run_one(cell, now, &recorder);
         }
     }
 
     /// Runs the task in `cell` unless somebody took it back. Returns the time at its end.
-    fn run_one(&mut self, cell: &Cell<Job>, started: u64) -> u64 {
+    fn run_one(&mut self, cell: &Cell<Job>, started: u64, recorder: &Recorder) -> u64 {
         let Some(job) = cell.begin() else { return started };
+        recorder.start(cell.id(), job.kernel, native(self.index), started, 0);
         let (ticket, sink, kernel, submitted) = (job.ticket, job.sink as usize, job.kernel, job.submitted);
         if job.deadline_from_start {
             self.pool.began(cell.id(), started);
@@ -142,7 +148,9 @@ impl Worker<'_> {
         let now = clock::now();
         let (run_time, succeeded) = (now - started, outcome.is_ok());
         let id = cell.id();
-        if cell.finish() {
+        let finished = cell.finish();
+        recorder.end(id, kernel, native(self.index), (started, now), how(&outcome, finished));
+        if finished {
             let mut outcome = outcome;
             if let Some(copy) = copy
                 && repeats(&copy, &outcome)
@@ -214,6 +222,16 @@ impl Worker<'_> {
             // Whoever else is ready to run on this CPU, the submitter perhaps, goes first.
             std::thread::yield_now();
         }
+    }
+}
+
+/// How a run ended, for the record.
+fn how(outcome: &Outcome, finished: bool) -> How {
+    match outcome {
+        _ if !finished => How::GivenUp,
+        Outcome::Ok(_) => How::Ok,
+        Outcome::Panicked(_) => How::Crashed,
+        _ => How::Failed,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::pool::cpu::CpuClock;
 use crate::pool::job::Policy;
 use crate::pool::{Pool, State, clock};
 use crate::scheduler::{Lane, LeaveReport, TaskId, Time, WorkerRef};
+use crate::trace::How;
 use std::sync::Arc;
 
 /// Which workers [`Pool::js_retire`] is for.
@@ -40,6 +41,15 @@ impl Parting {
             Self::Crashed | Self::Evicted => ErrorCode::WorkerCrashed,
             Self::Closed => ErrorCode::PoolClosed,
             Self::Unusable => ErrorCode::Entry,
+        }
+    }
+
+    /// What becomes of its tasks, for the record.
+    fn how(self) -> How {
+        match self {
+            Self::Crashed | Self::Unusable => How::Crashed,
+            Self::Closed => How::GivenUp,
+            Self::Evicted => How::PutBack,
         }
     }
 }
@@ -111,6 +121,9 @@ impl Pool {
         (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);
         worker.notes.clear();
         let running = std::mem::take(&mut worker.running);
+        if parting == Parting::Crashed {
+            self.trace.recorder().crash(js(index));
+        }
         let mut repeated = 0;
         for task in running {
             if self.part(&mut state, index, task, (parting, reason), now, &mut wakes) {
@@ -144,6 +157,7 @@ impl Pool {
         now: u64,
         wakes: &mut Vec<WorkerRef>,
     ) -> bool {
+        self.record_end(js(index), &task, now, parting.how());
         if task.abandoned {
             return false;
         }

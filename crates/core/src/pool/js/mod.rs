@@ -21,6 +21,7 @@ use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, TaskId, Time, WorkerRef};
+use crate::trace::How;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -80,13 +81,13 @@ impl JsWorker {
 }
 
 /// A task that a JS worker has begun.
-struct Running {
-    id: TaskId,
-    label: Label,
+pub(super) struct Running {
+    pub(super) id: TaskId,
+    pub(super) label: Label,
     submitted: u64,
-    started: u64,
+    pub(super) started: u64,
     /// Settled early; the answer will be thrown away.
-    abandoned: bool,
+    pub(super) abandoned: bool,
     /// What is needed to run it again, where that may come to pass.
     copy: Option<Job>,
     /// See [`Policy::grace`].
@@ -150,6 +151,7 @@ impl Pool {
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
         self.ingest_into(&mut state, &mut wakes);
+        let recorder = self.came_by(&state, js(index));
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             self.unlock(state, &mut wakes);
             return false;
@@ -165,7 +167,7 @@ impl Pool {
         while taken.len() < JS_TASKS {
             let before = taken.len();
             // What a JS worker takes it begins: its env cannot be asked to give something back.
-            state.scheduler.take(js(index), 1, Time(now), &mut self.claims(), &mut taken, &mut wakes);
+            self.take(&mut state, js(index), 1, now, &mut taken, &mut wakes);
             if taken.len() == before {
                 break;
             }
@@ -173,6 +175,7 @@ impl Pool {
         let mut timed = Vec::new();
         for task in taken {
             let job = task.payload;
+            self.record_start(&recorder, js(index), task.id, &job, now);
             let Some(worker) = state.js_worker(index) else { break };
             worker.begun += 1;
             worker.running.push(Running {
@@ -205,8 +208,8 @@ impl Pool {
             worker.looking = !park && nothing && worker.running.is_empty();
         }
         // Also beside messages: while it has nothing to do it is to be rung for a task.
-        if park && out.is_empty() {
-            state.scheduler.park(js(index), Time(now));
+        if park && out.is_empty() && state.scheduler.park(js(index), Time(now)) {
+            recorder.park(js(index));
         }
         self.unlock(state, &mut wakes);
         true
@@ -243,6 +246,7 @@ impl Pool {
         let Some(worker) = state.js_worker(index) else { return false };
         let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
         let mut running = worker.running.swap_remove(at);
+        self.record_end(js(index), &running, now, if answer.failed { How::Failed } else { How::Ok });
         let run_time = (now - running.started).saturating_sub(answer.overhead);
         worker.busy += run_time;
         worker.active = now;
@@ -306,6 +310,7 @@ impl Pool {
         let Some(worker) = state.js_worker(index) else { return };
         let Some(at) = worker.running.iter().position(|running| running.id == task.id) else { return };
         let running = worker.running.swap_remove(at);
+        self.record_end(js(index), &running, now, How::Unbegun);
         let from_start = task.job.policy.as_deref().and_then(Policy::start_limit);
         let returned = !running.abandoned
             && state.scheduler.give_back(js(index), task.id, task.job, None, from_start, &mut wakes).is_ok();
@@ -365,6 +370,7 @@ impl Pool {
         let Some(worker) = state.js_worker(index) else { return false };
         let Some(running) = worker.wanted(id) else { return false };
         running.abandoned = true;
+        self.trace.recorder().cancel(id, running.label.kernel, Some(js(index)), &outcome);
         let (label, run_time) = (running.label, clock::now().saturating_sub(running.started));
         self.settle_as(state, &label, outcome, index, run_time);
         true

@@ -1,0 +1,133 @@
+// THREADMILL_TRACE=file, in processes of their own.
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { runProgram } from '../helpers/child.mjs'
+import { named, read } from '../helpers/timeline.mjs'
+import { temporaryFolder } from '../main-job/helpers.mjs'
+
+const LIMIT = { timeout: 60_000 }
+
+/** Runs a program with THREADMILL_TRACE; its outcome, and what is in the file. */
+async function run(t, source, { name = 'trace.json', ...options } = {}) {
+  const folder = temporaryFolder(t)
+  const file = path.join(folder, name)
+  const outcome = await runProgram(`import { WorkerPool } from 'threadmill'\n${source}`, {
+    env: { THREADMILL_TRACE: file },
+    ...options,
+  })
+  assert.deepEqual([outcome.code, outcome.timedOut, outcome.stderr], [0, false, ''])
+  const files = readdirSync(folder)
+  assert.equal(files.length, 1, `one file: ${files}`)
+  return { outcome, file: files[0], ...read(JSON.parse(readFileSync(path.join(folder, files[0]), 'utf8'))) }
+}
+
+test('pools that are closed: a process of the trace each', LIMIT, async (t) => {
+  const { tasks, processes, flows } = await run(
+    t,
+    `const one = new WorkerPool({ name: 'one' })
+     const two = new WorkerPool('data:text/javascript,export default (n) => n', { name: 'two' })
+     await Promise.all([one.kernels.fib(20), one.kernels.fib(21), two.run(1)])
+     await Promise.all([one.close(), two.close()])
+     const three = new WorkerPool({ name: 'three' })
+     await three.kernels.sha256('x')
+     await three.close()`,
+  )
+  assert.deepEqual([...processes.values()].sort(), ['threadmill one', 'threadmill three', 'threadmill two'])
+  assert.equal(new Set(processes.keys()).size, 3)
+  assert.deepEqual(tasks.map(({ name }) => name).sort(), ['entry', 'fib', 'fib', 'sha256'])
+  assert.equal(flows.size, 4)
+})
+
+test('the file is written when the last pool has been closed', LIMIT, async (t) => {
+  const { outcome } = await run(
+    t,
+    `import { existsSync, readFileSync } from 'node:fs'
+     const file = process.env.THREADMILL_TRACE
+     const pool = new WorkerPool()
+     await pool.kernels.fib(1)
+     console.log(existsSync(file))
+     await pool.close()
+     console.log(JSON.parse(readFileSync(file, 'utf8')).traceEvents.length > 0)`,
+  )
+  assert.equal(outcome.stdout, 'false\ntrue\n')
+})
+
+test('pools that are not closed: written when the process ends', LIMIT, async (t) => {
+  for (const end of ['', 'process.exit()']) {
+    const { tasks, instants } = await run(
+      t,
+      `const pool = new WorkerPool({ threads: 1 })
+       await pool.kernels.fib(20)
+       const held = pool.addTask(60, { kernel: 'fib' })
+       held.catch(() => {})
+       while (held.worker === undefined) await new Promise((resolve) => setImmediate(resolve))
+       ${end || 'held.cancel()'}`,
+    )
+    assert.equal(tasks.length, 2)
+    assert.ok(end === '' ? named(instants, 'cancel').length === 1 : tasks.some(({ outcome }) => outcome === 'running'))
+  }
+})
+
+test('%p is the process, and pool.trace does not know of it', LIMIT, async (t) => {
+  const { tasks, outcome, file } = await run(
+    t,
+    `const pool = new WorkerPool()
+     await pool.kernels.fib(1)
+     pool.trace.start()
+     await pool.kernels.fib(2)
+     const { traceEvents } = pool.trace.stop()
+     await pool.kernels.fib(3)
+     await pool.close()
+     console.log(process.pid, traceEvents.filter(({ ph, cat }) => ph === 'B' && cat === 'task').length)`,
+    { name: 'trace-%p.json' },
+  )
+  const [pid, count] = outcome.stdout.trim().split(' ')
+  assert.equal(file, `trace-${pid}.json`)
+  assert.equal(count, '1')
+  assert.equal(tasks.length, 3)
+})
+
+test('pools of other threads are in the file', LIMIT, async (t) => {
+  const { processes, tasks } = await run(
+    t,
+    `import { isMainThread, Worker } from 'node:worker_threads'
+     import { fileURLToPath } from 'node:url'
+     const pool = new WorkerPool({ name: isMainThread ? 'outer' : 'inner' })
+     await pool.kernels.fib(isMainThread ? 20 : 21)
+     if (isMainThread) await new Promise((resolve) => new Worker(fileURLToPath(import.meta.url)).on('exit', resolve))
+     await pool.close()`,
+  )
+  assert.deepEqual([...processes.values()].sort(), ['threadmill inner', 'threadmill outer'])
+  assert.equal(tasks.length, 2)
+})
+
+test('a file that cannot be written is a warning', LIMIT, async (t) => {
+  const file = path.join(temporaryFolder(t), 'missing', 'trace.json')
+  const source = `
+    import { WorkerPool } from 'threadmill'
+    process.on('warning', ({ name, message }) => console.log(name, message))
+    const pool = new WorkerPool()
+    console.log(await pool.kernels.fib(10))
+    await pool.close()`
+  const { code, stdout } = await runProgram(source, { env: { THREADMILL_TRACE: file }, nodeArgs: ['--no-warnings'] })
+  assert.equal(code, 0)
+  assert.match(stdout, /^55\nThreadmillWarning THREADMILL_TRACE could not be written: .*ENOENT/)
+  assert.equal(existsSync(file), false)
+})
+
+test('a trace keeps no process alive, and nothing of it is loaded unless it is used', LIMIT, async () => {
+  const loaded = `Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('timeline'))`
+  const source = `
+    import { createRequire } from 'node:module'
+    import { WorkerPool } from 'threadmill'
+    const pool = new WorkerPool('data:text/javascript,export default (n) => n')
+    await pool.run(1)
+    await pool.kernels.fib(1)
+    console.log(${loaded})
+    pool.trace.start()
+    console.log(${loaded})`
+  const { code, stdout, timedOut } = await runProgram(source, { env: { THREADMILL_TRACE: '' }, limit: 20_000 })
+  assert.deepEqual([code, timedOut, stdout], [0, false, 'false\ntrue\n'])
+})

@@ -1,0 +1,131 @@
+//! Stage: all. Thread: whoever sees it happen; the env that owns the pool begins and ends.
+//! What a pool records of itself while somebody traces it; see `trace/mod.rs`.
+
+use super::job::{Job, NO_EXPORT};
+use super::js::Running;
+use super::{Lane, Pool, State, TaskId, Time, WorkerRef, clock};
+use crate::scheduler::Taken;
+use crate::trace::{How, Recorder, Recording};
+use crate::value::Value;
+
+impl Pool {
+    /// Begins to record, up to `capacity` records for each thread, a power of two. What was recorded before is gone.
+    /// Returns the time.
+    pub fn start_trace(&self, capacity: usize) -> u64 {
+        let now = clock::now();
+        self.trace.start(capacity);
+        // Waiting tasks that there are already.
+        self.record_depth(&self.state.lock());
+        now
+    }
+
+    /// What has been recorded until now.
+    pub fn read_trace(&self) -> Recording {
+        self.trace.read()
+    }
+
+    /// Ends it, and lets go of what was recorded.
+    pub fn stop_trace(&self) {
+        self.trace.stop();
+    }
+
+    /// What comes by way of that sink is submitted by that JS worker.
+    pub fn name_sink(&self, sink: u16, worker: u32) {
+        self.trace.seated(sink, worker);
+    }
+
+    /// As [`crate::scheduler::Scheduler::take`].
+    pub(super) fn take(
+        &self,
+        state: &mut State,
+        worker: WorkerRef,
+        max: usize,
+        now: u64,
+        taken: &mut Vec<Taken<Job>>,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        let recorder = self.trace.recorder();
+        let stolen = |state: &State| state.scheduler.worker(worker).map_or(0, |figures| figures.stolen);
+        let before = if recorder.is_on() { (stolen(state), taken.len()) } else { (0, 0) };
+        state.scheduler.take(worker, max, Time(now), &mut self.claims(), taken, wakes);
+        // A visit takes either what is its own or what is others'.
+        if recorder.is_on() && stolen(state) > before.0 {
+            taken[before.1..].iter().for_each(|task| recorder.steal(task.id, worker, now));
+        }
+    }
+
+    /// For tasks that are put into the queue now.
+    pub(super) fn admitting(&self) -> (Recorder, u64) {
+        let recorder = self.trace.recorder();
+        let now = if recorder.is_on() { clock::now() } else { 0 };
+        (recorder, now)
+    }
+
+    /// A worker that is not a native one comes by: it has been woken if it was parked. Under the lock.
+    pub(super) fn came_by(&self, state: &State, worker: WorkerRef) -> Recorder {
+        let recorder = self.trace.recorder();
+        if recorder.is_on() && state.scheduler.worker(worker).is_some_and(|figures| figures.parked) {
+            recorder.wake(worker);
+        }
+        recorder
+    }
+
+    /// A worker that is not a native one begins a task.
+    pub(super) fn record_start(
+        &self,
+        recorder: &Recorder,
+        worker: WorkerRef,
+        id: TaskId,
+        job: &Job,
+        now: u64,
+    ) {
+        if recorder.is_on() {
+            let name = match job.options.as_deref() {
+                Some(Value::String(sent)) => named(sent).map_or(0, |name| self.trace.name(name)),
+                None if job.export != NO_EXPORT => self.trace.name(&format!("function {}", job.export)),
+                _ => 0,
+            };
+            recorder.start(id.to_bits(), job.kernel, worker, now, name);
+        }
+    }
+
+    /// It runs that task no more.
+    pub(super) fn record_end(&self, worker: WorkerRef, running: &Running, now: u64, how: How) {
+        let how = if running.abandoned { How::GivenUp } else { how };
+        let times = (running.started, now);
+        self.trace.recorder().end(running.id.to_bits(), running.label.kernel, worker, times, how);
+    }
+
+    /// How many tasks wait, where that has changed. Under the lock.
+    pub(super) fn record_depth(&self, state: &State) {
+        let recorder = self.trace.recorder();
+        if recorder.is_on() {
+            let queued = Lane::ALL.map(|lane| state.scheduler.queued(lane) as u64);
+            // More than fits in so few bits is as good as any other number.
+            if self.trace.is_new_depth(queued[0] | queued[1] << 24 | queued[2] << 48) {
+                recorder.depth(queued);
+            }
+        }
+    }
+}
+
+/// The export that a task asks for; what is carried besides lies between two NULs before it.
+fn named(sent: &str) -> Option<&str> {
+    match sent.strip_prefix('\0') {
+        Some(carried) => carried.split_once('\0')?.1.strip_prefix('='),
+        None => Some(sent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn what_is_carried_is_no_part_of_the_name() {
+        assert_eq!(named("resize"), Some("resize"));
+        assert_eq!(named("\0trace\0=resize"), Some("resize"));
+        assert_eq!(named("\0trace\0"), None);
+        assert_eq!(named("\0broken"), None);
+    }
+}

@@ -1,0 +1,72 @@
+// Stage: all. Thread: any that makes pools.
+// THREADMILL_TRACE=file: every pool is traced from its creation, and all of them go to one file.
+//
+// F1. The file is always whole: it is written beside its place and then moved there. It is written when no traced pool of
+//     this thread is open any more, and when the thread ends.
+// F2. Threads do not know of each other: each writes all parts that there are, and once more when others came meanwhile.
+
+import { closeSync, openSync, renameSync, writeSync } from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import { threadId } from 'node:worker_threads'
+import { native } from '../native'
+import { Timeline, type Traced } from './timeline'
+
+/** What writes the part of a pool that has not ended. */
+const open = new Set<() => void>()
+let file: string | undefined
+
+/** Traces a new pool. */
+export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, name: string): void {
+  if (file === undefined) {
+    // Where the process was when it began; %p tells processes apart.
+    file = path.resolve(name.replaceAll('%p', String(process.pid)))
+    process.on('exit', writeRest)
+  }
+  const timeline = new Timeline(pool)
+  pool.timeline = timeline
+  const viewer = timeline.follow()
+  const end = (): void => {
+    if (!open.delete(end)) return
+    const events = timeline.leave(viewer).traceEvents
+    // One list of events without its brackets.
+    native.keepTrace(JSON.stringify(events).slice(1, -1))
+  }
+  open.add(end)
+  timeline.onEnd(() => {
+    end()
+    if (open.size === 0) write()
+  })
+}
+
+function writeRest(): void {
+  if (open.size === 0) return
+  for (const end of open) end()
+  write()
+}
+
+function write(): void {
+  const target = file as string
+  const draft = `${target}.${process.pid}-${threadId}`
+  try {
+    for (let parts: string[] = []; ; ) {
+      const all = native.keptTraces()
+      if (all.length === parts.length) return
+      parts = all
+      const output = openSync(draft, 'w')
+      try {
+        writeSync(output, '{"displayTimeUnit":"ms","traceEvents":[')
+        parts.forEach((part, index) => {
+          writeSync(output, index === 0 ? part : `,\n${part}`)
+        })
+        writeSync(output, ']}\n')
+      } finally {
+        closeSync(output)
+      }
+      renameSync(draft, target)
+    }
+  } catch (error) {
+    // Not worth ending a program for that has nothing to do with it.
+    process.emitWarning(`THREADMILL_TRACE could not be written: ${(error as Error).message}`, 'ThreadmillWarning')
+  }
+}

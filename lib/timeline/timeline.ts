@@ -1,0 +1,139 @@
+// Stage: all. Thread: owner env.
+// The timeline of one pool: `pool.trace`, and the file that THREADMILL_TRACE names, which do not know of each other.
+//
+// L1. What was recorded can be had after the pool has ended.
+
+import { performance } from 'node:perf_hooks'
+import type { PoolTrace, Trace, TraceOptions } from '../..'
+import { outOfRange, ThreadmillError, wrongType } from '../errors'
+import { kernelRegistry } from '../kernels'
+import { native, type RawRecording } from '../native'
+import { optionsObject, ownOr } from '../options'
+import { flush } from '../port'
+import { traceEvents } from './events'
+import { readRecording } from './recording'
+import { stallsSince, watchStalls } from './stalls'
+
+/** Records for each thread. */
+const CAPACITY = 2 ** 15
+
+const now = performance.now.bind(performance)
+
+/** The pool whose timeline it is. */
+export interface Traced {
+  readonly handle: number
+  readonly settings: { readonly name: string }
+  /** @throws ThreadmillError when the pool has ended */
+  checkAlive(): void
+}
+
+/** Somebody for whom is recorded. Times in ms on the clock of `performance`. */
+interface Viewer {
+  readonly since: number
+  readonly unwatch: () => void
+  /** What was there when the pool ended. */
+  last?: Last
+}
+
+interface Last {
+  readonly raw: RawRecording
+  readonly stalls: ReturnType<typeof stallsSince>
+}
+
+/** See the head of this file. */
+export class Timeline {
+  readonly #pool: Traced
+  readonly #viewers = new Set<Viewer>()
+  /** What `pool.trace.start()` began. */
+  #own: Viewer | undefined
+  /** ns on the clock of the records at 0 on that of `performance`. */
+  #offset = 0
+  readonly #ends: (() => void)[] = []
+
+  constructor(pool: Traced) {
+    this.#pool = pool
+  }
+
+  /** What users hold. */
+  readonly users: PoolTrace = Object.freeze({
+    start: (options?: TraceOptions) => this.start(options),
+    stop: () => this.stop(),
+  })
+
+  start(options?: TraceOptions): void {
+    const capacity = checkCapacity(options)
+    this.#pool.checkAlive()
+    const { name } = this.#pool.settings
+    if (this.#own !== undefined) {
+      throw new ThreadmillError('ERR_THREADMILL_TRACE_STARTED', `pool '${name}' is being traced; stop() ends that`)
+    }
+    this.#own = this.follow(capacity)
+  }
+
+  stop(): Trace {
+    const viewer = this.#own
+    if (viewer === undefined) {
+      const { name } = this.#pool.settings
+      throw new ThreadmillError('ERR_THREADMILL_TRACE_NOT_STARTED', `pool '${name}' is not being traced; call start()`)
+    }
+    this.#own = undefined
+    return this.leave(viewer)
+  }
+
+  /** Records from now on. */
+  follow(capacity = CAPACITY): Viewer {
+    // What was submitted before is no part of it.
+    flush()
+    if (this.#viewers.size === 0) {
+      const time = native.traceStart(this.#pool.handle, capacity)
+      this.#offset = time - now() * 1e6
+    }
+    const viewer = { since: now(), unwatch: watchStalls() }
+    this.#viewers.add(viewer)
+    return viewer
+  }
+
+  /** Ends that; the trace. */
+  leave(viewer: Viewer): Trace {
+    const last = viewer.last ?? this.#read(viewer)
+    viewer.unwatch()
+    this.#viewers.delete(viewer)
+    if (this.#viewers.size === 0 && viewer.last === undefined) native.traceStop(this.#pool.handle)
+    const toNanos = (ms: number): number => Math.round(ms * 1e6 + this.#offset)
+    const recording = readRecording(last.raw, toNanos(viewer.since))
+    const events = traceEvents(recording, {
+      name: this.#pool.settings.name,
+      kernels: [...kernelRegistry().keys()],
+      stalls: last.stalls.map(({ from, to }) => ({ from: toNanos(from), to: toNanos(to) })),
+    })
+    return { traceEvents: events, displayTimeUnit: 'ms', otherData: { lost: recording.lost } }
+  }
+
+  /** Calls `listener` when the pool ends. */
+  onEnd(listener: () => void): void {
+    this.#ends.push(listener)
+  }
+
+  /** The pool ends: the last moment at which the records can be read. */
+  poolEnds(): void {
+    for (const viewer of this.#viewers) {
+      viewer.last = this.#read(viewer)
+      viewer.unwatch()
+    }
+    for (const listener of this.#ends) listener()
+  }
+
+  #read(viewer: Viewer): Last {
+    flush()
+    return { raw: native.traceRead(this.#pool.handle), stalls: stallsSince(viewer.since) }
+  }
+}
+
+function checkCapacity(options: unknown): number {
+  const capacity = ownOr(optionsObject(options), 'capacity', CAPACITY)
+  if (typeof capacity !== 'number') throw wrongType('options.capacity', 'a number', capacity)
+  if (!Number.isInteger(Math.log2(capacity)) || capacity < 2 ** 6 || capacity > 2 ** 22) {
+    throw outOfRange('options.capacity', 'a power of two from 2^6 to 2^22', capacity)
+  }
+  return capacity
+}
