@@ -45,8 +45,10 @@ export interface Native {
   closePool(pool: number, mode: 0 | 1 | 2, first: boolean): void
   /** Forgets a closed pool. */
   releasePool(pool: number): void
-  /** Begins to record, so many records for each thread, a power of two; the time, ns. */
-  traceStart(pool: number, capacity: number): number
+  /** Begins to record, so many records for each thread, a power of two. */
+  traceStart(pool: number, capacity: number): void
+  /** The time on the clock of the records, ns. */
+  traceNow(): number
   /** Ends it and forgets what was recorded. */
   traceStop(pool: number): void
   traceRead(pool: number): RawRecording

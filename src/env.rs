@@ -269,7 +269,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 51] = [
+    let functions: [(&CStr, sys::napi_callback); 52] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -290,6 +290,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"keyFigures", Some(pool::key_figures)),
         (c"traceStart", Some(trace::start)),
         (c"traceStop", Some(trace::stop)),
+        (c"traceNow", Some(trace::now)),
         (c"traceRead", Some(trace::read)),
         (c"keepTrace", Some(trace::keep)),
         (c"keptTraces", Some(trace::kept)),

@@ -6,17 +6,24 @@
 use crate::call::{Env, Info, Js, on_env, on_pool, on_pool_if_any};
 use crate::payload::encode;
 use crate::raw;
+use threadmill_core::pool::clock;
 use threadmill_core::value::{Array, Value};
 
 /// Parts of the file of this process, of all its envs.
 static PARTS: parking_lot::Mutex<Vec<String>> = parking_lot::Mutex::new(Vec::new());
 
-/// `traceStart(pool, capacity)`: begins to record; the time, ns.
+/// `traceStart(pool, capacity)`: begins to record.
 pub(crate) unsafe extern "C" fn start(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_, capacity]| {
         let capacity = raw::number(env, capacity)? as usize;
-        raw::new_number(env, pool.start_trace(capacity) as f64)
+        pool.start_trace(capacity);
+        raw::undefined(env)
     })
+}
+
+/// `traceNow()`: the time, ns.
+pub(crate) unsafe extern "C" fn now(env: Env, _info: Info) -> Js {
+    raw::guard(env, || raw::new_number(env, clock::now() as f64))
 }
 
 /// `traceStop(pool)`: ends it and forgets what was recorded.

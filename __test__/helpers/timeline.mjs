@@ -42,7 +42,17 @@ export function read({ traceEvents }) {
       case 'E': {
         const begin = stack.pop()
         assert.equal(begin?.name, name, 'a slice ends that did not begin')
-        found.slices.push({ name, cat, track, pid, from: begin.ts, to: ts, depth: stack.length, ...begin.args, ...args })
+        found.slices.push({
+          name,
+          cat,
+          track,
+          pid,
+          from: begin.ts,
+          to: ts,
+          depth: stack.length,
+          ...begin.args,
+          ...args,
+        })
         break
       }
       case 's':
@@ -75,7 +85,9 @@ export function read({ traceEvents }) {
     }
   }
   for (const stack of open.values()) assert.deepEqual(stack, [], 'a slice has no end')
-  for (const list of Object.groupBy ? Object.values(Object.groupBy([...tracks], ([place]) => place.split(':')[0])) : []) {
+  for (const list of Object.groupBy
+    ? Object.values(Object.groupBy([...tracks], ([place]) => place.split(':')[0]))
+    : []) {
     assert.equal(new Set(list.map(([, name]) => name)).size, list.length, 'two tracks of a process have one name')
   }
   const tasks = found.slices.filter(({ cat }) => cat === 'task')

@@ -17,7 +17,13 @@ function kernels(t, options = {}) {
 
 function gated(t, options = {}) {
   const gates = new Gates()
-  const pool = new WorkerPool(gatesModule, { name: 'g', maxWorkers: 2, threads: 1, workerData: gates.memory, ...options })
+  const pool = new WorkerPool(gatesModule, {
+    name: 'g',
+    maxWorkers: 2,
+    threads: 1,
+    workerData: gates.memory,
+    ...options,
+  })
   t.after(() => pool.destroy())
   return { pool, gates }
 }
@@ -72,9 +78,10 @@ test('tasks of the owner have a track of their own', LIMIT, async (t) => {
 
 test('tasks that overlap on one worker lie on tracks beside each other', LIMIT, async (t) => {
   const module = `data:text/javascript,
-    let meet; let met = new Promise((resolve) => { meet = resolve })
+    let meet
+    const met = new Promise((resolve) => { meet = resolve })
     export default async (n) => { if (n === 2) meet(); await met }`
-  const pool = new WorkerPool(module, { maxWorkers: 1, workerConcurrency: 2 })
+  const pool = new WorkerPool(module.replaceAll('\n', '%0A'), { maxWorkers: 1, workerConcurrency: 2 })
   t.after(() => pool.destroy())
   const { tasks } = await traced(pool, () => Promise.all([pool.run(1), pool.run(2)]))
   assert.deepEqual(tasks.map(({ track }) => track).sort(), ['js 0', 'js 0 (2)'])
@@ -213,25 +220,26 @@ test('a task that runs again has a slice for each run, and one arrow through all
   assert.deepEqual([...flows.values()][0].steps, ['js 0', 'js 0', 'js 0'])
 })
 
+/** Traces two tasks with a pause between until the worker has parked meanwhile. */
+async function parks(pool, action) {
+  const end = Date.now() + 30_000
+  for (;;) {
+    const { instants } = await traced(pool, async () => {
+      await action()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      await action()
+    })
+    const [park, wake] = [named(instants, 'park')[0], named(instants, 'wake').at(-1)]
+    if (park !== undefined && wake?.ts > park.ts) return [park.track, wake.track]
+    assert.ok(Date.now() < end, JSON.stringify(instants))
+  }
+}
+
 test('park and wake', LIMIT, async (t) => {
   const pool = kernels(t, { threads: 1 })
-  const { instants } = await traced(pool, async () => {
-    await pool.kernels.fib(1)
-    for (let found = 0; found === 0; ) {
-      await pool.kernels.fib(1)
-      await new Promise((resolve) => setImmediate(resolve))
-      found = pool.stats().native[0].busy ? 0 : 1
-    }
-  })
-  assert.ok(instants.every(({ track }) => track === 'native 0'))
-  const { pool: js } = gated(t)
-  const { instants: ofJs } = await traced(js, async () => {
-    await js.run(0)
-    const idle = new Promise((resolve) => setTimeout(resolve, 50))
-    await idle
-    await js.run(0)
-  })
-  assert.ok(named(ofJs, 'park').length > 0 && named(ofJs, 'wake').length > 0, JSON.stringify(ofJs))
+  assert.deepEqual(await parks(pool, () => pool.kernels.fib(1)), ['native 0', 'native 0'])
+  const { pool: js } = gated(t, { maxWorkers: 1 })
+  assert.deepEqual(await parks(js, () => js.run(0)), ['js 0', 'js 0'])
 })
 
 test('stalls of the event loop are marked on the main track', LIMIT, async (t) => {
@@ -244,7 +252,10 @@ test('stalls of the event loop are marked on the main track', LIMIT, async (t) =
   })
   const stalls = named(slices, 'event loop stalled')
   assert.ok(stalls.length > 0 && stalls.every(({ track }) => track === 'main'))
-  assert.ok(stalls.some(({ from, to }) => to - from >= 50_000), JSON.stringify(stalls))
+  assert.ok(
+    stalls.some(({ from, to }) => to - from >= 50_000),
+    JSON.stringify(stalls),
+  )
 })
 
 test('a stall that stop() is part of is marked', LIMIT, async (t) => {

@@ -176,29 +176,29 @@ class Picture {
   }
 
   #drawSlices(slices: readonly Slice[], y: number, height: number, classOf: (name: string) => string): void {
-    let shape: { from: number; to: number; count: number; time: number; name: string; colour: string } | undefined
+    let shape: Shape | undefined
     const draw = (): void => {
       if (shape === undefined) return
-      const { from, to, count, time, name, colour } = shape
-      const width = Math.max(to - from, 0.8)
-      const what =
-        count === 1 ? `${name}, ${formatTime(time)}` : `${formatNoun(count, name)}, ${formatTime(time)} together`
-      const place = `x="${round(from)}" y="${y}" width="${round(width)}" height="${height}"`
+      const { from, to, count, name } = shape
+      const [[colour] = ['']] = [...shape.times].sort(([, x], [, y]) => y - x)
+      const time = formatTime([...shape.times.values()].reduce((sum, part) => sum + part, 0))
+      const what = count === 1 ? `${name}, ${time}` : `${formatNoun(count, name)}, ${time} together`
+      const place = `x="${round(from)}" y="${y}" width="${round(Math.max(to - from, 0.8))}" height="${height}"`
       this.#parts.push(`<rect class="${colour}" data-count="${count}" ${place}><title>${forXml(what)}</title></rect>`)
     }
     for (const { name, from, to } of slices) {
-      const [left, right, colour] = [this.#x(from), this.#x(to), classOf(name)]
+      const [left, right, colour, time] = [this.#x(from), this.#x(to), classOf(name), to - from]
       const isSmall = right - left < 1 && shape !== undefined && shape.to - shape.from < 1
-      if (shape !== undefined && isSmall && left < shape.from + 1 && colour === shape.colour) {
+      if (shape !== undefined && isSmall && left < shape.from + 1) {
         // V1.
         shape.to = Math.max(shape.to, right)
         shape.count++
-        shape.time += to - from
+        shape.times.set(colour, (shape.times.get(colour) ?? 0) + time)
         if (shape.name !== name) shape.name = 'task'
         continue
       }
       draw()
-      shape = { from: left, to: right, count: 1, time: to - from, name, colour }
+      shape = { from: left, to: right, count: 1, name, times: new Map([[colour, time]]) }
     }
     draw()
   }
@@ -243,6 +243,16 @@ class Picture {
     }
     this.#y += 28
   }
+}
+
+/** What is drawn for a slice, or for several on one pixel. */
+interface Shape {
+  readonly from: number
+  to: number
+  count: number
+  name: string
+  /** By class: the one that took longest gives the colour. */
+  readonly times: Map<string, number>
 }
 
 /** Classes of the names that took most of the time; those of the others are one. */

@@ -205,13 +205,12 @@ class Tracks {
   }
 
   #addMarks(): void {
-    const parked = new Set<number>()
+    const last = new Map<number, string>()
     for (const { kind, at, worker, task, why } of this.#recording.marks) {
-      if (worker !== undefined) {
-        // One that was rung for nothing parks again.
-        if (kind === 'park' && parked.has(worker)) continue
-        if (kind === 'park') parked.add(worker)
-        else if (kind === 'wake') parked.delete(worker)
+      if (worker !== undefined && (kind === 'park' || kind === 'wake')) {
+        // One that is called twice, or for a message only.
+        if (last.get(worker) === kind) continue
+        last.set(worker, kind)
       }
       this.#addMark(at, worker, kind, task === undefined ? undefined : { task, why })
     }

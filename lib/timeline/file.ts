@@ -9,8 +9,12 @@ import { closeSync, openSync, renameSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { threadId } from 'node:worker_threads'
+import type { TraceEvent } from '../..'
 import { native } from '../native'
 import { Timeline, type Traced } from './timeline'
+
+/** Events that are written at once. */
+const CHUNK = 10_000
 
 /** What writes the part of a pool that has not ended. */
 const open = new Set<() => void>()
@@ -29,8 +33,7 @@ export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, n
   const end = (): void => {
     if (!open.delete(end)) return
     const events = timeline.leave(viewer).traceEvents
-    // One list of events without its brackets.
-    native.keepTrace(JSON.stringify(events).slice(1, -1))
+    native.keepTrace(JSON.stringify(events))
   }
   open.add(end)
   timeline.onEnd(() => {
@@ -53,20 +56,33 @@ function write(): void {
       const all = native.keptTraces()
       if (all.length === parts.length) return
       parts = all
-      const output = openSync(draft, 'w')
-      try {
-        writeSync(output, '{"displayTimeUnit":"ms","traceEvents":[')
-        parts.forEach((part, index) => {
-          writeSync(output, index === 0 ? part : `,\n${part}`)
-        })
-        writeSync(output, ']}\n')
-      } finally {
-        closeSync(output)
-      }
+      writeEvents(draft, merged(parts))
       renameSync(draft, target)
     }
   } catch (error) {
     // Not worth ending a program for that has nothing to do with it.
     process.emitWarning(`THREADMILL_TRACE could not be written: ${(error as Error).message}`, 'ThreadmillWarning')
+  }
+}
+
+/** Events of all pools: metadata, then the others by time. */
+function merged(parts: readonly string[]): TraceEvent[] {
+  const events = parts.flatMap((part) => JSON.parse(part) as TraceEvent[])
+  // Those of one time stay in their order.
+  return events.sort((a, b) => Number(b.ph === 'M') - Number(a.ph === 'M') || a.ts - b.ts)
+}
+
+function writeEvents(name: string, events: readonly TraceEvent[]): void {
+  const output = openSync(name, 'w')
+  try {
+    writeSync(output, '{"displayTimeUnit":"ms","traceEvents":[\n')
+    // No string holds all of a long trace.
+    for (let at = 0; at < events.length; at += CHUNK) {
+      const lines = events.slice(at, at + CHUNK).map((event) => JSON.stringify(event))
+      writeSync(output, `${lines.join(',\n')}${at + CHUNK < events.length ? ',' : ''}\n`)
+    }
+    writeSync(output, ']}\n')
+  } finally {
+    closeSync(output)
   }
 }

@@ -3,7 +3,6 @@
 //
 // L1. What was recorded can be had after the pool has ended.
 
-import { performance } from 'node:perf_hooks'
 import type { PoolTrace, Trace, TraceOptions } from '../..'
 import { outOfRange, ThreadmillError, wrongType } from '../errors'
 import { kernelRegistry } from '../kernels'
@@ -17,8 +16,6 @@ import { stallsSince, watchStalls } from './stalls'
 /** Records for each thread. */
 const CAPACITY = 2 ** 15
 
-const now = performance.now.bind(performance)
-
 /** The pool whose timeline it is. */
 export interface Traced {
   readonly handle: number
@@ -27,8 +24,9 @@ export interface Traced {
   checkAlive(): void
 }
 
-/** Somebody for whom is recorded. Times in ms on the clock of `performance`. */
+/** Somebody for whom is recorded. */
 interface Viewer {
+  /** ns on the clock of the records. */
   readonly since: number
   readonly unwatch: () => void
   /** What was there when the pool ended. */
@@ -46,8 +44,6 @@ export class Timeline {
   readonly #viewers = new Set<Viewer>()
   /** What `pool.trace.start()` began. */
   #own: Viewer | undefined
-  /** ns on the clock of the records at 0 on that of `performance`. */
-  #offset = 0
   readonly #ends: (() => void)[] = []
 
   constructor(pool: Traced) {
@@ -84,11 +80,8 @@ export class Timeline {
   follow(capacity = CAPACITY): Viewer {
     // What was submitted before is no part of it.
     flush()
-    if (this.#viewers.size === 0) {
-      const time = native.traceStart(this.#pool.handle, capacity)
-      this.#offset = time - now() * 1e6
-    }
-    const viewer = { since: now(), unwatch: watchStalls() }
+    const viewer = { since: native.traceNow(), unwatch: watchStalls() }
+    if (this.#viewers.size === 0) native.traceStart(this.#pool.handle, capacity)
     this.#viewers.add(viewer)
     return viewer
   }
@@ -99,12 +92,11 @@ export class Timeline {
     viewer.unwatch()
     this.#viewers.delete(viewer)
     if (this.#viewers.size === 0 && viewer.last === undefined) native.traceStop(this.#pool.handle)
-    const toNanos = (ms: number): number => Math.round(ms * 1e6 + this.#offset)
-    const recording = readRecording(last.raw, toNanos(viewer.since))
+    const recording = readRecording(last.raw, viewer.since)
     const events = traceEvents(recording, {
       name: this.#pool.settings.name,
       kernels: [...kernelRegistry().keys()],
-      stalls: last.stalls.map(({ from, to }) => ({ from: toNanos(from), to: toNanos(to) })),
+      stalls: last.stalls,
     })
     return { traceEvents: events, displayTimeUnit: 'ms', otherData: { lost: recording.lost } }
   }
@@ -125,7 +117,8 @@ export class Timeline {
 
   #read(viewer: Viewer): Last {
     flush()
-    return { raw: native.traceRead(this.#pool.handle), stalls: stallsSince(viewer.since) }
+    const stalls = stallsSince(viewer.since)
+    return { raw: native.traceRead(this.#pool.handle), stalls }
   }
 }
 

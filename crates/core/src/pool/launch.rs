@@ -14,6 +14,7 @@ impl Pool {
         // Tasks of a worker that could not be started may call for others.
         while let Some(worker) = wakes.pop() {
             if worker.lane != Lane::Native {
+                self.trace.recorder().wake(worker);
                 self.js_wake(js::index_of(worker));
                 continue;
             }

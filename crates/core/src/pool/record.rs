@@ -10,13 +10,10 @@ use crate::value::Value;
 
 impl Pool {
     /// Begins to record, up to `capacity` records for each thread, a power of two. What was recorded before is gone.
-    /// Returns the time.
-    pub fn start_trace(&self, capacity: usize) -> u64 {
-        let now = clock::now();
+    pub fn start_trace(&self, capacity: usize) {
         self.trace.start(capacity);
         // Waiting tasks that there are already.
         self.record_depth(&self.state.lock());
-        now
     }
 
     /// What has been recorded until now.
@@ -61,7 +58,7 @@ impl Pool {
         (recorder, now)
     }
 
-    /// A worker that is not a native one comes by: it has been woken if it was parked. Under the lock.
+    /// A worker that is not a native one comes by, perhaps without having been called. Under the lock.
     pub(super) fn came_by(&self, state: &State, worker: WorkerRef) -> Recorder {
         let recorder = self.trace.recorder();
         if recorder.is_on() && state.scheduler.worker(worker).is_some_and(|figures| figures.parked) {

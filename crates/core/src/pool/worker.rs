@@ -116,16 +116,17 @@ impl Worker<'_> {
     }
 
     fn run(&mut self, count: usize) {
-        let recorder = self.pool.trace.recorder();
+        let mut recorder = self.pool.trace.recorder();
         let mut now = clock::now();
         for cell in &self.cells[..count] {
-            now = self.run_one(cell, now, &recorder);
+            now = self.run_one(cell, now, &mut recorder);
         }
     }
 
     /// Runs the task in `cell` unless somebody took it back. Returns the time at its end.
-    fn run_one(&mut self, cell: &Cell<Job>, started: u64, recorder: &Recorder) -> u64 {
+    fn run_one(&mut self, cell: &Cell<Job>, started: u64, recorder: &mut Recorder) -> u64 {
         let Some(job) = cell.begin() else { return started };
+        self.pool.trace.renew(recorder);
         recorder.start(cell.id(), job.kernel, native(self.index), started, 0);
         let (ticket, sink, kernel, submitted) = (job.ticket, job.sink as usize, job.kernel, job.submitted);
         if job.deadline_from_start {
@@ -149,6 +150,7 @@ impl Worker<'_> {
         let (run_time, succeeded) = (now - started, outcome.is_ok());
         let id = cell.id();
         let finished = cell.finish();
+        self.pool.trace.renew(recorder);
         recorder.end(id, kernel, native(self.index), (started, now), how(&outcome, finished));
         if finished {
             let mut outcome = outcome;

@@ -77,8 +77,16 @@ impl Trace {
     pub(crate) fn recorder(&self) -> Recorder {
         // Relaxed: whoever begins late or ends late records a little less or more.
         match self.session.load(Ordering::Relaxed) {
-            0 => Recorder(None),
-            session => Recorder(self.ring(session)),
+            0 => Recorder { session: 0, ring: None },
+            session => Recorder { session, ring: self.ring(session) },
+        }
+    }
+
+    /// The same, for who has held `recorder` for a while.
+    #[inline]
+    pub(crate) fn renew(&self, recorder: &mut Recorder) {
+        if self.session.load(Ordering::Relaxed) != recorder.session {
+            *recorder = self.recorder();
         }
     }
 
@@ -208,7 +216,9 @@ mod tests {
         trace.start(16);
         late.park(ME);
         assert_eq!(trace.read().rings, []);
-        trace.recorder().wake(ME);
+        let mut late = late;
+        trace.renew(&mut late);
+        late.wake(ME);
         assert_eq!(trace.read().rings, [(1, 0)]);
         assert_eq!(trace.read().words[4], 5, "a wake, of worker");
         assert_eq!(trace.read().words[5], 3);

@@ -78,18 +78,22 @@ fn about(kind: Kind, how: u8, kernel: u16, place: u32) -> u64 {
 
 /// Writes what happens on this thread; nothing while nobody records.
 #[derive(Debug)]
-pub(crate) struct Recorder(pub(super) Option<Arc<Ring>>);
+pub(crate) struct Recorder {
+    /// Of the recording; 0 for none.
+    pub(super) session: u32,
+    pub(super) ring: Option<Arc<Ring>>,
+}
 
 impl Recorder {
     /// Whether somebody records.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.ring.is_some()
     }
 
     #[inline]
     fn write(&self, record: impl FnOnce() -> Record) {
-        if let Some(ring) = &self.0 {
+        if let Some(ring) = &self.ring {
             ring.push(record());
         }
     }
