@@ -52,8 +52,8 @@ export interface Native {
   /** Ends it and forgets what was recorded. */
   traceStop(pool: number): void
   traceRead(pool: number): RawRecording
-  /** Adds a part to the file of the process; how many there are, of all threads. */
-  keepTrace(text: string): number
+  /** Adds a part to the file of the process, which all threads share; whether there was room. */
+  keepTrace(text: string): boolean
   keptTraces(): string[]
   /** Whether this call ended the task in the slot. */
   cancel(pool: number, slot: number): boolean

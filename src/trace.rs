@@ -9,6 +9,9 @@ use crate::raw;
 use threadmill_core::pool::clock;
 use threadmill_core::value::{Array, Value};
 
+/// Bytes of all parts together: a trace that is longer is of no use to anybody.
+const MOST: usize = 1 << 29;
+
 /// Parts of the file of this process, of all its envs.
 static PARTS: parking_lot::Mutex<Vec<String>> = parking_lot::Mutex::new(Vec::new());
 
@@ -55,13 +58,16 @@ pub(crate) unsafe extern "C" fn read(env: Env, info: Info) -> Js {
     })
 }
 
-/// `keepTrace(text)`: adds a part to the file of the process; how many there are.
+/// `keepTrace(text)`: adds a part to the file of the process; whether there was room.
 pub(crate) unsafe extern "C" fn keep(env: Env, info: Info) -> Js {
     on_env(env, info, |_, [text]| {
         let text = raw::string(env, text)?;
         let mut parts = PARTS.lock();
-        parts.push(text);
-        raw::new_number(env, parts.len() as f64)
+        let has_room = parts.iter().map(String::len).sum::<usize>() + text.len() <= MOST;
+        if has_room {
+            parts.push(text);
+        }
+        raw::new_boolean(env, has_room)
     })
 }
 

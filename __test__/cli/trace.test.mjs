@@ -98,7 +98,7 @@ test('places and widths are those of the times', async () => {
   const figures = texts.find((text) => text.includes('in all'))
   assert.equal(
     figures,
-    '1 ms in all  ·  2 tasks  ·  run time 750 µs (median), 750 µs (longest)  ·  4 waiting at most  ·  0 steals  ·  0 cancels  ·  0 crashes',
+    '1 ms in all  ·  2 tasks  ·  run time 750 µs (median), 750 µs (longest)  ·  4 waiting at most  ·  0 stolen  ·  0 given up  ·  0 crashed',
   )
 })
 

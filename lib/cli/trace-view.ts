@@ -105,7 +105,9 @@ class Picture {
       formatNoun(tasks.length, 'task'),
       `run time ${formatTime(times[times.length >> 1] ?? 0)} (median), ${formatTime(times.at(-1) ?? 0)} (longest)`,
       `${formatCount(deepest)} waiting at most`,
-      ...['steal', 'cancel', 'crash'].map((name) => `${count(name)} ${name === 'crash' ? 'crashes' : `${name}s`}`),
+      `${formatCount(count('steal'))} stolen`,
+      `${formatCount(count('cancel'))} given up`,
+      `${formatCount(count('crash'))} crashed`,
     ]
     this.#text(16, 28, 'Timeline', ' class="title"')
     this.#text(16, 50, figures.join('  ·  '), ' class="quiet summary"')

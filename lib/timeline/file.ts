@@ -2,11 +2,12 @@
 // THREADMILL_TRACE=file: every pool is traced from its creation, and all of them go to one file.
 //
 // F1. The file is always whole: it is written beside its place and then moved there. It is written when no traced pool of
-//     this thread is open any more, and when the thread ends.
+//     this thread is open any more, unless that was a moment ago, and when the thread ends.
 // F2. Threads do not know of each other: each writes all parts that there are, and once more when others came meanwhile.
 
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs'
 import path from 'node:path'
+import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { threadId } from 'node:worker_threads'
 import type { TraceEvent } from '../..'
@@ -19,6 +20,11 @@ const CHUNK = 10_000
 /** What writes the part of a pool that has not ended. */
 const open = new Set<() => void>()
 let file: string | undefined
+/** Whether there is something that this thread has not written. */
+let isBehind = false
+/** When writing would take less than a twentieth of the time. */
+let nextWrite = 0
+const now = performance.now.bind(performance)
 
 /** Traces a new pool. */
 export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, name: string): void {
@@ -33,36 +39,45 @@ export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, n
   const end = (): void => {
     if (!open.delete(end)) return
     const events = timeline.leave(viewer).traceEvents
-    native.keepTrace(JSON.stringify(events))
+    isBehind = true
+    if (native.keepTrace(JSON.stringify(events))) return
+    warn(`has no room for pool '${pool.settings.name}'`)
   }
   open.add(end)
   timeline.onEnd(() => {
     end()
-    if (open.size === 0) write()
+    // Many pools that are made one after the other are not worth a file each.
+    if (open.size === 0 && now() >= nextWrite) write()
   })
 }
 
 function writeRest(): void {
-  if (open.size === 0) return
   for (const end of open) end()
-  write()
+  if (isBehind) write()
 }
 
 function write(): void {
   const target = file as string
   const draft = `${target}.${process.pid}-${threadId}`
+  const began = now()
+  isBehind = false
   try {
     for (let parts: string[] = []; ; ) {
       const all = native.keptTraces()
-      if (all.length === parts.length) return
+      if (all.length === parts.length) break
       parts = all
       writeEvents(draft, merged(parts))
       renameSync(draft, target)
     }
   } catch (error) {
-    // Not worth ending a program for that has nothing to do with it.
-    process.emitWarning(`THREADMILL_TRACE could not be written: ${(error as Error).message}`, 'ThreadmillWarning')
+    warn(`could not be written: ${(error as Error).message}`)
   }
+  nextWrite = now() + 20 * (now() - began)
+}
+
+/** Not worth ending a program for that has nothing to do with it. */
+function warn(what: string): void {
+  process.emitWarning(`THREADMILL_TRACE ${what}`, 'ThreadmillWarning')
 }
 
 /** Events of all pools: metadata, then the others by time. */

@@ -34,20 +34,17 @@ impl Pool {
     /// As [`crate::scheduler::Scheduler::take`].
     pub(super) fn take(
         &self,
+        recorder: &Recorder,
         state: &mut State,
-        worker: WorkerRef,
-        max: usize,
-        now: u64,
+        (worker, max, now): (WorkerRef, usize, u64),
         taken: &mut Vec<Taken<Job>>,
         wakes: &mut Vec<WorkerRef>,
     ) {
-        let recorder = self.trace.recorder();
-        let stolen = |state: &State| state.scheduler.worker(worker).map_or(0, |figures| figures.stolen);
-        let before = if recorder.is_on() { (stolen(state), taken.len()) } else { (0, 0) };
+        let (steals, first) = (state.scheduler.steals(), taken.len());
         state.scheduler.take(worker, max, Time(now), &mut self.claims(), taken, wakes);
         // A visit takes either what is its own or what is others'.
-        if recorder.is_on() && stolen(state) > before.0 {
-            taken[before.1..].iter().for_each(|task| recorder.steal(task.id, worker, now));
+        if recorder.is_on() && state.scheduler.steals() > steals {
+            taken[first..].iter().for_each(|task| recorder.steal(task.id, worker, now));
         }
     }
 
@@ -56,15 +53,6 @@ impl Pool {
         let recorder = self.trace.recorder();
         let now = if recorder.is_on() { clock::now() } else { 0 };
         (recorder, now)
-    }
-
-    /// A worker that is not a native one comes by, perhaps without having been called. Under the lock.
-    pub(super) fn came_by(&self, state: &State, worker: WorkerRef) -> Recorder {
-        let recorder = self.trace.recorder();
-        if recorder.is_on() && state.scheduler.worker(worker).is_some_and(|figures| figures.parked) {
-            recorder.wake(worker);
-        }
-        recorder
     }
 
     /// A worker that is not a native one begins a task.
@@ -95,14 +83,26 @@ impl Pool {
 
     /// How many tasks wait, where that has changed. Under the lock.
     pub(super) fn record_depth(&self, state: &State) {
-        let recorder = self.trace.recorder();
-        if recorder.is_on() {
-            let queued = Lane::ALL.map(|lane| state.scheduler.queued(lane) as u64);
-            // More than fits in so few bits is as good as any other number.
-            if self.trace.is_new_depth(queued[0] | queued[1] << 24 | queued[2] << 48) {
-                recorder.depth(queued);
-            }
+        if self.trace.is_on()
+            && let Some(queued) = self.new_depth(state)
+        {
+            self.trace.recorder().depth(queued, self.trace.in_order(clock::now()));
         }
+    }
+
+    /// The same, for who has a recorder and a time at hand.
+    pub(super) fn record_depth_by(&self, recorder: &Recorder, state: &State, now: u64) {
+        if recorder.is_on()
+            && let Some(queued) = self.new_depth(state)
+        {
+            recorder.depth(queued, self.trace.in_order(now));
+        }
+    }
+
+    fn new_depth(&self, state: &State) -> Option<[u64; 3]> {
+        let queued = Lane::ALL.map(|lane| state.scheduler.queued(lane) as u64);
+        // More than fits in so few bits is as good as any other number.
+        self.trace.is_new_depth(queued[0] | queued[1] << 24 | queued[2] << 48).then_some(queued)
     }
 }
 

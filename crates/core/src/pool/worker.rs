@@ -89,7 +89,9 @@ impl Worker<'_> {
         state.report(self.index, &mut self.ended, now);
         self.pool.ingest_into(&mut state, &mut self.wakes);
         let me = native(self.index);
-        self.pool.take(&mut state, me, TAKE_AHEAD, now, &mut self.taken, &mut self.wakes);
+        let recorder = self.pool.trace.recorder();
+        self.pool.take(&recorder, &mut state, (me, TAKE_AHEAD, now), &mut self.taken, &mut self.wakes);
+        drop(recorder);
         let turn = if !self.taken.is_empty() {
             let count = self.taken.len();
             for (cell, taken) in self.cells.iter().zip(self.taken.drain(..)) {

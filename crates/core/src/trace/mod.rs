@@ -26,8 +26,9 @@ pub(crate) struct Trace {
     /// Number of the recording that is under way, 0 for none. No two recordings of a process have the same.
     session: AtomicU32,
     kept: Mutex<Kept>,
-    /// What the depth of the queues was when it was last recorded. Under the pool's lock.
+    /// What the depth of the queues was when it was last recorded, and when that was. Under the pool's lock.
     depth: AtomicU64,
+    depth_at: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +73,12 @@ thread_local! {
 }
 
 impl Trace {
+    /// Whether somebody records.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.session.load(Ordering::Relaxed) != 0
+    }
+
     /// For what happens on this thread.
     #[inline]
     pub(crate) fn recorder(&self) -> Recorder {
@@ -185,6 +192,14 @@ impl Trace {
         let before = self.depth.load(Ordering::Relaxed);
         self.depth.store(depth, Ordering::Relaxed);
         before != depth
+    }
+
+    /// A time for the depth that is not before that of the one before: the clock may have been read before the lock was
+    /// had. Under the pool's lock.
+    pub(crate) fn in_order(&self, now: u64) -> u64 {
+        let at = now.max(self.depth_at.load(Ordering::Relaxed));
+        self.depth_at.store(at, Ordering::Relaxed);
+        at
     }
 }
 

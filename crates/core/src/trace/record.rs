@@ -155,10 +155,10 @@ impl Recorder {
     }
 
     /// How many tasks wait: for native workers, for JS workers, for the owner's thread.
-    pub(crate) fn depth(&self, queued: [u64; 3]) {
+    pub(crate) fn depth(&self, queued: [u64; 3], now: u64) {
         self.write(|| {
             let [native, js, main] = queued;
-            [clock::now(), native | js << 32, about(Kind::Depth, 0, 0, NOWHERE), main]
+            [now, native | js << 32, about(Kind::Depth, 0, 0, NOWHERE), main]
         });
     }
 }

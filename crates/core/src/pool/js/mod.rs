@@ -151,7 +151,7 @@ impl Pool {
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let mut state = self.state.lock();
         self.ingest_into(&mut state, &mut wakes);
-        let recorder = self.came_by(&state, js(index));
+        let recorder = self.trace.recorder();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             self.unlock(state, &mut wakes);
             return false;
@@ -167,7 +167,7 @@ impl Pool {
         while taken.len() < JS_TASKS {
             let before = taken.len();
             // What a JS worker takes it begins: its env cannot be asked to give something back.
-            self.take(&mut state, js(index), 1, now, &mut taken, &mut wakes);
+            self.take(&recorder, &mut state, (js(index), 1, now), &mut taken, &mut wakes);
             if taken.len() == before {
                 break;
             }
@@ -211,6 +211,7 @@ impl Pool {
         if park && out.is_empty() && state.scheduler.park(js(index), Time(now)) {
             recorder.park(js(index));
         }
+        self.record_depth_by(&recorder, &state, now);
         self.unlock(state, &mut wakes);
         true
     }
