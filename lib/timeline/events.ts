@@ -18,15 +18,17 @@ export interface Surroundings {
   readonly stalls: readonly { readonly from: number; readonly to: number }[]
 }
 
+type Args = NonNullable<TraceEvent['args']>
+
 /** The track of the thread that owns the pool. */
 const OWNER = 1
 /** How long a submission is shown at most, ns: an arrow has to begin in a slice. */
 const SHOWN = 1000
 
-/** Events of one track at one time, ns. */
+/** Events of one track at one time, ns, in their order. */
 interface Point {
   readonly at: number
-  readonly events: readonly Partial<TraceEvent>[]
+  readonly events: readonly TraceEvent[]
 }
 
 interface Track {
@@ -65,14 +67,15 @@ class Tracks {
     this.#addSubmissions()
     this.#addMarks()
     const tracks = [this.#owner, ...[...this.#workers.values()].flat()]
-    const points = tracks.flatMap(({ tid, points }) => inOrder(points).map((point) => ({ ...point, tid })))
     // The order within a track, and the owner's track first, are kept where times are equal.
-    const all = inOrder([...points, ...this.#queue().map((point) => ({ ...point, tid: OWNER }))])
-    const pid = this.#pid
-    const timed = all.flatMap(({ at, tid, events }) =>
-      events.map((event) => ({ ...event, ts: at / 1000, pid, tid }) as TraceEvent),
-    )
-    return [...this.#metadata(tracks), ...timed]
+    const points = inOrder([...tracks.map((track) => track.points), this.#queue()].flat())
+    const events = this.#metadata(tracks)
+    for (const point of points) events.push(...point.events)
+    return events
+  }
+
+  #slice(ph: 'B' | 'E', name: string, cat: string, at: number, tid: number, args: object): TraceEvent {
+    return { name, ph, cat, ts: at / 1000, pid: this.#pid, tid, args: args as Args }
   }
 
   #metadata(tracks: readonly Track[]): TraceEvent[] {
@@ -117,13 +120,13 @@ class Tracks {
     track.until = end
     const name = this.#nameOf(run)
     const waited = submit === undefined ? undefined : (start - submit.at) / 1000
-    const began: Partial<TraceEvent>[] = [{ name, ph: 'B', cat: 'task', args: { task: task.id, waited } }]
-    const ended: Partial<TraceEvent>[] = [
-      { name, ph: 'E', cat: 'task', args: { task: task.id, outcome: run.how ?? 'running' } },
-    ]
+    const { tid } = track
+    const outcome = run.how ?? 'running'
+    const began = [this.#slice('B', name, 'task', start, tid, { task: task.id, waited })]
+    const ended = [this.#slice('E', name, 'task', end, tid, { task: task.id, outcome })]
     if (this.#hasFlow(task)) {
-      began.push(this.#flow('t', task))
-      if (run.end !== undefined && run === task.runs.at(-1)) ended.unshift({ ...this.#flow('f', task), bp: 'e' })
+      began.push(this.#flow('t', task, start, tid))
+      if (run.end !== undefined && run === task.runs.at(-1)) ended.unshift(this.#flow('f', task, end, tid))
     }
     track.points.push({ at: start, events: began }, { at: end, events: ended })
     if (run.how === 'crashed' && run.worker < FIRST_JS) {
@@ -142,8 +145,11 @@ class Tracks {
     return first.start > submit.at || this.#trackOf(submit) === this.#owner
   }
 
-  #flow(ph: 's' | 't' | 'f', { id }: Task): Partial<TraceEvent> {
-    return { name: 'task', ph, cat: 'task', id: this.#pid * 2 ** 32 + id }
+  #flow(ph: 's' | 't' | 'f', task: Task, at: number, tid: number): TraceEvent {
+    const id = this.#pid * 2 ** 32 + task.id
+    const event = { name: 'task', ph, cat: 'task', ts: at / 1000, pid: this.#pid, tid, id } as const
+    // It ends in the slice that is open, not in the next one.
+    return ph === 'f' ? { ...event, bp: 'e' } : event
   }
 
   /** Who submitted it. */
@@ -165,18 +171,18 @@ class Tracks {
       if (tasks === undefined) times.set(task.submit.at, [task])
       else tasks.push(task)
     }
-    for (const [{ points }, submissions] of byTrack) {
-      const times = inOrder([...points, ...[...submissions.keys()].map((at) => ({ at }))]).map(({ at }) => at)
+    for (const [{ points, tid }, submissions] of byTrack) {
+      const times = Float64Array.from([...points.map(({ at }) => at), ...submissions.keys()]).sort()
       let next = 0
       for (const [at, tasks] of [...submissions].sort(([a], [b]) => a - b)) {
         while ((times[next] as number) <= at) next++
         // Before whatever is next on that track.
         const end = Math.min(at + SHOWN, (times[next] ?? Number.POSITIVE_INFINITY) - 1)
         const args = { tasks: tasks.length, first: tasks[0]?.id }
-        const flows = tasks.filter((task) => this.#hasFlow(task)).map((task) => this.#flow('s', task))
+        const flows = tasks.filter((task) => this.#hasFlow(task)).map((task) => this.#flow('s', task, at, tid))
         points.push(
-          { at, events: [{ name: 'submit', ph: 'B', cat: 'submit', args }, ...flows] },
-          { at: end, events: [{ name: 'submit', ph: 'E', cat: 'submit' }] },
+          { at, events: [this.#slice('B', 'submit', 'submit', at, tid, args), ...flows] },
+          { at: end, events: [this.#slice('E', 'submit', 'submit', end, tid, {})] },
         )
       }
     }
@@ -198,8 +204,8 @@ class Tracks {
   #addStalls(): void {
     for (const { from, to } of this.#shown.stalls) {
       this.#owner.points.push(
-        { at: from, events: [{ name: 'event loop stalled', ph: 'B', cat: 'stall' }] },
-        { at: to, events: [{ name: 'event loop stalled', ph: 'E', cat: 'stall' }] },
+        { at: from, events: [this.#slice('B', 'event loop stalled', 'stall', from, OWNER, {})] },
+        { at: to, events: [this.#slice('E', 'event loop stalled', 'stall', to, OWNER, {})] },
       )
     }
   }
@@ -217,9 +223,9 @@ class Tracks {
   }
 
   #addMark(at: number, worker: number | undefined, kind: string, args?: object): void {
-    const [track] = (worker === undefined ? undefined : this.#workers.get(worker)) ?? [this.#owner]
-    const event = { name: kind, ph: 'i', cat: kind, s: 't', ...(args && { args }) } as Partial<TraceEvent>
-    track?.points.push({ at, events: [event] })
+    const [track = this.#owner] = (worker === undefined ? undefined : this.#workers.get(worker)) ?? []
+    const event = { name: kind, ph: 'i', cat: kind, ts: at / 1000, pid: this.#pid, tid: track.tid, s: 't' } as const
+    track.points.push({ at, events: [args === undefined ? event : { ...event, args: args as Args }] })
   }
 
   // --- queues ---
@@ -235,18 +241,24 @@ class Tracks {
     }))
     for (const { submit } of tasks.values()) {
       if (submit === undefined || submit.admitted <= submit.at) continue
-      steps.push({ at: submit.at, change: (queue) => queue.inbox++ })
-      steps.push({ at: submit.admitted, change: (queue) => queue.inbox-- })
+      steps.push({ at: submit.at, change: (queue) => queue.arriving++ })
+      steps.push({ at: submit.admitted, change: (queue) => queue.arriving-- })
     }
-    const queue: Queue = { native: 0, js: 0, main: 0, inbox: 0 }
+    const queue: Queue = { native: 0, js: 0, main: 0, arriving: 0 }
     const points: Point[] = []
-    let before = ''
+    let before: Queue | undefined
     let [at, isFirst] = [since, true]
     const tell = (): void => {
-      const args = { native: queue.native, js: queue.js, main: queue.main, arriving: queue.inbox }
-      const text = JSON.stringify(args)
-      if (text !== before) points.push({ at, events: [{ name: 'waiting tasks', ph: 'C', args }] })
-      before = text
+      const { native, js, main, arriving } = queue
+      const isSame =
+        before?.native === native && before.js === js && before.main === main && before.arriving === arriving
+      if (isSame) return
+      before = { native, js, main, arriving }
+      const ts = at / 1000
+      points.push({
+        at,
+        events: [{ name: 'waiting tasks', ph: 'C', ts, pid: this.#pid, tid: OWNER, args: before as unknown as Args }],
+      })
     }
     for (const step of inOrder(steps)) {
       // What happens at one time is told once.
@@ -260,11 +272,13 @@ class Tracks {
   }
 }
 
+/** Waiting tasks by lane. */
 interface Queue {
   native: number
   js: number
   main: number
-  inbox: number
+  /** In the inbox. */
+  arriving: number
 }
 
 /** Sorted by time; those of one time stay as they are. */

@@ -74,13 +74,6 @@ impl Pool {
         }
     }
 
-    /// It runs that task no more.
-    pub(super) fn record_end(&self, worker: WorkerRef, running: &Running, now: u64, how: How) {
-        let how = if running.abandoned { How::GivenUp } else { how };
-        let times = (running.started, now);
-        self.trace.recorder().end(running.id.to_bits(), running.label.kernel, worker, times, how);
-    }
-
     /// How many tasks wait, where that has changed. Under the lock.
     pub(super) fn record_depth(&self, state: &State) {
         if self.trace.is_on()
@@ -103,6 +96,14 @@ impl Pool {
         let queued = Lane::ALL.map(|lane| state.scheduler.queued(lane) as u64);
         // More than fits in so few bits is as good as any other number.
         self.trace.is_new_depth(queued[0] | queued[1] << 24 | queued[2] << 48).then_some(queued)
+    }
+}
+
+impl Recorder {
+    /// A worker that is not a native one runs a task no more.
+    pub(super) fn ended(&self, worker: WorkerRef, running: &Running, now: u64, how: How) {
+        let how = if running.abandoned { How::GivenUp } else { how };
+        self.end(running.id.to_bits(), running.label.kernel, worker, (running.started, now), how);
     }
 }
 

@@ -262,7 +262,9 @@ mod tests {
                 both.wait();
             })
         });
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(trace.read().rings, [(1, 0), (1, 0)]);
     }
 

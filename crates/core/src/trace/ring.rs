@@ -125,7 +125,9 @@ mod tests {
                 }
             }
         }
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         for ring in &rings {
             let contents = ring.read();
             assert_eq!((contents.records.len(), contents.lost), (63, 200_000 - 63));

@@ -157,7 +157,7 @@ impl Pool {
         now: u64,
         wakes: &mut Vec<WorkerRef>,
     ) -> bool {
-        self.record_end(js(index), &task, now, parting.how());
+        self.trace.recorder().ended(js(index), &task, now, parting.how());
         if task.abandoned {
             return false;
         }

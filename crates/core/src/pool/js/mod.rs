@@ -21,7 +21,7 @@ use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, TaskId, Time, WorkerRef};
-use crate::trace::How;
+use crate::trace::{How, Recorder};
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -149,9 +149,9 @@ impl Pool {
     ) -> bool {
         let now = clock::now();
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
+        let recorder = self.trace.recorder();
         let mut state = self.state.lock();
         self.ingest_into(&mut state, &mut wakes);
-        let recorder = self.trace.recorder();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             self.unlock(state, &mut wakes);
             return false;
@@ -219,8 +219,9 @@ impl Pool {
     /// A JS worker's answer to a task. `false` when the task was settled before.
     pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
         let mut wakes = Vec::new();
+        let recorder = self.trace.recorder();
         let mut state = self.state.lock();
-        let counts = self.accept(&mut state, index, id, answer, (clock::now(), &mut wakes));
+        let counts = self.accept(&mut state, index, id, answer, (clock::now(), &mut wakes), &recorder);
         self.unlock(state, &mut wakes);
         counts
     }
@@ -229,9 +230,10 @@ impl Pool {
     pub fn js_answers(self: &Arc<Self>, index: u32, answers: impl Iterator<Item = (TaskId, Answer)>) {
         let now = clock::now();
         let mut wakes = Vec::new();
+        let recorder = self.trace.recorder();
         let mut state = self.state.lock();
         for (id, answer) in answers {
-            self.accept(&mut state, index, id, answer, (now, &mut wakes));
+            self.accept(&mut state, index, id, answer, (now, &mut wakes), &recorder);
         }
         self.unlock(state, &mut wakes);
     }
@@ -243,11 +245,12 @@ impl Pool {
         id: TaskId,
         mut answer: Answer,
         (now, wakes): (u64, &mut Vec<WorkerRef>),
+        recorder: &Recorder,
     ) -> bool {
         let Some(worker) = state.js_worker(index) else { return false };
         let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
         let mut running = worker.running.swap_remove(at);
-        self.record_end(js(index), &running, now, if answer.failed { How::Failed } else { How::Ok });
+        recorder.ended(js(index), &running, now, if answer.failed { How::Failed } else { How::Ok });
         let run_time = (now - running.started).saturating_sub(answer.overhead);
         worker.busy += run_time;
         worker.active = now;
@@ -311,7 +314,7 @@ impl Pool {
         let Some(worker) = state.js_worker(index) else { return };
         let Some(at) = worker.running.iter().position(|running| running.id == task.id) else { return };
         let running = worker.running.swap_remove(at);
-        self.record_end(js(index), &running, now, How::Unbegun);
+        self.trace.recorder().ended(js(index), &running, now, How::Unbegun);
         let from_start = task.job.policy.as_deref().and_then(Policy::start_limit);
         let returned = !running.abandoned
             && state.scheduler.give_back(js(index), task.id, task.job, None, from_start, &mut wakes).is_ok();
