@@ -5,7 +5,7 @@
 //     this thread is open any more, unless that was a moment ago, and when the thread ends.
 // F2. Threads do not know of each other: each writes all parts that there are, and once more when others came meanwhile.
 
-import { closeSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
@@ -70,6 +70,7 @@ function write(): void {
       renameSync(draft, target)
     }
   } catch (error) {
+    rmSync(draft, { force: true })
     warn(`could not be written: ${(error as Error).message}`)
   }
   nextWrite = now() + 20 * (now() - began)
@@ -90,13 +91,13 @@ function merged(parts: readonly string[]): TraceEvent[] {
 function writeEvents(name: string, events: readonly TraceEvent[]): void {
   const output = openSync(name, 'w')
   try {
-    writeSync(output, '{"displayTimeUnit":"ms","traceEvents":[\n')
+    writeFileSync(output, '{"displayTimeUnit":"ms","traceEvents":[\n')
     // No string holds all of a long trace.
     for (let at = 0; at < events.length; at += CHUNK) {
       const lines = events.slice(at, at + CHUNK).map((event) => JSON.stringify(event))
-      writeSync(output, `${lines.join(',\n')}${at + CHUNK < events.length ? ',' : ''}\n`)
+      writeFileSync(output, `${lines.join(',\n')}${at + CHUNK < events.length ? ',' : ''}\n`)
     }
-    writeSync(output, ']}\n')
+    writeFileSync(output, ']}\n')
   } finally {
     closeSync(output)
   }
