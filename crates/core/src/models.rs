@@ -266,9 +266,11 @@ fn loom_f1_f2_chunks_run_once_and_the_caller_leaves_last() {
 fn loom_r1_records_that_are_read_are_whole() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(2));
+        // Before there are two threads, so that few changes between them reach the record that is overwritten.
+        ring.push([0; 4]);
         let writer = {
             let ring = ring.clone();
-            thread::spawn(move || (0..3).for_each(|value| ring.push([value; 4])))
+            thread::spawn(move || (1..3).for_each(|value| ring.push([value; 4])))
         };
         let Contents { records, lost } = ring.read();
         for (at, record) in records.iter().enumerate() {
