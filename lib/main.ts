@@ -19,7 +19,7 @@ import { type EntryFunction, type EntryPlace, loadEntry } from './entry'
 import { ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
 import { taskContext } from './lazy'
-import { MAIN_WORKER, native } from './native'
+import { ANSWER_STRIDE, MAIN_WORKER, native, TASK_STRIDE } from './native'
 import type { End, Observer } from './owner'
 import { encodeMarked, moved } from './parcel'
 import { encodeReason } from './reason'
@@ -47,8 +47,6 @@ export interface MainHost {
 }
 
 /** Numbers per answer and per task; see src/js/mod.rs. */
-const ANSWER_STRIDE = 7
-const TASK_STRIDE = 6
 /** Longest time without a turn of the event loop, ms. */
 const YIELD = 10
 const SIMPLE = [undefined, null, true, false]
@@ -361,7 +359,7 @@ export class MainLane implements EntryLane {
       wider.set(this.#answers)
       this.#answers = wider
     }
-    this.#answers.set([call.idIndex, call.idGeneration, tag, payload, codec, failed ? 1 : 0, call.overhead], at)
+    this.#answers.set([call.idIndex, call.idGeneration, tag, payload, codec, failed ? 1 : 0, call.overhead, 0, 0], at)
     this.#answerCount++
     // Within a turn the next exchange takes it along; several that end together go together.
     if (!this.#inTurn && this.#answerCount === 1) soon(() => this.#turnSoon())

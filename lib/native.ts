@@ -7,6 +7,9 @@ import { workerData } from 'node:worker_threads'
 export const SUBMIT_STRIDE = 12
 /** Numbers per drained record; see src/settle.rs. */
 export const DRAIN_STRIDE = 6
+/** Numbers per answer and per task of an exchange; see src/js/mod.rs. */
+export const ANSWER_STRIDE = 9
+export const TASK_STRIDE = 7
 /** Stands for the entry function of the pool's module where a kernel's number is asked for. */
 export const ENTRY = 255
 /** The same, to be called on the thread that owns the pool. */
@@ -86,8 +89,11 @@ export interface Native {
   rejectWaiting(pool: number, code: 0 | 1 | 2, reason: string): void
   /** Whether there is such a JS worker. */
   postToWorker(pool: number, index: number, type: string, codec: number, contents: unknown): boolean
-  /** This env is a JS worker of that pool from now on. */
-  attachWorker(poolId: number, index: number): boolean
+  /**
+   * This env is a JS worker of that pool from now on, if there still is such a pool. Gives the memory of its board, see
+   * crates/core/src/pool/js/ahead.rs, where the engine takes memory of others.
+   */
+  attachWorker(poolId: number, index: number): ArrayBuffer | boolean
   /** A message of this JS worker, about a task that it runs unless `idIndex` is below 0. */
   postToPool(type: string, codec: number, contents: unknown, idIndex: number, idGeneration: number): void
   /** How far a task is that this worker runs. */
@@ -100,15 +106,14 @@ export interface Native {
   reportTasks(added: number, completed: number, errored: number, codec: number, details: unknown): void
   /** Whether a task that this worker runs waits for others. */
   setBlocked(idIndex: number, idGeneration: number, blocked: boolean): void
-  /** Hands answers over, and with `take` brings messages and tasks; see src/js/mod.rs. */
+  /** Hands answers over, and brings what `visit` is for; see src/js/worker.rs. */
   exchange(
     answers: Float64Array,
     count: number,
     answerValues: unknown[],
     tasks: Float64Array,
     taskValues: unknown[],
-    take: boolean,
-    spin: boolean,
+    visit: 0 | 1 | 2 | 3,
   ): number
   /** A JS worker that would begin a task at once, or -1. */
   idleWorker(pool: number): number

@@ -33,6 +33,8 @@ export interface ClientHost {
   takeSeat(): SeatPool
   /** Posts what only `postMessage` can move; the key under which the owner finds it. */
   postValue(value: unknown, list: readonly Transferable[]): number
+  /** Hands over the answers of tasks that have ended: they come before what is told from now on. */
+  tellEnded(): void
 }
 
 /** See `IWorkerClient` in index.d.ts. */
@@ -51,6 +53,7 @@ export class Client {
     const { encoded, list } = encodeMarked(contents, transfer)
     const data = encoded.codec === POSTED ? this.#host.postValue(encoded.data, list) : encoded.data
     const task = this.#host.currentTask()
+    this.#host.tellEnded()
     native.postToPool(type, encoded.codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
     return this
   }

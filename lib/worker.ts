@@ -2,7 +2,8 @@
 // Loads the entry module, then takes tasks and gives answers, one native call for both. The event loop stays free:
 // nothing here waits for work, the doorbell brings it.
 //
-// J5. An answer is handed over before the next task begins, and before the loop yields.
+// J5. Answers are handed over before the worker takes more, before the event loop has its turn, and before the next task
+//     begins once HELD_BACK has passed since the first of them.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
 
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
@@ -19,7 +20,7 @@ import { type LoadedEntry, loadEntry } from './entry'
 import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
-import { native } from './native'
+import { ANSWER_STRIDE, native, TASK_STRIDE } from './native'
 import { closePorts, encodeMarked, moved, Prepared } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
@@ -33,13 +34,14 @@ import { Orders } from './worker-orders'
 
 const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
 
-/** Numbers per answer and per task; see src/js/mod.rs. */
-const ANSWER_STRIDE = 7
-const TASK_STRIDE = 6
 /** Most messages in one exchange, as in the core. */
 const MAILS = 64
 /** Longest time without a turn of the event loop, ms. */
 const YIELD = 10
+/** Longest time that the answer of a tiny task waits for those of the next ones, ms. */
+const HELD_BACK = 0.1
+/** Tasks that one exchange brings at most, as in the core. */
+const TASKS = 32
 const now = performance.now.bind(performance)
 
 /** What follows the tasks that the running one submits. */
@@ -108,7 +110,14 @@ const orders = new Orders(control, {
   exit,
   collected: (...given) => seatPool?.collected(...given),
 })
-const client = new Client(index, { currentTask, takeSeat, postValue })
+const client = new Client(index, {
+  currentTask,
+  takeSeat,
+  postValue,
+  tellEnded() {
+    if (answerCount > 0) handOver(0)
+  },
+})
 let loaded: LoadedEntry
 let exiting = false
 
@@ -116,12 +125,20 @@ let exiting = false
 const answers = new Float64Array(64 * ANSWER_STRIDE)
 let answerCount = 0
 let answerValues: unknown[] = []
-const tasks = new Float64Array((MAILS + concurrency) * TASK_STRIDE)
+const tasks = new Float64Array((MAILS + TASKS) * TASK_STRIDE)
 let inTurn = false
 let turnScheduled = false
 
-/** Notes how a task ended. */
-function answer(idIndex: number, idGeneration: number, value: unknown, failed: boolean, overhead = 0): void {
+/** Notes how a task ended that began at `began`. */
+function answer(
+  idIndex: number,
+  idGeneration: number,
+  value: unknown,
+  failed: boolean,
+  overhead: number,
+  began: number,
+): void {
+  lastEnd = now()
   const at = answerCount * ANSWER_STRIDE
   let [tag, payload, codec] = [0, 0, 0]
   if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
@@ -144,11 +161,17 @@ function answer(idIndex: number, idGeneration: number, value: unknown, failed: b
   answers[at + 4] = codec
   answers[at + 5] = failed ? 1 : 0
   answers[at + 6] = overhead
-  answerCount++
+  answers[at + 7] = began
+  answers[at + 8] = lastEnd
+  if (answerCount++ === 0) firstEnd = lastEnd
   heapWatch?.look()
   if (failed && isFatal(value)) sayUsedUp()
-  if (answerCount * ANSWER_STRIDE === answers.length) handOver(false)
+  if (answerCount * ANSWER_STRIDE === answers.length) handOver(0)
 }
+
+/** When the last task ended, and the first of those whose answers have not been handed over, ms. */
+let lastEnd = 0
+let firstEnd = 0
 
 /** Whether a task says with its error that the worker is of no use any more. */
 function isFatal(reason: unknown): boolean {
@@ -202,16 +225,15 @@ function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encod
 /** Whether something was written since answers were handed over. */
 let hasWritten = false
 
-/** Hands the answers over; with `take` brings what is to begin now. */
-function handOver(take: boolean, values: unknown[] = []): number {
+/** Hands the answers over; unless `visit` is 0, brings what is to begin now. */
+function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
   // The owner reads what was posted when it is told anything.
   if (seatPool?.report() !== true && hasWritten) native.reportTasks(0, 0, 0, 0, undefined)
   hasWritten = false
   const [count, given] = [answerCount, answerValues]
   answerCount = 0
   if (given.length > 0) answerValues = []
-  // Tasks that go on in the background need the event loop.
-  return native.exchange(answers, count, given, tasks, values, take, count > 0 && unfinished.size === 0)
+  return native.exchange(answers, count, given, tasks, values, visit)
 }
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */
@@ -220,9 +242,16 @@ function turn(): void {
   inTurn = true
   try {
     for (;;) {
+      beginHeld()
+      if (lastEnd - sliceStart >= YIELD) {
+        if (answerCount > 0) handOver(0)
+        turnInTime()
+        break
+      }
       const values: unknown[] = []
-      const count = handOver(!exiting, values)
+      const count = handOver(visit(), values)
       if (count <= 0) break
+      lastEnd = now()
       for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
         try {
           begin(at, values)
@@ -231,15 +260,18 @@ function turn(): void {
           rethrow(error)
         }
       }
-      if (now() - sliceStart >= YIELD) {
-        if (answerCount > 0) handOver(false)
-        turnInTime()
-        break
-      }
     }
   } finally {
     inTurn = false
   }
+}
+
+/** What the worker comes for. */
+function visit(): 0 | 1 | 2 | 3 {
+  if (exiting) return 0
+  if (heldTasks.length > 0) return 1
+  // Tasks that go on in the background need the event loop.
+  return answerCount > 0 && unfinished.size === 0 ? 3 : 2
 }
 
 /** When the event loop last came round, as far as is known. */
@@ -262,7 +294,7 @@ function scheduleTurn(): void {
       return
     }
     // Microtasks after microtasks would keep timers and I/O waiting for ever. What has ended is told before (J5).
-    if (answerCount > 0 && !inTurn) handOver(false)
+    if (answerCount > 0 && !inTurn) handOver(0)
     turnInTime()
   })
 }
@@ -305,22 +337,83 @@ function begin(at: number, values: unknown[]): void {
     running.abort.giveUp(payload === 1)
     return
   }
+  const claim = tasks[at + 6] as number
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
-  if (codec === POSTED) {
-    const parcel = orders.takeInput(payload)
-    if (parcel !== undefined) {
-      run(idIndex, idGeneration, name, parcel.value)
-      return
+  const data = tag === 4 || codec === POSTED ? payload : tag < 4 ? SIMPLE[tag] : values[payload]
+  if (heldTasks.length > 0 || !hasRoom()) heldTasks.push({ idIndex, idGeneration, claim, name, data, codec })
+  else beginTask(idIndex, idGeneration, claim, name, data, codec)
+}
+
+/** A task that was taken ahead and has to wait for room. */
+interface HeldTask {
+  readonly idIndex: number
+  readonly idGeneration: number
+  readonly claim: number
+  readonly name: string | number | undefined
+  readonly data: unknown
+  readonly codec: number
+}
+
+/** In the order taken. */
+let heldTasks: HeldTask[] = []
+/** Tasks that have begun and wait for their inputs. */
+let fetching = 0
+
+/** Whether another task may begin: those that wait for tasks of their own do not count. */
+function hasRoom(): boolean {
+  return isWaiting || unfinished.size + fetching < concurrency
+}
+
+/** Begins tasks that had to wait, as long as there is room. */
+function beginHeld(): void {
+  if (heldTasks.length === 0) return
+  const held = heldTasks
+  heldTasks = []
+  let next = 0
+  lastEnd = now()
+  while (next < held.length && hasRoom() && lastEnd - sliceStart < YIELD) {
+    const { idIndex, idGeneration, claim, name, data, codec } = held[next++] as HeldTask
+    try {
+      beginTask(idIndex, idGeneration, claim, name, data, codec)
+    } catch (error) {
+      rethrow(error)
     }
-    orders.fetchInput(payload, (read) => {
-      run(idIndex, idGeneration, name, read, READ)
-      scheduleTurn()
-    })
+  }
+  heldTasks = next === held.length ? heldTasks : held.slice(next)
+}
+
+/** The cells in which tasks that were taken ahead are claimed (J9). */
+let board = new Int32Array(0)
+const { compareExchange } = Atomics
+
+/** Begins a task unless somebody has taken it back. */
+function beginTask(
+  idIndex: number,
+  idGeneration: number,
+  claim: number,
+  name: string | number | undefined,
+  data: unknown,
+  codec: number,
+): void {
+  if (claim !== 0 && compareExchange(board, claim & (board.length - 1), claim, 0) !== claim) return
+  if (answerCount > 0 && lastEnd - firstEnd >= HELD_BACK) handOver(0)
+  if (codec !== POSTED) {
+    run(idIndex, idGeneration, name, data, codec)
     return
   }
-  if (tag === 4) run(idIndex, idGeneration, name, payload)
-  else if (tag < 4) run(idIndex, idGeneration, name, SIMPLE[tag])
-  else run(idIndex, idGeneration, name, values[payload], codec)
+  const key = data as number
+  const parcel = orders.takeInput(key)
+  if (parcel !== undefined) {
+    run(idIndex, idGeneration, name, parcel.value)
+    return
+  }
+  fetching++
+  orders.fetchInput(key, (read) => {
+    fetching--
+    lastEnd = now()
+    run(idIndex, idGeneration, name, read, READ)
+    scheduleTurn()
+  })
 }
 
 /** Stands for the codec of an input that a function gives. */
@@ -339,6 +432,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     }
   }
   const running: Running = { idIndex, idGeneration, context }
+  const began = lastEnd
   let overhead = 0
   let result: unknown
   const outer = onStack
@@ -359,19 +453,19 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     if (typeof result === 'object') result = settledLater(result)
   } catch (error) {
     onStack = outer
-    answer(idIndex, idGeneration, error, true, overhead)
+    answer(idIndex, idGeneration, error, true, overhead, began)
     return
   }
   onStack = outer
   if (!(result instanceof Promise)) {
-    answer(idIndex, idGeneration, result, false, overhead)
+    answer(idIndex, idGeneration, result, false, overhead, began)
     return
   }
   unfinished.set(idIndex, running)
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   const end = (value: unknown, failed: boolean): void => {
     unfinished.delete(idIndex)
-    answer(idIndex, idGeneration, value, failed, overhead)
+    answer(idIndex, idGeneration, value, failed, overhead, began)
     scheduleTurn()
   }
   result.then(
@@ -430,10 +524,12 @@ async function start(): Promise<void> {
   syncBuiltinESMExports()
   setOwnEntry(place.url)
   onRing(freshTurn)
-  if (!native.attachWorker(poolId, index)) {
+  const memory = native.attachWorker(poolId, index)
+  if (memory === false) {
     control.close()
     return
   }
+  if (memory !== true) board = new Int32Array(memory)
   redirectOutput((stream, chunk, encoding) => {
     const report: Report = { type: 'text', stream, chunk, encoding }
     control.postMessage(report)

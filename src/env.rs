@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use threadmill_core::completion::{CompletionSink, Event, Notice, Outcome};
 use threadmill_core::mailbox::{Batch, Mailbox};
-use threadmill_core::pool::Pool;
+use threadmill_core::pool::{Board, Pool};
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::Value;
 
@@ -150,6 +150,8 @@ pub(crate) struct Seat {
     pub(crate) index: u32,
     /// Whether the pool knows that the worker is ready.
     pub(crate) attached: bool,
+    /// Where it claims tasks, until the pool has it.
+    pub(crate) board: Option<Arc<Board>>,
 }
 
 /// A pool that this env made.

@@ -16,17 +16,18 @@ use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::sync::Arc;
 use threadmill_core::completion::Answer;
-use threadmill_core::pool::{JsNote, JsTask, NO_EXPORT, Payload, Pool, Waker};
+use threadmill_core::pool::{JsNote, JsTask, NO_EXPORT, Payload, Pool, Visit, Waker, clock};
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
 
-/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed, overhead in ms.
-const ANSWER: usize = 7;
+/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed, overhead in ms, when the run
+/// began and ended, ms on a clock of the worker's, or 0. The last answer ended just now.
+const ANSWER: usize = 9;
 /// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the name, -1 for
-/// none, -2 - number for a number in place of a name. A
+/// none, -2 - number for a number in place of a name, tag to be claimed on the board or 0. A
 /// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
 /// number when its deadline has passed.
-const TASK: usize = 6;
+const TASK: usize = 7;
 
 /// Reads a primitive or a typed array; bytes are copied (Y3).
 pub(crate) fn own_value(env: Env, value: Js) -> Raw<Value> {
@@ -58,6 +59,13 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
     // SAFETY: nothing below runs JavaScript before the last use of the slice.
     let records = unsafe { raw::doubles(env, answers) }?;
     let count = raw::number(env, count)? as usize;
+    if count == 0 {
+        return Ok(());
+    }
+    let now = clock::now();
+    let last = records.as_chunks::<ANSWER>().0.get(count - 1).map_or(0.0, |record| record[8]);
+    // Both are of one rate.
+    let time = |at: f64| now.saturating_sub(((last - at) * 1e6) as u64);
     let mut given = Vec::with_capacity(count);
     for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
         let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
@@ -67,10 +75,11 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
             _ => raw::scoped(env, || read(env, record[2], record[3], values)),
         };
         let overhead = (record[6] * 1e6) as u64;
+        let times = (record[8] > 0.0).then(|| (time(record[7]), time(record[8])));
         match value {
             Ok(value) => {
-                given
-                    .push((id, Answer { failed: record[5] != 0.0, codec: record[4] as u8, value, overhead }));
+                let (failed, codec) = (record[5] != 0.0, record[4] as u8);
+                given.push((id, Answer { failed, codec, value, overhead, times }));
             }
             Err(Fault(status)) => {
                 raw::clear_exception(env);
@@ -100,11 +109,11 @@ fn is_ending(env: Env) -> bool {
 }
 
 /// Fills in what a worker is to begin now; returns how much, -1 when it is not in the pool any more.
-fn fetch(env: Env, pool: &Arc<Pool>, worker: u32, spin: bool, (records, values): (Js, Js)) -> Raw<f64> {
+fn fetch(env: Env, pool: &Arc<Pool>, worker: u32, visit: Visit, (records, values): (Js, Js)) -> Raw<f64> {
     let mut total = 0;
     loop {
         let (mut notes, mut taken) = (Vec::new(), Vec::new());
-        if !pool.js_turn(worker, spin, &mut notes, &mut taken) {
+        if !pool.js_turn(worker, visit, &mut notes, &mut taken) {
             return Ok(-1.0);
         }
         let nothing = notes.is_empty() && taken.is_empty();
@@ -195,14 +204,14 @@ impl Out {
             JsNote::Mail(mail) => mail,
             JsNote::GivenUp { id, expired } => {
                 let expired = f64::from(u8::from(expired));
-                return Ok([f64::from(id.index), f64::from(id.generation), 10.0, expired, 0.0, -1.0]);
+                return Ok([f64::from(id.index), f64::from(id.generation), 10.0, expired, 0.0, -1.0, 0.0]);
             }
         };
         let pair = Value::List(vec![Value::String(mail.message_type), mail.contents]);
-        Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0])
+        Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0, 0.0])
     }
 
-    fn task(&mut self, JsTask { id, job }: &JsTask) -> Raw<[f64; TASK]> {
+    fn task(&mut self, JsTask { id, job, tag: claim }: &JsTask) -> Raw<[f64; TASK]> {
         let (tag, payload) = match &job.input {
             Payload::Number(number) => (4.0, *number),
             Payload::Value(value) => self.value(value)?,
@@ -212,6 +221,7 @@ impl Out {
             None if job.export != NO_EXPORT => -2.0 - f64::from(job.export),
             None => -1.0,
         };
-        Ok([f64::from(id.index), f64::from(id.generation), tag, payload, f64::from(job.codec), options])
+        let (codec, claim) = (f64::from(job.codec), f64::from(*claim));
+        Ok([f64::from(id.index), f64::from(id.generation), tag, payload, codec, options, claim])
     }
 }

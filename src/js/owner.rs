@@ -9,7 +9,7 @@ use crate::payload::encode;
 use crate::raw::{self, Raw};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use threadmill_core::pool::{JsMail, MAIN, Parting, Pool, Retire, clock};
+use threadmill_core::pool::{JsMail, MAIN, Parting, Pool, Retire, Visit, clock};
 use threadmill_core::value::Value;
 
 /// Pools that workers may attach to, by id.
@@ -154,7 +154,7 @@ pub(crate) unsafe extern "C" fn post_to_worker(env: Env, info: Info) -> Js {
 pub(crate) unsafe extern "C" fn exchange_main(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_, answers, count, answer_values, tasks, task_values]| {
         give(env, pool, MAIN, (answers, count, answer_values))?;
-        raw::new_number(env, fetch(env, pool, MAIN, false, (tasks, task_values))?)
+        raw::new_number(env, fetch(env, pool, MAIN, Visit::Tasks, (tasks, task_values))?)
     })
 }
 
@@ -169,7 +169,7 @@ pub(crate) unsafe extern "C" fn block_main(env: Env, info: Info) -> Js {
 /// `joinMain(pool)`: this thread, which owns the pool, runs tasks of it from now on.
 pub(crate) unsafe extern "C" fn join_main(env: Env, info: Info) -> Js {
     on_pool(env, info, |state, pool, [_unused]| {
-        raw::new_boolean(env, pool.js_join(MAIN) && pool.js_attach(MAIN, state.port.clone()))
+        raw::new_boolean(env, pool.js_join(MAIN) && pool.js_attach(MAIN, state.port.clone(), None))
     })
 }
 

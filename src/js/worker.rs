@@ -6,9 +6,11 @@
 use super::{fetch, give, own_value, owner, task_id};
 use crate::call::{Env, Info, Js, on_env};
 use crate::env::{OwnedPool, Seat};
-use crate::raw::{self, Fault};
+use crate::raw::{self, Fault, Raw};
 use napi::sys;
-use threadmill_core::pool::JsMail;
+use std::ffi::c_void;
+use std::sync::Arc;
+use threadmill_core::pool::{Board, JsMail, Visit};
 use threadmill_core::scheduler::TaskId;
 
 /// `isWanted(idIndex, idGeneration)`: whether a task that this worker runs has not been given up.
@@ -31,14 +33,47 @@ pub(crate) unsafe extern "C" fn want_input(env: Env, info: Info) -> Js {
 }
 
 /// `attachWorker(poolId, index)`: this env is a worker of that pool from now on and may send messages; tasks and messages
-/// come from its first `exchange` on. `false` when there is no such pool any more.
+/// come from its first `exchange` on. The memory of its board; `true` where the engine takes no memory of others, and
+/// `false` when there is no such pool any more.
 pub(crate) unsafe extern "C" fn attach(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [id, index]| {
         let (id, index) = (raw::number(env, id)? as u32, raw::number(env, index)? as u32);
-        let pool = owner::shared_pool(id);
-        state.seat = pool.map(|pool| Seat { pool, index, attached: false });
-        raw::new_boolean(env, state.seat.is_some())
+        let Some(pool) = owner::shared_pool(id) else { return raw::new_boolean(env, false) };
+        let board = Arc::new(Board::default());
+        let memory = share_board(env, &board);
+        let board = memory.is_ok().then_some(board);
+        state.seat = Some(Seat { pool, index, attached: false, board });
+        memory.or_else(|_| raw::new_boolean(env, true))
     })
+}
+
+/// The memory of a board as an `ArrayBuffer`, which keeps it alive.
+fn share_board(env: Env, board: &Arc<Board>) -> Raw<Js> {
+    let (cells, length) = board.memory();
+    let (owner, mut buffer) = (Arc::into_raw(board.clone()), std::ptr::null_mut());
+    // SAFETY: the cells stay where they are as long as the board, whose reference the finaliser gives back. They are only
+    // read and written atomically, here and in JavaScript.
+    let made = raw::check(unsafe {
+        sys::napi_create_external_arraybuffer(
+            env,
+            cells.cast_mut().cast(),
+            length,
+            Some(let_board_go),
+            owner.cast_mut().cast(),
+            &raw mut buffer,
+        )
+    });
+    if let Err(fault) = made {
+        // SAFETY: the finaliser of what was not made is not called.
+        drop(unsafe { Arc::from_raw(owner) });
+        return Err(fault);
+    }
+    Ok(buffer)
+}
+
+unsafe extern "C" fn let_board_go(_env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {
+    // SAFETY: the reference that `share_board` gave away.
+    drop(unsafe { Arc::from_raw(owner.cast::<Board>().cast_const()) });
 }
 
 /// `postToPool(type, codec, contents, idIndex, idGeneration)`: a message of this worker, about a task that it runs unless
@@ -71,21 +106,26 @@ pub(crate) unsafe extern "C" fn report_progress(env: Env, info: Info) -> Js {
     })
 }
 
-/// `exchange(answers, count, answerValues, tasks, taskValues, take, spin)`: hands `count` answers over and, with `take`,
-/// fills in messages and tasks that are to begin now, after looking out for a moment with `spin` if there are none.
-/// Returns how many; -1 when this worker has no pool any more.
+/// `exchange(answers, count, answerValues, tasks, taskValues, visit)`: hands `count` answers over and, unless `visit` is 0,
+/// fills in messages (1), and tasks too (2), after looking out for a moment if there are none (3). Returns how many; -1 when
+/// this worker has no pool any more.
 pub(crate) unsafe extern "C" fn exchange(env: Env, info: Info) -> Js {
-    on_env(env, info, |state, [answers, count, answer_values, tasks, task_values, take, spin]| {
-        let (take, spin) = (raw::boolean(env, take)?, raw::boolean(env, spin)?);
-        let Some(Seat { pool, index, attached }) = &mut state.seat else { return raw::new_number(env, -1.0) };
+    on_env(env, info, |state, [answers, count, answer_values, tasks, task_values, visit]| {
+        let visit = match raw::number(env, visit)? as u32 {
+            0 => None,
+            1 => Some(Visit::Notes),
+            2 => Some(Visit::Tasks),
+            _ => Some(Visit::Look),
+        };
+        let Some(Seat { pool, index, attached, board }) = &mut state.seat else {
+            return raw::new_number(env, -1.0);
+        };
         give(env, pool, *index, (answers, count, answer_values))?;
-        if !take {
-            return raw::new_number(env, 0.0);
-        }
+        let Some(visit) = visit else { return raw::new_number(env, 0.0) };
         if !*attached {
-            *attached = pool.js_attach(*index, state.port.clone());
+            *attached = pool.js_attach(*index, state.port.clone(), board.take());
         }
-        raw::new_number(env, fetch(env, pool, *index, spin, (tasks, task_values))?)
+        raw::new_number(env, fetch(env, pool, *index, visit, (tasks, task_values))?)
     })
 }
 

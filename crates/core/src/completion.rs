@@ -49,6 +49,8 @@ pub struct Answer {
     pub value: Value,
     /// Time of the run that was spent on preparing, ns; it is not part of the run time that is told and learned.
     pub overhead: u64,
+    /// When the run began and when it ended, where the worker knows; else from when it was taken until now.
+    pub times: Option<(u64, u64)>,
 }
 
 /// Number of a worker in completions of tasks that no worker began.

@@ -61,10 +61,9 @@ impl Pool {
 }
 
 impl Job {
-    /// What is needed to run it again, if it may come to that; `moves`: also for the sake of other tasks, which may run
-    /// beside it even where one runs at a time, since any task may wait for some that it submits.
-    pub(super) fn copy_to_repeat(&self, moves: bool) -> Option<Self> {
-        let repeats = self.policy.as_deref().is_some_and(|policy| policy.retries > 0);
-        if repeats || moves { self.duplicate() } else { None }
+    /// Whether it may be run again; `moves`: also for the sake of other tasks, which may run beside it even where one runs
+    /// at a time, since any task may wait for some that it submits.
+    pub(super) fn may_be_repeated(&self, moves: bool) -> bool {
+        (moves || self.policy.as_deref().is_some_and(|policy| policy.retries > 0)) && self.lasts()
     }
 }

@@ -14,21 +14,20 @@ impl Pool {
     /// call settled it, in which case `Settled` with [`Outcome::Cancelled`] has been delivered.
     pub fn cancel(self: &Arc<Self>, id: TaskId) -> bool {
         let mut wakes = Vec::new();
-        let mut state = self.state.lock();
-        let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims());
-        self.publish(&mut state);
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims(&mut state.js));
+        self.publish(state);
         let won = match cancelled {
             Cancelled::Waiting(job) => {
                 self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Cancelled);
-                self.settle(&state, &job.label(), false, Outcome::Cancelled);
+                self.settle(state, &job.label(), false, Outcome::Cancelled);
                 true
             }
-            Cancelled::Running(worker) => {
-                self.abandon(&mut state, worker, id, Outcome::Cancelled, &mut wakes)
-            }
+            Cancelled::Running(worker) => self.abandon(state, worker, id, Outcome::Cancelled, &mut wakes),
             Cancelled::Unknown => false,
         };
-        drop(state);
+        drop(guard);
         self.wake(&mut wakes);
         won
     }
@@ -46,7 +45,8 @@ impl Pool {
         // Before the look into the inboxes: see `Pool::post`.
         self.alarm.store(u64::MAX, Ordering::Relaxed);
         self.ingest_into(&mut state, &mut wakes);
-        state.scheduler.expire(Time(now), &mut self.claims(), &mut expired);
+        let State { scheduler, js, .. } = &mut *state;
+        scheduler.expire(Time(now), &mut self.claims(js), &mut expired);
         for task in expired {
             match task {
                 Expired::Waiting(id, job) => {

@@ -53,7 +53,7 @@ impl Pool {
     ) {
         let mut rejected = Vec::new();
         let now = Time(clock::now());
-        state.scheduler.reject_waiting(wanted, now, &mut self.claims(), &mut rejected);
+        state.scheduler.reject_waiting(wanted, now, &mut self.claims(&mut state.js), &mut rejected);
         let recorder = self.trace.recorder();
         for (id, job) in rejected {
             let outcome = outcome();

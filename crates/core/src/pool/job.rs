@@ -196,18 +196,19 @@ impl Job {
         self.policy.as_ref().is_some_and(|policy| policy.repeats(crashed))
     }
 
-    /// The same job, to be run again; `None` for one whose input cannot be had twice: what was moved, or lies in memory
-    /// that others may change.
-    pub(crate) fn duplicate(&self) -> Option<Self> {
+    /// Whether its input can be had twice: neither was it moved, nor does it lie in memory that others may change.
+    pub(crate) fn lasts(&self) -> bool {
         let lasting = self.policy.as_ref().is_some_and(|policy| policy.lasting);
-        if self.in_place || self.codec == KEPT && !lasting {
-            return None;
-        }
+        !self.in_place && (self.codec != KEPT || lasting)
+    }
+
+    /// The same job once more, sharing its input.
+    pub(crate) fn share(&self) -> Self {
         let input = match &self.input {
             Payload::Number(number) => Payload::Number(*number),
             Payload::Value(value) => Payload::Value(value.clone()),
         };
-        Some(Self { input, options: self.options.clone(), policy: self.policy.clone(), ..*self })
+        Self { input, options: self.options.clone(), policy: self.policy.clone(), ..*self }
     }
 
     pub(crate) fn into_input(self) -> Input {

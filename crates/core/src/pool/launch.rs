@@ -3,7 +3,7 @@
 
 use super::cpu::CpuClock;
 use super::{
-    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, Time, WorkerRef, clock, js, native,
+    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, State, Time, WorkerRef, clock, js, native,
     placement, worker,
 };
 
@@ -67,7 +67,8 @@ impl Pool {
         let mut state = self.state.lock();
         // What it was woken for, perhaps: others are called for it then.
         self.ingest_into(&mut state, wakes);
-        state.scheduler.leave(worker, false, &mut self.claims(), Time(clock::now()), &mut report, wakes);
+        let State { scheduler, js, .. } = &mut *state;
+        scheduler.leave(worker, false, &mut self.claims(js), Time(clock::now()), &mut report, wakes);
         for (_, job) in report.orphaned {
             let reason = format!("the native worker of the task could not be started: {error}");
             self.settle(&state, &job.label(), false, Outcome::refused(ErrorCode::System, &reason));
@@ -83,7 +84,9 @@ impl Pool {
             // Nobody is left to be woken for it.
             self.ingest_into(&mut state, &mut Vec::new());
             let wanted = |lane, _: Option<&Job>| lane == Lane::Native;
-            state.scheduler.reject_waiting(&wanted, Time(clock::now()), &mut self.claims(), &mut waiting);
+            let State { scheduler, js, .. } = &mut *state;
+            let now = Time(clock::now());
+            scheduler.reject_waiting(&wanted, now, &mut self.claims(js), &mut waiting);
             for (_, job) in waiting {
                 let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
                 self.settle(&state, &job.label(), false, reason);

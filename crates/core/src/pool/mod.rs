@@ -48,7 +48,7 @@ pub(crate) mod model {
 }
 
 pub use job::{ENTRY, Job, KEPT, MAIN_ENTRY, NO_EXPORT, Payload, PlainJob, Policy};
-pub use js::{JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Waker};
+pub use js::{Board, JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Visit, Waker};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
@@ -64,8 +64,9 @@ use crate::trace::Trace;
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
+use js::JsWorker;
 use parallel::Section;
-use slot::{CellClaims, Slot, native};
+use slot::{PoolClaims, Slot, native};
 use state::{Ended, State};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -254,8 +255,8 @@ impl Pool {
         }
     }
 
-    fn claims(&self) -> CellClaims<'_> {
-        CellClaims(&self.slots)
+    fn claims<'a>(&'a self, js: &'a mut [JsWorker]) -> PoolClaims<'a> {
+        PoolClaims { slots: &self.slots, js }
     }
 
     /// Lets those who look without the lock see the state. Before every unlock that changed it.

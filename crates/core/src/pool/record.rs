@@ -41,7 +41,7 @@ impl Pool {
         wakes: &mut Vec<WorkerRef>,
     ) {
         let (steals, first) = (state.scheduler.steals(), taken.len());
-        state.scheduler.take(worker, max, Time(now), &mut self.claims(), taken, wakes);
+        state.scheduler.take(worker, max, Time(now), &mut self.claims(&mut state.js), taken, wakes);
         // A visit takes either what is its own or what is others'.
         if recorder.is_on() && state.scheduler.steals() > steals {
             taken[first..].iter().for_each(|task| recorder.steal(task.id, worker, now));
@@ -96,6 +96,26 @@ impl Pool {
         let queued = Lane::ALL.map(|lane| state.scheduler.queued(lane) as u64);
         // More than fits in so few bits is as good as any other number.
         self.trace.is_new_depth(queued[0] | queued[1] << 24 | queued[2] << 48).then_some(queued)
+    }
+}
+
+impl Pool {
+    /// A worker that is not a native one has run a task. That it began is recorded now if only its answer tells it.
+    pub(super) fn record_run(
+        &self,
+        recorder: &Recorder,
+        worker: WorkerRef,
+        running: &Running,
+        ended: u64,
+        failed: bool,
+    ) {
+        if !recorder.is_on() {
+            return;
+        }
+        if let Some(job) = running.began_unseen() {
+            self.record_start(recorder, worker, running.id, job, running.started);
+        }
+        recorder.ended(worker, running, ended, if failed { How::Failed } else { How::Ok });
     }
 }
 

@@ -2,7 +2,9 @@
 //! The number of native workers, changed while the pool works. Threads that are not needed any more stay parked, which
 //! costs nothing, until they are needed again or the pool is closed.
 
-use super::{Arc, ErrorCode, Lane, LeaveReport, Ordering, Outcome, Pool, Time, WorkerRef, clock, native};
+use super::{
+    Arc, ErrorCode, Lane, LeaveReport, Ordering, Outcome, Pool, State, Time, WorkerRef, clock, native,
+};
 
 impl Pool {
     /// Native workers, those that have no thread yet among them.
@@ -29,8 +31,8 @@ impl Pool {
                     wakes.push(worker);
                 }
             } else {
-                let mut claims = self.claims();
-                state.scheduler.retire(worker, false, &mut claims, now, &mut report, &mut wakes);
+                let State { scheduler, js, .. } = &mut *state;
+                scheduler.retire(worker, false, &mut self.claims(js), now, &mut report, &mut wakes);
             }
         }
         for (_, job) in report.orphaned {
@@ -43,7 +45,7 @@ impl Pool {
     }
 
     /// Whether a native worker takes tasks. Under the lock.
-    pub(super) fn is_active(state: &super::State, worker: WorkerRef) -> bool {
+    pub(super) fn is_active(state: &State, worker: WorkerRef) -> bool {
         debug_assert!(worker.lane == Lane::Native);
         state.scheduler.is_joined(worker)
     }

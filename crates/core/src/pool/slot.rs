@@ -5,6 +5,7 @@ use super::TAKE_AHEAD;
 use super::cell::Cell;
 use super::cpu::CpuClock;
 use super::job::Job;
+use super::js::JsWorker;
 use super::stats::Counters;
 use crate::scheduler::{Claims, Lane, TaskId, WorkerRef};
 use crate::sleep::Parker;
@@ -61,15 +62,20 @@ pub(super) fn native(index: u32) -> WorkerRef {
     WorkerRef { lane: Lane::Native, index }
 }
 
-/// Lets the scheduler take tasks back out of claim cells. Only used under the lock.
-pub(super) struct CellClaims<'a>(pub(super) &'a [Slot]);
+/// Lets the scheduler take tasks back that workers have not begun. Only used under the lock.
+pub(super) struct PoolClaims<'a> {
+    pub(super) slots: &'a [Slot],
+    pub(super) js: &'a mut [JsWorker],
+}
 
-impl Claims<Job> for CellClaims<'_> {
+impl Claims<Job> for PoolClaims<'_> {
     fn revoke(&mut self, worker: WorkerRef, id: TaskId) -> Option<Job> {
-        if worker.lane != Lane::Native {
-            return None;
+        let index = worker.index as usize;
+        match worker.lane {
+            Lane::Native => self.slots.get(index)?.find(id.to_bits())?.revoke(id.to_bits()),
+            Lane::Js => self.js.get_mut(index)?.revoke(id),
+            // It takes nothing ahead.
+            Lane::Main => None,
         }
-        let id = id.to_bits();
-        self.0.get(worker.index as usize)?.find(id)?.revoke(id)
     }
 }

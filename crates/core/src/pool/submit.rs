@@ -106,7 +106,6 @@ impl Pool {
         let mut posted = std::mem::take(&mut state.posted);
         inbox.take(&mut posted);
         let (recorder, now) = self.admitting();
-        let mut claims = self.claims();
         let sinks = self.sinks.lock();
         for plain in posted.drain(..) {
             let spec = TaskSpec {
@@ -117,7 +116,8 @@ impl Pool {
             };
             let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
             let what = (plain.kernel, plain.sink);
-            let admitted = state.scheduler.submit(spec, plain.into(), submitted, &mut claims, wakes);
+            let claims = &mut self.claims(&mut state.js);
+            let admitted = state.scheduler.submit(spec, plain.into(), submitted, claims, wakes);
             let id = admitted.expect("free tasks are admitted by a scheduler that is open and unlimited");
             sinks[sink].admitted(ticket, id);
             recorder.submit(id, what, submitted.0, now);
@@ -132,9 +132,9 @@ impl Pool {
         let now = clock::now();
         let recorder = self.trace.recorder();
         let (mut wakes, mut refused) = (Vec::new(), Vec::new());
-        let mut state = self.state.lock();
-        self.ingest_into(&mut state, &mut wakes);
-        let mut claims = self.claims();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        self.ingest_into(state, &mut wakes);
         // Before the unlock: nobody can take, and so settle, one of them earlier.
         let room = self.reserve(requests.len(), false);
         let sinks = self.sinks.lock();
@@ -152,7 +152,8 @@ impl Pool {
                     None if spec.estimate.is_some() => None,
                     None => Some(state.kernel_key(job.kernel)),
                 };
-                match state.scheduler.submit(spec, job, Time(now), &mut claims, &mut wakes) {
+                let claims = &mut self.claims(&mut state.js);
+                match state.scheduler.submit(spec, job, Time(now), claims, &mut wakes) {
                     Ok(id) => {
                         count += 1;
                         sinks[usize::from(sink)].admitted(ticket, id);
@@ -167,7 +168,7 @@ impl Pool {
         self.open.fetch_sub(room - count, Ordering::Relaxed);
         state.admitted += count as u64;
         drop(sinks);
-        self.unlock(state, &mut wakes);
+        self.unlock(guard, &mut wakes);
         for (sink, ticket, (code, message)) in refused {
             self.settle_one(sink, ticket, Outcome::refused(code, message));
         }

@@ -146,7 +146,7 @@ impl Worker<'_> {
             ticket,
             reported: AtomicU64::new(started),
         };
-        let copy = job.copy_to_repeat(false);
+        let copy = job.may_be_repeated(false).then(|| job.share());
         let outcome = execute(kernel, job, &host);
         let now = clock::now();
         let (run_time, succeeded) = (now - started, outcome.is_ok());

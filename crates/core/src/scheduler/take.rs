@@ -2,7 +2,7 @@
 //! What a worker gets when it comes by: its own and free tasks first, then those of others.
 
 use super::slab::NIL;
-use super::task::{Hold, Taken, Time, WorkerRef};
+use super::task::{Hold, Lane, Taken, Time, WorkerRef};
 use super::{Claims, Scheduler};
 
 /// A task whose measured cost is below this, in nanoseconds, is tiny: fetching the next one costs about as much as
@@ -128,6 +128,10 @@ impl<P> Scheduler<P> {
             let awake = self.lanes[visit.worker.lane as usize].awake;
             visit.limit = batch_limit(visit.max, self.measured(slot), others_idle, free, own, awake);
             return true;
+        }
+        // The begin of a task in the JS lane is not told, and its time would run while it waits behind others.
+        if visit.worker.lane != Lane::Native && self.slab[slot].from_start != u64::MAX {
+            return false;
         }
         visit.taken() < visit.limit && !others_idle && self.measured(slot).is_some_and(|nanos| nanos < TINY)
     }

@@ -466,7 +466,10 @@ impl Model {
                 limit = batch_limit(max, measured, others_idle, free, own, awake);
                 return true;
             }
-            out.len() < limit && !others_idle && measured.is_some_and(|nanos| nanos < TINY)
+            // Only native workers tell when such a task begins.
+            let times_run = model.tasks.iter().any(|task| task.id == id && task.from_start.is_some());
+            let may_follow = lane == Lane::Native as usize || !times_run;
+            out.len() < limit && may_follow && !others_idle && measured.is_some_and(|nanos| nanos < TINY)
         };
         while let Some(id) = self.choose(lane, index, now) {
             if !goes_on(self, &out, id, free, own) {

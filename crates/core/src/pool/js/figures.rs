@@ -112,9 +112,14 @@ impl State {
 
     /// JS workers that run nothing but tasks that were given up.
     fn js_stuck(&self) -> usize {
-        let given_up = |worker: &JsWorker| worker.running.iter().all(|running| running.abandoned);
-        let is_stuck =
-            |worker: &&JsWorker| !worker.retiring && !worker.running.is_empty() && given_up(worker);
+        // What it has not begun goes to another one.
+        let given_up = |worker: &JsWorker| {
+            worker.running.iter().all(|running| running.abandoned || worker.is_ahead(running))
+        };
+        let is_stuck = |worker: &&JsWorker| {
+            let runs = worker.running.iter().any(|running| running.abandoned);
+            !worker.retiring && runs && given_up(worker)
+        };
         self.js.iter().filter(is_stuck).count()
     }
 

@@ -1,7 +1,7 @@
 //! Stage: run. Thread: the owner env adds and removes workers; a worker's env attaches itself.
 //! JS workers that come and go, while the pool is open too.
 
-use super::{JsWorker, MAIN, Running, Waker, js};
+use super::{Board, JsWorker, MAIN, Running, Waker, js};
 use crate::completion::{Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::pool::cpu::CpuClock;
@@ -86,13 +86,15 @@ impl Pool {
         true
     }
 
-    /// The worker's env is ready; its first [`Pool::js_turn`] follows. `false` when it is not expected, or no more.
-    pub fn js_attach(&self, index: u32, waker: Arc<dyn Waker>) -> bool {
+    /// The worker's env is ready; its first [`Pool::js_turn`] follows. With a board, which no other worker has, it is given
+    /// tiny tasks several at a time. `false` when it is not expected, or no more.
+    pub fn js_attach(&self, index: u32, waker: Arc<dyn Waker>, board: Option<Arc<Board>>) -> bool {
         let mut state = self.state.lock();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };
         worker.waker = Some(waker);
+        worker.board = board;
         worker.cpu = CpuClock::of_this_thread();
         worker.idle_since = clock::now();
         state.scheduler.set_launched(js(index));
@@ -120,7 +122,10 @@ impl Pool {
         };
         (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);
         worker.notes.clear();
-        let running = std::mem::take(&mut worker.running);
+        // What it had not begun, the scheduler takes back below.
+        let taken = std::mem::take(&mut worker.running);
+        let (ahead, running): (Vec<_>, Vec<_>) = taken.into_iter().partition(|task| worker.is_ahead(task));
+        worker.running = ahead.into();
         if parting == Parting::Crashed {
             self.trace.recorder().crash(js(index));
         }
@@ -133,7 +138,13 @@ impl Pool {
             }
         }
         let code = parting.code();
-        state.scheduler.leave(js(index), true, &mut self.claims(), Time(now), &mut report, &mut wakes);
+        let State { scheduler, js: workers, .. } = &mut *state;
+        let claims = &mut self.claims(workers);
+        scheduler.leave(js(index), true, claims, Time(now), &mut report, &mut wakes);
+        if let Some(worker) = state.js_worker(index) {
+            debug_assert!(worker.running.is_empty(), "the scheduler knew nothing of some");
+            worker.board = None;
+        }
         for (_, job) in report.orphaned {
             let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
             self.settle(&state, &job.label(), false, outcome);
@@ -162,7 +173,7 @@ impl Pool {
             return false;
         }
         let mut outcome = Outcome::refused(parting.code(), reason);
-        match (parting, task.copy.take()) {
+        match (parting, task.copy()) {
             // It ended for another task's sake: this one starts anew, and that is none of its retries.
             (Parting::Evicted, Some(copy)) => {
                 let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
@@ -218,7 +229,8 @@ impl Pool {
             return;
         }
         let mut nothing = LeaveReport::default();
-        state.scheduler.retire(js(index), true, &mut self.claims(), now, &mut nothing, wakes);
+        let State { scheduler, js: workers, .. } = &mut *state;
+        scheduler.retire(js(index), true, &mut self.claims(workers), now, &mut nothing, wakes);
         debug_assert!(nothing.orphaned.is_empty(), "they wait for the replacement");
         let Some(worker) = state.js_worker(index) else { return };
         (worker.retiring, worker.looking) = (true, false);

@@ -5,11 +5,14 @@
 //! J1. A task that a JS worker has taken is settled once: by its answer, by whoever gives it up, or when its worker
 //!     leaves. The entry in `running` is the right to do so; it is taken out under the pool's lock.
 //! J2. A worker that was told that there is nothing is rung when there is something (S3).
+//! J9. See ahead.rs: what a worker has taken and not begun still waits.
 
+mod ahead;
 mod figures;
 mod mail;
 mod membership;
 
+pub use ahead::Board;
 pub use figures::JsWorkerFigures;
 pub use mail::{JsMail, JsNote};
 pub use membership::{Left, Parting, Retire};
@@ -23,13 +26,14 @@ use crate::error::ErrorCode;
 use crate::scheduler::{Lane, TaskId, Time, WorkerRef};
 use crate::trace::{How, Recorder};
 use crate::value::Value;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Most notes that one [`Pool::js_turn`] gives.
 const JS_NOTES: usize = 64;
 
 /// Most tasks that it gives: who submitted many gets the first answers while the worker is at the next.
-const JS_TASKS: usize = 16;
+const JS_TASKS: usize = 32;
 
 /// How long a JS worker looks for a task before it parks, ns.
 const JS_SPIN: u64 = 50_000;
@@ -46,7 +50,12 @@ pub trait Waker: Send + Sync + 'static {
 pub(super) struct JsWorker {
     joined: bool,
     waker: Option<Arc<dyn Waker>>,
-    running: Vec<Running>,
+    /// What it has taken, begun or not, in the order taken.
+    running: VecDeque<Running>,
+    /// Where it claims what it has taken ahead. Without one it takes nothing ahead.
+    board: Option<Arc<Board>>,
+    /// The last tag that was given on its board.
+    tag: u32,
     /// Whether it looks out for its next task, running none.
     looking: bool,
     /// Whether it takes no more tasks, so that its thread can end.
@@ -80,18 +89,35 @@ impl JsWorker {
     }
 }
 
-/// A task that a JS worker has begun.
+/// A task that a JS worker has taken.
 pub(super) struct Running {
     pub(super) id: TaskId,
     pub(super) label: Label,
     submitted: u64,
+    /// When it was taken, until its answer says more.
     pub(super) started: u64,
     /// Settled early; the answer will be thrown away.
     pub(super) abandoned: bool,
-    /// What is needed to run it again, where that may come to pass.
-    copy: Option<Job>,
+    /// What is needed to give it back unbegun or to run it again.
+    job: Option<Job>,
+    /// Whether the job may be run again.
+    repeatable: bool,
+    /// Its tag on the board, 0 for one that the worker begins without asking.
+    tag: u32,
     /// See [`Policy::grace`].
     grace: f64,
+}
+
+impl Running {
+    /// Its job, when it was posted ahead, so that nobody has seen it begin.
+    pub(super) fn began_unseen(&self) -> Option<&Job> {
+        self.job.as_ref().filter(|_| self.tag != 0)
+    }
+
+    /// What is needed to run it again, where that may come to pass.
+    fn copy(&mut self) -> Option<Job> {
+        if self.repeatable { self.job.take() } else { None }
+    }
 }
 
 /// A task for a JS worker.
@@ -101,6 +127,19 @@ pub struct JsTask {
     pub id: TaskId,
     /// Its input and options.
     pub job: Job,
+    /// What the worker has to claim on its board before it begins the task; 0 for nothing.
+    pub tag: u32,
+}
+
+/// What a JS worker comes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// Notes only: it has not begun all that it took, and has no room.
+    Notes,
+    /// Notes and tasks.
+    Tasks,
+    /// The same, after looking out for a moment.
+    Look,
 }
 
 /// The number of the thread that owns the pool, where that of a JS worker is asked for.
@@ -116,20 +155,21 @@ pub(super) fn index_of(worker: WorkerRef) -> u32 {
 }
 
 impl Pool {
-    /// Takes notes for the worker, 64 at most, and what it is to begin now. When that is nothing, it is rung later;
-    /// until then it need not come by. With `spin` it looks out for a moment before. `false` when the worker is not in
-    /// the pool any more.
+    /// Takes notes for the worker, 64 at most, and tasks: it begins the first one, and each other one when it has room
+    /// and has claimed it. When there is nothing, it is rung later; until then it need not come by. `false` when the
+    /// worker is not in the pool any more.
     pub fn js_turn(
         self: &Arc<Self>,
         index: u32,
-        spin: bool,
+        visit: Visit,
         notes: &mut Vec<JsNote>,
         out: &mut Vec<JsTask>,
     ) -> bool {
-        if !self.js_take(index, !spin, notes, out) {
+        let looks = visit == Visit::Look;
+        if !self.js_take(index, (visit != Visit::Notes, !looks), notes, out) {
             return false;
         }
-        if !spin || !notes.is_empty() || !out.is_empty() {
+        if !looks || !notes.is_empty() || !out.is_empty() {
             return true;
         }
         // Whoever awaits a result often has the next task at hand, and ringing takes longer than this.
@@ -137,37 +177,39 @@ impl Pool {
         while !self.has_waiting_js() && clock::now() < until {
             std::thread::yield_now();
         }
-        self.js_take(index, true, notes, out)
+        self.js_take(index, (true, true), notes, out)
     }
 
     fn js_take(
         self: &Arc<Self>,
         index: u32,
-        park: bool,
+        (takes, park): (bool, bool),
         notes: &mut Vec<JsNote>,
         out: &mut Vec<JsTask>,
     ) -> bool {
         let now = clock::now();
         let (mut wakes, mut taken) = (Vec::new(), Vec::new());
         let recorder = self.trace.recorder();
-        let mut state = self.state.lock();
-        self.ingest_into(&mut state, &mut wakes);
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        self.ingest_into(state, &mut wakes);
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
-            self.unlock(state, &mut wakes);
+            self.unlock(guard, &mut wakes);
             return false;
         };
         worker.looking = false;
         let count = worker.notes.len().min(JS_NOTES);
         notes.extend(worker.notes.drain(..count));
-        if !worker.notes.is_empty() {
+        if !worker.notes.is_empty() || !takes {
             // Tasks that came after them wait for them. The worker comes again.
-            self.unlock(state, &mut wakes);
+            self.unlock(guard, &mut wakes);
             return true;
         }
+        let most = worker.most_ahead(if index == MAIN { 0 } else { self.recycle_tasks });
         while taken.len() < JS_TASKS {
             let before = taken.len();
-            // What a JS worker takes it begins: its env cannot be asked to give something back.
-            self.take(&recorder, &mut state, (js(index), 1, now), &mut taken, &mut wakes);
+            let most = most.saturating_sub(before).max(1);
+            self.take(&recorder, state, (js(index), most, now), &mut taken, &mut wakes);
             if taken.len() == before {
                 break;
             }
@@ -175,33 +217,38 @@ impl Pool {
         let mut timed = Vec::new();
         for task in taken {
             let job = task.payload;
-            self.record_start(&recorder, js(index), task.id, &job, now);
             let Some(worker) = state.js_worker(index) else { break };
+            if task.report_begin {
+                timed.push(task.id);
+            }
+            let tag = if out.is_empty() || task.report_begin { 0 } else { worker.post_ahead() };
+            if tag == 0 {
+                self.record_start(&recorder, js(index), task.id, &job, now);
+            }
             worker.begun += 1;
-            worker.running.push(Running {
+            worker.running.push_back(Running {
                 id: task.id,
                 label: job.label(),
                 submitted: job.submitted,
                 started: now,
                 abandoned: false,
-                copy: job.copy_to_repeat(index != MAIN),
+                job: Some(job.share()),
+                repeatable: job.may_be_repeated(index != MAIN),
+                tag,
                 grace: job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace),
             });
-            if task.report_begin {
-                timed.push(task.id);
-            }
-            out.push(JsTask { id: task.id, job });
+            out.push(JsTask { id: task.id, job, tag });
         }
         for id in timed {
             state.scheduler.began(id, Time(now));
         }
-        if self.recycle_tasks > 0 && index != MAIN {
-            let is_used_up = |worker: &mut JsWorker| {
-                worker.begun >= self.recycle_tasks && !worker.retiring && !worker.postponed
-            };
-            if state.js_worker(index).is_some_and(is_used_up) {
-                self.retire_worker(&mut state, index, &mut wakes);
-            }
+        let recycles = self.recycle_tasks > 0 && index != MAIN;
+        if let Some(worker) = state.js_worker(index)
+            && !worker.retiring
+            && (recycles && !worker.postponed && worker.begun >= self.recycle_tasks
+                || worker.postponed && worker.running.is_empty())
+        {
+            self.retire_worker(state, index, &mut wakes);
         }
         let nothing = out.is_empty() && notes.is_empty();
         if let Some(worker) = state.js_worker(index) {
@@ -211,8 +258,8 @@ impl Pool {
         if park && out.is_empty() && state.scheduler.park(js(index), Time(now)) {
             recorder.park(js(index));
         }
-        self.record_depth_by(&recorder, &state, now);
-        self.unlock(state, &mut wakes);
+        self.record_depth_by(&recorder, state, now);
+        self.unlock(guard, &mut wakes);
         true
     }
 
@@ -248,15 +295,21 @@ impl Pool {
         recorder: &Recorder,
     ) -> bool {
         let Some(worker) = state.js_worker(index) else { return false };
-        let Some(at) = worker.running.iter().position(|running| running.id == id) else { return false };
-        let mut running = worker.running.swap_remove(at);
-        recorder.ended(js(index), &running, now, if answer.failed { How::Failed } else { How::Ok });
-        let run_time = (now - running.started).saturating_sub(answer.overhead);
+        let Some(mut running) = worker.end(id) else { return false };
+        // Of one that waited behind others, only the worker knows when it began.
+        let (started, ended) = answer.times.map_or((running.started, now), |(started, ended)| {
+            let ended = ended.clamp(running.started, now);
+            (started.clamp(running.started, ended), ended)
+        });
+        running.started = started;
+        self.record_run(recorder, js(index), &running, ended, answer.failed);
+        let run_time = (ended - started).saturating_sub(answer.overhead);
         worker.busy += run_time;
         worker.active = now;
         if answer.failed
             && !running.abandoned
-            && let Some(copy) = running.copy.take_if(|copy| copy.repeats(false))
+            && running.job.as_ref().is_some_and(|job| job.repeats(false))
+            && let Some(copy) = running.copy()
         {
             let outcome = Outcome::Answer(Box::new(answer));
             match self.repeat(state, (js(index), index), id, copy, outcome, (now, wakes)) {
@@ -282,7 +335,7 @@ impl Pool {
         state.complete(js(index), id, (wait_time, run_time), succeeded, now);
         if !running.abandoned {
             match answer {
-                Answer { failed: false, codec: 0, value: Value::Number(number), overhead: 0 } => {
+                Answer { failed: false, codec: 0, value: Value::Number(number), overhead: 0, .. } => {
                     self.note_settled();
                     self.sink(running.label.sink).number(running.label.ticket, number, index, run_time);
                 }
@@ -312,9 +365,10 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         let Some(worker) = state.js_worker(index) else { return };
-        let Some(at) = worker.running.iter().position(|running| running.id == task.id) else { return };
-        let running = worker.running.swap_remove(at);
-        self.trace.recorder().ended(js(index), &running, now, How::Unbegun);
+        let Some(running) = worker.end(task.id) else { return };
+        if running.tag == 0 {
+            self.trace.recorder().ended(js(index), &running, now, How::Unbegun);
+        }
         let from_start = task.job.policy.as_deref().and_then(Policy::start_limit);
         let returned = !running.abandoned
             && state.scheduler.give_back(js(index), task.id, task.job, None, from_start, &mut wakes).is_ok();
@@ -425,7 +479,9 @@ impl Pool {
     /// The worker that runs a task. Under the lock.
     pub(super) fn js_worker_of(state: &State, id: TaskId) -> Option<u32> {
         let mut workers = (0..).zip(&state.js).chain([(MAIN, &state.main)]);
-        let runs = |worker: &JsWorker| worker.running.iter().any(|running| running.id == id);
+        let runs = |worker: &JsWorker| {
+            worker.running.iter().any(|running| running.id == id && !worker.is_ahead(running))
+        };
         workers.find(|(_, worker)| runs(worker)).map(|(index, _)| index)
     }
 

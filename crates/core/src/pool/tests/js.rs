@@ -1,6 +1,6 @@
 //! The JS lane, with this thread in the part of the workers.
 
-use super::super::{ENTRY, JsMail, JsNote, JsTask, Left, Parting, Payload, Waker};
+use super::super::{ENTRY, JsMail, JsNote, JsTask, Left, Parting, Payload, Visit, Waker};
 use super::fixture::{Fixture, forced, number};
 use crate::completion::{Answer, Event, Outcome};
 use crate::error::ErrorCode;
@@ -36,13 +36,13 @@ impl Fixture {
     pub(super) fn js_worker(&self, index: u32) -> Arc<Bell> {
         assert!(self.pool.js_join(index));
         let bell = Arc::<Bell>::default();
-        assert!(self.pool.js_attach(index, bell.clone()));
+        assert!(self.pool.js_attach(index, bell.clone(), None));
         bell
     }
 
     pub(super) fn js_turn(&self, index: u32) -> (Vec<JsNote>, Vec<JsTask>) {
         let (mut notes, mut tasks) = (Vec::new(), Vec::new());
-        assert!(self.pool.js_turn(index, false, &mut notes, &mut tasks));
+        assert!(self.pool.js_turn(index, Visit::Tasks, &mut notes, &mut tasks));
         (notes, tasks)
     }
 
@@ -170,7 +170,7 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
     }
     fixture.submit_entry(1.0, js_task());
     let bell = Arc::<Bell>::default();
-    assert!(fixture.pool.js_attach(0, bell.clone()));
+    assert!(fixture.pool.js_attach(0, bell.clone(), None));
     let (first, tasks) = fixture.js_turn(0);
     assert_eq!(tasks.len(), 0, "it came after messages that are still there");
     let (second, tasks) = fixture.js_turn(0);

@@ -1,0 +1,181 @@
+//! Tasks that a JS worker has taken ahead (J9), with this thread in the part of the workers.
+
+use super::super::{Board, JsTask, Left, Parting, Retire};
+use super::fixture::{Fixture, number};
+use super::js::{Bell, js_task};
+use crate::completion::{Answer, Outcome};
+use crate::scheduler::TaskSpec;
+use crate::value::Value;
+use std::sync::Arc;
+
+impl Fixture {
+    /// A worker that takes tiny tasks several at a time, once it has run one.
+    fn js_worker_with_board(&self, index: u32) -> Arc<Board> {
+        let board = Arc::<Board>::default();
+        assert!(self.pool.js_join(index));
+        assert!(self.pool.js_attach(index, Arc::<Bell>::default(), Some(board.clone())));
+        board
+    }
+
+    /// Answers a task that took no time.
+    fn answer_at_once(&self, index: u32, task: &JsTask) -> bool {
+        let answer = Answer { value: Value::Number(0.0), times: Some((0, 0)), ..Answer::default() };
+        self.pool.js_answer(index, task.id, answer)
+    }
+
+    /// A pool whose worker 0 has learned that its tasks are tiny, and has taken three of them.
+    fn with_three_ahead(&mut self) -> (Arc<Board>, Vec<JsTask>) {
+        let board = self.js_worker_with_board(0);
+        self.submit_entry(0.0, js_task());
+        let (_, first) = self.js_turn(0);
+        assert!(self.answer_at_once(0, &first[0]));
+        self.outcomes(1);
+        for input in 1..=3 {
+            self.submit_entry(f64::from(input), js_task());
+        }
+        let (_, tasks) = self.js_turn(0);
+        assert_eq!(tasks.len(), 3);
+        assert_eq!(tasks[0].tag, 0, "the first one begins at once");
+        assert!(tasks[1..].iter().all(|task| task.tag != 0));
+        (board, tasks)
+    }
+}
+
+/// As the worker does.
+fn begin(board: &Board, task: &JsTask) -> bool {
+    task.tag == 0 || board.claim(task.tag)
+}
+
+#[test]
+fn j9_a_task_that_was_taken_ahead_is_begun_once_it_is_claimed() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    assert_eq!(fixture.pool.worker_of(tasks[0].id), Some(0));
+    assert_eq!(fixture.pool.worker_of(tasks[1].id), None, "it still waits");
+    for task in &tasks {
+        assert!(begin(&board, task));
+        assert!(fixture.answer_at_once(0, task));
+    }
+    fixture.outcomes(3);
+    assert!(fixture.js_turn(0).1.is_empty());
+    fixture.close();
+}
+
+#[test]
+fn j9_one_that_is_cancelled_is_never_begun() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    assert!(fixture.pool.cancel(tasks[1].id));
+    assert!(matches!(fixture.outcomes(1)[&2], Outcome::Cancelled));
+    assert!(!begin(&board, &tasks[1]));
+    assert!(begin(&board, &tasks[2]));
+    // That one has begun, so it is given up instead.
+    assert!(fixture.pool.cancel(tasks[2].id));
+    fixture.outcomes(1);
+    assert!(fixture.answer_at_once(0, &tasks[0]));
+    assert!(!fixture.answer_at_once(0, &tasks[2]));
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn j9_another_worker_takes_what_one_has_not_begun() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    let _other = fixture.js_worker_with_board(1);
+    let (_, stolen) = fixture.js_turn(1);
+    assert_eq!(stolen.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1].id]);
+    assert!(!begin(&board, &tasks[1]) && begin(&board, &tasks[2]));
+    assert!(fixture.answer_at_once(1, &stolen[0]));
+    assert!(fixture.answer_at_once(0, &tasks[0]) && fixture.answer_at_once(0, &tasks[2]));
+    fixture.outcomes(3);
+    fixture.close();
+}
+
+#[test]
+fn j9_a_higher_priority_goes_before_what_was_taken_ahead() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    let urgent = fixture.submit_entry(9.0, TaskSpec { priority: 1.0, ..js_task() }).unwrap();
+    assert!(!begin(&board, &tasks[1]) && !begin(&board, &tasks[2]));
+    assert!(fixture.answer_at_once(0, &tasks[0]));
+    let (_, next) = fixture.js_turn(0);
+    assert_eq!(next.iter().map(|task| task.id).collect::<Vec<_>>(), [urgent, tasks[1].id, tasks[2].id]);
+    for task in &next {
+        assert!(begin(&board, task) && fixture.answer_at_once(0, task));
+    }
+    fixture.outcomes(4);
+    fixture.close();
+}
+
+#[test]
+fn j9_a_worker_that_ends_leaves_what_it_has_not_begun() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    assert!(begin(&board, &tasks[1]));
+    let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
+    assert_eq!(left, Left { waiting: 1, repeated: 0 });
+    let outcomes = fixture.outcomes(2);
+    assert!([1, 2].iter().all(|ticket| matches!(outcomes[ticket], Outcome::Error(_))));
+    let _second = fixture.js_worker(0);
+    fixture.run_next(0);
+    assert_eq!(number(&fixture.outcomes(1)[&3]), 4.0);
+    fixture.close();
+}
+
+#[test]
+fn j9_a_worker_that_retires_begins_nothing_more() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    assert!(fixture.pool.js_retire(0, Retire::Any));
+    assert!(!begin(&board, &tasks[1]) && !begin(&board, &tasks[2]));
+    assert!(fixture.answer_at_once(0, &tasks[0]));
+    fixture.outcomes(1);
+    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "done").waiting, 2);
+    let _second = fixture.js_worker(0);
+    fixture.run_next(0);
+    fixture.run_next(0);
+    fixture.outcomes(2);
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_is_replaced_after_some_tasks_takes_no_more_than_these() {
+    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 3);
+    let _board = fixture.js_worker_with_board(0);
+    fixture.submit_entry(0.0, js_task());
+    let (_, first) = fixture.js_turn(0);
+    assert!(fixture.answer_at_once(0, &first[0]));
+    for input in 0..4 {
+        fixture.submit_entry(f64::from(input), js_task());
+    }
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 2);
+    fixture.pool.js_leave(0, Parting::Closed, "done");
+    let _second = fixture.js_worker(0);
+    for _ in 0..3 {
+        fixture.run_next(0);
+    }
+    fixture.outcomes(5);
+    fixture.close();
+}
+
+#[test]
+fn a_run_takes_what_its_worker_says() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    let now = super::super::clock::now();
+    assert!(begin(&board, &tasks[1]));
+    let times = Some((now - 5_000, now));
+    let answer = Answer { value: Value::Number(0.0), times, ..Answer::default() };
+    assert!(fixture.pool.js_answer(0, tasks[1].id, answer));
+    let mut figures = fixture.pool.figures();
+    let run = figures.js_workers.remove(0).run_time;
+    assert!(run.max <= 0.0051, "{run:?}");
+    assert!(begin(&board, &tasks[2]));
+    for at in [0, 2] {
+        assert!(fixture.answer_at_once(0, &tasks[at]));
+    }
+    fixture.outcomes(3);
+    fixture.close();
+}
