@@ -8,6 +8,7 @@
 
 import { types } from 'node:util'
 import { Deserializer, deserialize, Serializer, serialize } from 'node:v8'
+import { read } from './flat'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -15,12 +16,14 @@ export const PLAIN = 0
 export const JSON_TEXT = 1
 /** The data is a Uint8Array of V8's serializer. */
 export const V8 = 2
+/** The data is a Float64Array that flat.ts has written. */
+export const FLAT = 3
 /** The data goes through postMessage: it is the value itself, or a clone of it where that had to be made anyway. */
-export const POSTED = 3
+export const POSTED = 4
 /** The value stays on its thread: the data is the key under which it is kept there. */
-export const LOCAL = 4
+export const LOCAL = 5
 
-export type Codec = typeof PLAIN | typeof JSON_TEXT | typeof V8 | typeof POSTED | typeof LOCAL
+export type Codec = typeof PLAIN | typeof JSON_TEXT | typeof V8 | typeof FLAT | typeof POSTED | typeof LOCAL
 
 /** A value on its way to another thread. */
 export interface Encoded {
@@ -78,8 +81,9 @@ export function encode(value: unknown): Encoded {
   }
 }
 
-/** Reads what `encode` has made. */
+/** Reads what `encode` has made, or flat.ts. */
 export function decode(codec: number, data: unknown): unknown {
+  if (codec === FLAT) return read(data as Float64Array, 0)
   if (codec === JSON_TEXT) return parse(data as string)
   if (codec !== V8) return data
   // From a copy, for the input may be memory that is used again.

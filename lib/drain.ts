@@ -14,10 +14,23 @@ import * as slots from './slots'
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
-const { ANSWERS, CODECS, NOTICES, NOT_ADMITTED, POSTED, SIMPLE, explained, failure, settleAnswer, settleFailure } =
-  outcome
+const {
+  ANSWERS,
+  CODECS,
+  FLAT,
+  NOTICES,
+  NOT_ADMITTED,
+  POSTED,
+  SIMPLE,
+  explained,
+  failure,
+  settleAnswer,
+  settleFailure,
+} = outcome
 const { learn } = runTimes
 
+/** The tag of a plain value. */
+const WORDS = ANSWERS + FLAT
 /** Events per native drain call. */
 const EVENTS = 256
 /** Longest time that one drain keeps the event loop, ms. */
@@ -28,6 +41,8 @@ const pools = new Map<number, Owner>()
 
 const events = new Float64Array(EVENTS * DRAIN_STRIDE)
 const eventValues: unknown[] = []
+/** Plain values of one drain call; what does not fit comes with the others. */
+const words = new Float64Array(8192)
 let connected = false
 
 /** Makes a pool known, and the doorbell with the first one. */
@@ -79,10 +94,10 @@ function drain(): void {
 
 function settleUntil(deadline: number): void {
   for (;;) {
-    const count = native.drain(events, eventValues, held)
+    const count = native.drain(events, eventValues, held, words)
     for (let at = 0; at < count * DRAIN_STRIDE; at += DRAIN_STRIDE) {
       try {
-        if (!settleNumber(at)) handle(at)
+        if (!settlePlain(at)) handle(at)
       } catch (error) {
         // One event must not cost the others of its batch.
         rethrow(error)
@@ -97,19 +112,27 @@ function settleUntil(deadline: number): void {
   }
 }
 
-/** A number for a task without extras, the shortest way; `false` when the record is anything else. */
-function settleNumber(at: number): boolean {
+/** A number or a plain value for a task without extras, the shortest way; `false` when the record is anything else. */
+function settlePlain(at: number): boolean {
   const slot = events[at] as number
-  if (events[at + 1] !== 4 || extras[slot] !== undefined || events[at + 5] === 1 || lingering[slot] !== 0) return false
+  const tag = events[at + 1]
+  if (tag !== 4 && (tag !== WORDS || (events[at + 2] as number) < 0)) return false
+  if (extras[slot] !== undefined || events[at + 5] !== 0 || lingering[slot] !== 0) return false
   const resolve = resolvers[slot] as slots.Resolve
   const { owner, kernel } = tickets[slot] as Ticket
   learn(kernel, owner, events[at + 4] as number)
   resolvers[slot] = undefined as unknown as slots.Resolve
   if (rejecters[slot] !== undefined) rejecters[slot] = undefined
   free.push(slot)
-  resolve(events[at + 2])
+  // Nobody listens for the end of a task that has no extras.
+  resolve(tag === 4 ? events[at + 2] : readWords(events[at + 2] as number))
   owner.settled(true, undefined, undefined)
   return true
+}
+
+/** The plain value that the last drain call has put there. */
+function readWords(offset: number): unknown {
+  return laneParts().read(offset < 0 ? (eventValues[-1 - offset] as Float64Array) : words, Math.max(offset, 0))
 }
 
 function handle(at: number): void {
@@ -209,6 +232,7 @@ function settle(slot: number, tag: number, at: number): void {
     const isOutput = tag < ANSWERS + CODECS
     const data = eventValues[payload]
     if (!isOutput) settleFailure(end, owner, codec, data, worker)
+    else if (codec === FLAT) end(true, readWords(payload))
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)
   } else end(false, explained(owner, failure(tag, eventValues[payload], extra?.reason), worker))

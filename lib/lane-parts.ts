@@ -1,7 +1,8 @@
 // Stage: all. Thread: any. What `lazy.ts` loads, and nothing else.
 
-export { decode, encode, LOCAL, POSTED } from './codec'
+export { decode, encode, FLAT, LOCAL, POSTED } from './codec'
 export { resolveEntry } from './entry'
+export { read, write, written } from './flat'
 export { JsLane } from './lane'
 export { decodeReason } from './reason'
 export { Registry } from './registry'

@@ -38,7 +38,7 @@ export interface Native {
   /** Whether a native worker of the pool would start at once. */
   hasIdle(pool: number, kernel: number): boolean
   /** Fills `header` and `values` with events; returns how many. */
-  drain(header: Float64Array, values: unknown[], held: unknown[]): number
+  drain(header: Float64Array, values: unknown[], held: unknown[], words: Float64Array): number
   /** Rings the doorbell for what is left. */
   ring(): void
   /** JSON of all kernel descriptions. */
@@ -114,7 +114,12 @@ export interface Native {
     tasks: Float64Array,
     taskValues: unknown[],
     visit: 0 | 1 | 2 | 3,
+    answerWords: Float64Array,
+    taskWords: Float64Array,
   ): number
+  /** The number of a well-formed text that all threads share; -1 when there is no room for another one. */
+  shareText(text: string): number
+  sharedText(number: number): string
   /** A JS worker that would begin a task at once, or -1. */
   idleWorker(pool: number): number
   /** This worker has begun a task whose input the owner keeps. */

@@ -14,7 +14,9 @@ export const CODECS = 8
 /** From this tag on: what happened to a task or a worker that goes on. */
 export const NOTICES = ANSWERS + 2 * CODECS
 /** The codec of what comes by the port of its worker; of what those after it stand for is kept on this thread. */
-export const POSTED = 3
+export const POSTED = 4
+/** The codec of what lies in the memory of the drain. */
+export const FLAT = 3
 /** Outputs by tag 0 to 3. */
 export const SIMPLE = [undefined, null, true, false]
 

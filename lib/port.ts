@@ -12,7 +12,7 @@ import * as slots from './slots'
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extra, extras, fail, held, rejecters, release, resolvers, tickets } = slots
-const { SIMPLE } = outcome
+const { FLAT, SIMPLE } = outcome
 const { isTiny } = runTimes
 
 /** Submissions that are handed over together at most. */
@@ -26,6 +26,8 @@ const settled = Promise.resolve()
 const SHORT = 4096
 const header = new Float64Array(BATCH * SUBMIT_STRIDE)
 let arena = new Uint8Array(0)
+/** The same memory. */
+let arenaWords = new Float64Array(0)
 let arenaUsed = 0
 let values: unknown[] = []
 let buffered = 0
@@ -110,7 +112,9 @@ export function submitNumber(slot: number, ticket: Ticket, input: number): void 
 
 /** Memory for small typed arrays is taken before a task is: that may fail. */
 export function prepareArena(): void {
-  if (arena.length === 0) arena = new Uint8Array(ARENA)
+  if (arena.length > 0) return
+  arenaWords = new Float64Array(ARENA / 8)
+  arena = new Uint8Array(arenaWords.buffer)
 }
 
 /** Submits the bytes of a typed array of less than `ARENA_LIMIT` bytes, copied now. */
@@ -135,6 +139,23 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown): void 
   values.push(input)
   // How long a kernel takes for a short string says little of a long one.
   commit(ticket, typeof input === 'string' && input.length <= SHORT && ticket.extra === undefined)
+}
+
+/** Submits what flat.ts has written, for the entry function of the pool's module; after `prepareArena`. */
+export function submitWords(slot: number, ticket: Ticket, words: Float64Array, count: number): void {
+  let start = (arenaUsed + 7) >>> 3
+  if (start + count > arenaWords.length) {
+    flush()
+    start = 0
+  }
+  const at = begin(slot, ticket)
+  for (let i = 0; i < count; i++) arenaWords[start + i] = words[i] as number
+  header[at + 3] = 7
+  header[at + 4] = start
+  header[at + 5] = count
+  header[at + 11] = FLAT
+  arenaUsed = (start + count) * 8
+  commit(ticket, true)
 }
 
 /** Submits a value for the entry function of the pool's module. */

@@ -12,7 +12,16 @@ import { laneParts } from './lazy'
 import { ENTRY, MAIN_ENTRY } from './native'
 import { checkTaskOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { Observer, Owner, Ticket } from './owner'
-import { ARENA_LIMIT, cancel, prepareArena, submitBytes, submitEntry, submitNumber, submitValue } from './port'
+import {
+  ARENA_LIMIT,
+  cancel,
+  prepareArena,
+  submitBytes,
+  submitEntry,
+  submitNumber,
+  submitValue,
+  submitWords,
+} from './port'
 import { lasting, repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
 import { follow } from './signals'
@@ -204,11 +213,15 @@ function admitEntry(
 ): number {
   host.checkOpen()
   let ticket = host.tickets[ENTRY]
-  if (typeof input === 'number' && options === undefined && ticket !== undefined && carried === undefined) {
+  if (options === undefined && ticket !== undefined && carried === undefined) {
     const lane = host.laneOf(host.plain)
     if (host.budget === undefined && lane.estimate === undefined) {
       host.checkRoom()
-      return admitNumber(host, lane, ticket, input, settlement)
+      const slot =
+        typeof input === 'number'
+          ? admitNumber(host, lane, ticket, input, settlement)
+          : admitPlain(host, lane, ticket, input, settlement)
+      if (slot !== NOT_PLAIN) return slot
     }
   }
   const { resolve, reject, task, promise } = settlement
@@ -269,7 +282,9 @@ function admitEntry(
     onSettled(slot, (succeeded) => lane.discard(key, succeeded))
     if (task !== undefined) lane.watch?.(key, task)
   }
-  submitEntry(slot, ticket, encoded.codec, encoded.data)
+  const { codec, data } = encoded
+  if (codec === laneParts().FLAT) submitWords(slot, ticket, data as Float64Array, (data as Float64Array).length)
+  else submitEntry(slot, ticket, codec, data)
   if (signal?.aborted) cancel(slot, { reason: signal.reason })
   return slot
 }
@@ -288,6 +303,38 @@ function admitNumber(
   host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   submitEntry(slot, ticket, 0, input)
+  return slot
+}
+
+/** In place of a slot. */
+const NOT_PLAIN = -2
+
+/** A plain object without options, the next shortest way. */
+function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
+  if (typeof input !== 'object' || input === null || lane.isLocal) return NOT_PLAIN
+  const { resolve, reject, task, promise } = settlement
+  const { write, written } = laneParts()
+  // Before it is written: whoever hears of a new worker may submit something.
+  lane.admit(-1)
+  let count: number
+  try {
+    prepareArena()
+    count = write(input)
+  } catch (error) {
+    lane.withdraw()
+    task?.attach(-1, promise as Promise<unknown>)
+    reject(error)
+    return -1
+  }
+  if (count < 0) {
+    lane.withdraw()
+    return NOT_PLAIN
+  }
+  const slot = allocate(ticket, resolve)
+  onRejected(slot, reject)
+  host.began()
+  if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+  submitWords(slot, ticket, written, count)
   return slot
 }
 
@@ -321,13 +368,18 @@ function encodeInput(
   given: unknown,
   { list: transfer, affinity, policy }: EntrySettings,
 ): EncodedInput {
-  const { encode, POSTED, LOCAL } = laneParts()
+  const { encode, FLAT, POSTED, LOCAL, write, written } = laneParts()
   let input = given
   let list = transfer
   const marked = transferOf(given)
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
   if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1 }
   if (list === undefined) {
+    const count = typeof input === 'object' && input !== null ? write(input) : -1
+    if (count > 0) {
+      prepareArena()
+      return { codec: FLAT, data: written.slice(0, count), worker: -1 }
+    }
     const encoded = encode(input)
     if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1 }
     ;[input, list] = [encoded.data, []]

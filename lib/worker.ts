@@ -14,9 +14,10 @@ import { setImmediate } from 'node:timers'
 import { MessagePort, parentPort, type Transferable, workerData } from 'node:worker_threads'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
-import { decode, type Encoded, POSTED } from './codec'
+import { decode, type Encoded, FLAT, PLAIN, POSTED } from './codec'
 import { onRing } from './drain'
 import { type LoadedEntry, loadEntry } from './entry'
+import { read, write, written } from './flat'
 import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
@@ -139,10 +140,22 @@ function answer(
   began: number,
 ): void {
   lastEnd = now()
-  const at = answerCount * ANSWER_STRIDE
   let [tag, payload, codec] = [0, 0, 0]
+  let count = -1
+  try {
+    if (typeof value === 'object' && value !== null && !failed) count = writeWords(value)
+  } catch (error) {
+    // Of a getter.
+    value = error
+    failed = true
+  }
+  const at = answerCount * ANSWER_STRIDE
   if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
-  else {
+  else if (count > 0) {
+    tag = 6
+    payload = answerWordsUsed - count
+    codec = FLAT
+  } else {
     let encoded = failed ? encodeReason(value) : tryEncode(idIndex, idGeneration, value)
     if (encoded === undefined) {
       encoded = encodeReason(lastFault)
@@ -205,6 +218,21 @@ function sayUsedUp(): void {
   control.postMessage(report)
 }
 
+/** Writes a plain value to where the next exchange finds it; how many words it takes, -1 for any other. */
+function writeWords(value: object): number {
+  const count = write(value)
+  if (count < 0) return -1
+  if (answerWordsUsed + count > answerWords.length) handOver(0)
+  for (let i = 0; i < count; i++) answerWords[answerWordsUsed + i] = written[i] as number
+  answerWordsUsed += count
+  return count
+}
+
+/** Plain values of answers, and of tasks. */
+const answerWords = new Float64Array(4096)
+const taskWords = new Float64Array(4096)
+let answerWordsUsed = 0
+
 let lastFault: unknown
 function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encoded | undefined {
   try {
@@ -232,8 +260,9 @@ function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
   hasWritten = false
   const [count, given] = [answerCount, answerValues]
   answerCount = 0
+  answerWordsUsed = 0
   if (given.length > 0) answerValues = []
-  return native.exchange(answers, count, given, tasks, values, visit)
+  return native.exchange(answers, count, given, tasks, values, visit, answerWords, taskWords)
 }
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */
@@ -339,9 +368,15 @@ function begin(at: number, values: unknown[]): void {
   }
   const claim = tasks[at + 6] as number
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
-  const data = tag === 4 || codec === POSTED ? payload : tag < 4 ? SIMPLE[tag] : values[payload]
-  if (heldTasks.length > 0 || !hasRoom()) heldTasks.push({ idIndex, idGeneration, claim, name, data, codec })
-  else beginTask(idIndex, idGeneration, claim, name, data, codec)
+  let data: unknown = payload
+  let how = codec
+  if (tag === 6) {
+    // The memory is used again with the next exchange.
+    data = read(taskWords, payload)
+    how = PLAIN
+  } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[payload]
+  if (heldTasks.length > 0 || !hasRoom()) heldTasks.push({ idIndex, idGeneration, claim, name, data, codec: how })
+  else beginTask(idIndex, idGeneration, claim, name, data, how)
 }
 
 /** A task that was taken ahead and has to wait for room. */

@@ -13,7 +13,7 @@ use crate::cpu_gate::Sampler;
 use crate::ids::Ids;
 use crate::js::{owner, worker};
 use crate::raw::{self, Fault, Raw, check};
-use crate::{cpu_gate, pool, settle, submit, trace};
+use crate::{cpu_gate, pool, settle, submit, texts, trace};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
@@ -53,6 +53,13 @@ pub(crate) enum Post {
         number: f64,
         /// ns
         run_time: u64,
+    },
+    /// A task of the JS lane gave a plain value.
+    Words {
+        ticket: u32,
+        worker: u32,
+        /// Run time, ns, and the value; in a box, so that numbers stay small.
+        run: Box<(u64, Box<[f64]>)>,
     },
     /// Anything else.
     Event(Box<Event>),
@@ -137,6 +144,10 @@ impl CompletionSink for Port {
 
     fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
         self.post(Place::Shard(worker), Post::Number { ticket, worker, number, run_time });
+    }
+
+    fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
+        self.post(Place::Shard(worker), Post::Words { ticket, worker, run: Box::new((run_time, words)) });
     }
 
     fn admitted(&self, ticket: u32, id: TaskId) {
@@ -271,7 +282,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 52] = [
+    let functions: [(&CStr, sys::napi_callback); 54] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -324,6 +335,8 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"missingWorkers", Some(owner::missing)),
         (c"runsTask", Some(owner::runs_task)),
         (c"setWorkerLimit", Some(owner::set_limit)),
+        (c"shareText", Some(texts::share)),
+        (c"sharedText", Some(texts::shared)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;

@@ -22,6 +22,7 @@ mod pool;
 mod raw;
 mod settle;
 mod submit;
+mod texts;
 mod trace;
 
 use napi::bindgen_prelude::{Object, retain_current_module_for_unload_safety};

@@ -1,7 +1,7 @@
 //! Stage: settle. Thread: owner env only.
 //! Hands completions to JavaScript in batches.
 //!
-//! `drain(header, values, held)` fills records of [`STRIDE`] numbers and returns how many:
+//! `drain(header, values, held, words)` fills records of [`STRIDE`] numbers and returns how many:
 //!
 //! | at | meaning |
 //! |---|---|
@@ -21,8 +21,8 @@
 //! key (slot: handle of the pool), 36 a run has failed and the task runs again `[count, delay in ms, tag, number]` (of the
 //! outcome, as above), 37 a task was given up that a JS worker still runs `[idIndex, idGeneration, grace in ms]`, 38 a JS
 //! worker has ended its last task, 39 tasks that had been set aside wait for a JS worker (slot of 37 to 39: handle of
-//! the pool), 20 + codec what a JS worker gave, 28 + codec
-//! what it threw. Messages and details have their codec in the last number too.
+//! the pool), 20 + codec what a JS worker gave (of a plain value in words the offset in `words`, or below 0 minus one minus the
+//! index in the values), 28 + codec what it threw. Messages and details have their codec in the last number too.
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
@@ -30,8 +30,9 @@ use crate::call::{Env, Info, Js, on_env};
 use crate::env::{EnvState, Post};
 use crate::payload::encode;
 use crate::raw::{self, Raw};
-use threadmill_core::completion::{Event, NO_WORKER, Notice, Outcome};
+use threadmill_core::completion::{Answer, Event, NO_WORKER, Notice, Outcome};
 use threadmill_core::error::KernelError;
+use threadmill_core::pool::FLAT;
 use threadmill_core::value::Value;
 
 /// Numbers per record.
@@ -43,12 +44,15 @@ fn handle_of(state: &EnvState, pool: u32) -> f64 {
     handle.map_or(-1.0, |handle| handle as f64)
 }
 
-/// `drain(header, values, held)`.
+/// `drain(header, values, held, words)`.
 pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
-    on_env(env, info, |state, [header, values, held]| {
+    on_env(env, info, |state, [header, values, held, words]| {
         // SAFETY: creating values runs no JavaScript, nothing else looks at the header during this call, and memory of
         // this size lies outside the heap that the collector moves.
         let mut records = unsafe { raw::doubles(env, header)? }.chunks_exact_mut(STRIDE);
+        // SAFETY: as above.
+        let mut words = unsafe { raw::doubles(env, words)? };
+        let mut offset = 0;
         let mut out = Out { env, values, held, used: 0 };
         let mut count = 0;
         let mut finished = 0;
@@ -74,6 +78,30 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
                     ]);
                     finished += 1;
                     continue;
+                }
+                Post::Words { ticket, worker, run } if run.1.len() <= words.len() => {
+                    state.port.ids.clear(ticket);
+                    let (here, rest) = words.split_at_mut(run.1.len());
+                    here.copy_from_slice(&run.1);
+                    let (tag, run_time) = (20.0 + f64::from(FLAT), run.0 as f64 / 1e6);
+                    record.copy_from_slice(&[
+                        f64::from(ticket),
+                        tag,
+                        offset as f64,
+                        f64::from(worker),
+                        run_time,
+                        0.0,
+                    ]);
+                    offset += run.1.len();
+                    words = rest;
+                    finished += 1;
+                    continue;
+                }
+                Post::Words { ticket, worker, run } => {
+                    let (run_time, words) = *run;
+                    let answer = Answer { codec: FLAT, value: Value::Words(words), ..Answer::default() };
+                    let outcome = Outcome::Answer(Box::new(answer));
+                    Event::Settled { ticket, outcome, worker, run_time, held: false }
                 }
                 Post::Event(event) => *event,
             };
@@ -206,6 +234,7 @@ impl Out {
                 let base = if answer.failed { 28.0 } else { 20.0 };
                 let value = raw::scoped(env, || self.push(encode(env, &answer.value, None)?));
                 match value {
+                    Ok(index) if answer.codec == FLAT => (base + f64::from(FLAT), -1.0 - index),
                     Ok(index) => (base + f64::from(answer.codec), index),
                     Err(fault) => (6.0, self.refused(fault)?),
                 }

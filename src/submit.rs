@@ -9,9 +9,9 @@
 //! | 0 | slot of the promise |
 //! | 1 | handle of the pool |
 //! | 2 | number of the kernel |
-//! | 3 | tag of the input: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 bytes in the arena, 6 in the values |
-//! | 4 | the number; or the offset in the arena; or the index in the values |
-//! | 5 | for bytes in the arena: their count |
+//! | 3 | tag of the input: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 bytes in the arena, 6 in the values, 7 words in the arena |
+//! | 4 | the number; or the offset in the arena, in bytes or words; or the index in the values |
+//! | 5 | for what is in the arena: how many bytes or words |
 //! | 6 | for bytes in the arena: the element kind |
 //! | 7 | priority |
 //! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
@@ -74,11 +74,13 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
         let (pool, sink) = (owned.pool.clone(), owned.sink);
         state.hold(source.env, group.len() as u32);
         let is_plain = group.iter().all(is_plain);
+        for record in group.iter().filter(|record| record[3] == 7.0) {
+            words_of(source, record)?;
+        }
         let lane = lane_of(group[0][2] as u16);
         // The event loop of a JS worker may be slow to come by: while another is idle, it is called, too.
         let is_left = lane == Lane::Native && group.len() >= POSTED || !pool.has_idle_worker(lane);
-        if is_plain && is_left && pool.post(lane, group.iter().map(|record| plain(record, sink, source.now)))
-        {
+        if is_plain && is_left && pool.post(lane, group.iter().map(|record| plain(record, source, sink))) {
             continue;
         }
         if is_plain {
@@ -90,7 +92,7 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
                     ..TaskSpec::plain(lane)
                 },
                 cost_key: None,
-                job: plain(record, sink, source.now).into(),
+                job: plain(record, source, sink).into(),
             }));
         } else {
             let requests = group.iter().filter_map(|record| {
@@ -131,14 +133,13 @@ fn lane_of(kernel: u16) -> Lane {
     }
 }
 
-/// Whether a record is a number without any option but the number of an export and a timeout from submit.
+/// Whether a record is a number, or a plain value in words, without any option but the number of an export and a timeout from submit.
 fn is_plain(record: &[f64; STRIDE]) -> bool {
     record[2] as u16 != MAIN_ENTRY
-        && record[3] == 4.0
+        && (record[3] == 4.0 && record[11] == 0.0 || record[3] == 7.0)
         && record[8] == -1.0
         && record[9] >= 0.0
         && (record[10] == -1.0 || record[10] <= -2.0)
-        && record[11] == 0.0
 }
 
 /// The number of an export, from the options of a record.
@@ -146,12 +147,19 @@ fn export(options: f64) -> u32 {
     if options <= -2.0 { (-2.0 - options) as u32 } else { NO_EXPORT }
 }
 
-fn plain(record: &[f64; STRIDE], sink: u16, now: u64) -> PlainJob {
+fn plain(record: &[f64; STRIDE], source: &Source<'_>, sink: u16) -> PlainJob {
+    let now = source.now;
+    let input = match record[3] {
+        // A record whose words are not there was refused before.
+        7.0 => Payload::from(words(source, record).map_or(Value::Undefined, Value::Words)),
+        _ => Payload::Number(record[4]),
+    };
     PlainJob {
         ticket: record[0] as u32,
         kernel: record[2] as u16,
         sink,
-        input: record[4],
+        input,
+        codec: record[11] as u8,
         priority: record[7],
         submitted: now,
         export: export(record[10]),
@@ -177,6 +185,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
         3 => Payload::from(Value::Bool(false)),
         4 => Payload::Number(record[4]),
         5 => Payload::from(Value::Array(from_arena(source, record)?)),
+        7 => Payload::from(Value::Words(words(source, record)?)),
         6 => {
             let value = raw::element(env, source.values, record[4] as u32)?;
             if is_entry {
@@ -281,6 +290,22 @@ fn strength(number: f64) -> Strength {
         1 => Strength::Strong,
         _ => Strength::Force,
     }
+}
+
+/// The words in the arena that a record names.
+fn words_of<'a>(source: &'a Source<'_>, record: &[f64]) -> Raw<&'a [f64]> {
+    let (offset, count) = (record[4] as usize, record[5] as usize);
+    let is_inside = offset.checked_add(count).is_some_and(|end| end <= source.arena.length / 8);
+    let start = source.arena.data.cast::<f64>();
+    if !is_inside || count == 0 || !start.is_aligned() {
+        return Err(Fault(sys::Status::napi_invalid_arg));
+    }
+    // SAFETY: the range lies inside the arena, which only this env's thread writes, and not during this call.
+    Ok(unsafe { std::slice::from_raw_parts(start.add(offset), count) })
+}
+
+fn words(source: &Source<'_>, record: &[f64]) -> Raw<Box<[f64]>> {
+    words_of(source, record).map(Box::from)
 }
 
 fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {

@@ -6,6 +6,7 @@ import * as threads from 'node:worker_threads'
 import { same } from '../helpers/same.mjs'
 import { PLATFORM, Point, REFUSED, TABLE } from '../helpers/values.mjs'
 
+const { read, write, written } = createRequire(import.meta.url)('../../dist/flat.js')
 const { encode, decode, PLAIN, JSON_TEXT, V8, POSTED } = createRequire(import.meta.url)('../../dist/codec.js')
 const NAMES = { [PLAIN]: 'PLAIN', [JSON_TEXT]: 'JSON', [V8]: 'V8', [POSTED]: 'POSTED' }
 
@@ -40,6 +41,20 @@ function cross(value, codec) {
   // What has been read keeps its bytes when the arena is used again.
   if (encoded.codec === V8) data.fill(0xee)
   return result
+}
+
+const NOT_FLAT = Symbol('not flat')
+
+/** The same through flat.ts; `NOT_FLAT` for what it does not write. */
+function crossFlat(value) {
+  const count = typeof value === 'object' && value !== null ? write(value) : -1
+  if (count < 0) return NOT_FLAT
+  assert.equal(written[0], count)
+  // Somewhere in memory that is used for others too.
+  const memory = new Float64Array(count + 3).fill(Number.NaN)
+  memory.set(written.subarray(0, count), 2)
+  written.fill(-1)
+  return read(memory, 2)
 }
 
 // Each case makes its value more than once, and the stacks must not tell. A test of their own is in reason.test.mjs.
@@ -305,7 +320,8 @@ describe('random values', () => {
 
   for (const simple of [true, false]) {
     test(simple ? '1,000 plain ones' : '1,000 of all kinds', () => {
-      const codecs = [0, 0, 0, 0]
+      const codecs = [0, 0, 0, 0, 0]
+      let flat = 0
       for (let seed = 1; seed <= 1000; seed++) {
         const expected = structuredClone(generate(random(seed), simple))
         const value = generate(random(seed), simple)
@@ -314,6 +330,11 @@ describe('random values', () => {
           const actual = cross(value)
           // The stacks name lines of this test, once for each value made.
           same(actual, expected)
+          const words = crossFlat(generate(random(seed), simple))
+          if (words !== NOT_FLAT) {
+            same(words, expected)
+            flat++
+          }
         } catch (error) {
           error.message = `seed ${seed}: ${error.message}`
           throw error
@@ -321,6 +342,7 @@ describe('random values', () => {
       }
       assert.ok(codecs[PLAIN] > 50 && codecs[simple ? JSON_TEXT : V8] > 250, `ways taken: ${codecs}`)
       assert.equal(codecs[POSTED], 0)
+      assert.ok(flat > (simple ? 200 : 50), `${flat} in words`)
     })
   }
 })

@@ -20,10 +20,10 @@ use threadmill_core::pool::{JsNote, JsTask, NO_EXPORT, Payload, Pool, Visit, Wak
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
 
-/// Numbers per answer: id (two), tag, number or index in the values, codec, whether it failed, overhead in ms, when the run
+/// Numbers per answer: id (two), tag (6: words), number or index in the values or offset of the words, codec, whether it failed, overhead in ms, when the run
 /// began and ended, ms on a clock of the worker's, or 0. The last answer ended just now.
 const ANSWER: usize = 9;
-/// Numbers per task: id (two), tag, number or index in the values, codec, index in the values of the name, -1 for
+/// Numbers per task: id (two), tag (6: words), number or index in the values or offset of the words, codec, index in the values of the name, -1 for
 /// none, -2 - number for a number in place of a name, tag to be claimed on the board or 0. A
 /// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
 /// number when its deadline has passed.
@@ -55,7 +55,12 @@ fn task_id(env: Env, index: Js, generation: Js) -> Raw<TaskId> {
 }
 
 /// Hands the answers of a worker over: records, their count, values.
-fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, Js, Js)) -> Raw<()> {
+fn give(
+    env: Env,
+    pool: &Arc<Pool>,
+    worker: u32,
+    (answers, count, values, words): (Js, Js, Js, Option<Js>),
+) -> Raw<()> {
     // SAFETY: nothing below runs JavaScript before the last use of the slice.
     let records = unsafe { raw::doubles(env, answers) }?;
     let count = raw::number(env, count)? as usize;
@@ -72,6 +77,9 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
         // Only what lies in the values takes handles.
         let value = match record[2] {
             4.0 => Ok(Value::Number(record[3])),
+            6.0 => words
+                .ok_or(Fault(sys::Status::napi_invalid_arg))
+                .and_then(|words| written(env, words, record[3])),
             _ => raw::scoped(env, || read(env, record[2], record[3], values)),
         };
         let overhead = (record[6] * 1e6) as u64;
@@ -98,6 +106,15 @@ fn give(env: Env, pool: &Arc<Pool>, worker: u32, (answers, count, values): (Js, 
     Ok(())
 }
 
+/// What `write` of lib/flat.ts has put there: its first word tells how much that is.
+fn written(env: Env, words: Js, offset: f64) -> Raw<Value> {
+    // SAFETY: nothing here runs JavaScript.
+    let words = unsafe { raw::doubles(env, words) }?.get(offset as usize..);
+    let count = words.and_then(|words| words.first()).map_or(0, |count| *count as usize);
+    let words = words.and_then(|words| words.get(..count)).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+    Ok(Value::Words(words.into()))
+}
+
 /// Whether the env takes no values any more because it is being terminated.
 fn is_ending(env: Env) -> bool {
     let probe = || raw::set_element(env, raw::new_array(env, 1)?, 0, raw::undefined(env)?);
@@ -109,7 +126,13 @@ fn is_ending(env: Env) -> bool {
 }
 
 /// Fills in what a worker is to begin now; returns how much, -1 when it is not in the pool any more.
-fn fetch(env: Env, pool: &Arc<Pool>, worker: u32, visit: Visit, (records, values): (Js, Js)) -> Raw<f64> {
+fn fetch(
+    env: Env,
+    pool: &Arc<Pool>,
+    worker: u32,
+    visit: Visit,
+    (records, values, words): (Js, Js, Option<Js>),
+) -> Raw<f64> {
     let mut total = 0;
     loop {
         let (mut notes, mut taken) = (Vec::new(), Vec::new());
@@ -121,7 +144,7 @@ fn fetch(env: Env, pool: &Arc<Pool>, worker: u32, visit: Visit, (records, values
         // SAFETY: creating values runs no JavaScript.
         let records = unsafe { raw::doubles(env, records) }?;
         let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
-        let mut out = Out { env, values, used: 0 };
+        let mut out = Out { env, values, used: 0, words, written: 0 };
         // What was taken is begun or answered, whatever the engine says.
         for note in notes {
             match out.note(note) {
@@ -178,6 +201,9 @@ struct Out {
     env: Env,
     values: Js,
     used: u32,
+    /// Where plain values go that are in words, and how far it is full.
+    words: Option<Js>,
+    written: usize,
 }
 
 impl Out {
@@ -195,8 +221,21 @@ impl Out {
             Value::Bool(true) => (2.0, 0.0),
             Value::Bool(false) => (3.0, 0.0),
             Value::Number(number) => (4.0, *number),
+            Value::Words(words) => match self.write(words) {
+                Some(offset) => (6.0, offset),
+                None => (5.0, self.push(value)?),
+            },
             other => (5.0, self.push(other)?),
         })
+    }
+
+    /// Copies words to where the worker reads them; their offset. `None` when there is no room.
+    fn write(&mut self, value: &[f64]) -> Option<f64> {
+        // SAFETY: nothing here runs JavaScript.
+        let words = unsafe { raw::doubles(self.env, self.words?) }.ok()?;
+        words.get_mut(self.written..self.written + value.len())?.copy_from_slice(value);
+        self.written += value.len();
+        Some((self.written - value.len()) as f64)
     }
 
     fn note(&mut self, note: JsNote) -> Raw<[f64; TASK]> {

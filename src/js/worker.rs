@@ -106,11 +106,11 @@ pub(crate) unsafe extern "C" fn report_progress(env: Env, info: Info) -> Js {
     })
 }
 
-/// `exchange(answers, count, answerValues, tasks, taskValues, visit)`: hands `count` answers over and, unless `visit` is 0,
+/// `exchange(answers, count, answerValues, tasks, taskValues, visit, answerWords, taskWords)`: hands `count` answers over and, unless `visit` is 0,
 /// fills in messages (1), and tasks too (2), after looking out for a moment if there are none (3). Returns how many; -1 when
 /// this worker has no pool any more.
 pub(crate) unsafe extern "C" fn exchange(env: Env, info: Info) -> Js {
-    on_env(env, info, |state, [answers, count, answer_values, tasks, task_values, visit]| {
+    on_env(env, info, |state, [answers, count, answer_values, tasks, task_values, visit, given, taken]| {
         let visit = match raw::number(env, visit)? as u32 {
             0 => None,
             1 => Some(Visit::Notes),
@@ -120,12 +120,12 @@ pub(crate) unsafe extern "C" fn exchange(env: Env, info: Info) -> Js {
         let Some(Seat { pool, index, attached, board }) = &mut state.seat else {
             return raw::new_number(env, -1.0);
         };
-        give(env, pool, *index, (answers, count, answer_values))?;
+        give(env, pool, *index, (answers, count, answer_values, Some(given)))?;
         let Some(visit) = visit else { return raw::new_number(env, 0.0) };
         if !*attached {
             *attached = pool.js_attach(*index, state.port.clone(), board.take());
         }
-        raw::new_number(env, fetch(env, pool, *index, visit, (tasks, task_values))?)
+        raw::new_number(env, fetch(env, pool, *index, visit, (tasks, task_values, Some(taken)))?)
     })
 }
 

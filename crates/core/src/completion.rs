@@ -6,6 +6,7 @@
 //!     [`Event::Released`] follows or has preceded it. Without it, the memory is free when `Settled` is delivered.
 
 use crate::error::{ErrorCode, KernelError};
+use crate::pool::FLAT;
 use crate::scheduler::TaskId;
 use crate::value::Value;
 
@@ -202,6 +203,13 @@ pub trait CompletionSink: Send + Sync + 'static {
     /// `deliver` of a [`Event::Settled`] with a number for output and nothing held, the case that has to be fast.
     fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
         let outcome = Outcome::Ok(Value::Number(number));
+        self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
+    }
+
+    /// The same with a plain value in words, which a JS worker gave.
+    fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
+        let answer = Answer { codec: FLAT, value: Value::Words(words), ..Answer::default() };
+        let outcome = Outcome::Answer(Box::new(answer));
         self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
 

@@ -22,6 +22,12 @@ pub enum Payload {
     Value(Arc<Value>),
 }
 
+impl Default for Payload {
+    fn default() -> Self {
+        Self::Number(0.0)
+    }
+}
+
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         match value {
@@ -110,8 +116,8 @@ impl Policy {
 /// Stands for no number of an export.
 pub const NO_EXPORT: u32 = u32::MAX;
 
-/// A job without anything but a number: no options, affinity or key of its own. See [`super::Pool::post`].
-#[derive(Clone, Copy, Debug, Default)]
+/// A job without anything but its input: no options, affinity or key of its own. See [`super::Pool::post`].
+#[derive(Debug, Default)]
 pub struct PlainJob {
     /// As in [`Job`].
     pub ticket: u32,
@@ -120,7 +126,9 @@ pub struct PlainJob {
     /// As in [`Job`].
     pub sink: u16,
     /// The input.
-    pub input: f64,
+    pub input: Payload,
+    /// As in [`Job`].
+    pub codec: u8,
     /// Higher goes first.
     pub priority: f64,
     /// As in [`Job`].
@@ -144,12 +152,12 @@ impl From<PlainJob> for Job {
             kernel: plain.kernel,
             sink: plain.sink,
             ticket: plain.ticket,
-            codec: 0,
+            codec: plain.codec,
             in_place: false,
             deadline_from_start: false,
             export: plain.export,
             submitted: plain.submitted,
-            input: Payload::Number(plain.input),
+            input: plain.input,
             options: None,
             policy: None,
         }
@@ -184,7 +192,10 @@ pub struct Job {
 }
 
 /// Codec of inputs that the owner of a pool keeps for whoever begins the task.
-pub const KEPT: u8 = 3;
+pub const KEPT: u8 = 4;
+
+/// Codec of plain values in words.
+pub const FLAT: u8 = 3;
 
 impl Job {
     pub(crate) fn label(&self) -> Label {
@@ -221,6 +232,6 @@ mod tests {
     #[test]
     fn a_queued_number_is_small() {
         assert!(size_of::<super::Job>() <= 56, "{}", size_of::<super::Job>());
-        assert!(size_of::<super::PlainJob>() <= 48, "{}", size_of::<super::PlainJob>());
+        assert!(size_of::<super::PlainJob>() <= 56, "{}", size_of::<super::PlainJob>());
     }
 }

@@ -34,6 +34,8 @@ pub enum Value {
     String(String),
     /// A typed array.
     Array(Array),
+    /// A plain value as the JavaScript side has written it; passed on unread.
+    Words(Box<[f64]>),
     /// An array of values.
     List(Vec<Value>),
     /// A plain object; the order of the entries is kept.
@@ -63,6 +65,7 @@ impl Value {
             Self::BigInt(value) => Self::BigInt(*value),
             Self::String(value) => Self::String(value.clone()),
             Self::Array(array) => Self::Array(Array::copy_from(array.kind(), array.bytes()?)),
+            Self::Words(words) => Self::Words(words.clone()),
             Self::List(items) => Self::List(items.iter().map(Self::duplicate).collect::<Option<_>>()?),
             Self::Object(entries) => Self::Object(
                 entries
@@ -132,6 +135,7 @@ impl Value {
                 entries.iter().map(|(key, value)| 56 + key.len() + value.heap_size()).sum()
             }
             Self::Rows { cells, .. } => cells.len() * 8,
+            Self::Words(words) => words.len() * 8,
             _ => 0,
         }
     }

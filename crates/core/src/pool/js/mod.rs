@@ -18,7 +18,7 @@ pub use mail::{JsMail, JsNote};
 pub use membership::{Left, Parting, Retire};
 
 use super::cpu::CpuClock;
-use super::job::{Job, Policy};
+use super::job::{FLAT, Job, Policy};
 use super::times::Times;
 use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
@@ -338,6 +338,10 @@ impl Pool {
                 Answer { failed: false, codec: 0, value: Value::Number(number), overhead: 0, .. } => {
                     self.note_settled();
                     self.sink(running.label.sink).number(running.label.ticket, number, index, run_time);
+                }
+                Answer { failed: false, codec: FLAT, value: Value::Words(words), overhead: 0, .. } => {
+                    self.note_settled();
+                    self.sink(running.label.sink).words(running.label.ticket, words, index, run_time);
                 }
                 other => {
                     self.settle_as(state, &running.label, Outcome::Answer(Box::new(other)), index, run_time);

@@ -1,0 +1,53 @@
+//! Stage: all. Thread: any env.
+//! Texts that all envs of the process know by number: property names and strings that come again and again, so that they
+//! need not go along with every value (lib/flat.ts). They are kept for ever, and so are few.
+
+#![expect(unsafe_code, reason = "functions for Node-API")]
+
+use crate::call::{Env, Info, Js, on_env};
+use crate::raw::{self, Fault};
+use napi::sys;
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+/// Most texts, and most bytes of all of them together.
+const MOST: usize = 1 << 14;
+const MOST_BYTES: usize = 1 << 20;
+
+#[derive(Default)]
+struct Texts {
+    numbers: HashMap<Arc<str>, u32>,
+    by_number: Vec<Arc<str>>,
+    bytes: usize,
+}
+
+static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(RwLock::default);
+
+/// `shareText(text)`: the number of a well-formed text; -1 when there is no room for another one.
+pub(crate) unsafe extern "C" fn share(env: Env, info: Info) -> Js {
+    on_env(env, info, |_, [text]| {
+        let text = raw::string(env, text)?;
+        let mut texts = TEXTS.write();
+        if let Some(number) = texts.numbers.get(text.as_str()) {
+            return raw::new_number(env, f64::from(*number));
+        }
+        if texts.by_number.len() == MOST || texts.bytes + text.len() > MOST_BYTES {
+            return raw::new_number(env, -1.0);
+        }
+        let (number, text) = (texts.by_number.len() as u32, Arc::<str>::from(text));
+        texts.bytes += text.len();
+        texts.by_number.push(text.clone());
+        texts.numbers.insert(text, number);
+        raw::new_number(env, f64::from(number))
+    })
+}
+
+/// `sharedText(number)`: the text with that number.
+pub(crate) unsafe extern "C" fn shared(env: Env, info: Info) -> Js {
+    on_env(env, info, |_, [number]| {
+        let number = raw::number(env, number)? as usize;
+        let text = TEXTS.read().by_number.get(number).cloned();
+        raw::new_string(env, &text.ok_or(Fault(sys::Status::napi_invalid_arg))?)
+    })
+}
