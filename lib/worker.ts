@@ -3,7 +3,7 @@
 // nothing here waits for work, the doorbell brings it.
 //
 // J5. Answers are handed over before the worker takes more, before the event loop has its turn, and before the next task
-//     begins once HELD_BACK has passed since the first of them.
+//     begins once HELD_BACK has passed since the first of them. Until then they lie in memory that outlives this thread.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
 
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
@@ -122,8 +122,10 @@ const client = new Client(index, {
 let loaded: LoadedEntry
 let exiting = false
 
-// Room for the answers of all slots twice over; see `answer`.
-const answers = new Float64Array(64 * ANSWER_STRIDE)
+/** Most answers that are held back, and the words of their values; as in the core. */
+const ANSWERS = 64
+const WORDS = 1024
+let answers = new Float64Array(ANSWERS * ANSWER_STRIDE)
 let answerCount = 0
 let answerValues: unknown[] = []
 const tasks = new Float64Array((MAILS + TASKS) * TASK_STRIDE)
@@ -177,6 +179,8 @@ function answer(
   answers[at + 7] = began
   answers[at + 8] = lastEnd
   if (answerCount++ === 0) firstEnd = lastEnd
+  // From here on it is not lost with this thread.
+  store(board, CELLS, answerCount)
   heapWatch?.look()
   if (failed && isFatal(value)) sayUsedUp()
   if (answerCount * ANSWER_STRIDE === answers.length) handOver(0)
@@ -229,7 +233,7 @@ function writeWords(value: object): number {
 }
 
 /** Plain values of answers, and of tasks. */
-const answerWords = new Float64Array(4096)
+let answerWords = new Float64Array(WORDS)
 const taskWords = new Float64Array(4096)
 let answerWordsUsed = 0
 
@@ -262,7 +266,9 @@ function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
   answerCount = 0
   answerWordsUsed = 0
   if (given.length > 0) answerValues = []
-  return native.exchange(answers, count, given, tasks, values, visit, answerWords, taskWords)
+  const brought = native.exchange(answers, count, given, tasks, values, visit, answerWords, taskWords)
+  store(board, CELLS, 0)
+  return brought
 }
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */
@@ -417,9 +423,18 @@ function beginHeld(): void {
   heldTasks = next === held.length ? heldTasks : held.slice(next)
 }
 
-/** The cells in which tasks that were taken ahead are claimed (J9). */
-let board = new Int32Array(0)
-const { compareExchange } = Atomics
+/** Cells in which tasks that were taken ahead are claimed (J9). Behind them, how many answers there are to be handed over. */
+const CELLS = 64
+let board = new Int32Array(CELLS + 1)
+const { compareExchange, store } = Atomics
+
+/** Claims and answers lie in memory that outlives this thread; see `Board` in crates/core/src/pool/js/ahead.rs. */
+function useBoard(memory: ArrayBuffer): void {
+  const at = 4 * CELLS + 8
+  board = new Int32Array(memory, 0, CELLS + 1)
+  answers = new Float64Array(memory, at, ANSWERS * ANSWER_STRIDE)
+  answerWords = new Float64Array(memory, at + answers.byteLength, WORDS)
+}
 
 /** Begins a task unless somebody has taken it back. */
 function beginTask(
@@ -430,8 +445,9 @@ function beginTask(
   data: unknown,
   codec: number,
 ): void {
-  if (claim !== 0 && compareExchange(board, claim & (board.length - 1), claim, 0) !== claim) return
-  if (answerCount > 0 && lastEnd - firstEnd >= HELD_BACK) handOver(0)
+  if (claim !== 0 && compareExchange(board, claim & (CELLS - 1), claim, 0) !== claim) return
+  // A value would be lost with this thread.
+  if (answerValues.length > 0 || (answerCount > 0 && lastEnd - firstEnd >= HELD_BACK)) handOver(0)
   if (codec !== POSTED) {
     run(idIndex, idGeneration, name, data, codec)
     return
@@ -564,7 +580,7 @@ async function start(): Promise<void> {
     control.close()
     return
   }
-  if (memory !== true) board = new Int32Array(memory)
+  if (memory !== true) useBoard(memory)
   redirectOutput((stream, chunk, encoding) => {
     const report: Report = { type: 'text', stream, chunk, encoding }
     control.postMessage(report)

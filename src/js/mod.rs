@@ -16,13 +16,12 @@ use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::sync::Arc;
 use threadmill_core::completion::Answer;
-use threadmill_core::pool::{JsNote, JsTask, NO_EXPORT, Payload, Pool, Visit, Waker, clock};
+use threadmill_core::pool::{
+    AnswerRecord, JsNote, JsTask, NO_EXPORT, Payload, Pool, Visit, Waker, answer_of, clock, read_answer,
+};
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
 
-/// Numbers per answer: id (two), tag (6: words), number or index in the values or offset of the words, codec, whether it failed, overhead in ms, when the run
-/// began and ended, ms on a clock of the worker's, or 0. The last answer ended just now.
-const ANSWER: usize = 9;
 /// Numbers per task: id (two), tag (6: words), number or index in the values or offset of the words, codec, index in the values of the name, -1 for
 /// none, -2 - number for a number in place of a name, tag to be claimed on the board or 0. A
 /// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
@@ -54,49 +53,42 @@ fn task_id(env: Env, index: Js, generation: Js) -> Raw<TaskId> {
     Ok(TaskId { index: raw::number(env, index)? as u32, generation: raw::number(env, generation)? as u32 })
 }
 
-/// Hands the answers of a worker over: records, their count, values.
+/// Hands the answers of a worker over: records, their count, values, words.
 fn give(
     env: Env,
     pool: &Arc<Pool>,
     worker: u32,
     (answers, count, values, words): (Js, Js, Js, Option<Js>),
 ) -> Raw<()> {
-    // SAFETY: nothing below runs JavaScript before the last use of the slice.
-    let records = unsafe { raw::doubles(env, answers) }?;
     let count = raw::number(env, count)? as usize;
     if count == 0 {
         return Ok(());
     }
-    let now = clock::now();
-    let last = records.as_chunks::<ANSWER>().0.get(count - 1).map_or(0.0, |record| record[8]);
-    // Both are of one rate.
-    let time = |at: f64| now.saturating_sub(((last - at) * 1e6) as u64);
+    // SAFETY: nothing below runs JavaScript before the last use of the slices.
+    let (records, words) = unsafe {
+        let words = words.map_or(Ok(&mut [][..]), |words| raw::doubles(env, words))?;
+        (raw::doubles(env, answers)?, words)
+    };
+    let (records, _) = records.as_chunks::<{ size_of::<AnswerRecord>() / 8 }>();
+    let records = records.get(..count).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+    let clocks = (records[count - 1][8], clock::now());
     let mut given = Vec::with_capacity(count);
-    for record in records.as_chunks::<ANSWER>().0.iter().take(count) {
-        let id = TaskId { index: record[0] as u32, generation: record[1] as u32 };
-        // Only what lies in the values takes handles.
-        let value = match record[2] {
-            4.0 => Ok(Value::Number(record[3])),
-            6.0 => words
-                .ok_or(Fault(sys::Status::napi_invalid_arg))
-                .and_then(|words| written(env, words, record[3])),
-            _ => raw::scoped(env, || read(env, record[2], record[3], values)),
-        };
-        let overhead = (record[6] * 1e6) as u64;
-        let times = (record[8] > 0.0).then(|| (time(record[7]), time(record[8])));
-        match value {
-            Ok(value) => {
-                let (failed, codec) = (record[5] != 0.0, record[4] as u8);
-                given.push((id, Answer { failed, codec, value, overhead, times }));
-            }
+    for record in records {
+        if let Some(answer) = read_answer(record, words, clocks) {
+            given.push(answer);
+            continue;
+        }
+        match raw::scoped(env, || own_value(env, raw::element(env, values, record[3] as u32)?)) {
+            Ok(value) => given.push(answer_of(record, value, clocks)),
             Err(Fault(status)) => {
                 raw::clear_exception(env);
                 if is_ending(env) {
                     // Whoever hears that the worker has gone decides what becomes of the task.
                     continue;
                 }
-                let text = format!("the answer could not be read (status {status})");
-                given.push((id, Answer { failed: true, value: Value::String(text), ..Answer::default() }));
+                let text = Value::String(format!("the answer could not be read (status {status})"));
+                let (id, answer) = answer_of(record, text, clocks);
+                given.push((id, Answer { failed: true, codec: 0, ..answer }));
             }
         }
     }
@@ -104,15 +96,6 @@ fn give(
         pool.js_answers(worker, given.into_iter());
     }
     Ok(())
-}
-
-/// What `write` of lib/flat.ts has put there: its first word tells how much that is.
-fn written(env: Env, words: Js, offset: f64) -> Raw<Value> {
-    // SAFETY: nothing here runs JavaScript.
-    let words = unsafe { raw::doubles(env, words) }?.get(offset as usize..);
-    let count = words.and_then(|words| words.first()).map_or(0, |count| *count as usize);
-    let words = words.and_then(|words| words.get(..count)).ok_or(Fault(sys::Status::napi_invalid_arg))?;
-    Ok(Value::Words(words.into()))
 }
 
 /// Whether the env takes no values any more because it is being terminated.
@@ -185,16 +168,6 @@ fn fetch(
             return Ok(f64::from(total));
         }
     }
-}
-
-fn read(env: Env, tag: f64, payload: f64, values: Js) -> Raw<Value> {
-    Ok(match tag as u32 {
-        0 => Value::Undefined,
-        1 => Value::Null,
-        2 => Value::Bool(true),
-        3 => Value::Bool(false),
-        _ => own_value(env, raw::element(env, values, payload as u32)?)?,
-    })
 }
 
 struct Out {

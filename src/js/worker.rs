@@ -49,14 +49,14 @@ pub(crate) unsafe extern "C" fn attach(env: Env, info: Info) -> Js {
 
 /// The memory of a board as an `ArrayBuffer`, which keeps it alive.
 fn share_board(env: Env, board: &Arc<Board>) -> Raw<Js> {
-    let (cells, length) = board.memory();
+    let (memory, length) = board.memory();
     let (owner, mut buffer) = (Arc::into_raw(board.clone()), std::ptr::null_mut());
-    // SAFETY: the cells stay where they are as long as the board, whose reference the finaliser gives back. They are only
-    // read and written atomically, here and in JavaScript.
+    // SAFETY: the memory stays where it is as long as the board, whose reference the finaliser gives back. What others touch
+    // while this thread lives is read and written atomically, here and in JavaScript.
     let made = raw::check(unsafe {
         sys::napi_create_external_arraybuffer(
             env,
-            cells.cast_mut().cast(),
+            memory.cast_mut().cast(),
             length,
             Some(let_board_go),
             owner.cast_mut().cast(),

@@ -48,7 +48,10 @@ pub(crate) mod model {
 }
 
 pub use job::{ENTRY, FLAT, Job, KEPT, MAIN_ENTRY, NO_EXPORT, Payload, PlainJob, Policy};
-pub use js::{Board, JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Visit, Waker};
+pub use js::{
+    AnswerRecord, Board, JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Visit, Waker,
+    answer_of, read_answer,
+};
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};

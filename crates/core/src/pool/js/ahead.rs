@@ -2,40 +2,107 @@
 //! What a JS worker has taken ahead: tasks measured to be tiny are handed out several at a time, and still wait until the
 //! worker begins them. It claims each one on a board in shared memory, without a call.
 //!
+//! The answers that it holds back lie there too, so that they are not lost with its thread.
+//!
 //! J9. Of the worker, which begins a task that was taken ahead, and whoever takes it back, exactly one wins: both exchange
 //!     its tag in its cell for 0, and a tag is used once.
 
+#![expect(unsafe_code, reason = "memory shared with JavaScript")]
+
 use super::{JsWorker, Running};
+use crate::completion::Answer;
 use crate::pool::job::Job;
 use crate::scheduler::TaskId;
-use crate::sync::{AtomicU32, Ordering};
+use crate::value::Value;
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Tasks that may be ahead of a worker at a time; a power of two. JavaScript finds the cell of a tag by it.
-const CELLS: u32 = 64;
+const CELLS: usize = 64;
 /// Greatest tag: JavaScript reads the cells as signed numbers.
 const LAST_TAG: u32 = i32::MAX as u32;
+/// Answers that a worker holds back at most, and the words of their values.
+const ANSWERS: usize = 64;
+const WORDS: usize = 1024;
 
-/// Cells with the tags of the tasks that a worker has taken ahead and nobody has claimed.
+/// One answer: id (two numbers), tag, number or offset of the words, codec, whether it failed, overhead in ms, when the run
+/// began and ended, ms on a clock of the worker's, or 0. Tags: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 a value that
+/// only JavaScript can read, 6 words.
+pub type AnswerRecord = [f64; 9];
+
+/// What a worker and the pool share.
+#[derive(Debug)]
+#[repr(C)]
+struct Memory {
+    /// The tags of the tasks that the worker has taken ahead and nobody has claimed.
+    cells: [AtomicU32; CELLS],
+    /// How many of `answers` are to be handed over. JavaScript writes it, atomically, after them.
+    count: AtomicU32,
+    padding: u32,
+    answers: UnsafeCell<[AnswerRecord; ANSWERS]>,
+    words: UnsafeCell<[f64; WORDS]>,
+}
+
+/// Memory that a worker shares with the pool: cells in which it claims what it has taken ahead, and the answers that it has not
+/// handed over yet, which outlive it.
 #[derive(Debug)]
 pub struct Board {
-    cells: Box<[AtomicU32]>,
+    memory: Box<Memory>,
 }
+
+// SAFETY: what is not atomic is only read on the worker's thread, or when that has ended (`read`).
+unsafe impl Sync for Board {}
+// SAFETY: as above.
+unsafe impl Send for Board {}
 
 impl Default for Board {
     fn default() -> Self {
-        Self { cells: (0..CELLS).map(|_| AtomicU32::new(0)).collect() }
+        let memory = Memory {
+            cells: std::array::from_fn(|_| AtomicU32::new(0)),
+            count: AtomicU32::new(0),
+            padding: 0,
+            answers: UnsafeCell::new([[0.0; 9]; ANSWERS]),
+            words: UnsafeCell::new([0.0; WORDS]),
+        };
+        Self { memory: Box::new(memory) }
     }
 }
 
 impl Board {
-    /// The cells, 32 bits each, and their length in bytes. The cell of a tag is that of its number modulo their count; what
-    /// exchanges the tag for 0 there, atomically, has claimed the task. They stay where they are.
-    pub fn memory(&self) -> (*const u32, usize) {
-        (self.cells.as_ptr().cast(), size_of_val(&*self.cells))
+    /// The memory and its length in bytes, for the worker's own thread: the cells, 64 of 32 bits; the count of answers, and 32
+    /// bits that are not used; 64 answers; 1,024 words. The cell of a tag is that of its number modulo their count; what
+    /// exchanges the tag for 0 there, atomically, has claimed the task. It stays where it is.
+    pub fn memory(&self) -> (*const u8, usize) {
+        ((&raw const *self.memory).cast(), size_of::<Memory>())
+    }
+
+    /// The answers that have not been handed over, in their order, without those that only JavaScript can read. `now`: when
+    /// the last one ended.
+    ///
+    /// # Safety
+    ///
+    /// On the worker's thread, or when that has ended.
+    pub unsafe fn take_answers(&self, now: u64) -> Vec<(TaskId, Answer)> {
+        let count = (self.memory.count.swap(0, Ordering::AcqRel) as usize).min(ANSWERS);
+        // SAFETY: nobody writes meanwhile, by contract.
+        let (answers, words) = unsafe { (&*self.memory.answers.get(), &*self.memory.words.get()) };
+        let last = answers[..count].last().map_or(0.0, |record| record[8]);
+        answers[..count].iter().filter_map(|record| read_answer(record, words, (last, now))).collect()
+    }
+
+    /// Holds answers back, as JavaScript does.
+    #[cfg(all(test, not(loom)))]
+    pub(in crate::pool) fn hold<const N: usize>(&self, answers: [AnswerRecord; N], words: &[f64]) {
+        // SAFETY: tests have one thread for all.
+        unsafe {
+            (&mut *self.memory.answers.get())[..N].copy_from_slice(&answers);
+            (&mut *self.memory.words.get())[..words.len()].copy_from_slice(words);
+        }
+        self.memory.count.store(N as u32, Ordering::Release);
     }
 
     fn cell(&self, tag: u32) -> &AtomicU32 {
-        &self.cells[(tag % CELLS) as usize]
+        &self.memory.cells[tag as usize % CELLS]
     }
 
     /// Claims a task, as its worker does before it begins it.
@@ -46,6 +113,42 @@ impl Board {
     fn holds(&self, tag: u32) -> bool {
         self.cell(tag).load(Ordering::Acquire) == tag
     }
+}
+
+/// Reads an answer; `None` for one that only JavaScript can read. `last` on the clock of the worker is `now` on ours.
+pub fn read_answer(
+    record: &AnswerRecord,
+    words: &[f64],
+    (last, now): (f64, u64),
+) -> Option<(TaskId, Answer)> {
+    let value = match record[2] as u32 {
+        0 => Value::Undefined,
+        1 => Value::Null,
+        2 => Value::Bool(true),
+        3 => Value::Bool(false),
+        4 => Value::Number(record[3]),
+        6 => {
+            let words = words.get(record[3] as usize..)?;
+            // The first one tells how many there are.
+            Value::Words(words.get(..*words.first()? as usize)?.into())
+        }
+        _ => return None,
+    };
+    Some(answer_of(record, value, (last, now)))
+}
+
+/// The answer that a record and a value make.
+pub fn answer_of(record: &AnswerRecord, value: Value, (last, now): (f64, u64)) -> (TaskId, Answer) {
+    // Both clocks are of one rate.
+    let time = |at: f64| now.saturating_sub(((last - at) * 1e6) as u64);
+    let answer = Answer {
+        failed: record[5] != 0.0,
+        codec: record[4] as u8,
+        value,
+        overhead: (record[6] * 1e6) as u64,
+        times: (record[8] > 0.0).then(|| (time(record[7]), time(record[8]))),
+    };
+    (TaskId { index: record[0] as u32, generation: record[1] as u32 }, answer)
 }
 
 impl JsWorker {

@@ -1,6 +1,8 @@
 //! Stage: run. Thread: the owner env adds and removes workers; a worker's env attaches itself.
 //! JS workers that come and go, while the pool is open too.
 
+#![expect(unsafe_code, reason = "memory shared with JavaScript")]
+
 use super::{Board, JsWorker, MAIN, Running, Waker, js};
 use crate::completion::{Notice, Outcome};
 use crate::error::ErrorCode;
@@ -108,12 +110,21 @@ impl Pool {
         }
     }
 
-    /// A JS worker has gone. What it had begun ends as `parting` says. As long as tasks of its lane wait, its number is kept
+    /// A JS worker has gone, and its thread has ended. What it had begun ends as `parting` says. As long as tasks of its lane wait, its number is kept
     /// for a replacement, which the caller launches, and what is forced to it waits too.
     pub fn js_leave(self: &Arc<Self>, index: u32, parting: Parting, reason: &str) -> Left {
         let now = clock::now();
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut state = self.state.lock();
+        // What it had ended has ended, although it could not say so any more.
+        if let Some(board) = state.js_worker(index).and_then(|worker| worker.board.clone()) {
+            // SAFETY: its thread has ended.
+            let answers = unsafe { board.take_answers(now) };
+            let recorder = self.trace.recorder();
+            for (id, answer) in answers {
+                self.accept(&mut state, index, id, answer, (now, &mut wakes), &recorder);
+            }
+        }
         // So that they count as waiting, and are for those who are left.
         self.ingest_into(&mut state, &mut wakes);
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {

@@ -12,7 +12,7 @@ mod figures;
 mod mail;
 mod membership;
 
-pub use ahead::Board;
+pub use ahead::{AnswerRecord, Board, answer_of, read_answer};
 pub use figures::JsWorkerFigures;
 pub use mail::{JsMail, JsNote};
 pub use membership::{Left, Parting, Retire};
@@ -296,9 +296,10 @@ impl Pool {
     ) -> bool {
         let Some(worker) = state.js_worker(index) else { return false };
         let Some(mut running) = worker.end(id) else { return false };
-        // Of one that waited behind others, only the worker knows when it began.
+        // Of one that waited behind others, only the worker knows when it began; the first one has begun when it was taken.
         let (started, ended) = answer.times.map_or((running.started, now), |(started, ended)| {
             let ended = ended.clamp(running.started, now);
+            let started = if running.tag == 0 { running.started } else { started };
             (started.clamp(running.started, ended), ended)
         });
         running.started = started;

@@ -179,3 +179,28 @@ fn a_run_takes_what_its_worker_says() {
     fixture.outcomes(3);
     fixture.close();
 }
+
+#[test]
+fn answers_that_a_worker_has_not_handed_over_outlive_it() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    assert!(begin(&board, &tasks[1]));
+    let record = |task: &JsTask, tag: f64, payload: f64, codec: f64| {
+        [f64::from(task.id.index), f64::from(task.id.generation), tag, payload, codec, 0.0, 0.0, 1.0, 2.0]
+    };
+    board.hold([record(&tasks[0], 4.0, 7.0, 0.0), record(&tasks[1], 6.0, 1.0, 3.0)], &[0.0, 2.0, 9.0]);
+    assert_eq!(fixture.pool.js_leave(0, Parting::Crashed, "it crashed"), Left { waiting: 1, repeated: 0 });
+    let outcomes = fixture.outcomes(2);
+    assert_eq!(number(&outcomes[&1]), 7.0);
+    match &outcomes[&2] {
+        Outcome::Answer(answer) => match &answer.value {
+            Value::Words(words) => assert_eq!(**words, [2.0, 9.0]),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+    let _second = fixture.js_worker(0);
+    fixture.run_next(0);
+    fixture.outcomes(1);
+    fixture.close();
+}
