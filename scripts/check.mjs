@@ -4,7 +4,7 @@ import { root } from './lib/files.mjs'
 import { npm } from './lib/process.mjs'
 import { main } from './setup.mjs'
 
-const STEPS = ['test', 'lint', 'test:types', 'test:docs', 'docs', 'test:package']
+const STEPS = ['test', 'lint', 'bench:instructions', 'test:types', 'test:docs', 'docs', 'test:package']
 
 await main(async () => {
   const results = []

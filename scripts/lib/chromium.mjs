@@ -1,7 +1,7 @@
 // Finds the Chromium that the dashboard is tested in, and installs it where that can be done unasked.
-import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import process from 'node:process'
+import { installPackage } from './apt.mjs'
 
 /** Where systems put it; THREADMILL_CHROMIUM names another place. */
 const PLACES = [
@@ -28,12 +28,7 @@ export function findChromium() {
   })
 }
 
-/** Installs Chromium if it is missing, on Debian as root; elsewhere the test says what to install. */
+/** Installs Chromium if it is missing and can be; where it cannot, the test says what to install. */
 export function installChromium() {
-  const isDebian = existsSync('/etc/debian_version') && process.getuid?.() === 0
-  if (findChromium() !== undefined || !isDebian) return
-  console.error('setup: installing Chromium (apt-get)')
-  const options = { stdio: ['ignore', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
-  spawnSync('apt-get', ['update'], options)
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'chromium'], options)
+  if (findChromium() === undefined) installPackage('chromium')
 }

@@ -366,10 +366,10 @@ fn s5_places_are_reused_and_given_back() {
         assert_eq!(shell.take(0, 1), ["a"]);
         shell.complete(0, "a", 5);
     }
-    assert_eq!(shell.scheduler.places(), 1024);
+    assert_eq!(shell.scheduler.places(), 256);
     assert_eq!(shell.scheduler.deadlines(), 0, "a finished task leaves no deadline behind");
     let ids: Vec<TaskId> = (0..50_000).map(|_| shell.submit("burst", plain())).collect();
-    assert!((50_000..51_200).contains(&shell.scheduler.places()));
+    assert!((50_000..50_256).contains(&shell.scheduler.places()));
     for id in ids {
         assert_eq!(shell.scheduler.cancel(id, Time(2), &mut shell.cells), Cancelled::Waiting("burst"));
     }
@@ -379,8 +379,8 @@ fn s5_places_are_reused_and_given_back() {
 }
 
 #[test]
-fn s5_a_task_takes_less_than_150_bytes_beside_its_payload() {
-    assert!(Scheduler::<[u64; 5]>::place_size() <= 190, "{}", Scheduler::<[u64; 5]>::place_size());
+fn s5_a_task_takes_less_than_100_bytes_beside_its_payload() {
+    assert!(Scheduler::<[u64; 5]>::place_size() <= 144, "{}", Scheduler::<[u64; 5]>::place_size());
 }
 
 #[test]

@@ -6,6 +6,9 @@ use super::{
     TaskSpec, Time, WorkerRef, clock,
 };
 
+/// Room for jobs that an inbox keeps. A burst that was greater gives its memory back as soon as it is scheduled.
+const KEPT: usize = 4096;
+
 impl Pool {
     /// Leaves a batch for the next worker to schedule: a fraction of the submitter's time that [`Pool::submit`] takes,
     /// worth it from some ten jobs on. Admits the whole batch, or nothing and gives `false`, when the pool is closed or
@@ -123,6 +126,7 @@ impl Pool {
             recorder.submit(id, what, submitted.0, now);
             state.admitted += 1;
         }
+        posted.shrink_to(KEPT);
         state.posted = posted;
     }
 

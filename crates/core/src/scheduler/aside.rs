@@ -22,7 +22,7 @@ impl Aside {
     pub(super) fn remove<P>(&mut self, slab: &Slab<P>, slot: u32) {
         let record = &slab[slot];
         if record.state == State::Aside {
-            self.entries.remove(&(Time(record.load), record.seq, slot));
+            self.entries.remove(&(record.resume(), record.seq, slot));
         }
     }
 }
@@ -58,13 +58,14 @@ impl<P> Scheduler<P> {
         lane.refresh(worker.index);
         if let Some(nanos) = deadline_from_start {
             self.deadlines.remove(&mut self.slab, slot);
-            self.slab[slot].from_start = nanos;
+            self.slab[slot].set_start_limit(nanos);
         }
         let Some(at) = resume else {
             return self.put_back(slot, payload, wakes);
         };
         let record = &mut self.slab[slot];
-        (record.payload, record.state, record.load) = (Some(payload), State::Aside, at.0);
+        record.payload = Some(payload);
+        record.set_aside(at);
         self.aside.entries.insert((at, record.seq, slot));
         Ok(())
     }

@@ -9,16 +9,26 @@ pub(super) struct IndexSet {
 }
 
 impl IndexSet {
+    #[inline]
     pub(super) fn insert(&mut self, index: u32) {
         let word = index as usize / 64;
         if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-            self.summary.resize(word / 64 + 1, 0);
+            self.grow(word);
         }
-        self.words[word] |= 1 << (index % 64);
-        self.summary[word / 64] |= 1 << (word % 64);
+        let bits = &mut self.words[word];
+        if *bits == 0 {
+            self.summary[word / 64] |= 1 << (word % 64);
+        }
+        *bits |= 1 << (index % 64);
     }
 
+    #[cold]
+    fn grow(&mut self, word: usize) {
+        self.words.resize(word + 1, 0);
+        self.summary.resize(word / 64 + 1, 0);
+    }
+
+    #[inline]
     pub(super) fn remove(&mut self, index: u32) {
         let word = index as usize / 64;
         if let Some(bits) = self.words.get_mut(word) {

@@ -125,8 +125,7 @@ impl Lane {
         let (hold, home) = (record.hold, record.home);
         self.queued += 1;
         if home != NIL {
-            record.load = record.load_on(home);
-            let load = record.load;
+            let load = record.load_on(home);
             self.add_load(home, load);
         }
         let queue = if home == NIL { &mut self.injector } else { self.workers[home as usize].queue(hold) };
@@ -145,8 +144,7 @@ impl Lane {
             record.state = State::Queued;
             (record.hold, record.home) = (hold, home);
             if home != NIL {
-                record.load = record.load_on(home);
-                let load = record.load;
+                let load = record.load_on(home);
                 self.add_load(home, load);
             }
         }
@@ -156,12 +154,12 @@ impl Lane {
 
     /// Takes a task out of its queue.
     pub(super) fn detach<P>(&mut self, slab: &mut Slab<P>, slot: u32) {
-        let (hold, home, load) = (slab[slot].hold, slab[slot].home, slab[slot].load);
+        let (hold, home) = (slab[slot].hold, slab[slot].home);
         self.queued -= 1;
         if home == NIL {
             self.injector.remove(slab, slot);
         } else {
-            self.drop_load(home, load);
+            self.drop_load(home, slab[slot].load_on(home));
             self.at(home).queue(hold).remove(slab, slot);
         }
     }
@@ -189,8 +187,7 @@ impl Lane {
         let record = &mut slab[slot];
         record.state = State::Ahead;
         record.holder = index;
-        record.load = record.load_on(index);
-        let (hold, load, priority) = (record.hold, record.load, record.priority);
+        let (hold, load, priority) = (record.hold, record.load_on(index), record.priority);
         self.add_load(index, load);
         self.lowest_ahead = self.lowest_ahead.min(priority);
         self.ahead += 1;
@@ -243,7 +240,7 @@ impl Lane {
     /// Takes a task away from its holder.
     pub(super) fn unhand<P>(&mut self, slab: &mut Slab<P>, slot: u32) {
         let record = &mut slab[slot];
-        let (state, index, load) = (record.state, record.holder, record.load);
+        let (state, index, load) = (record.state, record.holder, record.load_on(record.holder));
         let blocked = std::mem::take(&mut record.blocked);
         self.drop_load(index, load);
         if state == State::Ahead {
@@ -279,12 +276,11 @@ impl Lane {
 
     /// The task that a worker runs next out of its own queues and the injector.
     pub(super) fn choose<P>(&self, slab: &Slab<P>, index: u32, now: Time) -> Option<u32> {
-        let free = self.injector.best(slab, now, self.ageing).map(|candidate| (candidate, 2));
         let worker = &self.workers[index as usize];
         if worker.own() == 0 {
-            return free.map(|(candidate, _)| candidate.slot);
+            return self.injector.next(slab, now, self.ageing);
         }
-        let mut best = free;
+        let mut best = self.injector.best(slab, now, self.ageing).map(|candidate| (candidate, 2));
         for (queue, class) in [(&worker.forced, 0), (&worker.strong, 1), (&worker.light, 2)] {
             if let Some(candidate) = queue.best(slab, now, self.ageing)
                 && best.is_none_or(|best| Self::beats((candidate, class), best))
@@ -345,8 +341,8 @@ impl Lane {
             return;
         }
         self.spare = self.spare + usize::from(new.spare) - usize::from(old.spare);
-        self.light_demand = self.light_demand + new.light_demand - old.light_demand;
-        self.ahead_demand = self.ahead_demand + new.ahead_demand - old.ahead_demand;
+        self.light_demand = self.light_demand + new.light_demand as usize - old.light_demand as usize;
+        self.ahead_demand = self.ahead_demand + new.ahead_demand as usize - old.ahead_demand as usize;
         if (new.ahead_demand > 0) != (old.ahead_demand > 0) {
             if new.ahead_demand > 0 {
                 self.ahead_victims.insert(index);
@@ -468,7 +464,7 @@ impl Lane {
         }
         self.strong_victims.iter().rev().take_while(|(load, _)| self.unbalanced(*load)).any(
             |(_, Reverse(index))| {
-                demand += self.workers[*index as usize].derived.strong_demand;
+                demand += self.workers[*index as usize].derived.strong_demand as usize;
                 demand > self.spare
             },
         )

@@ -80,7 +80,6 @@ impl<const K: usize> List<K> {
         } else {
             slab[next].links[K].prev = prev;
         }
-        slab[slot].links[K] = Link::NONE;
         self.len -= 1;
     }
 

@@ -130,7 +130,7 @@ impl<P> Scheduler<P> {
     /// own report may move it forward.
     fn begun(&mut self, slot: u32, now: Time) {
         let record = &self.slab[slot];
-        let (lane, holder, from_start) = (record.lane, record.holder, record.from_start);
+        let (lane, holder, from_start) = (record.lane, record.holder, record.start_limit());
         self.lanes[lane as usize].mark_running(&mut self.slab, slot);
         self.lanes[lane as usize].refresh(holder);
         if from_start != u64::MAX {

@@ -23,7 +23,7 @@ impl BandKey {
         // IEEE order: flip all bits of negatives and the sign of the others. `+ 0.0` makes -0 the same as 0.
         let bits = (record.priority + 0.0).to_bits();
         let ascending = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-        Self { priority: !ascending, rank: record.rank }
+        Self { priority: !ascending, rank: record.rank() }
     }
 }
 
@@ -128,15 +128,15 @@ impl Queue {
     ///
     /// O(1) in the best band, else O(log bands).
     pub(super) fn remove<P>(&mut self, slab: &mut Slab<P>, slot: u32) {
-        let key = BandKey::of(&slab[slot]);
         match &mut self.top {
-            Some((top, band)) if *top == key => {
+            Some((top, band)) if band.head() == slot || *top == BandKey::of(&slab[slot]) => {
                 band.remove(slab, slot);
                 if band.len() == 0 {
                     self.top = self.rest.pop_first();
                 }
             }
             _ => {
+                let key = BandKey::of(&slab[slot]);
                 let band = self.rest.get_mut(&key).expect("a queued task is in the band of its key");
                 band.remove(slab, slot);
                 if band.len() == 0 {
@@ -167,18 +167,24 @@ impl Queue {
     /// # Complexity
     ///
     /// O(1), O(log n) while tasks that came back are waiting.
-    pub(super) fn best<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<Candidate> {
+    #[inline]
+    pub(super) fn next<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<u32> {
         let (_, band) = self.top.as_ref()?;
-        let mut slot = band.head();
-        let mut effective = slab[slot].effective(now, ageing);
-        if ageing > 0 && !self.rest.is_empty() {
-            let oldest = self.oldest(slab);
-            let aged = slab[oldest].effective(now, ageing);
-            if aged > effective {
-                (slot, effective) = (oldest, aged);
-            }
+        let head = band.head();
+        if ageing == 0 || self.rest.is_empty() {
+            return Some(head);
         }
-        Some(Candidate { slot, effective, rank: slab[slot].rank, seq: slab[slot].seq })
+        let oldest = self.oldest(slab);
+        let outranks = slab[oldest].effective(now, ageing) > slab[head].effective(now, ageing);
+        Some(if outranks { oldest } else { head })
+    }
+
+    /// As [`Queue::next`], to be compared with those of other queues.
+    pub(super) fn best<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<Candidate> {
+        let slot = self.next(slab, now, ageing)?;
+        let record = &slab[slot];
+        let effective = record.effective(now, ageing);
+        Some(Candidate { slot, effective, rank: record.rank(), seq: record.seq })
     }
 
     /// Members, in no particular order.

@@ -16,8 +16,9 @@ impl<P> Scheduler<P> {
         if self.slab[slot].state == State::Ahead {
             self.begun(slot, now);
         }
-        let from_start = std::mem::replace(&mut self.slab[slot].from_start, u64::MAX);
+        let from_start = self.slab[slot].start_limit();
         if from_start != u64::MAX {
+            self.slab[slot].set_start_limit(u64::MAX);
             self.deadlines.set(&mut self.slab, slot, now.after(from_start));
         }
         true
@@ -124,7 +125,7 @@ impl<P> Scheduler<P> {
             } else {
                 // Told once: no deadline counts for it any more.
                 self.deadlines.remove(&mut self.slab, slot);
-                self.slab[slot].from_start = u64::MAX;
+                self.slab[slot].set_start_limit(u64::MAX);
                 out.push(Expired::Running(id, self.holder(slot)));
             }
         }

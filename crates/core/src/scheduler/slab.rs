@@ -9,10 +9,11 @@ use std::ops::{Index, IndexMut};
 /// No record.
 pub(super) const NIL: u32 = u32::MAX;
 
-const CHUNK_BITS: u32 = 10;
+/// Few enough that a pool with few tasks is small: there may be a thousand pools.
+const CHUNK_BITS: u32 = 8;
 const CHUNK: usize = 1 << CHUNK_BITS;
 /// Chunks kept when the table becomes empty; the rest goes back to the allocator.
-const KEPT: usize = 16;
+const KEPT: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Slab<P> {
@@ -67,9 +68,7 @@ impl<P> Slab<P> {
     pub(super) fn remove(&mut self, slot: u32) {
         let record = &mut self[slot];
         debug_assert!(record.state != State::Vacant);
-        record.state = State::Vacant;
-        record.payload = None;
-        record.worker_costs = None;
+        record.vacate();
         self.free.push(slot);
         self.live -= 1;
         if self.live == 0 && self.chunks.len() > KEPT {

@@ -5,7 +5,7 @@ use super::affinity::rendezvous;
 use super::lane::Lane;
 use super::slab::NIL;
 use super::task::{
-    Affinity, Hold, LOAD_CAP, Link, Record, Rejected, State, Strength, TaskId, TaskSpec, Time, WorkerRef,
+    Affinity, Hold, LOAD_CAP, Length, Record, Rejected, Strength, TaskId, TaskSpec, Time, WorkerRef,
 };
 use super::task::{LOAD_PER_TASK, worker_cost};
 use super::worker::Presence;
@@ -39,6 +39,9 @@ impl Lane {
 
     /// Where a task goes that asks for `affinity`; `None` when it is forced to nowhere.
     fn place(&mut self, affinity: Affinity, expected: u64, costs: Option<&[f32]>) -> Option<(Hold, u32)> {
+        if affinity == Affinity::None && costs.is_none() && self.eager {
+            return Some((Hold::Free, NIL));
+        }
         let (target, strength) = match affinity {
             Affinity::None => (None, None),
             Affinity::Worker { index, strength } => (Some(index), Some(strength)),
@@ -88,17 +91,15 @@ impl<P> Scheduler<P> {
         if !self.has_room(spec.bytes) {
             return Err(Rejected::Full(payload));
         }
-        let priority = if spec.priority.is_nan() { 0.0 } else { spec.priority };
         let known = spec.key.and_then(|key| self.costs.measured(key)).or(spec.estimate);
-        let expected = known.unwrap_or(0).min(LOAD_CAP);
-        let rank = match self.config.schedule {
-            Schedule::Fifo => 0,
-            Schedule::LongestFirst => !known.unwrap_or_else(|| self.costs.average()),
-        };
+        let ranked = self.config.schedule == Schedule::LongestFirst;
+        let assumed = if ranked { self.costs.average() } else { 0 };
+        let length = Length { nanos: known.unwrap_or(assumed), known: known.is_some(), ranked };
         let lane = &mut self.lanes[spec.lane as usize];
         if let Affinity::Worker { index, strength: Strength::Force } = spec.affinity {
             lane.expect(index);
         }
+        let expected = known.unwrap_or(0).min(LOAD_CAP);
         let Some((hold, home)) = lane.place(spec.affinity, expected, spec.worker_costs.as_deref()) else {
             return Err(Rejected::NoSuchWorker(payload));
         };
@@ -109,41 +110,21 @@ impl<P> Scheduler<P> {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.bytes += spec.bytes as usize;
-        let (keyed, key_hash) = match spec.affinity {
-            Affinity::Key { hash, .. } => (hold != Hold::Free, hash),
-            _ => (false, 0),
-        };
-        let slot = self.slab.insert(Record {
-            payload: Some(payload),
-            worker_costs: spec.worker_costs,
-            seq,
-            submitted: now,
-            priority,
-            rank,
-            expected,
-            load: 0,
-            key_hash,
-            from_start: spec.deadline_from_start.unwrap_or(u64::MAX),
-            cost: spec.key,
-            links: [Link::NONE; 2],
-            home,
-            holder: NIL,
-            bytes: spec.bytes,
-            timer: NIL,
-            lane: spec.lane,
-            state: State::Queued,
-            hold,
-            keyed,
-            returned: false,
-            blocked: false,
-        });
-        if let Some(at) = spec.deadline {
+        let (name, affinity, deadline) = (spec.lane as usize, spec.affinity, spec.deadline);
+        let mut record = Record::new(spec, payload, seq, now, length);
+        (record.hold, record.home) = (hold, home);
+        if let Affinity::Key { hash, .. } = affinity {
+            (record.keyed, record.key_hash) = (hold != Hold::Free, hash);
+        }
+        let priority = record.priority;
+        let slot = self.slab.insert(record);
+        if let Some(at) = deadline {
             self.deadlines.set(&mut self.slab, slot, at);
         }
         if priority > lowest_ahead {
             self.make_way(slot, now, claims, wakes);
         }
-        let lane = &mut self.lanes[spec.lane as usize];
+        let lane = &mut self.lanes[name];
         lane.attach(&mut self.slab, slot, true);
         if home != NIL {
             lane.refresh_and_call(home, wakes);

@@ -125,8 +125,13 @@ impl<P> Scheduler<P> {
     fn goes_on(&self, visit: &mut Visit<'_, P>, slot: u32, free: usize, own: usize) -> bool {
         let others_idle = visit.others_idle && self.slab[slot].hold != Hold::Forced;
         if visit.taken() == 0 {
-            let awake = self.lanes[visit.worker.lane as usize].awake;
-            visit.limit = batch_limit(visit.max, self.measured(slot), others_idle, free, own, awake);
+            visit.limit = match visit.max {
+                1 => 1,
+                max => {
+                    let awake = self.lanes[visit.worker.lane as usize].awake;
+                    batch_limit(max, self.measured(slot), others_idle, free, own, awake)
+                }
+            };
             return true;
         }
         // The begin of a task in the JS lane is not told, and its time would run while it waits behind others.
@@ -152,7 +157,11 @@ impl<P> Scheduler<P> {
     fn hand_over(&mut self, visit: &mut Visit<'_, P>, slot: u32, payload: P) {
         self.lanes[visit.worker.lane as usize].hand(&mut self.slab, slot, visit.worker.index);
         let record = &self.slab[slot];
-        visit.out.push(Taken { id: record.id(slot), payload, report_begin: record.from_start != u64::MAX });
+        visit.out.push(Taken {
+            id: record.id(slot),
+            payload,
+            report_begin: record.start_limit() != u64::MAX,
+        });
     }
 
     fn take_own(&mut self, visit: &mut Visit<'_, P>) {
@@ -165,6 +174,9 @@ impl<P> Scheduler<P> {
                 break;
             }
             self.give(visit, slot);
+            if visit.taken() == visit.limit {
+                break;
+            }
         }
     }
 
@@ -223,7 +235,7 @@ impl<P> Scheduler<P> {
     fn steal_ahead(&mut self, visit: &mut Visit<'_, P>, claims: &mut dyn Claims<P>) {
         let (name, now) = (visit.worker.lane as usize, visit.now);
         while let Some(victim) = self.lanes[name].ahead_victim(visit.worker.index) {
-            let most = self.lanes[name].workers[victim as usize].derived.ahead_demand.div_ceil(2);
+            let most = self.lanes[name].workers[victim as usize].derived.ahead_demand.div_ceil(2) as usize;
             for slot in self.lanes[name].ahead_of(&self.slab, victim) {
                 let open = self.lanes[name].workers[victim as usize].derived.ahead_demand > 0;
                 if !open || visit.taken() == most {

@@ -238,7 +238,7 @@ pub(super) enum State {
     Ahead,
     /// In the running list of `holder`.
     Running,
-    /// Given back, and not to be taken before the time in `load`.
+    /// Given back, and not to be taken before the time in [`Rare::resume`].
     Aside,
 }
 
@@ -273,26 +273,31 @@ impl Link {
     pub(super) const NONE: Self = Self { prev: NIL, next: NIL };
 }
 
-/// All that is kept of an admitted task.
+/// What is kept of few tasks only.
 #[derive(Debug)]
+pub(super) struct Rare {
+    worker_costs: Option<Box<[f32]>>,
+    /// Deadline counted from the begin, ns; `u64::MAX` for none, or when the begin has been reported.
+    from_start: u64,
+    /// When the task may be taken again, while it is set aside.
+    resume: Time,
+}
+
+/// All that is kept of an admitted task. There may be millions, so its size counts.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one thing")]
 pub(super) struct Record<P> {
     /// There while the task is queued; the worker has it from then on.
     pub(super) payload: Option<P>,
-    pub(super) worker_costs: Option<Box<[f32]>>,
+    rare: Option<Box<Rare>>,
     /// Order of admission. Its low half is the generation of the id.
     pub(super) seq: u64,
     pub(super) submitted: Time,
     pub(super) priority: f64,
-    /// Order within equal priority, smaller first, before `seq`; all zero under FIFO.
-    pub(super) rank: u64,
-    /// Expected run time, ns; 0 when unknown.
-    pub(super) expected: u64,
-    /// What it adds to the load of the worker that has it now, ns.
-    pub(super) load: u64,
+    /// Run time that is expected, if `known`, or else assumed, ns.
+    nanos: u64,
     /// Hash of the affinity key, if `keyed`.
     pub(super) key_hash: u64,
-    /// Deadline counted from the begin, ns; `u64::MAX` for none, or when the begin has been reported.
-    pub(super) from_start: u64,
     pub(super) cost: Option<CostKey>,
     /// By list kind, see the `list` module.
     pub(super) links: [Link; 2],
@@ -304,6 +309,9 @@ pub(super) struct Record<P> {
     pub(super) lane: Lane,
     pub(super) state: State,
     pub(super) hold: Hold,
+    known: bool,
+    /// Whether longer ones of its priority go first.
+    ranked: bool,
     pub(super) keyed: bool,
     /// In the queue's map of returned tasks rather than in its arrival list.
     pub(super) returned: bool,
@@ -316,15 +324,12 @@ impl<P> Record<P> {
     pub(super) fn vacant() -> Self {
         Self {
             payload: None,
-            worker_costs: None,
+            rare: None,
             seq: 0,
             submitted: Time(0),
             priority: 0.0,
-            rank: 0,
-            expected: 0,
-            load: 0,
+            nanos: 0,
             key_hash: 0,
-            from_start: u64::MAX,
             cost: None,
             links: [Link::NONE; 2],
             home: NIL,
@@ -334,29 +339,103 @@ impl<P> Record<P> {
             lane: Lane::Native,
             state: State::Vacant,
             hold: Hold::Free,
+            known: false,
+            ranked: false,
             keyed: false,
             returned: false,
             blocked: false,
         }
     }
 
+    /// A task that was just admitted and is in no list yet.
+    pub(super) fn new(spec: TaskSpec, payload: P, seq: u64, now: Time, length: Length) -> Self {
+        let from_start = spec.deadline_from_start.unwrap_or(u64::MAX);
+        let rare = (spec.worker_costs.is_some() || from_start != u64::MAX)
+            .then(|| Box::new(Rare { worker_costs: spec.worker_costs, from_start, resume: Time(0) }));
+        Self {
+            payload: Some(payload),
+            rare,
+            seq,
+            submitted: now,
+            priority: if spec.priority.is_nan() { 0.0 } else { spec.priority },
+            nanos: length.nanos,
+            cost: spec.key,
+            bytes: spec.bytes,
+            lane: spec.lane,
+            state: State::Queued,
+            known: length.known,
+            ranked: length.ranked,
+            ..Self::vacant()
+        }
+    }
+
+    /// Frees what the place has of a task.
+    pub(super) fn vacate(&mut self) {
+        self.state = State::Vacant;
+        self.payload = None;
+        self.rare = None;
+    }
+
     pub(super) fn id(&self, slot: u32) -> TaskId {
         TaskId { index: slot, generation: self.seq as u32 }
     }
 
-    /// What the task adds to the load of worker `index`.
+    /// Order within equal priority, smaller first, before `seq`; all zero under FIFO.
+    pub(super) fn rank(&self) -> u64 {
+        if self.ranked { !self.nanos } else { 0 }
+    }
+
+    /// What the task adds to the load of worker `index`. The same as long as it is there.
     pub(super) fn load_on(&self, index: u32) -> u64 {
-        let extra = self.worker_costs.as_deref().map_or(0, |costs| worker_cost(costs, index));
-        (self.expected + extra).min(LOAD_CAP) + LOAD_PER_TASK
+        let expected = if self.known { self.nanos.min(LOAD_CAP) } else { 0 };
+        let costs = self.rare.as_deref().and_then(|rare| rare.worker_costs.as_deref());
+        let extra = costs.map_or(0, |costs| worker_cost(costs, index));
+        (expected + extra).min(LOAD_CAP) + LOAD_PER_TASK
+    }
+
+    /// Deadline counted from the begin, ns; `u64::MAX` for none, or when the begin has been reported.
+    pub(super) fn start_limit(&self) -> u64 {
+        self.rare.as_ref().map_or(u64::MAX, |rare| rare.from_start)
+    }
+
+    pub(super) fn set_start_limit(&mut self, nanos: u64) {
+        if nanos != self.start_limit() {
+            self.rare().from_start = nanos;
+        }
+    }
+
+    /// When the task may be taken again, while it is set aside.
+    pub(super) fn resume(&self) -> Time {
+        self.rare.as_ref().map_or(Time(0), |rare| rare.resume)
+    }
+
+    pub(super) fn set_aside(&mut self, resume: Time) {
+        self.state = State::Aside;
+        self.rare().resume = resume;
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        let none = || Box::new(Rare { worker_costs: None, from_start: u64::MAX, resume: Time(0) });
+        self.rare.get_or_insert_with(none)
     }
 
     /// Priority plus one for each full `ageing` waited.
     pub(super) fn effective(&self, now: Time, ageing: u64) -> f64 {
-        match now.since(self.submitted).checked_div(ageing) {
-            Some(units) => self.priority + units as f64,
-            None => self.priority,
-        }
+        let waited = now.since(self.submitted);
+        // Mostly it has not waited that long, and a division takes its time.
+        if ageing == 0 || waited < ageing { self.priority } else { self.priority + (waited / ageing) as f64 }
     }
+}
+
+/// What is thought of a task's run time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Length {
+    /// ns
+    pub(super) nanos: u64,
+    /// Whether it was measured or told.
+    pub(super) known: bool,
+    /// Whether longer tasks go first.
+    pub(super) ranked: bool,
 }
 
 /// What every owned task adds to a load beside its expected cost: 1 ms.

@@ -63,11 +63,11 @@ pub(super) struct Derived {
     /// Others may take its strong tasks, if the loads are unbalanced enough.
     pub(super) strong_open: bool,
     /// Light tasks that wait for somebody else.
-    pub(super) light_demand: usize,
+    pub(super) light_demand: u32,
     /// Strong tasks that do so when the load rule holds.
-    pub(super) strong_demand: usize,
+    pub(super) strong_demand: u32,
     /// Free and light tasks ahead that do so.
-    pub(super) ahead_demand: usize,
+    pub(super) ahead_demand: u32,
     /// Load under which it stands in the indexes of victims.
     pub(super) indexed_load: u64,
 }
@@ -128,6 +128,7 @@ impl Worker {
         self.held() - self.blocked as usize
     }
 
+    #[inline]
     pub(super) fn derive(&self, concurrency: u32, eager: bool) -> Derived {
         let concurrency = concurrency as usize;
         let (own, occupying) = (self.own(), self.occupying());
@@ -138,19 +139,22 @@ impl Worker {
         let slot = room && !self.parked && self.searching;
         let mut derived =
             Derived { idle: self.parked && room, spare: slot && own == 0, ..Derived::default() };
-        if eager && (own > 0 || self.ahead_loose + self.ahead_strong > 0) {
+        // Nobody else can be interested in one that has nothing queued and has begun what it took.
+        if eager && (own > 0 || occupying > concurrency) {
             let full = own + self.held() >= 2 * concurrency;
             let excess = own - usize::from(slot && own > 0);
             let excess_ahead = occupying.saturating_sub(concurrency);
             derived.light_open = !self.light.is_empty() && (full || !slot || !self.ready);
             if derived.light_open {
-                derived.light_demand = self.light.len().min(excess);
+                derived.light_demand = self.light.len().min(excess) as u32;
             }
-            derived.ahead_demand = (self.ahead_loose as usize).min(excess_ahead);
-            let strong_ahead = (self.ahead_strong as usize).min(excess_ahead - derived.ahead_demand);
+            let loose_ahead = (self.ahead_loose as usize).min(excess_ahead);
+            derived.ahead_demand = loose_ahead as u32;
+            let strong_ahead = (self.ahead_strong as usize).min(excess_ahead - loose_ahead);
             derived.strong_open = full && (!self.strong.is_empty() || strong_ahead > 0);
             if derived.strong_open {
-                derived.strong_demand = self.strong.len().min(excess - derived.light_demand) + strong_ahead;
+                let light = derived.light_demand as usize;
+                derived.strong_demand = (self.strong.len().min(excess - light) + strong_ahead) as u32;
                 derived.indexed_load = self.load;
             }
             if derived.light_open {
