@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use threadmill_core::completion::{Answer, CompletionSink, Event};
-use threadmill_core::pool::{ENTRY, NO_EXPORT, Parting, Payload, PlainJob, Pool, PoolOptions, Sizing, Waker};
+use threadmill_core::pool::{
+    ENTRY, NO_EXPORT, Parting, Payload, PlainJob, Pool, PoolOptions, Sizing, Visit, Waker,
+};
 use threadmill_core::scheduler::{
     Affinity, Claims, Config, Lane, Schedule, Scheduler, Strength, TaskId, TaskSpec, Time, WorkerRef,
 };
@@ -121,21 +123,28 @@ fn j2_256_js_workers_of_a_pool_are_rung_and_share_what_is_posted() {
     let rung = Arc::<Mutex<Vec<u32>>>::default();
     let (mut notes, mut tasks) = (Vec::new(), Vec::new());
     for index in 0..WORKERS {
-        assert!(pool.js_join(index) && pool.js_attach(index, Arc::new(Bell(index, rung.clone()))));
-        assert!(pool.js_turn(index, false, &mut notes, &mut tasks));
+        assert!(pool.js_join(index) && pool.js_attach(index, Arc::new(Bell(index, rung.clone())), None));
+        assert!(pool.js_turn(index, Visit::Tasks, &mut notes, &mut tasks));
     }
     assert!(tasks.is_empty());
 
     let job = |ticket: u32| {
         let input = f64::from(ticket);
-        PlainJob { ticket, kernel: ENTRY, sink: number, input, export: NO_EXPORT, ..PlainJob::default() }
+        PlainJob {
+            ticket,
+            kernel: ENTRY,
+            sink: number,
+            input: Payload::Number(input),
+            export: NO_EXPORT,
+            ..PlainJob::default()
+        }
     };
     let batch: Vec<_> = (0..TASKS).map(job).collect();
     assert!(pool.post(Lane::Js, batch.into_iter()));
     let mut served = BTreeSet::new();
     loop {
         let Some(index) = rung.lock().unwrap().pop() else { break };
-        assert!(pool.js_turn(index, false, &mut notes, &mut tasks));
+        assert!(pool.js_turn(index, Visit::Tasks, &mut notes, &mut tasks));
         if tasks.is_empty() {
             continue;
         }

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use threadmill_core::completion::{CompletionSink, Event};
-use threadmill_core::pool::{ENTRY, NO_EXPORT, Parting, PlainJob, Pool, PoolOptions, Sizing};
+use threadmill_core::pool::{ENTRY, NO_EXPORT, Parting, Payload, PlainJob, Pool, PoolOptions, Sizing};
 use threadmill_core::scheduler::{Lane, Schedule, TaskId};
 
 /// Bytes that are allocated.
@@ -72,7 +72,7 @@ fn a_queued_number_takes_at_most_200_bytes_and_gives_them_back() {
         ticket: ticket as u32,
         kernel: ENTRY,
         sink,
-        input: ticket as f64,
+        input: Payload::Number(ticket as f64),
         submitted: 1,
         export: NO_EXPORT,
         ..PlainJob::default()

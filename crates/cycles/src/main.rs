@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use threadmill_core::completion::{Answer, CompletionSink, Event};
 use threadmill_core::kernels;
 use threadmill_core::mailbox::{Batch, Mailbox};
-use threadmill_core::pool::{ENTRY, NO_EXPORT, Payload, PlainJob, Pool, PoolOptions, Sizing, Waker};
+use threadmill_core::pool::{
+    Board, ENTRY, NO_EXPORT, Payload, PlainJob, Pool, PoolOptions, Sizing, Visit, Waker,
+};
 use threadmill_core::scheduler::{
     Affinity, Claims, Config, CostKey, Lane, Schedule, Scheduler, Strength, Taken, TaskId, TaskSpec, Time,
     WorkerRef,
@@ -266,7 +268,7 @@ fn pool(sink: &Arc<Sink>) -> (Arc<Pool>, u16) {
 }
 
 fn job(kernel: u16, sink: u16, ticket: usize) -> PlainJob {
-    let (ticket, input) = (ticket as u32, ticket as f64);
+    let (ticket, input) = (ticket as u32, Payload::Number(ticket as f64));
     PlainJob { ticket, kernel, sink, input, submitted: 1, export: NO_EXPORT, ..PlainJob::default() }
 }
 
@@ -296,7 +298,8 @@ fn js_queued(tasks: usize) {
 fn js_lane(tasks: usize, group: usize) {
     let sink = Arc::<Sink>::default();
     let (pool, number) = pool(&sink);
-    assert!(pool.js_join(0) && pool.js_attach(0, Arc::new(Silent)));
+    let board = Arc::<Board>::default();
+    assert!(pool.js_join(0) && pool.js_attach(0, Arc::new(Silent), Some(board.clone())));
     let (mut notes, mut taken) = (Vec::new(), Vec::new());
     let mut posted = 0;
     while posted < tasks {
@@ -304,11 +307,12 @@ fn js_lane(tasks: usize, group: usize) {
         assert!(pool.post(Lane::Js, (posted..end).map(|ticket| job(ENTRY, number, ticket))));
         let mut open = end - posted;
         while open > 0 {
-            assert!(pool.js_turn(0, false, &mut notes, &mut taken));
+            assert!(pool.js_turn(0, Visit::Tasks, &mut notes, &mut taken));
             open -= taken.len();
             let answers = taken.drain(..).map(|task| {
                 let Payload::Number(input) = task.job.input else { unreachable!("numbers are posted") };
-                (task.id, Answer { value: Value::Number(input), ..Answer::default() })
+                assert!(task.tag == 0 || board.claim(task.tag));
+                (task.id, Answer { value: Value::Number(input), times: Some((0, 0)), ..Answer::default() })
             });
             pool.js_answers(0, answers);
         }

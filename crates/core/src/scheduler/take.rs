@@ -135,7 +135,7 @@ impl<P> Scheduler<P> {
             return true;
         }
         // The begin of a task in the JS lane is not told, and its time would run while it waits behind others.
-        if visit.worker.lane != Lane::Native && self.slab[slot].from_start != u64::MAX {
+        if visit.worker.lane != Lane::Native && self.slab[slot].start_limit() != u64::MAX {
             return false;
         }
         visit.taken() < visit.limit && !others_idle && self.measured(slot).is_some_and(|nanos| nanos < TINY)

@@ -105,8 +105,8 @@ impl Board {
         &self.memory.cells[tag as usize % CELLS]
     }
 
-    /// Claims a task, as its worker does before it begins it.
-    pub(in crate::pool) fn claim(&self, tag: u32) -> bool {
+    /// Claims the task with that tag, as its worker does before it begins it. Whether the caller is the first to do so.
+    pub fn claim(&self, tag: u32) -> bool {
         self.cell(tag).compare_exchange(tag, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
