@@ -20,7 +20,7 @@ import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native } from './native'
-import { closePorts, encodeMarked, moved, Prepared } from './parcel'
+import { closePorts, encodeMarked, Prepared, packed } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
 import { encodeReason } from './reason'
@@ -73,8 +73,8 @@ function takeSeat(): SeatPool {
 /** Posts what only `postMessage` can move; the key under which the owner finds it. */
 function postValue(value: unknown, list: readonly Transferable[]): number {
   const key = nextValue++
-  const report: Report = { type: 'value', key, ...(list.length > 0 ? moved(value, list) : { value, list }) }
-  control.postMessage(report, report.list)
+  const report: Report = { type: 'value', key, ...packed(value, list) }
+  control.postMessage(report, list)
   return key
 }
 
@@ -313,6 +313,7 @@ function begin(at: number, values: unknown[]): void {
       return
     }
     orders.fetchInput(payload, (read) => {
+      native.gotInput(idIndex, idGeneration)
       run(idIndex, idGeneration, name, read, READ)
       scheduleTurn()
     })
@@ -383,6 +384,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
 /** The pool has no more tasks for this worker. */
 async function exit(): Promise<void> {
   exiting = true
+  orders.giveBack()
   await (loaded.fn as EntryWithHooks).onWorkerExit?.(client)
   seatPool?.report()
   process.exit()

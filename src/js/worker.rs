@@ -30,6 +30,17 @@ pub(crate) unsafe extern "C" fn want_input(env: Env, info: Info) -> Js {
     })
 }
 
+/// `gotInput(idIndex, idGeneration)`: the input of a task that this worker has begun has come.
+pub(crate) unsafe extern "C" fn got_input(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [index, generation]| {
+        let id = task_id(env, index, generation)?;
+        if let Some(seat) = &state.seat {
+            seat.pool.js_got(seat.index, id);
+        }
+        raw::undefined(env)
+    })
+}
+
 /// `attachWorker(poolId, index)`: this env is a worker of that pool from now on and may send messages; tasks and messages
 /// come from its first `exchange` on. `false` when there is no such pool any more.
 pub(crate) unsafe extern "C" fn attach(env: Env, info: Info) -> Js {

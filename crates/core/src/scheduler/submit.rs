@@ -133,6 +133,7 @@ impl<P> Scheduler<P> {
             lane: spec.lane,
             state: State::Queued,
             hold,
+            in_turn: spec.in_turn,
             keyed,
             returned: false,
             blocked: false,

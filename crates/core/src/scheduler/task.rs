@@ -126,6 +126,9 @@ pub struct TaskSpec {
     pub priority: f64,
     /// Where it would like to run.
     pub affinity: Affinity,
+    /// Whether a task that is forced to a worker waits there for its turn among those that may run anywhere, in place of
+    /// going before them.
+    pub in_turn: bool,
     /// Under which key its run time is learned and looked up, from [`CostTable::key`](super::CostTable::key).
     pub key: Option<CostKey>,
     /// Expected run time in nanoseconds, for as long as the key has no measured one.
@@ -148,6 +151,7 @@ impl TaskSpec {
             lane,
             priority: 0.0,
             affinity: Affinity::None,
+            in_turn: false,
             key: None,
             estimate: None,
             deadline: None,
@@ -304,6 +308,8 @@ pub(super) struct Record<P> {
     pub(super) lane: Lane,
     pub(super) state: State,
     pub(super) hold: Hold,
+    /// See [`TaskSpec::in_turn`].
+    pub(super) in_turn: bool,
     pub(super) keyed: bool,
     /// In the queue's map of returned tasks rather than in its arrival list.
     pub(super) returned: bool,
@@ -334,6 +340,7 @@ impl<P> Record<P> {
             lane: Lane::Native,
             state: State::Vacant,
             hold: Hold::Free,
+            in_turn: false,
             keyed: false,
             returned: false,
             blocked: false,
