@@ -179,17 +179,13 @@ for (const how of ['crash', 'throw late']) {
   })
 }
 
-test('so does one that is used up, or recycled', async (t) => {
+test('so does one that is used up', async (t) => {
   const { pool, gates } = await quickPool(t)
-  for (const isRecycled of [false, true]) {
-    const gate = gates.closed()
-    const [first, rest] = behind(pool, { do: isRecycled ? 'block' : 'used up', gate })
-    if (isRecycled) pool.recycle()
-    gates.open(gate)
-    await first.catch(() => {})
-    const ends = await endings(rest)
-    for (const [at, end] of ends.entries()) isMoved(end, at)
-  }
+  const gate = gates.closed()
+  const [first, rest] = behind(pool, { do: 'used up', gate })
+  gates.open(gate)
+  assert.equal((await rejection(first)).message, 'used up')
+  for (const [at, end] of (await endings(rest)).entries()) isMoved(end, at)
 })
 
 test('a task that does not end when it is given up costs others at most what had been posted ahead', async (t) => {
