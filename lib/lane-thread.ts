@@ -6,6 +6,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import type { HeapWatch, Launch, Order, Report } from './protocol'
 
+/** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
+const GIVE_BACK = 250
+
 /** Who is told of a thread. */
 export interface ThreadHost {
   reported(thread: LaneThread, report: Report): void
@@ -61,6 +64,26 @@ export class LaneThread {
     port1.on('message', (report: Report) => host.reported(this, report))
     port1.unref()
     this.worker.unref()
+  }
+
+  /** Whether tasks may be meant for it. */
+  get takesTasks(): boolean {
+    return !this.leaving && !this.stopping && !this.evicted
+  }
+
+  /** Ends it because of a task that was given up. With `hasAhead` it may first give back the inputs of others. */
+  evict(hasAhead: boolean): void {
+    const { worker, control } = this
+    this.evicted = true
+    if (!hasAhead) {
+      worker.terminate()
+      return
+    }
+    const order: Order = { type: 'return' }
+    control.postMessage(order)
+    // One that is blocked does not hear of it.
+    const timer = setTimeout(() => worker.terminate(), GIVE_BACK)
+    worker.once('exit', () => clearTimeout(timer))
   }
 
   /** Ends it, after what it has to say goodbye for unless `force` is set. */

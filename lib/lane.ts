@@ -21,7 +21,7 @@ import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread } from './lane-thread'
 import { addonFile, native } from './native'
 import type { End, Observer } from './owner'
-import { ParcelStore } from './parcel-store'
+import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
 import type { Report } from './protocol'
 import { decodeReason } from './reason'
@@ -73,17 +73,14 @@ export class JsLane implements EntryLane {
     this.#place = place
     this.#settings = settings
     this.#seat = seat
-    this.store = new ParcelStore({
-      handle: host.handle,
-      control: (index) => this.#threads[index]?.control,
-      readPort: (index) => this.#readPort(index),
-    })
+    this.store = new ParcelStore(this.#storeHost())
     this.#guests = new Guests(host, this.store)
     this.#stuck = new StuckWorkers({
       handle: host.handle,
       cancelGrace: settings.cancelGrace,
       threads: this.#threads,
       leaving: (thread) => this.#markLeaving(thread),
+      evict: (index, thread) => thread.evict(this.store.hasAhead(index)),
     })
     this.#mail = new LaneMail({
       handle: host.handle,
@@ -97,6 +94,27 @@ export class JsLane implements EntryLane {
     this.#sweep = new IdleSweep(this, settings.idleTimeout)
     this.#poolId = native.shareWorkers(host.handle, settings.maxWorkers)
     this.#fill()
+  }
+
+  #storeHost(): StoreHost {
+    const lane = this
+    const threads = this.#threads
+    return {
+      idleWorker() {
+        // Who would take a task submitted before is not waiting for another one.
+        flush()
+        return native.idleWorker(lane.handle)
+      },
+      get runTime() {
+        return lane.runTime
+      },
+      get mostWorkers() {
+        return threads.length
+      },
+      taking: (index) => (threads[index]?.takesTasks ? threads[index].control : undefined),
+      control: (index) => threads[index]?.control,
+      readPort: (index) => lane.#readPort(index),
+    }
   }
 
   /** Launches the least that there are to be. */
@@ -364,6 +382,12 @@ export class JsLane implements EntryLane {
         break
       case 'input':
         this.store.accept(report.key, report)
+        break
+      case 'returned':
+        this.store.giveBack(report.key, report)
+        break
+      case 'returned-all':
+        thread.worker.terminate()
         break
       case 'discard':
         this.discard(report.key)

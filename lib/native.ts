@@ -124,6 +124,8 @@ export interface Native {
   idleWorker(pool: number): number
   /** This worker has begun a task whose input the owner keeps. */
   wantInput(key: number): void
+  /** That input has come. */
+  gotInput(idIndex: number, idGeneration: number): void
   /** How many tasks of the JS lane wait or run, without those that were given up. */
   unfinishedTasks(pool: number): number
   /** How many JS workers run nothing but tasks that were given up. */

@@ -4,11 +4,11 @@
 
 import process from 'node:process'
 import type { MessagePort, Transferable } from 'node:worker_threads'
+import { Ahead, type AheadHost } from './ahead'
 import { ThreadmillError } from './errors'
-import { MAIN_WORKER, native } from './native'
+import { MAIN_WORKER } from './native'
 import type { End } from './owner'
-import { closePorts, KEYS_PER_WORKER, moved, type Parcel } from './parcel'
-import { flush } from './port'
+import { closePorts, KEYS_PER_WORKER, listOf, moved, type Parcel } from './parcel'
 import type { Order } from './protocol'
 import { encodeReason } from './reason'
 import type { Pushed } from './submit'
@@ -19,8 +19,7 @@ const UNREADABLE = 'the output could not be read'
 const LOST_INPUT = 'the task did not begin: its input had been moved to a worker that ended'
 
 /** What the store needs of the lane that it belongs to. */
-export interface StoreHost {
-  readonly handle: number
+export interface StoreHost extends Omit<AheadHost, 'newKey'> {
   /** The way to a worker that has a thread. */
   control(worker: number): MessagePort | undefined
   /** Hears what a worker has reported so far. */
@@ -32,8 +31,7 @@ export class ParcelStore {
   readonly #host: StoreHost
   /** Inputs, by key. */
   readonly #inputs = new Map<number, Parcel>()
-  /** Workers that inputs were posted to ahead, by key. */
-  readonly #pushed = new Map<number, number>()
+  readonly #ahead: Ahead
   #nextKey = 0
   /** By worker and key: outputs and contents that were posted and not asked for yet. */
   readonly #values = new Map<number, Map<number, Parcel>>()
@@ -42,6 +40,17 @@ export class ParcelStore {
 
   constructor(host: StoreHost) {
     this.#host = host
+    this.#ahead = new Ahead({
+      idleWorker: () => host.idleWorker(),
+      get runTime() {
+        return host.runTime
+      },
+      get mostWorkers() {
+        return host.mostWorkers
+      },
+      taking: (worker) => host.taking(worker),
+      newKey: () => this.newKey(),
+    })
   }
 
   /** Another key for what this thread posts. */
@@ -67,25 +76,25 @@ export class ParcelStore {
   }
 
   push(value: unknown, list: readonly object[]): Pushed | undefined {
-    // Who would take a task submitted before this one is not waiting for it.
-    flush()
-    const worker = native.idleWorker(this.#host.handle)
-    const control = this.#host.control(worker)
-    if (control === undefined) return undefined
-    const key = this.newKey()
-    const order: Order = { type: 'input', key, value, list: list as Transferable[] }
-    control.postMessage(order, list as Transferable[])
-    this.#pushed.set(key, worker)
-    return { key, worker }
+    return this.#ahead.push(value, list)
+  }
+
+  /** Whether a worker has inputs of tasks that are unsettled. */
+  hasAhead(worker: number): boolean {
+    return this.#ahead.countOf(worker) > 0
+  }
+
+  /** A worker has not begun the task of an input that it had got ahead, and takes no more. */
+  giveBack(key: number, parcel: Parcel): void {
+    if (this.#ahead.has(key)) this.#inputs.set(key, parcel)
+    else closePorts(parcel)
   }
 
   discard(key: number, succeeded: boolean): void {
     closePorts(this.#inputs.get(key))
     this.#inputs.delete(key)
-    const worker = this.#pushed.get(key)
-    if (worker === undefined) return
-    this.#pushed.delete(key)
-    if (succeeded) return
+    const worker = this.#ahead.end(key)
+    if (worker === undefined || succeeded) return
     const order: Order = { type: 'discard', key }
     this.#host.control(worker)?.postMessage(order)
   }
@@ -105,9 +114,9 @@ export class ParcelStore {
   wanted(worker: number, key: number): void {
     const control = this.#host.control(worker)
     try {
-      const { value, list } = this.takeInput(key)
-      const order: Order = { type: 'input', key, value, list }
-      control?.postMessage(order, list)
+      const parcel = this.takeInput(key)
+      const order: Order = { type: 'input', key, value: parcel.value, list: parcel.list }
+      control?.postMessage(order, listOf(parcel))
     } catch (error) {
       // Its worker needs an end of it all the same.
       const refused: Order = { type: 'refused', key, ...encodeReason(error) }
@@ -122,7 +131,7 @@ export class ParcelStore {
 
   /** A worker has posted an output, or the contents of a message. */
   arrived(worker: number, key: number, parcel: Parcel): void {
-    const waiting = `${worker} ${key}`
+    const waiting = this.#late.size === 0 ? '' : `${worker} ${key}`
     const late = this.#late.get(waiting)
     this.#late.delete(waiting)
     if (late === undefined) this.#valuesOf(worker).set(key, parcel)
@@ -157,9 +166,9 @@ export class ParcelStore {
   /** Gives an output of `worker` to the worker that submitted the task. */
   handOn(control: MessagePort, worker: number, key: number): void {
     try {
-      const { value, list } = this.takeValue(worker, key) as Parcel
-      const order: Order = { type: 'collected', worker, key, value, list }
-      control.postMessage(order, list)
+      const parcel = this.takeValue(worker, key) as Parcel
+      const order: Order = { type: 'collected', worker, key, value: parcel.value, list: parcel.list }
+      control.postMessage(order, listOf(parcel))
     } catch {
       const lost: Order = { type: 'lost', worker, key }
       control.postMessage(lost)

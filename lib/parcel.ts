@@ -8,9 +8,21 @@ import { checkTransferList, transferOf } from './transfer'
 /** A value, and what of it is moved. */
 export interface Parcel {
   readonly value: unknown
-  readonly list: readonly Transferable[]
+  /** Left out where it is the memory of `value`, a view, and nothing else. */
+  readonly list?: readonly Transferable[] | undefined
   /** Whether it may be asked for more than once. */
   readonly lasting?: boolean | undefined
+}
+
+/** A parcel that is posted with that list: the less there is in it, the sooner it is through. */
+export function packed(value: unknown, list: readonly object[]): Parcel {
+  const isAlone = list.length === 1 && ArrayBuffer.isView(value) && value.buffer === list[0]
+  return isAlone ? { value } : { value, list: list as Transferable[] }
+}
+
+/** What has to be moved with a parcel when it is posted on. */
+export function listOf({ value, list }: Parcel): readonly Transferable[] {
+  return list ?? [(value as Uint8Array).buffer as ArrayBuffer]
 }
 
 /** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */
@@ -18,7 +30,11 @@ export const KEYS_PER_WORKER = 2 ** 40
 
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
-  return structuredClone({ value, list }, { transfer: list as Transferable[] })
+  const parcel = packed(value, list)
+  const transfer = list as Transferable[]
+  return parcel.list === undefined
+    ? { value: structuredClone(value, { transfer }) }
+    : structuredClone(parcel, { transfer })
 }
 
 /**
@@ -55,7 +71,7 @@ export function prepare(value: unknown, transfer: unknown): Prepared {
   if (codec !== POSTED)
     return new Prepared({ codec, data: ArrayBuffer.isView(data) ? structuredClone(data) : data }, [])
   const parcel = moved(data, list)
-  return new Prepared({ codec, data: parcel.value }, [...parcel.list])
+  return new Prepared({ codec, data: parcel.value }, [...listOf(parcel)])
 }
 
 /** Nobody will use them; whoever has the other end is to know. */

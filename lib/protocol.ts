@@ -42,6 +42,10 @@ export type Report =
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   /** The input of a task that it submits. */
   | ({ readonly type: 'input'; readonly key: number } & Parcel)
+  /** That of one that it has not begun, and will not. */
+  | ({ readonly type: 'returned'; readonly key: number } & Parcel)
+  /** It has given back all of these. */
+  | { readonly type: 'returned-all' }
   /** That task is settled. */
   | { readonly type: 'discard'; readonly key: number }
   /** It wants the output of a task that it submitted, which `worker` has left here. */
@@ -57,6 +61,8 @@ export type Order =
   | { readonly type: 'exit' }
   | ({ readonly type: 'input'; readonly key: number } & Parcel)
   | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
+  /** It is to give back the inputs of tasks that it has not begun; it takes no more. */
+  | { readonly type: 'return' }
   /** The task whose input was posted ahead is settled. */
   | { readonly type: 'discard'; readonly key: number }
   /** The contents of a message. */

@@ -15,7 +15,7 @@ import { type Kernel, kernelOf } from './kernels'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { End, Observer, Ticket } from './owner'
-import { KEYS_PER_WORKER, moved } from './parcel'
+import { KEYS_PER_WORKER, listOf, moved } from './parcel'
 import type { Report } from './protocol'
 import { encodeReason } from './reason'
 import { type Details, Shared } from './registry'
@@ -174,7 +174,7 @@ export class SeatPool implements EntryHost, EntryLane {
     const key = this.#nextKey++
     const parcel = moved(value, transfer as Transferable[])
     const report: Report = { type: 'input', key, ...parcel, lasting }
-    this.#host.control.postMessage(report, parcel.list)
+    this.#host.control.postMessage(report, listOf(parcel))
     return key
   }
 

@@ -13,6 +13,8 @@ export interface StuckHost {
   readonly threads: readonly (LaneThread | undefined)[]
   /** The thread takes no more tasks. */
   leaving(thread: LaneThread): void
+  /** The thread is to be ended. */
+  evict(index: number, thread: LaneThread): void
 }
 
 /** See the head of this file. */
@@ -38,8 +40,7 @@ export class StuckWorkers {
       this.#host.leaving(thread)
       // It may have ended that task and begun another one before it was told to take no more.
       if (!isStuck()) return
-      thread.evicted = true
-      thread.worker.terminate()
+      this.#host.evict(index, thread)
     }
     if (thread !== undefined && grace === 0) evict()
     else if (thread !== undefined && grace !== Number.POSITIVE_INFINITY) setTimeout(evict, grace).unref()

@@ -28,7 +28,7 @@ import { follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
 import { packName, type TaskTracer, traced } from './trace'
-import { transferOf } from './transfer'
+import { checkTransferList, transferOf } from './transfer'
 
 type Settle = (value: unknown) => void
 
@@ -226,7 +226,7 @@ function admitEntry(
   }
   const { resolve, reject, task, promise } = settlement
   let settings: EntrySettings | undefined
-  if (options !== undefined || ticket === undefined) settings = host.checkEntry(options ?? {})
+  if (options !== undefined || ticket === undefined) settings = settingsOf(host, options ?? {})
   const signal = settings?.signal
   if (signal?.aborted) throw signal.reason
   host.checkRoom()
@@ -262,7 +262,7 @@ function admitEntry(
     if (settings !== undefined || ticket === undefined || isSpecial) {
       const base = settings ?? host.plain
       const isPushed = worker >= 0
-      ticket = ticketOf(lane, isPushed ? { ...base, affinity: FORCE + worker } : base, estimate, carried)
+      ticket = ticketOf(lane, isPushed ? { ...base, affinity: BOUND + worker } : base, estimate, carried)
       const isPlain = options === undefined && !isSpecial && !base.isLasting
       if (isPlain) host.tickets[ENTRY] = ticket
     }
@@ -287,6 +287,14 @@ function admitEntry(
   else submitEntry(slot, ticket, codec, data)
   if (signal?.aborted) cancel(slot, { reason: signal.reason })
   return slot
+}
+
+/** Settings of a call. Most calls with options only move something. */
+function settingsOf(host: EntryHost, options: object): EntrySettings {
+  const names = Object.getOwnPropertyNames(options)
+  if (names.length !== 1 || names[0] !== 'transfer') return host.checkEntry(options)
+  const { transfer } = options as { readonly transfer: unknown }
+  return transfer === undefined ? host.plain : { ...host.plain, list: checkTransferList('options.transfer', transfer) }
 }
 
 /** A number without options, the shortest way. */
@@ -352,8 +360,8 @@ function ticketOf(
   return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }
 }
 
-/** Forced to the worker whose number is added. */
-const FORCE = 2 * 65536
+/** Bound to the worker whose number is added, in its turn; see src/submit.rs. */
+const BOUND = 3 * 65536
 
 /** An input on its way. */
 interface EncodedInput extends Encoded {

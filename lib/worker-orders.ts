@@ -1,12 +1,13 @@
 // Stage: run. Thread: a JS worker.
 // What the owner has posted to this worker: inputs and contents that only `postMessage` can move, by key, and orders.
 
+import process from 'node:process'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
 import { ThreadmillError } from './errors'
 import { native } from './native'
-import { closePorts, type Parcel } from './parcel'
-import type { Order } from './protocol'
+import { closePorts, listOf, type Parcel } from './parcel'
+import type { Order, Report } from './protocol'
 import { decodeReason } from './reason'
 
 /** Gives what has come, or throws why it has not. */
@@ -66,6 +67,17 @@ export class Orders {
     return parcel
   }
 
+  /** Gives back the inputs of tasks that have not begun: this worker begins no more. */
+  giveBack(): void {
+    this.#fetched.clear()
+    this.#read()
+    for (const [key, parcel] of this.#ahead) {
+      const report: Report = { type: 'returned', key, value: parcel.value, list: parcel.list }
+      this.#control.postMessage(report, listOf(parcel))
+    }
+    this.#ahead.clear()
+  }
+
   /** Asks for an input; `begin` is called when it has come. */
   fetchInput(key: number, begin: (read: Read) => void): void {
     this.#fetched.set(key, begin)
@@ -90,8 +102,14 @@ export class Orders {
       case 'exit':
         this.#host.exit()
         break
+      case 'return': {
+        this.giveBack()
+        const report: Report = { type: 'returned-all' }
+        this.#control.postMessage(report)
+        break
+      }
       case 'input':
-        if (!this.#receive(order.key, () => order.value)) this.#ahead.set(order.key, order)
+        if (!this.#receive(order.key, () => order.value)) this.#keep(order.key, order)
         break
       case 'refused':
         this.#receive(order.key, () => fail(decodeReason(order.codec, order.data)))
@@ -112,6 +130,17 @@ export class Orders {
         )
     }
   }
+
+  #keep(key: number, parcel: Parcel): void {
+    if (!this.#isWatched) {
+      this.#isWatched = true
+      // However it ends, as long as it ends by itself.
+      process.once('exit', () => this.giveBack())
+    }
+    this.#ahead.set(key, parcel)
+  }
+
+  #isWatched = false
 
   /** The input of a task has come. */
   #receive(key: number, read: Read): boolean {

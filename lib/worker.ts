@@ -22,7 +22,7 @@ import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { ANSWER_STRIDE, native, TASK_STRIDE } from './native'
-import { closePorts, encodeMarked, moved, Prepared } from './parcel'
+import { closePorts, encodeMarked, Prepared, packed } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
 import { encodeReason } from './reason'
@@ -76,8 +76,8 @@ function takeSeat(): SeatPool {
 /** Posts what only `postMessage` can move; the key under which the owner finds it. */
 function postValue(value: unknown, list: readonly Transferable[]): number {
   const key = nextValue++
-  const report: Report = { type: 'value', key, ...(list.length > 0 ? moved(value, list) : { value, list }) }
-  control.postMessage(report, report.list)
+  const report: Report = { type: 'value', key, ...packed(value, list) }
+  control.postMessage(report, list)
   return key
 }
 
@@ -423,7 +423,7 @@ function beginHeld(): void {
   heldTasks = next === held.length ? heldTasks : held.slice(next)
 }
 
-/** Cells in which tasks that were taken ahead are claimed (J9). Behind them, how many answers there are to be handed over. */
+/** Cells in which tasks that were taken ahead are claimed (J11). Behind them, how many answers there are to be handed over. */
 const CELLS = 64
 let board = new Int32Array(CELLS + 1)
 const { compareExchange, store } = Atomics
@@ -461,6 +461,7 @@ function beginTask(
   fetching++
   orders.fetchInput(key, (read) => {
     fetching--
+    native.gotInput(idIndex, idGeneration)
     lastEnd = now()
     run(idIndex, idGeneration, name, read, READ)
     scheduleTurn()
@@ -528,6 +529,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
 /** The pool has no more tasks for this worker. */
 async function exit(): Promise<void> {
   exiting = true
+  orders.giveBack()
   await (loaded.fn as EntryWithHooks).onWorkerExit?.(client)
   seatPool?.report()
   process.exit()

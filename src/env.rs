@@ -282,7 +282,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 54] = [
+    let functions: [(&CStr, sys::napi_callback); 55] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -324,6 +324,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"reportProgress", Some(worker::report_progress)),
         (c"idleWorker", Some(owner::idle_worker)),
         (c"wantInput", Some(worker::want_input)),
+        (c"gotInput", Some(worker::got_input)),
         (c"unfinishedTasks", Some(owner::unfinished_tasks)),
         (c"stuckWorkers", Some(owner::stuck_workers)),
         (c"joinMain", Some(owner::join_main)),

@@ -14,7 +14,7 @@
 //! | 5 | for what is in the arena: how many bytes or words |
 //! | 6 | for bytes in the arena: the element kind |
 //! | 7 | priority |
-//! | 8 | affinity: -1 none; else strength × 65536 + worker; with a key: -2 - strength |
+//! | 8 | affinity: -1 none; else strength × 65536 + worker, strength 3 forced and in its turn; with a key: -2 - strength |
 //! | 9 | timeout in ms: 0 none, above 0 from submit, below 0 from start |
 //! | 10 | index in the values of `[affinityKey, costKey, kernelOptions, estimate, workerCosts, policy]`, -1 for none, or -2 - the number of an export |
 //! | 11 | for the entry function: codec of the input |
@@ -246,6 +246,7 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
     let spec = TaskSpec {
         priority: record[7],
         affinity,
+        in_turn: record[8] >= IN_TURN,
         deadline: (timeout > 0.0).then(|| Time(deadline(timeout, source.now))),
         deadline_from_start: (timeout < 0.0).then_some(nanos),
         estimate,
@@ -283,6 +284,9 @@ fn read_policy(parts: &[f64]) -> Option<Policy> {
         ..Policy::default()
     })
 }
+
+/// From here on an affinity is that of a task in its turn.
+const IN_TURN: f64 = 3.0 * 65536.0;
 
 fn strength(number: f64) -> Strength {
     match number as u32 {

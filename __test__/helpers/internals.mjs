@@ -1,7 +1,11 @@
 // What only tests may ask of the binding.
 import { createRequire } from 'node:module'
 
-const { native } = createRequire(import.meta.url)('../../dist/native.js')
+const require = createRequire(import.meta.url)
+const { native } = require('../../dist/native.js')
+
+/** Decides which worker gets an input ahead. */
+export const { Ahead } = require('../../dist/ahead.js')
 
 /** Address of a typed array's memory. */
 export const addressOf = (view) => native.addressOf(view)

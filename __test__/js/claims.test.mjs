@@ -1,4 +1,4 @@
-// Tasks that are measured to be tiny are taken several at a time, and still wait until they begin (J9).
+// Tasks that are measured to be tiny are taken several at a time, and still wait until they begin (J11).
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { WorkerPool } from '../../dist/index.js'

@@ -32,6 +32,17 @@ pub(crate) unsafe extern "C" fn want_input(env: Env, info: Info) -> Js {
     })
 }
 
+/// `gotInput(idIndex, idGeneration)`: the input of a task that this worker has begun has come.
+pub(crate) unsafe extern "C" fn got_input(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [index, generation]| {
+        let id = task_id(env, index, generation)?;
+        if let Some(seat) = &state.seat {
+            seat.pool.js_got(seat.index, id);
+        }
+        raw::undefined(env)
+    })
+}
+
 /// `attachWorker(poolId, index)`: this env is a worker of that pool from now on and may send messages; tasks and messages
 /// come from its first `exchange` on. The memory of its board; `true` where the engine takes no memory of others, and
 /// `false` when there is no such pool any more.

@@ -338,6 +338,25 @@ fn s4_forced_then_strong_then_by_order_of_submission() {
 }
 
 #[test]
+fn s4_a_forced_task_may_wait_for_its_turn_among_free_ones() {
+    let mut shell = Shell::fifo(2);
+    let in_turn = || TaskSpec { in_turn: true, ..on(0, Strength::Force) };
+    shell.submit("free", plain());
+    shell.submit("in turn", in_turn());
+    shell.submit("free 2", plain());
+    shell.submit("in turn 2", in_turn());
+    shell.submit("urgent", TaskSpec { priority: 1.0, ..in_turn() });
+    shell.submit("strong", on(0, Strength::Strong));
+    for name in ["urgent", "strong", "free", "in turn", "free 2", "in turn 2"] {
+        assert_eq!(shell.run(0), Some(name));
+        shell.complete(0, name, 5);
+    }
+    shell.submit("bound", in_turn());
+    assert_eq!(shell.run(1), None, "it is forced all the same");
+    assert_eq!(shell.run(0), Some("bound"));
+}
+
+#[test]
 fn longest_first_orders_by_expected_cost_and_takes_the_unknown_for_average() {
     let mut shell = Shell::new(1, Config { schedule: Schedule::LongestFirst, ..Config::default() });
     let known = shell.learned("known", 5 * MS);

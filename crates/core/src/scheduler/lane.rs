@@ -13,6 +13,9 @@ use super::worker::{Derived, Presence, Worker};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+/// Place of tasks that run in the order of their admission, behind those of a lower class; see `Lane::choose`.
+const IN_TURN: u8 = 2;
+
 /// Workers by load, ties with the lowest number last, so that the victim to look at first is the last.
 type ByLoad = BTreeSet<(u64, Reverse<u32>)>;
 
@@ -280,11 +283,11 @@ impl Lane {
         if worker.own() == 0 {
             return self.injector.next(slab, now, self.ageing);
         }
-        let mut best = self.injector.best(slab, now, self.ageing).map(|candidate| (candidate, 2));
-        for (queue, class) in [(&worker.forced, 0), (&worker.strong, 1), (&worker.light, 2)] {
-            if let Some(candidate) = queue.best(slab, now, self.ageing)
-                && best.is_none_or(|best| Self::beats((candidate, class), best))
-            {
+        let mut best = self.injector.best(slab, now, self.ageing).map(|candidate| (candidate, IN_TURN));
+        for (queue, class) in [(&worker.forced, 0), (&worker.strong, 1), (&worker.light, IN_TURN)] {
+            let Some(candidate) = queue.best(slab, now, self.ageing) else { continue };
+            let class = if slab[candidate.slot].in_turn { IN_TURN } else { class };
+            if best.is_none_or(|best| Self::beats((candidate, class), best)) {
                 best = Some((candidate, class));
             }
         }

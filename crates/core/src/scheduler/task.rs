@@ -126,6 +126,9 @@ pub struct TaskSpec {
     pub priority: f64,
     /// Where it would like to run.
     pub affinity: Affinity,
+    /// Whether a task that is forced to a worker waits there for its turn among those that may run anywhere, in place of
+    /// going before them.
+    pub in_turn: bool,
     /// Under which key its run time is learned and looked up, from [`CostTable::key`](super::CostTable::key).
     pub key: Option<CostKey>,
     /// Expected run time in nanoseconds, for as long as the key has no measured one.
@@ -148,6 +151,7 @@ impl TaskSpec {
             lane,
             priority: 0.0,
             affinity: Affinity::None,
+            in_turn: false,
             key: None,
             estimate: None,
             deadline: None,
@@ -312,6 +316,8 @@ pub(super) struct Record<P> {
     known: bool,
     /// Whether longer ones of its priority go first.
     ranked: bool,
+    /// See [`TaskSpec::in_turn`].
+    pub(super) in_turn: bool,
     pub(super) keyed: bool,
     /// In the queue's map of returned tasks rather than in its arrival list.
     pub(super) returned: bool,
@@ -341,6 +347,7 @@ impl<P> Record<P> {
             hold: Hold::Free,
             known: false,
             ranked: false,
+            in_turn: false,
             keyed: false,
             returned: false,
             blocked: false,
@@ -365,6 +372,7 @@ impl<P> Record<P> {
             state: State::Queued,
             known: length.known,
             ranked: length.ranked,
+            in_turn: spec.in_turn,
             ..Self::vacant()
         }
     }

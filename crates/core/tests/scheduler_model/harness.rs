@@ -424,6 +424,7 @@ impl Harness {
             lane: Lane::ALL[lane],
             priority: f64::from(priority),
             affinity,
+            in_turn: false,
             key: key.map(|key| self.keys[key]),
             estimate,
             deadline: deadline.map(Time),

@@ -4,7 +4,7 @@
 //!
 //! The answers that it holds back lie there too, so that they are not lost with its thread.
 //!
-//! J9. Of the worker, which begins a task that was taken ahead, and whoever takes it back, exactly one wins: both exchange
+//! J11. Of the worker, which begins a task that was taken ahead, and whoever takes it back, exactly one wins: both exchange
 //!     its tag in its cell for 0, and a tag is used once.
 
 #![expect(unsafe_code, reason = "memory shared with JavaScript")]

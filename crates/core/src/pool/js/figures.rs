@@ -70,11 +70,12 @@ impl Pool {
         self.state.lock().js_stuck()
     }
 
-    /// A JS worker that would begin a new task at once, the one that came to rest last. A hint: it may not any more.
+    /// A JS worker that would begin a new task at once: one that looks out for it, who need not be woken, else the one that
+    /// came to rest last. A hint: it may not any more.
     pub fn js_idle(&self) -> Option<u32> {
         let state = self.state.lock();
-        let looking = || (0..).zip(&state.js).find(|(_, worker)| worker.looking).map(|(index, _)| index);
-        state.scheduler.idle_worker(Lane::Js).or_else(looking)
+        let looking = (0..).zip(&state.js).find(|(_, worker)| worker.looking).map(|(index, _)| index);
+        looking.or_else(|| state.scheduler.idle_worker(Lane::Js))
     }
 }
 

@@ -87,6 +87,15 @@ impl Pool {
         self.deliver_to_owner(Event::Wanted { pool: self.id, worker, key });
     }
 
+    /// That input has come: what the task takes counts from now on, and what it has waited is none of it.
+    pub fn js_got(&self, worker: u32, id: TaskId) {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        if let Some(running) = state.js_worker(worker).and_then(|worker| worker.wanted(id)) {
+            running.got = now;
+        }
+    }
+
     /// Tells the env that owns the pool of tasks that a JS worker submitted: how many came, succeeded and failed,
     /// and more of them.
     pub fn js_report(

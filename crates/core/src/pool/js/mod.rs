@@ -5,7 +5,7 @@
 //! J1. A task that a JS worker has taken is settled once: by its answer, by whoever gives it up, or when its worker
 //!     leaves. The entry in `running` is the right to do so; it is taken out under the pool's lock.
 //! J2. A worker that was told that there is nothing is rung when there is something (S3).
-//! J9. See ahead.rs: what a worker has taken and not begun still waits.
+//! J11. See ahead.rs: what a worker has taken and not begun still waits.
 
 mod ahead;
 mod figures;
@@ -96,6 +96,8 @@ pub(super) struct Running {
     submitted: u64,
     /// When it was taken, until its answer says more.
     pub(super) started: u64,
+    /// When it had its input.
+    got: u64,
     /// Settled early; the answer will be thrown away.
     pub(super) abandoned: bool,
     /// What is needed to give it back unbegun or to run it again.
@@ -231,6 +233,7 @@ impl Pool {
                 label: job.label(),
                 submitted: job.submitted,
                 started: now,
+                got: now,
                 abandoned: false,
                 job: Some(job.share()),
                 repeatable: job.may_be_repeated(index != MAIN),
@@ -304,7 +307,7 @@ impl Pool {
         });
         running.started = started;
         self.record_run(recorder, js(index), &running, ended, answer.failed);
-        let run_time = (ended - started).saturating_sub(answer.overhead);
+        let run_time = ended.saturating_sub(started.max(running.got)).saturating_sub(answer.overhead);
         worker.busy += run_time;
         worker.active = now;
         if answer.failed

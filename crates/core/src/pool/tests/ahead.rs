@@ -1,4 +1,4 @@
-//! Tasks that a JS worker has taken ahead (J9), with this thread in the part of the workers.
+//! Tasks that a JS worker has taken ahead (J11), with this thread in the part of the workers.
 
 use super::super::{Board, JsTask, Left, Parting, Retire};
 use super::fixture::{Fixture, number};
@@ -47,7 +47,7 @@ fn begin(board: &Board, task: &JsTask) -> bool {
 }
 
 #[test]
-fn j9_a_task_that_was_taken_ahead_is_begun_once_it_is_claimed() {
+fn j11_a_task_that_was_taken_ahead_is_begun_once_it_is_claimed() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     assert_eq!(fixture.pool.worker_of(tasks[0].id), Some(0));
@@ -62,7 +62,7 @@ fn j9_a_task_that_was_taken_ahead_is_begun_once_it_is_claimed() {
 }
 
 #[test]
-fn j9_one_that_is_cancelled_is_never_begun() {
+fn j11_one_that_is_cancelled_is_never_begun() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     assert!(fixture.pool.cancel(tasks[1].id));
@@ -79,7 +79,7 @@ fn j9_one_that_is_cancelled_is_never_begun() {
 }
 
 #[test]
-fn j9_another_worker_takes_what_one_has_not_begun() {
+fn j11_another_worker_takes_what_one_has_not_begun() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     let _other = fixture.js_worker_with_board(1);
@@ -93,7 +93,7 @@ fn j9_another_worker_takes_what_one_has_not_begun() {
 }
 
 #[test]
-fn j9_a_higher_priority_goes_before_what_was_taken_ahead() {
+fn j11_a_higher_priority_goes_before_what_was_taken_ahead() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     let urgent = fixture.submit_entry(9.0, TaskSpec { priority: 1.0, ..js_task() }).unwrap();
@@ -109,7 +109,7 @@ fn j9_a_higher_priority_goes_before_what_was_taken_ahead() {
 }
 
 #[test]
-fn j9_a_worker_that_ends_leaves_what_it_has_not_begun() {
+fn j11_a_worker_that_ends_leaves_what_it_has_not_begun() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     assert!(begin(&board, &tasks[1]));
@@ -124,7 +124,7 @@ fn j9_a_worker_that_ends_leaves_what_it_has_not_begun() {
 }
 
 #[test]
-fn j9_a_worker_that_retires_begins_nothing_more() {
+fn j11_a_worker_that_retires_begins_nothing_more() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     assert!(fixture.pool.js_retire(0, Retire::Any));

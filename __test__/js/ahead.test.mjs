@@ -1,0 +1,255 @@
+// Inputs that are posted to workers ahead (J12 in lib/ahead.ts). Whether one is depends on what tasks take, so the tests of
+// pools hold for either way; how many are, and to whom, is tested without a pool.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { describe, test } from 'node:test'
+import { MessageChannel } from 'node:worker_threads'
+import { WorkerPool } from 'threadmill'
+import { Gates } from '../helpers/gates.mjs'
+import { Ahead } from '../helpers/internals.mjs'
+import { rejection, until } from '../helpers/pool.mjs'
+
+const AHEAD = new URL('./fixtures/ahead.mjs', import.meta.url)
+const CRASHED = 'ERR_THREADMILL_WORKER_CRASHED'
+
+describe('who gets an input ahead (J12)', () => {
+  /** Workers that only count, with a clock that stands still. */
+  function lane({ workers, runTime }) {
+    const state = { runTime, now: 1, idle: -1, asked: 0, leaving: new Set(), posted: [] }
+    const control = (worker) => ({ postMessage: ({ key }) => state.posted.push([worker, key]) })
+    let nextKey = 0
+    const host = {
+      idleWorker() {
+        state.asked++
+        return state.idle
+      },
+      get runTime() {
+        return state.runTime
+      },
+      mostWorkers: workers,
+      taking: (worker) => (state.leaving.has(worker) ? undefined : control(worker)),
+      newKey: () => nextKey++,
+    }
+    return { state, ahead: new Ahead(host, () => state.now) }
+  }
+
+  /** The workers that inputs go to, until one has to wait. */
+  function pushAll(ahead) {
+    const workers = []
+    for (let pushed = ahead.push(0, []); pushed !== undefined; pushed = ahead.push(0, [])) workers.push(pushed.worker)
+    return workers
+  }
+
+  test('whoever waits for work comes first, whatever tasks take', () => {
+    for (const runTime of [undefined, 0.01, 1000]) {
+      const { state, ahead } = lane({ workers: 3, runTime })
+      state.idle = 2
+      assert.deepEqual(ahead.push(0, []), { key: 0, worker: 2 })
+      assert.deepEqual(state.posted, [[2, 0]])
+    }
+  })
+
+  test('nobody who works, as long as it is not known that tasks are short', () => {
+    for (const runTime of [undefined, 0.5, 1000]) assert.deepEqual(pushAll(lane({ workers: 2, runTime }).ahead), [])
+  })
+
+  test('a few each, in turns, and fewer the longer tasks take', () => {
+    assert.deepEqual(pushAll(lane({ workers: 2, runTime: 0 }).ahead), Array(8).fill([0, 1]).flat())
+    assert.deepEqual(pushAll(lane({ workers: 2, runTime: 0.1 }).ahead), Array(4).fill([0, 1]).flat())
+    assert.deepEqual(pushAll(lane({ workers: 2, runTime: 0.3 }).ahead), [0, 1])
+  })
+
+  test('the one that has least; none that takes no more tasks', () => {
+    const { state, ahead } = lane({ workers: 3, runTime: 0.1 })
+    const keys = Array.from({ length: 9 }, () => ahead.push(0, []))
+    for (const { key, worker } of keys) if (worker === 1) assert.equal(ahead.end(key), 1)
+    state.leaving.add(2)
+    assert.deepEqual(pushAll(ahead), [1, 1, 1, 0, 1])
+  })
+
+  test('none to one that has not ended a task for a while, until it does', () => {
+    const { state, ahead } = lane({ workers: 2, runTime: 0.01 })
+    const first = ahead.push(0, [])
+    state.now += 3
+    assert.equal(ahead.push(0, []).worker, 1)
+    state.now += 3
+    assert.equal(ahead.push(0, []), undefined)
+    assert.equal(ahead.has(first.key), true)
+    ahead.end(first.key)
+    assert.equal(ahead.has(first.key), false)
+    assert.equal(ahead.push(0, []).worker, 0)
+  })
+
+  test('while all have something ahead, the scheduler is not asked who waits for work', () => {
+    const { state, ahead } = lane({ workers: 2, runTime: 0.01 })
+    ahead.push(0, [])
+    ahead.push(0, [])
+    assert.equal(state.asked, 2)
+    assert.equal(pushAll(ahead).length, 14)
+    assert.equal(state.asked, 2)
+  })
+})
+
+/** A pool whose tasks have been short so far. */
+async function quickPool(t, options) {
+  const gates = new Gates()
+  const pool = new WorkerPool(AHEAD, { maxWorkers: 1, workerData: gates.memory, ...options })
+  t.after(() => pool.destroy())
+  for (let round = 0; round < 8; round++) await Promise.all(Array.from({ length: 8 }, (_, at) => move(pool, at)))
+  return { pool, gates }
+}
+
+function move(pool, number, options = {}) {
+  const { task, bytes } = moving(pool, number, options)
+  assert.equal(bytes.byteLength, 0, 'it is detached at the call')
+  return task
+}
+
+function moving(pool, number, { input, ...options } = {}) {
+  const bytes = new Uint8Array(1000).fill(number)
+  return { bytes, task: pool.addTask({ ...input, bytes }, { ...options, transfer: [bytes.buffer] }) }
+}
+
+/** How each of the tasks has ended. */
+const endings = (tasks) => Promise.allSettled(tasks)
+
+function isMoved({ status, value }, number) {
+  assert.equal(status, 'fulfilled')
+  assert.equal(value.bytes[0], number + 1)
+  assert.ok(value.bytes.subarray(1).every((byte) => byte === number))
+  return true
+}
+
+/** One task that does as `input` says, and more that are submitted with it. */
+function behind(pool, input, count = 12) {
+  const first = move(pool, 0, { input })
+  return [first, Array.from({ length: count }, (_, at) => move(pool, at))]
+}
+
+test('many in flight come back whole, each once', async (t) => {
+  const { pool } = await quickPool(t, { maxWorkers: 2 })
+  const rounds = Array.from({ length: 40 }, async (_, at) => {
+    for (let round = 0; round < 25; round++) isMoved((await endings([move(pool, at)]))[0], at)
+  })
+  await Promise.all(rounds)
+  assert.equal(pool.stats().tasksCompleted, 64 + 1000)
+})
+
+test('tasks with inputs that move run in the order of all tasks', async (t) => {
+  const { pool, gates } = await quickPool(t)
+  const gate = gates.closed()
+  const ended = []
+  const note = (task, name) => task.then(() => ended.push(name))
+  const [first] = behind(pool, { do: 'block', gate }, 0)
+  const tasks = [first]
+  for (let at = 0; at < 30; at++) {
+    const task = at % 3 === 0 ? pool.addTask({ bytes: new Uint8Array(10) }) : move(pool, at)
+    tasks.push(note(task, at))
+  }
+  gates.open(gate)
+  await Promise.all(tasks)
+  assert.deepEqual(
+    ended,
+    Array.from({ length: 30 }, (_, at) => at),
+  )
+})
+
+test('a message comes after the tasks that were submitted before it have been handed over', async (t) => {
+  const { pool, gates } = await quickPool(t)
+  const gate = gates.closed()
+  const heard = []
+  pool.onMessage('heard', (contents) => heard.push(contents))
+  const [first, rest] = behind(pool, { do: 'block', gate }, 3)
+  pool.workers[0].postMessageToWorker('told', 1)
+  gates.open(gate)
+  await Promise.all([first, ...rest])
+  await until(() => heard.length === 1)
+  assert.equal(heard[0][0], 1)
+})
+
+for (const how of ['crash', 'throw late']) {
+  test(`a worker that ends by itself gives back what it has not begun (${how})`, async (t) => {
+    const { pool, gates } = await quickPool(t)
+    const gate = gates.closed()
+    const [first, rest] = behind(pool, { do: how, gate })
+    gates.open(gate)
+    assert.equal((await rejection(first)).code, CRASHED)
+    for (const [at, end] of (await endings(rest)).entries()) isMoved(end, at)
+    assert.equal(pool.isIdle, true)
+  })
+}
+
+test('so does one that is used up', async (t) => {
+  const { pool, gates } = await quickPool(t)
+  const gate = gates.closed()
+  const [first, rest] = behind(pool, { do: 'used up', gate })
+  gates.open(gate)
+  assert.equal((await rejection(first)).message, 'used up')
+  for (const [at, end] of (await endings(rest)).entries()) isMoved(end, at)
+})
+
+test('a task that does not end when it is given up costs others at most what had been posted ahead', async (t) => {
+  const { pool, gates } = await quickPool(t)
+  const gate = gates.closed()
+  const [first, rest] = behind(pool, { do: 'block', gate })
+  await until(() => first.worker !== undefined)
+  first.cancel('no')
+  assert.equal(await rejection(first), 'no')
+  let lost = 0
+  for (const [at, end] of (await endings(rest)).entries()) {
+    if (end.status === 'rejected') lost++
+    if (end.status === 'rejected') assert.equal(end.reason.code, CRASHED)
+    else isMoved(end, at)
+  }
+  assert.ok(lost <= 8, `${lost} were lost`)
+  isMoved((await endings([move(pool, 1)]))[0], 1)
+})
+
+test('one that waits asynchronously costs nobody anything', async (t) => {
+  const { pool } = await quickPool(t)
+  const [first, rest] = behind(pool, { do: 'wait' })
+  await until(() => first.worker !== undefined)
+  first.cancel('no')
+  assert.equal(await rejection(first), 'no')
+  for (const [at, end] of (await endings(rest)).entries()) isMoved(end, at)
+})
+
+test('a cancelled task does not run, and a port in its input is closed', async (t) => {
+  const { pool, gates } = await quickPool(t)
+  const gate = gates.closed()
+  const [first] = behind(pool, { do: 'block', gate }, 0)
+  const { port1, port2 } = new MessageChannel()
+  const told = []
+  port1.on('message', (message) => told.push(message))
+  const task = pool.addTask({ do: 'port', port: port2 }, { transfer: [port2] })
+  const late = move(pool, 1, { timeout: 1 })
+  const [ended] = [rejection(task), task.cancel('no')]
+  assert.equal((await rejection(late)).code, 'ERR_THREADMILL_TIMEOUT')
+  gates.open(gate)
+  await Promise.all([first, once(port1, 'close')])
+  assert.equal(await ended, 'no')
+  isMoved((await endings([move(pool, 1)]))[0], 1)
+  assert.deepEqual(told, [])
+})
+
+test('closing finishes what has been posted, disposing rejects what has not begun, destroying all', async (t) => {
+  for (const [end, mayRun, mayReject] of [
+    ['close', true, false],
+    ['dispose', false, true],
+    ['destroy', false, true],
+  ]) {
+    const { pool, gates } = await quickPool(t)
+    const gate = gates.closed()
+    const [first, rest] = behind(pool, { do: 'block', gate })
+    await until(() => first.worker !== undefined)
+    const ended = pool[end]()
+    gates.open(gate)
+    const [firstEnd, ...ends] = await endings([first, ...rest])
+    await ended
+    assert.equal(firstEnd.status, end === 'destroy' ? 'rejected' : 'fulfilled')
+    for (const [at, ending] of ends.entries()) {
+      if (ending.status === 'fulfilled') assert.ok(mayRun && isMoved(ending, at))
+      else assert.ok(mayReject && ending.reason.code === 'ERR_THREADMILL_POOL_CLOSED', String(ending.reason))
+    }
+  }
+})
