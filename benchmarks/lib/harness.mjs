@@ -1,9 +1,11 @@
-// Measures contenders against each other: interleaved repetitions in one process, every result checked, medians and
-// spread. Ratios are taken within a repetition, where both contenders met the same machine.
+// Measures contenders against each other: interleaved repetitions in one process, every output checked outside of the timed
+// part.
 import { setImmediate } from 'node:timers/promises'
 import v8 from 'node:v8'
 import vm from 'node:vm'
-import { median, quantile, quantileSorted } from 'simple-statistics'
+import { median, quantile } from 'simple-statistics'
+import { plan } from './plan.mjs'
+import { measurement } from './statistics.mjs'
 
 v8.setFlagsFromString('--expose-gc')
 const collectGarbage = vm.runInNewContext('gc')
@@ -11,114 +13,149 @@ const collectGarbage = vm.runInNewContext('gc')
 /**
  * @typedef {object} Contender
  * @property {string} name
- * @property {() => unknown} [prepare] makes the argument of `run`; not timed
- * @property {(prepared: any) => unknown} run the work; timed until what it returns has settled
- * @property {(output: any) => void} check throws when the output is wrong; not timed
+ * @property {(total: number) => unknown} [prepare] makes what `run` works on; not timed
+ * @property {(total: number, prepared: any) => unknown} run timed until what it returns has settled
+ * @property {(outputs: any, total: number) => void} check throws when the outputs are wrong; not timed
  */
 
 /**
- * @typedef {object} Scenario
- * @property {string} name
- * @property {Contender[]} contenders the first one is the one that the ratios are about
- * @property {number} [operations] operations in one `run`, for rates
- * @property {number} [bytes] bytes in one `run`, for throughput
- * @property {number} [repetitions]
- * @property {number} [warmups]
- */
-
-/** Median, quartiles and number of samples. */
-export function summarise(samples) {
-  const sorted = [...samples].sort((a, b) => a - b)
-  return {
-    median: median(sorted),
-    low: quantileSorted(sorted, 0.25),
-    high: quantileSorted(sorted, 0.75),
-    samples: sorted.length,
-  }
-}
-
-/**
- * Measures one scenario.
+ * Takes samples, in turns.
  *
- * @param {Scenario} scenario
+ * @param {Record<string, (repetition: number) => number | Promise<number>>} takes by contender
+ * @returns {Promise<Record<string, number[]>>}
  */
-export async function compare({ name, contenders, operations = 1, bytes, repetitions = 11, warmups = 2 }) {
-  const times = contenders.map(() => [])
-  for (let repetition = -warmups; repetition < repetitions; repetition++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
+export async function interleave(repetitions, takes) {
+  const names = Object.keys(takes)
+  const samples = Object.fromEntries(names.map((name) => [name, []]))
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    for (let turn = 0; turn < names.length; turn++) {
       // Nobody is always first, or always behind the same one.
-      const index = (turn + Math.max(0, repetition)) % contenders.length
-      const milliseconds = await measure(contenders[index])
-      if (repetition >= 0) times[index].push(milliseconds)
+      const name = names[(turn + repetition) % names.length]
+      samples[name].push(await takes[name](repetition))
     }
   }
-  const results = contenders.map((contender, index) => ({
-    name: contender.name,
-    milliseconds: summarise(times[index]),
-    /** How much longer than the first one, repetition by repetition. */
-    timesFirst: summarise(times[index].map((time, repetition) => time / times[0][repetition])),
-    operationsPerSecond: (operations * 1000) / median(times[index]),
-    ...(bytes === undefined ? {} : { bytesPerSecond: (bytes * 1000) / median(times[index]) }),
-  }))
-  return { name, operations, bytes, results }
+  return samples
 }
 
-/** One timed run. */
-async function measure({ prepare, run, check }) {
-  const prepared = await prepare?.()
+/** One timed run, ms. */
+async function time({ prepare, run, check }, total) {
+  const prepared = await prepare?.(total)
   // What the run before left behind shall not be cleared away in this one's time.
   collectGarbage()
   await setImmediate()
   const start = performance.now()
-  const output = await run(prepared)
+  const outputs = await run(total, prepared)
   const milliseconds = performance.now() - start
-  check(output)
+  check(outputs, total)
   return milliseconds
+}
+
+/**
+ * Drives a contender for some time.
+ *
+ * @returns {Promise<number>} operations that take it `plan.slice`
+ */
+async function warmUp({ prepare, run, check }, { least, most, step }, budget) {
+  const end = performance.now() + budget
+  const whole = (total) => Math.max(least, Math.min(most, Math.ceil(total / step) * step))
+  let total = whole(least)
+  for (;;) {
+    const prepared = await prepare?.(total)
+    const start = performance.now()
+    const outputs = await run(total, prepared)
+    const milliseconds = performance.now() - start
+    check(outputs, total)
+    const wanted = whole((total * plan.slice) / milliseconds)
+    if (performance.now() >= end) return wanted
+    // Not in one leap: the first runs are the slowest.
+    total = Math.min(total * 2, wanted)
+  }
+}
+
+/**
+ * Compares how many operations are done in a second. Each contender gets as many as it does in about `plan.slice`, for one
+ * may be fifty times as fast as another.
+ *
+ * @param {{ id: string, name: string, unit?: string, contenders: Contender[], least?: number, most?: number,
+ *   step?: number, warmup?: number, factor?: number, repetitions?: number }} options operations of a run: from `least` to `most`, a multiple of
+ * `step`; `factor` is what one operation counts
+ */
+export async function rates({
+  contenders,
+  least = 1,
+  most = Number.POSITIVE_INFINITY,
+  step = 1,
+  warmup = plan.warmup,
+  factor = 1,
+  repetitions = plan.repetitions,
+  ...about
+}) {
+  const takes = {}
+  for (const contender of contenders) {
+    const total = await warmUp(contender, { least, most, step }, warmup)
+    takes[contender.name] = async () => (total * factor * 1000) / (await time(contender, total))
+  }
+  return measurement({ unit: '/s', better: 'higher', ...about }, await interleave(repetitions, takes))
+}
+
+/**
+ * Compares how long the same work takes, ms.
+ *
+ * @param {{ id: string, name: string, contenders: Contender[], repetitions?: number, warmups?: number }} options
+ */
+export async function times({ contenders, repetitions, warmups, ...about }) {
+  return measurement({ unit: 'ms', better: 'lower', ...about }, await timesOf({ contenders, repetitions, warmups }))
+}
+
+/** The samples themselves, by contender. */
+export async function timesOf({ contenders, repetitions = plan.repetitions, warmups = 2 }) {
+  const takes = Object.fromEntries(contenders.map((contender) => [contender.name, () => time(contender, 1)]))
+  await interleave(warmups, takes)
+  return interleave(repetitions, takes)
 }
 
 /**
  * Times call after call, one at a time; contenders take turns, round by round.
  *
- * @param {object} options
- * @param {{ name: string, call: (index: number) => Promise<any>, check: (output: any, index: number) => void }[]} options.contenders
- * @param {number} options.calls in each round
- * @param {number} options.rounds
- * @param {number} [options.warmups]
+ * @param {{ id: string, name: string, calls: number, rounds: number,
+ *   contenders: { name: string, call: (index: number) => Promise<any>, check: (output: any, index: number) => void }[] }} options
+ * @returns {Promise<import('./statistics.mjs').Measurement[]>} µs: medians of the rounds, and two percentiles of all calls
  */
-export async function latencies({ contenders, calls, rounds, warmups = 2 }) {
-  const all = contenders.map(() => [])
-  const medians = contenders.map(() => [])
-  for (let round = -warmups; round < rounds; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const index = (turn + Math.max(0, round)) % contenders.length
-      const times = await timeCalls(contenders[index], calls)
-      if (round < 0) continue
-      all[index].push(...times)
-      medians[index].push(median(times))
+export async function latencies({ id, name, calls, rounds, contenders }) {
+  const all = Object.fromEntries(contenders.map((contender) => [contender.name, []]))
+  const takes = {}
+  for (const contender of contenders) {
+    takes[contender.name] = async () => {
+      const round = await timeCalls(contender, calls)
+      all[contender.name].push(...round)
+      return median(round)
     }
   }
-  return contenders.map(({ name }, index) => ({
-    name,
-    /** µs. */
-    p50: summarise(medians[index]),
-    p99: quantile(all[index], 0.99),
-    /** The median of the first contender over that of this one, round by round. */
-    firstOver: summarise(medians[index].map((time, round) => medians[0][round] / time)),
-  }))
+  const end = performance.now() + plan.opening * contenders.length
+  do await interleave(1, takes)
+  while (performance.now() < end)
+  for (const contender of contenders) all[contender.name] = []
+  const about = { unit: 'µs', better: 'lower' }
+  const p50 = measurement({ id: `${id}/p50`, name: `${name}: median`, ...about }, await interleave(rounds, takes))
+  const tail = (label, share) => {
+    const samples = Object.fromEntries(Object.entries(all).map(([own, values]) => [own, [quantile(values, share)]]))
+    return measurement({ id: `${id}/${label}`, name: `${name}: ${label}`, ...about }, samples)
+  }
+  return [p50, tail('p99', 0.99), tail('p99.9', 0.999)]
 }
 
 /** What each call takes, µs. */
 async function timeCalls({ call, check }, calls) {
   collectGarbage()
   await setImmediate()
-  const times = []
+  const taken = []
   for (let index = 0; index < calls; index++) {
     const start = performance.now()
     const output = await call(index)
-    times.push((performance.now() - start) * 1000)
+    taken.push((performance.now() - start) * 1000)
     check(output, index)
   }
-  return times
+  return taken
 }
 
 /**
@@ -146,16 +183,4 @@ async function lane(work) {
 /** Calls everything at once. */
 export function allQueued(call, total) {
   return Promise.all(Array.from({ length: total }, (_, index) => call(index)))
-}
-
-/** The median ratio of `name` to the first contender of a measured scenario. */
-export function ratioOf(measured, name) {
-  const result = measured.results.find((entry) => entry.name === name)
-  if (result === undefined) throw new Error(`${measured.name} has no ${name}`)
-  return result.timesFirst.median
-}
-
-/** How far the first contender of a measured scenario is ahead of the best of `names`. */
-export function leastRatio(measured, names) {
-  return Math.min(...names.map((name) => ratioOf(measured, name)))
 }

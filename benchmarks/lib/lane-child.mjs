@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import process from 'node:process'
 import { setTimeout } from 'node:timers/promises'
-import { entry, load } from './pools.mjs'
+import { load } from '../rivals/index.mjs'
 
 const MEASURES = {
   first,
@@ -10,6 +10,7 @@ const MEASURES = {
   'memory of 9': () => memory(9),
   close: () => shutdown('close'),
   destroy: () => shutdown('destroy'),
+  idle,
 }
 
 const [name, measure] = process.argv.slice(2)
@@ -18,9 +19,8 @@ console.log(await MEASURES[measure]())
 
 /** From the constructor to the first output, ms. One worker, so that nobody has to launch more than it takes. */
 async function first() {
-  const filename = entry('task')
   const start = performance.now()
-  const pool = open({ filename, workers: 1 })
+  const pool = open({ task: 'echo', workers: 1 })
   const output = await pool.run(42)
   const milliseconds = performance.now() - start
   assert.equal(output, 42)
@@ -29,7 +29,7 @@ async function first() {
 
 /** A pool all of whose workers have run `times` tasks. */
 async function openUsed(workers, times) {
-  const pool = open({ filename: entry('meet'), workers, workerData: new Int32Array(new SharedArrayBuffer(4)) })
+  const pool = open({ task: 'meet', workers, data: new Int32Array(new SharedArrayBuffer(4)) })
   for (let round = 1; round <= times; round++) {
     const goal = round * workers
     const outputs = await Promise.all(Array.from({ length: workers }, () => pool.run(goal)))
@@ -55,4 +55,17 @@ async function shutdown(method) {
   const start = performance.now()
   await pool[method]()
   return performance.now() - start
+}
+
+/** CPU time of the process while the pool has nothing to do, ms per second. */
+async function idle() {
+  const seconds = 1
+  const pool = await openUsed(4, 1)
+  // Until the threads have come to rest.
+  await setTimeout(200)
+  const before = process.cpuUsage()
+  await setTimeout(seconds * 1000)
+  const { user, system } = process.cpuUsage(before)
+  await pool.destroy()
+  return (user + system) / 1000 / seconds
 }

@@ -6,8 +6,8 @@ import process from 'node:process'
 
 /** What stands above the figures of a run. */
 export function provenance() {
-  const manifest = readJson('../package.json')
-  const { dependencies } = readJson('package.json')
+  const manifest = readJson('../../package.json')
+  const { dependencies } = readJson('../package.json')
   const cpus = os.cpus()
   return {
     date: new Date().toISOString(),

@@ -2,18 +2,22 @@
 // it submitted the tasks, and in the turn after.
 import assert from 'node:assert/strict'
 import os from 'node:os'
-import process from 'node:process'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { judge } from './floors.mjs'
-import { allQueued, summarise } from './harness.mjs'
-import { entry, load, WORKERS } from './pools.mjs'
-import { calibrateRounds, work } from './work.mjs'
+import { allQueued } from '../lib/harness.mjs'
+import { Outcome } from '../lib/outcome.mjs'
+import { pick, WORKERS } from '../lib/plan.mjs'
+import { measurement, medianOf } from '../lib/statistics.mjs'
+import { calibrateRounds, work } from '../lib/work.mjs'
+import { load, PEERS } from '../rivals/index.mjs'
 
-const quick = process.argv.includes('--quick')
+export const title = 'JS tasks while the main thread is blocked'
+
 const BLOCK = 200
 const TASKS = 2_000
 /** So short that the tasks do not run out. */
 const CALIBRATION = 100
+const NAMES = ['threadmill', ...pick(['piscina'], ['piscina'], PEERS)]
+const REPETITIONS = pick(1, 4, 9)
 const cell = new Int32Array(new SharedArrayBuffer(4))
 
 const BLOCKS = {
@@ -31,7 +35,7 @@ const TURNS = {
 /** A pool whose workers count what they have done. */
 async function openCounting(name, rounds) {
   const done = new Int32Array(new SharedArrayBuffer(4))
-  const pool = (await load(name))({ filename: entry('count'), workers: WORKERS, workerData: done })
+  const pool = (await load(name))({ task: 'count', workers: WORKERS, data: done })
   const result = work(rounds)
   // The caller must not be given the turn before it is used: this is no async function.
   function submit() {
@@ -73,38 +77,40 @@ async function blockedShare(counting, reach, block, rate) {
 }
 
 /** How independent the workers are of the main thread. */
-export async function independence() {
+export async function measure() {
+  const outcome = new Outcome()
   const rounds = calibrateRounds(0.2)
   // A main thread that spins takes its share of the cores.
   const fair = { sleep: 1, spin: Math.min(1, os.availableParallelism() / (WORKERS + 1)) }
   const subjects = []
-  for (const name of ['threadmill', 'piscina']) {
-    subjects.push({ name, shares: {}, counting: await openCounting(name, rounds) })
-  }
-  for (let repetition = 0; repetition < (quick ? 2 : 5) + 1; repetition++) {
-    for (const { shares, counting } of subjects) {
+  for (const name of NAMES) subjects.push({ name, counting: await openCounting(name, rounds) })
+  const shares = {}
+  for (let repetition = -1; repetition < REPETITIONS; repetition++) {
+    for (const { name, counting } of subjects) {
       const rate = await freeRate(counting)
       for (const [how, block] of Object.entries(BLOCKS)) {
         for (const [when, reach] of Object.entries(TURNS)) {
           const share = await blockedShare(counting, reach, block, rate * fair[how])
-          const label = `${how}.${when}`
-          shares[label] ??= []
+          shares[`${how}.${when}`] ??= Object.fromEntries(NAMES.map((each) => [each, []]))
           // The first round warms up.
-          if (repetition > 0) shares[label].push(share)
+          if (repetition >= 0) shares[`${how}.${when}`][name].push(share)
         }
       }
     }
   }
   await Promise.all(subjects.map(({ counting }) => counting.pool.close()))
-  const values = {}
-  for (const { name, shares } of subjects) {
-    for (const [label, samples] of Object.entries(shares)) {
-      values[`${name}, main ${label.replace('.', 's, ')}`] = summarise(samples)
+  for (const [id, samples] of Object.entries(shares)) {
+    const column = `main ${id.replace('.', 's, ')}`
+    const about = {
+      id,
+      name: `JS tasks done, ${column}, of the possible`,
+      unit: '',
+      better: 'higher',
+      group: 'tasks',
+      column,
     }
+    const measured = outcome.add(measurement(about, samples))
+    outcome.judge(`independence.${id}`, medianOf(measured, 'threadmill'))
   }
-  const [{ shares }] = subjects
-  const floors = Object.entries(shares).map(([label, samples]) =>
-    judge(`independence.${label}`, summarise(samples).median),
-  )
-  return { measured: [], values, floors }
+  return outcome
 }

@@ -1,28 +1,30 @@
 // Kernels beside what Node brings and what npm offers: the same work, as a batch of independent tasks, because that
 // is what a pool is for. Where another tool is faster, it shows.
 import assert from 'node:assert/strict'
-import crypto, { createHash } from 'node:crypto'
+import crypto from 'node:crypto'
 import { createRequire } from 'node:module'
 import os from 'node:os'
-import process from 'node:process'
-import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { hash as argon2, verify as argon2Verify } from '@node-rs/argon2'
 import fuzzysort from 'fuzzysort'
 import * as wasm from 'hash-wasm'
 import { Matrix } from 'ml-matrix'
 import Papa from 'papaparse'
-import { compare } from './harness.mjs'
-import { bytes, csv, floats, paths, text } from './inputs.mjs'
-import { WorkerPool } from './subjects.mjs'
+import { rates } from '../lib/harness.mjs'
+import { bytes, csv, floats, paths, text } from '../lib/inputs.mjs'
+import { Outcome } from '../lib/outcome.mjs'
+import { mode } from '../lib/plan.mjs'
+import { runSync, WorkerPool } from '../lib/subjects.mjs'
+import { ASYNC_TASK, asyncTask } from '../rivals/async-task.mjs'
+import { CRYPTO, CRYPTO_SYNC, node, ZLIB } from '../rivals/node.mjs'
+
+export const title = 'Kernels beside node:crypto, node:zlib and npm packages'
 
 const FFT = createRequire(import.meta.url)('fft.js')
-const gzip = promisify(zlib.gzip)
-const brotli = promisify(zlib.brotliCompress)
+const DIRECT = 'the kernel, called on the main thread'
 
 const MIB = 2 ** 20
 const BATCH = 4 * os.availableParallelism()
-const repetitions = process.argv.includes('--quick') ? 3 : 9
 
 /** The same call `BATCH` times, all at once. */
 function batch(call) {
@@ -42,44 +44,43 @@ function close(actual, expected, tolerance) {
   for (let i = 0; i < actual.length; i++) assert.ok(Math.abs(actual[i] - expected[i]) <= tolerance, `at ${i}`)
 }
 
-/** All comparisons, one after the other. */
-export async function kernels() {
+export async function measure() {
+  const outcome = new Outcome()
   const pool = new WorkerPool({ name: 'bench' })
-  const measured = []
-  const add = async (scenario) => measured.push(await compare({ repetitions, warmups: 1, ...scenario }))
-  for (const scenario of [hashes, compression, passwords, matrices, transforms, tables, searches]) {
-    await scenario(pool.kernels, add)
+  const add = async ({ name, contenders }) => {
+    const about = { id: name, name: `${name}, ${BATCH} at once`, group: 'kernels', column: name }
+    outcome.add(await rates({ ...about, least: BATCH, most: BATCH, contenders }))
   }
+  const all = [hashes, compression, passwords, matrices, transforms, tables, searches]
+  for (const scenario of mode === 'full' ? all : [hashes, compression]) await scenario(pool.kernels, add)
   await pool.close()
-  return { measured, floors: [] }
+  return outcome
 }
 
 async function hashes(native, add) {
-  // Shared memory: every contender reads it where it is.
-  const data = new Uint8Array(new SharedArrayBuffer(4 * MIB))
-  data.set(bytes(data.length))
+  const data = bytes(4 * MIB)
+  // Shared memory is read where it is; subtle has to be given other.
+  const shared = new Uint8Array(new SharedArrayBuffer(data.length))
+  shared.set(data)
   const expect = (digest) => each((output) => assert.equal(output, digest))
-  const sha256 = createHash('sha256').update(data).digest('hex')
-  const blake3 = await wasm.blake3(data)
+  const sha256 = expect(node.sha256Sync(data))
+  const blake3 = expect(await wasm.blake3(data))
   await add({
     name: 'sha256 of 4 MiB',
-    bytes: data.length * BATCH,
     contenders: [
-      { name: 'threadmill', run: () => batch(() => native.sha256(data)), check: expect(sha256) },
-      {
-        name: 'node:crypto',
-        run: () => batch(() => createHash('sha256').update(data).digest('hex')),
-        check: expect(sha256),
-      },
-      { name: 'hash-wasm', run: () => batch(() => wasm.sha256(data)), check: expect(sha256) },
+      { name: 'threadmill', run: () => batch(() => native.sha256(shared)), check: sha256 },
+      { name: DIRECT, run: () => batch(() => runSync('sha256', shared)), check: sha256 },
+      { name: ASYNC_TASK, run: () => batch(() => asyncTask().sha256(data)), check: sha256 },
+      { name: CRYPTO, run: () => batch(() => node.sha256(data)), check: sha256 },
+      { name: CRYPTO_SYNC, run: () => batch(() => node.sha256Sync(shared)), check: sha256 },
+      { name: 'hash-wasm', run: () => batch(() => wasm.sha256(data)), check: sha256 },
     ],
   })
   await add({
     name: 'blake3 of 4 MiB',
-    bytes: data.length * BATCH,
     contenders: [
-      { name: 'threadmill', run: () => batch(() => native.blake3(data)), check: expect(blake3) },
-      { name: 'hash-wasm', run: () => batch(() => wasm.blake3(data)), check: expect(blake3) },
+      { name: 'threadmill', run: () => batch(() => native.blake3(shared)), check: blake3 },
+      { name: 'hash-wasm', run: () => batch(() => wasm.blake3(data)), check: blake3 },
     ],
   })
 }
@@ -89,35 +90,33 @@ async function compression(native, add) {
   const shared = new Uint8Array(new SharedArrayBuffer(data.length))
   shared.set(data)
   const restores = (restore) => each((output) => assert.ok(restore(output).equals(data)))
-  await add({
-    name: 'gzip of 1 MiB, level 6',
-    bytes: data.length * BATCH,
-    contenders: [
-      {
-        name: 'threadmill',
-        run: () => batch(() => native.gzip(shared, { level: 6 })),
-        check: restores(zlib.gunzipSync),
-      },
-      { name: 'node:zlib', run: () => batch(() => gzip(data, { level: 6 })), check: restores(zlib.gunzipSync) },
-    ],
-  })
-  const params = { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 }
-  await add({
-    name: 'brotli of 1 MiB, quality 5',
-    bytes: data.length * BATCH,
-    contenders: [
-      {
-        name: 'threadmill',
-        run: () => batch(() => native.brotli(shared, { quality: 5 })),
-        check: restores(zlib.brotliDecompressSync),
-      },
-      {
-        name: 'node:zlib',
-        run: () => batch(() => brotli(data, { params })),
-        check: restores(zlib.brotliDecompressSync),
-      },
-    ],
-  })
+  const compare = (name, restore, ours, theirs) => {
+    const check = restores(restore)
+    const contenders = [
+      { name: 'threadmill', run: () => batch(ours), check },
+      { name: ZLIB, run: () => batch(theirs), check },
+    ]
+    return add({ name, contenders })
+  }
+  await compare(
+    'gzip of 1 MiB, level 6',
+    zlib.gunzipSync,
+    () => native.gzip(shared, { level: 6 }),
+    () => node.gzip(data, 6),
+  )
+  const zipped = zlib.gzipSync(data)
+  await compare(
+    'gunzip to 1 MiB',
+    (output) => Buffer.from(output.buffer, output.byteOffset, output.byteLength),
+    () => native.gunzip(zipped),
+    () => node.gunzip(zipped),
+  )
+  await compare(
+    'brotli of 1 MiB, quality 5',
+    zlib.brotliDecompressSync,
+    () => native.brotli(shared, { quality: 5 }),
+    () => node.brotli(data, 5),
+  )
 }
 
 async function passwords(native, add) {
@@ -128,7 +127,6 @@ async function passwords(native, add) {
   const accepts = each((output) => assert.equal(output, true))
   await add({
     name: 'argon2id, 19 MiB, 2 passes: verify',
-    operations: BATCH,
     contenders: [
       { name: 'threadmill', run: () => batch(() => native.argon2Verify({ password, hash: hashed })), check: accepts },
       { name: '@node-rs/argon2', run: () => batch(() => argon2Verify(hashed, password)), check: accepts },
@@ -137,7 +135,6 @@ async function passwords(native, add) {
   const bcrypt = await wasm.bcrypt({ password, salt: crypto.randomBytes(16), costFactor: 10, outputType: 'encoded' })
   await add({
     name: 'bcrypt, cost 10: verify',
-    operations: BATCH,
     contenders: [
       { name: 'threadmill', run: () => batch(() => native.bcryptVerify({ password, hash: bcrypt })), check: accepts },
       { name: 'hash-wasm', run: () => batch(() => wasm.bcryptVerify({ password, hash: bcrypt })), check: accepts },
@@ -155,7 +152,6 @@ async function matrices(native, add) {
   const expected = left.mmul(right).to1DArray()
   await add({
     name: 'product of 256 × 256 matrices',
-    operations: BATCH,
     contenders: [
       {
         name: 'threadmill',
@@ -186,7 +182,6 @@ async function transforms(native, add) {
   const [real, imaginary] = [parts(0), parts(1)]
   await add({
     name: 'fft of 65,536 points',
-    operations: BATCH,
     contenders: [
       {
         name: 'threadmill',
@@ -209,7 +204,6 @@ async function tables(native, add) {
   const ids = parsed.map((row) => row.id)
   await add({
     name: 'CSV of 20,000 rows',
-    bytes: source.length * BATCH,
     contenders: [
       {
         name: 'threadmill',
@@ -248,7 +242,6 @@ async function searches(native, add) {
     )
   await add({
     name: 'fuzzy search in 20,000 paths',
-    operations: BATCH,
     contenders: [
       {
         name: 'threadmill',

@@ -2,20 +2,19 @@
 // per call against a bare Worker per call.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import process from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { judge } from './floors.mjs'
-import { compare, inFlight, ratioOf, summarise } from './harness.mjs'
+import { inFlight, interleave, rates } from '../lib/harness.mjs'
+import { Outcome } from '../lib/outcome.mjs'
+import { pick, plan } from '../lib/plan.mjs'
+import { aheadOf, measurement } from '../lib/statistics.mjs'
 
-const { importPersistentWorker, importTaskWorker } = createRequire(import.meta.url)('../dist/function/index.js')
-const quick = process.argv.includes('--quick')
-const MODULE = new URL('./module-worker-module.mjs', import.meta.url)
-const BARE = new URL('./module-worker-bare.mjs', import.meta.url)
-const CALLS = quick ? 1000 : 10_000
+export const title = 'Modules in workers'
+
+const { importPersistentWorker, importTaskWorker } = createRequire(import.meta.url)('../../dist/function/index.js')
+const MODULE = new URL('../tasks/module.mjs', import.meta.url)
+const BARE = new URL('../tasks/module-bare.mjs', import.meta.url)
 const WIDTH = 64
-/** Runs before those that count: the engine goes on optimizing for some 100,000 calls. */
-const WARMUPS = 12
 const PEER = 'a postMessage each way'
 
 /** Calls by messages: one to the worker and one back for each. */
@@ -53,12 +52,16 @@ function alone(index) {
   })
 }
 
-/** Calls of module workers. */
-export async function moduleWorkers() {
+export async function measure() {
+  const outcome = new Outcome()
+  await calls(outcome)
+  await freshCalls(outcome)
+  return outcome
+}
+
+async function calls(outcome) {
   const module = await importPersistentWorker(MODULE)
   const bare = new BareModule()
-  const measured = []
-  const floors = []
   for (const [name, ours, theirs, expected] of [
     ['a number', (index) => module.next(index), (index) => bare.call('next', index), (index) => index + 1],
     ['two numbers', (index) => module.sum(index, 2), (index) => bare.call('sum', index, 2), (index) => index + 2],
@@ -70,42 +73,42 @@ export async function moduleWorkers() {
     ],
   ]) {
     const check = (outputs) => assert.ok(outputs.every((output, index) => output === expected(index)))
-    const contender = (label, call) => ({ name: label, run: () => inFlight(call, CALLS, WIDTH), check })
-    const scenario = await compare({
-      name: `calls with ${name}, ${WIDTH} in flight`,
-      contenders: [contender('threadmill', ours), contender(PEER, theirs)],
-      operations: CALLS,
-      warmups: quick ? 2 : WARMUPS,
-    })
-    measured.push(scenario)
-    floors.push(judge(`module.${name}`, ratioOf(scenario, PEER)))
+    const contender = (label, call) => ({ name: label, run: (total) => inFlight(call, total, WIDTH), check })
+    const measured = outcome.add(
+      await rates({
+        id: name,
+        name: `calls with ${name}, ${WIDTH} in flight`,
+        group: `calls, ${WIDTH} in flight`,
+        column: name,
+        least: 16 * WIDTH,
+        warmup: plan.opening,
+        contenders: [contender('threadmill', ours), contender(PEER, theirs)],
+      }),
+    )
+    outcome.judge(`module.${name}`, aheadOf(measured, PEER))
   }
   await Promise.all([module.terminate(), bare.terminate()])
-  const fresh = await importTaskWorker(MODULE)
-  const check = (output, index) => assert.equal(output, index + 1)
-  const [ours, theirs] = await spaced([(index) => fresh.next(index)(), alone], check)
-  const values = {
-    'a call on a new worker, ms': summarise(ours),
-    'a bare Worker and its answer, ms': summarise(theirs),
-  }
-  floors.push(judge('module.fresh', summarise(ours.map((time, index) => time / theirs[index])).median))
-  return { measured, values, floors: floors.filter(Boolean) }
 }
 
-/** Times of calls that take turns, ms. Between them there is time to start a spare, which is not what is measured. */
-async function spaced(calls, check) {
-  const times = calls.map(() => [])
-  const rounds = quick ? 3 : 25
-  for (let round = -2; round < rounds; round++) {
-    for (let turn = 0; turn < calls.length; turn++) {
-      const index = (turn + round + 2) % calls.length
-      await pause(200)
-      const start = performance.now()
-      const output = await calls[index](round)
-      const time = performance.now() - start
-      check(output, round)
-      if (round >= 0) times[index].push(time)
-    }
+async function freshCalls(outcome) {
+  const fresh = await importTaskWorker(MODULE)
+  const takes = {
+    threadmill: (index) => spaced(() => fresh.next(index)(), index),
+    'a bare Worker': (index) => spaced(() => alone(index), index),
   }
-  return times
+  await interleave(2, takes)
+  const name = 'a call on a new worker'
+  const about = { id: 'fresh', name, unit: 'ms', better: 'lower', group: 'new workers', column: name }
+  const measured = outcome.add(measurement(about, await interleave(pick(3, 11, 25), takes)))
+  outcome.judge('module.fresh', 1 / aheadOf(measured, 'a bare Worker'))
+}
+
+/** What one call takes, ms. Before it there is time to start a spare, which is not what is measured. */
+async function spaced(call, index) {
+  await pause(200)
+  const start = performance.now()
+  const output = await call()
+  const milliseconds = performance.now() - start
+  assert.equal(output, index + 1)
+  return milliseconds
 }

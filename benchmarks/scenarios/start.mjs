@@ -1,22 +1,12 @@
-// What a process pays before the first result, and for a pool that does nothing. Each sample is a process of its own.
-import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import process from 'node:process'
-import { promisify } from 'node:util'
-import { judge } from './floors.mjs'
-import { summarise } from './harness.mjs'
-import { PACKAGE } from './subjects.mjs'
+// What a process pays before the first result of a kernel, and for a pool that does nothing. Each sample is a process of its
+// own.
+import { fresh } from '../lib/fresh.mjs'
+import { Outcome } from '../lib/outcome.mjs'
+import { pick } from '../lib/plan.mjs'
+import { measurement, medianOf } from '../lib/statistics.mjs'
+import { PACKAGE } from '../lib/subjects.mjs'
 
-const execute = promisify(execFile)
-const SAMPLES = process.argv.includes('--quick') ? 5 : 21
-
-/** Runs a script in a fresh Node and gives what it prints, as a number. */
-async function sample(script) {
-  const { stdout } = await execute(process.execPath, ['-e', script, PACKAGE])
-  const value = Number(stdout)
-  assert.ok(stdout.trim() !== '' && Number.isFinite(value), `printed ${JSON.stringify(stdout)}`)
-  return value
-}
+export const title = 'Start and rest of the package'
 
 const SINCE_START = 'console.log(performance.now())'
 const IMPORT = 'require(process.argv[1]);'
@@ -43,34 +33,25 @@ const IDLE = `
     }, 100)
   })`
 
-/** Import and first result. */
-export async function start() {
-  const bare = []
-  const extra = []
-  const first = []
-  for (let repetition = 0; repetition < SAMPLES; repetition++) {
-    bare.push(await sample(SINCE_START))
-    extra.push((await sample(IMPORT + SINCE_START)) - bare.at(-1))
-    first.push(await sample(FIRST))
-  }
-  const values = {
-    'bare Node, ms': summarise(bare),
-    'import, ms': summarise(extra),
-    'first result, ms': summarise(first),
-  }
-  return {
-    measured: [],
-    values,
-    floors: [
-      judge('start.import', values['import, ms'].median),
-      judge('start.first', values['first result, ms'].median),
-    ],
-  }
-}
+const run = (script) => fresh('-e', script, PACKAGE)
 
-/** CPU time of a process whose pool has nothing to do. */
-export async function idle() {
-  const samples = []
-  for (let repetition = 0; repetition < 3; repetition++) samples.push(await sample(IDLE))
-  return { measured: [], values: { 'CPU of an idle pool, ms per s': summarise(samples) }, floors: [] }
+export async function measure() {
+  const outcome = new Outcome()
+  const samples = { import: [], first: [], idle: [] }
+  for (let repetition = 0; repetition < pick(3, 21, 41); repetition++) {
+    const bare = await run(SINCE_START)
+    samples.import.push((await run(IMPORT + SINCE_START)) - bare)
+    samples.first.push(await run(FIRST))
+  }
+  for (let repetition = 0; repetition < pick(1, 3, 5); repetition++) samples.idle.push(await run(IDLE))
+  for (const [id, name, unit] of [
+    ['import', 'import, over bare Node', 'ms'],
+    ['first', 'first kernel result after the constructor', 'ms'],
+    ['idle', 'CPU of an idle pool of native workers', 'ms/s'],
+  ]) {
+    const about = { id, name, unit, better: 'lower', group: 'package', column: name }
+    const measured = outcome.add(measurement(about, { threadmill: samples[id] }))
+    outcome.judge(`start.${id}`, medianOf(measured, 'threadmill'))
+  }
+  return outcome
 }

@@ -1,4 +1,4 @@
-// A module of small functions, for module-workers.mjs.
+// A module of small functions, for scenarios/modules.mjs.
 
 export const next = (n) => n + 1
 export const sum = (a, b) => a + b

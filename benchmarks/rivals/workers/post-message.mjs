@@ -1,7 +1,9 @@
-// What the entry modules of the pools do, in a worker without a pool.
-import { parentPort } from 'node:worker_threads'
+// Answers each message with one.
+import { parentPort, workerData } from 'node:worker_threads'
 
-parentPort.on('message', ({ id, bytes }) => {
-  bytes[0]++
-  parentPort.postMessage({ id, bytes }, [bytes.buffer])
+const { run } = await import(workerData.module)
+
+parentPort.on('message', ({ id, input }) => {
+  const output = run(input)
+  parentPort.postMessage({ id, output }, workerData.moves ? [output.buffer] : undefined)
 })
