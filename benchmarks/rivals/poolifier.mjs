@@ -1,4 +1,5 @@
 // https://github.com/poolifier/poolifier, MIT
+import { once } from 'node:events'
 import { workerDataOf, workerFile } from './task-file.mjs'
 
 export async function poolifier() {
@@ -10,15 +11,20 @@ export async function poolifier() {
     return {
       run: (input) => pool.execute(input),
       // No `move`: inputs can be moved, outputs are copied. It has one way to end.
-      close: () => awake(pool.destroy()),
-      destroy: () => awake(pool.destroy()),
+      close: () => end(pool),
+      destroy: () => end(pool),
     }
   }
 }
 
-/** It waits for workers that do not keep the process alive: without anything else that does, its promise never settles. */
-async function awake(promise) {
+/**
+ * Ends it. What `destroy()` promises is not waited for: it never comes when a worker has ended by itself, at the message that
+ * asks it to, before the pool listens for that. Its workers do not keep the process alive meanwhile.
+ */
+async function end(pool) {
   const timer = setInterval(() => undefined, 60_000)
-  await promise
+  const ends = pool.workerNodes.map(({ worker }) => once(worker, 'exit'))
+  pool.destroy()
+  await Promise.all(ends)
   clearInterval(timer)
 }
