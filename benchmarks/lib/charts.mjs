@@ -41,7 +41,7 @@ export const CHARTS = {
   },
   calls: { scenario: 'calls', groups: ['echo of a number'], title: 'Kernel calls' },
   kernels: { draw: aheadChart, scenario: 'kernels', title: 'Kernels: how far threadmill is ahead' },
-  scaling: { draw: scalingChart, scenario: 'scaling', title: 'Scaling of tasks of 2 ms' },
+  scaling: { draw: scalingChart, scenario: 'scaling', title: 'Scaling of tasks of 2 ms, over one worker' },
 }
 
 /**
@@ -126,7 +126,7 @@ function scalingChart({ title }, { measurements }) {
       ...frame(title, series.length > 1),
       grid: { left: 60, right: 30, top: 80, bottom: 40 },
       xAxis: { type: 'category', data: labels, ...axis() },
-      yAxis: { type: 'value', name: 'times one worker', nameTextStyle: { color: MUTED }, ...axis() },
+      yAxis: { type: 'value', ...axis((value) => amount(value, '×')) },
       series: series.map((line) => ({ type: 'line', symbolSize: 7, ...line })),
     },
   }
