@@ -72,6 +72,12 @@ async function warmUp({ prepare, run, check }, { least, most, step }, budget) {
   }
 }
 
+/** Drives contenders without timing them, `least` operations or more at a time. */
+export async function drive(contenders, least, budget) {
+  const bounds = { least, most: Number.POSITIVE_INFINITY, step: 1 }
+  for (const contender of contenders) await warmUp(contender, bounds, budget)
+}
+
 /**
  * Compares how many operations are done in a second. Each contender gets as many as it does in about `plan.slice`, for one
  * may be fifty times as fast as another.

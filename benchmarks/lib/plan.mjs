@@ -5,7 +5,7 @@ import process from 'node:process'
 
 /**
  * @typedef {object} Plan
- * @property {number} opening ms that a contender is driven when it comes to a scenario, before anything is timed
+ * @property {number} opening ms that a contender is driven with inputs of a new kind, before anything is timed
  * @property {number} warmup ms that it is driven before each comparison
  * @property {number} slice ms that one timed run of it should take; where the amount of work is fixed, it is what it is
  * @property {number} repetitions timed runs
@@ -14,7 +14,7 @@ import process from 'node:process'
 /** @type {Record<'quick' | 'default' | 'full', Plan>} */
 const PLANS = {
   quick: { opening: 20, warmup: 10, slice: 10, repetitions: 2 },
-  default: { opening: 700, warmup: 100, slice: 40, repetitions: 5 },
+  default: { opening: 800, warmup: 100, slice: 40, repetitions: 5 },
   full: { opening: 2_000, warmup: 300, slice: 80, repetitions: 9 },
 }
 

@@ -26,7 +26,7 @@ const MOST_PER_RUN = 512 * MIB
 
 /** What the default selection has, by size: what the floors are about, and one more of each. */
 const DEFAULT_WIDTHS = {
-  copied: { '1 KiB': [1024], '64 KiB': [16], '1 MiB': [16] },
+  copied: { '64 KiB': [16], '1 MiB': [16] },
   moved: { '64 KiB': [1, 16], '1 MiB': [1, 16] },
 }
 

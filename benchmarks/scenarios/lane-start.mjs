@@ -22,11 +22,11 @@ async function memoryPerWorker(pool) {
 }
 
 const MEASURES = [
-  ['first', 'first JS result', 'ms', pick(2, 11, 31), (pool) => sample(pool, 'first')],
+  ['first', 'first JS result', 'ms', pick(2, 9, 31), (pool) => sample(pool, 'first')],
   ['memory', 'memory per idle worker', 'MiB', pick(1, 3, 9), memoryPerWorker],
-  ['close', 'close() with 4 workers', 'ms', pick(2, 7, 21), (pool) => sample(pool, 'close')],
-  ['destroy', 'destroy() with 4 workers', 'ms', pick(2, 7, 21), (pool) => sample(pool, 'destroy')],
-  ['idle', 'CPU of an idle pool of 4 workers', 'ms/s', pick(1, 3, 9), (pool) => sample(pool, 'idle')],
+  ['close', 'close() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'close')],
+  ['destroy', 'destroy() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'destroy')],
+  ['idle', 'CPU of an idle pool of 4 workers', 'ms/s', pick(1, 1, 9), (pool) => sample(pool, 'idle')],
 ]
 
 export async function measure() {

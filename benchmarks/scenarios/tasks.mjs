@@ -1,6 +1,6 @@
 // What a task costs: an entry function that gives back its input.
 import { workersText } from '../lib/format.mjs'
-import { allQueued, inFlight, rates } from '../lib/harness.mjs'
+import { allQueued, drive, inFlight, rates } from '../lib/harness.mjs'
 import { Outcome } from '../lib/outcome.mjs'
 import { checkEcho, KINDS } from '../lib/payloads.mjs'
 import { pick, plan, WORKER_COUNTS, WORKERS } from '../lib/plan.mjs'
@@ -16,7 +16,7 @@ const QUEUED = pick(2_000, 10_000, 10_000)
 /** How many are in flight; the default selection leaves out what no floor is about. */
 function widthsOf(kind) {
   if (kind === '1 KiB string') return pick([1024], [1024], [1, 16, 1024, ALL])
-  return pick([16, ALL], kind === 'number' ? [1, 16, 1024, ALL] : [1, 16, 1024], [1, 16, 1024, ALL])
+  return pick([16, ALL], kind === 'number' ? [1, 16, 1024, ALL] : [1, 1024], [1, 16, 1024, ALL])
 }
 
 export async function measure() {
@@ -24,11 +24,16 @@ export async function measure() {
   for (const workers of WORKER_COUNTS) {
     const pools = await openAll({ task: 'echo', workers })
     const ceiling = { name: CEILING, pool: promisePool() }
-    for (const [at, kind] of KINDS.entries()) {
+    for (const kind of KINDS) {
       const contenders = kind.kind === 'number' ? [...pools, ceiling] : pools
-      for (const [turn, width] of widthsOf(kind.kind).entries()) {
-        const warmup = at + turn === 0 ? plan.opening : plan.warmup
-        const measured = outcome.add(await compare({ kind, width, workers, contenders, warmup }))
+      // Other inputs take other paths.
+      await drive(
+        contenders.map(({ name, pool }) => contenderFor(kind, name, pool, 1024)),
+        1024,
+        plan.opening,
+      )
+      for (const width of widthsOf(kind.kind)) {
+        const measured = outcome.add(await compare({ kind, width, workers, contenders }))
         if (workers === WORKERS) verdicts(outcome, kind.kind, width, measured)
       }
     }
@@ -37,9 +42,8 @@ export async function measure() {
   return outcome
 }
 
-function compare({ kind, width, workers, contenders, warmup }) {
+function compare({ kind, width, workers, contenders }) {
   const isAll = width === ALL
-  const check = checkEcho(kind)
   const columns = isAll ? `all ${QUEUED.toLocaleString('en-US')} queued` : `${width} in flight`
   return rates({
     id: `${kind.kind}/${isAll ? 'all' : width}/${workers}`,
@@ -47,17 +51,19 @@ function compare({ kind, width, workers, contenders, warmup }) {
     group: kind.kind,
     column: columns,
     workers,
-    warmup,
     // It is as long as several of the others.
     repetitions: isAll ? Math.ceil(plan.repetitions / 2) : undefined,
     // Long enough that filling and emptying the queue does not count for much.
     least: isAll ? QUEUED : 3 * width,
     most: isAll ? QUEUED : undefined,
-    contenders: contenders.map(({ name, pool }) => {
-      const call = (index) => pool.run(kind.make(index))
-      return { name, check, run: (total) => (isAll ? allQueued(call, total) : inFlight(call, total, width)) }
-    }),
+    contenders: contenders.map(({ name, pool }) => contenderFor(kind, name, pool, width)),
   })
+}
+
+function contenderFor(kind, name, pool, width) {
+  const call = (index) => pool.run(kind.make(index))
+  const run = (total) => (width === ALL ? allQueued(call, total) : inFlight(call, total, width))
+  return { name, check: checkEcho(kind), run }
 }
 
 function verdicts(outcome, kind, width, measured) {
