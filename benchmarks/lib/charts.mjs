@@ -184,7 +184,7 @@ function frame(title, hasLegend) {
     color: SERIES,
     textStyle: text,
     title: { text: title, left: 12, top: 10, textStyle: { ...text, fontSize: 15 } },
-    ...(hasLegend && { legend: { left: 12, top: 38, textStyle: { ...text, fontSize: 12 } } }),
+    ...(hasLegend && { legend: { left: 12, top: 38, itemGap: 20, textStyle: { ...text, fontSize: 12 } } }),
   }
 }
 

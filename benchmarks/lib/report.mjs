@@ -19,7 +19,7 @@ export function printScenario(name, { title, seconds, measurements }) {
     for (const { name: contender, median, low, high, ahead } of results) {
       const spread = `[${amount(low, unit)} to ${amount(high, unit)}]`
       console.log(
-        `    ${contender.padEnd(40)} ${amount(median, unit).padStart(12)}   ${spread.padEnd(26)} ${digits(ahead.median)}×`,
+        `    ${contender.padEnd(40)} ${amount(median, unit).padStart(12)}   ${spread.padEnd(26)} ${Number.isFinite(ahead.median) ? `${digits(ahead.median)}×` : ''}`,
       )
     }
   }

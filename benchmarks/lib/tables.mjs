@@ -14,6 +14,8 @@ function cell(measured, contender) {
   if (result === undefined) return ''
   const value = amount(result.median, measured.unit)
   if (contender === measured.results[0].name) return value
+  // Nothing at all is behind without end, which JSON cannot say.
+  if (!Number.isFinite(result.ahead.median)) return value
   const ahead = `${digits(result.ahead.median)}×`
   return `${value} (${result.ahead.median < 1 ? `**${ahead}**` : ahead})`
 }

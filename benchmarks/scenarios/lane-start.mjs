@@ -11,7 +11,7 @@ import { BARE, PEERS } from '../rivals/index.mjs'
 export const title = 'JS lane: start, memory, rest and end'
 
 const CHILD = fileURLToPath(new URL('../lib/lane-child.mjs', import.meta.url))
-const NAMES = ['threadmill', ...pick(['piscina'], ['piscina', 'tinypool'], [...PEERS, BARE])]
+const NAMES = ['threadmill', ...pick(['piscina'], ['piscina'], [...PEERS, BARE])]
 const MIB = 2 ** 20
 
 const sample = (pool, measure) => fresh('--expose-gc', CHILD, pool, measure)

@@ -13,7 +13,7 @@ import { closeAll, openAll } from '../rivals/index.mjs'
 export const title = 'Latency: one number in flight'
 
 const CALLS = 500
-const ROUNDS = pick(2, 20, 60)
+const ROUNDS = pick(2, 14, 60)
 const TO_WORKER = 'bare wake-ups of a worker and back'
 const TO_THREAD = 'bare wake-ups of a thread and back'
 const check = (output, index) => assert.equal(output, index)

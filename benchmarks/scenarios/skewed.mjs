@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import { allQueued, timesOf } from '../lib/harness.mjs'
 import { random } from '../lib/inputs.mjs'
-import { IDEAL, openIdeal, overIdeal, THREADS } from '../lib/makespan.mjs'
+import { openIdeal, overIdeal, THREADS } from '../lib/makespan.mjs'
 import { Outcome } from '../lib/outcome.mjs'
 import { pick } from '../lib/plan.mjs'
 import { medianOf } from '../lib/statistics.mjs'
 import { WorkerPool } from '../lib/subjects.mjs'
 import { calibrateRounds, work } from '../lib/work.mjs'
-import { closeAll, openAll, PEERS, TUNED } from '../rivals/index.mjs'
+import { closeAll, openAll, PEERS } from '../rivals/index.mjs'
 import { taskFile } from '../rivals/task-file.mjs'
 
 export const title = 'Skewed tasks: makespan over the lower bound'
@@ -56,16 +56,12 @@ async function compare(shape, tasks) {
   const own = new WorkerPool(taskFile('work'), { maxWorkers: THREADS, schedule: 'longest-first' })
   own.resizeUpTo(THREADS)
   let run = 0
-  const pools = await openAll({ task: 'work', workers: THREADS }, [...PEERS, ...TUNED])
+  const pools = await openAll({ task: 'work', workers: THREADS }, PEERS)
   const all = (call) => () => allQueued(call, tasks.length)
   const samples = await timesOf({
-    repetitions: pick(2, 7, 21),
+    repetitions: pick(2, 5, 21),
     contenders: [
-      {
-        name: IDEAL,
-        run: ideal.run,
-        check: (outputs) => assert.ok(outputs.every((output) => output === ideal.expected)),
-      },
+      ideal.contender,
       {
         name: FIRST,
         // Keys that nobody has seen.
