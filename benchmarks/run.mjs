@@ -1,70 +1,69 @@
-// `npm run bench [-- names] [--quick] [--json file]`: measures, prints tables and floors; exit code 1 when a floor is
-// not held. --quick takes few samples, to see whether everything works.
+// `npm run bench [-- names] [--quick | --full] [--json file]`: measures, prints tables and floors; exit code 1 when a floor is
+// not held. `npm run bench -- --charts files`: writes docs/performance.md and its charts from what --json has written.
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { printFloors, printHeader, printScenario } from './lib/report.mjs'
 
-/** Scenario groups by name: module and export. */
-const GROUPS = {
-  calls: ['./native-lane.mjs', 'calls'],
-  tasks: ['./js-lane.mjs', 'tasks'],
-  latency: ['./js-lane.mjs', 'latency'],
-  moves: ['./js-lane.mjs', 'moves'],
-  'lane-start': ['./lane-start.mjs', 'laneStart'],
-  modules: ['./module-workers.mjs', 'moduleWorkers'],
-  independence: ['./independence.mjs', 'independence'],
-  transfers: ['./native-lane.mjs', 'transfers'],
-  makespan: ['./native-lane.mjs', 'makespan'],
-  blocked: ['./native-lane.mjs', 'blockedMain'],
-  scaling: ['./native-lane.mjs', 'scaling'],
-  start: ['./start.mjs', 'start'],
-  idle: ['./start.mjs', 'idle'],
-  kernels: ['./kernels.mjs', 'kernels'],
-}
+/** Modules of `scenarios/`, in the order in which they run. */
+const SCENARIOS = [
+  'tasks',
+  'bytes',
+  'latency',
+  'streams',
+  'nested',
+  'makespan',
+  'skewed',
+  'independence',
+  'lane-start',
+  'modules',
+  'calls',
+  'transfers',
+  'kernels',
+  'blocked',
+  'scaling',
+  'start',
+]
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean' }, json: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean' },
+    full: { type: 'boolean' },
+    json: { type: 'string' },
+    charts: { type: 'boolean' },
+  },
 })
-const unknown = positionals.filter((name) => !Object.hasOwn(GROUPS, name))
-if (unknown.length > 0) {
-  console.error(`no group is called ${unknown.join(', ')}; there are ${Object.keys(GROUPS).join(', ')}`)
-  process.exit(1)
+
+if (options.charts) {
+  if (positionals.length === 0) fail('--charts wants files that --json has written')
+  const { publish } = await load('./lib/publish.mjs')
+  await publish(positionals)
+} else {
+  await bench(positionals)
 }
 
-const { provenance } = await load('./provenance.mjs')
-const report = { ...provenance(), quick: options.quick === true, groups: {} }
-console.log(`${report.package}, commit ${report.commit.slice(0, 12)}${report.modified ? ' with changes' : ''}`)
-console.log(`Node ${report.node}, ${report.rustc}`)
-console.log(
-  `${report.cpu}, ${report.parallelism} of ${report.cpus} CPUs, ${report.system}, load ${report.loadBefore.toFixed(2)}`,
-)
-
-if (report.loadBefore > report.parallelism / 4)
-  console.log('This machine is busy with other work: do not trust the figures.')
-
-const floors = []
-for (const name of positionals.length > 0 ? positionals : Object.keys(GROUPS)) {
-  const [file, member] = GROUPS[name]
-  console.log(`\n== ${name}`)
-  const outcome = await (await load(file))[member]()
-  report.groups[name] = outcome
-  floors.push(...outcome.floors)
-  outcome.measured.forEach(printScenario)
-  for (const [label, value] of Object.entries(outcome.values ?? {})) console.log(`  ${label}: ${spread(value)}`)
-}
-
-if (floors.length > 0) {
-  console.log(options.quick ? '\n== floors (too few samples to judge by)' : '\n== floors')
-  for (const { passed, what, value, unit, better, limit } of floors) {
-    const sign = better === 'higher' ? '≥' : '≤'
-    console.log(
-      `  ${passed ? 'passed' : 'FAILED'}  ${what}: ${digits(value)}${unit} (floor ${sign} ${digits(limit)}${unit})`,
-    )
+async function bench(names) {
+  const unknown = names.filter((name) => !SCENARIOS.includes(name))
+  if (unknown.length > 0) fail(`no scenario is called ${unknown.join(', ')}; there are ${SCENARIOS.join(', ')}`)
+  const { provenance } = await load('./lib/provenance.mjs')
+  const { mode } = await load('./lib/plan.mjs')
+  const report = { ...provenance(), mode, scenarios: {} }
+  printHeader(report)
+  for (const name of names.length > 0 ? names : SCENARIOS) {
+    const { title, measure } = await load(`./scenarios/${name}.mjs`)
+    const start = performance.now()
+    const outcome = await measure()
+    const scenario = { title, seconds: (performance.now() - start) / 1000, ...outcome }
+    report.scenarios[name] = scenario
+    printScenario(name, scenario)
   }
+  printFloors(report)
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 1)}\n`)
+  const held = Object.values(report.scenarios).every(({ floors }) => floors.every(({ passed }) => passed))
+  // Few samples prove nothing.
+  process.exitCode = held || mode === 'quick' ? 0 : 1
 }
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
-process.exitCode = floors.every(({ passed }) => passed) ? 0 : 1
 
 /** Imports a module of this folder; says what to do when the rivals are not installed. */
 async function load(file) {
@@ -72,32 +71,11 @@ async function load(file) {
     return await import(file)
   } catch (error) {
     if (error.code !== 'ERR_MODULE_NOT_FOUND' && error.code !== 'MODULE_NOT_FOUND') throw error
-    console.error(`${error.message}\nRun \`npm ci\` in benchmarks/, and \`npm run build\` above it, first.`)
-    process.exit(1)
+    return fail(`${error.message}\nRun \`npm ci\` in benchmarks/, and \`npm run build\` above it, first.`)
   }
 }
 
-function printScenario({ name, bytes, results }) {
-  console.log(`  ${name}`)
-  for (const result of results) {
-    const rate =
-      bytes === undefined
-        ? `${Math.round(result.operationsPerSecond).toLocaleString('en-US')}/s`
-        : `${(result.bytesPerSecond / 1e9).toFixed(3)} GB/s`
-    const time = `${spread(result.milliseconds)} ms`
-    console.log(
-      `    ${result.name.padEnd(36)} ${rate.padStart(14)}   ${time.padEnd(30)} ${digits(result.timesFirst.median)}×`,
-    )
-  }
-}
-
-/** A number, or a median with its quartiles. */
-function spread(value) {
-  return typeof value === 'number'
-    ? digits(value)
-    : `${digits(value.median)} [${digits(value.low)}-${digits(value.high)}]`
-}
-
-function digits(value) {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
+function fail(message) {
+  console.error(message)
+  process.exit(2)
 }

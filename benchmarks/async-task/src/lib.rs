@@ -1,5 +1,7 @@
 //! Stage: run. Thread: threads of libuv.
-//! Two trivial functions as napi-rs [`AsyncTask`]s: what an addon author writes without threadmill.
+//! Two trivial functions as napi-rs [`AsyncTask`]s: what an addon author writes without threadmill. And bare wake-ups.
+
+mod wake;
 
 use napi::bindgen_prelude::{AsyncTask, Uint8Array};
 use napi::{Env, Result, Task};

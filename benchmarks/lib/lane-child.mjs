@@ -1,0 +1,71 @@
+// One sample of `lane-start`, in a process of its own: `node lane-child.mjs POOL MEASURE` prints a number.
+import assert from 'node:assert/strict'
+import process from 'node:process'
+import { setTimeout } from 'node:timers/promises'
+import { load } from '../rivals/index.mjs'
+
+const MEASURES = {
+  first,
+  'memory of 1': () => memory(1),
+  'memory of 9': () => memory(9),
+  close: () => shutdown('close'),
+  destroy: () => shutdown('destroy'),
+  idle,
+}
+
+const [name, measure] = process.argv.slice(2)
+const open = await load(name)
+console.log(await MEASURES[measure]())
+
+/** From the constructor to the first output, ms. One worker, so that nobody has to launch more than it takes. */
+async function first() {
+  const start = performance.now()
+  const pool = open({ task: 'echo', workers: 1 })
+  const output = await pool.run(42)
+  const milliseconds = performance.now() - start
+  assert.equal(output, 42)
+  return milliseconds
+}
+
+/** A pool all of whose workers have run `times` tasks. */
+async function openUsed(workers, times) {
+  const pool = open({ task: 'meet', workers, data: new Int32Array(new SharedArrayBuffer(4)) })
+  for (let round = 1; round <= times; round++) {
+    const goal = round * workers
+    const outputs = await Promise.all(Array.from({ length: workers }, () => pool.run(goal)))
+    assert.ok(outputs.every((output) => output === goal))
+  }
+  return pool
+}
+
+/** Resident memory of the process, bytes. */
+async function memory(workers) {
+  const pool = await openUsed(workers, 3)
+  globalThis.gc()
+  // Until the threads have come to rest.
+  await setTimeout(200)
+  const { rss } = process.memoryUsage()
+  await pool.destroy()
+  return rss
+}
+
+/** From the call to the end of all threads, ms. */
+async function shutdown(method) {
+  const pool = await openUsed(4, 1)
+  const start = performance.now()
+  await pool[method]()
+  return performance.now() - start
+}
+
+/** CPU time of the process while the pool has nothing to do, ms per second. */
+async function idle() {
+  const seconds = 1
+  const pool = await openUsed(4, 1)
+  // Until the threads have come to rest.
+  await setTimeout(200)
+  const before = process.cpuUsage()
+  await setTimeout(seconds * 1000)
+  const { user, system } = process.cpuUsage(before)
+  await pool.destroy()
+  return (user + system) / 1000 / seconds
+}

@@ -1,0 +1,58 @@
+// What tasks are given, and whether an output is what came of it.
+import assert from 'node:assert/strict'
+
+const KIB = 'x'.repeat(1000)
+/** As many as are in flight at most: to make them is no part of what is measured. */
+const STRINGS = Array.from({ length: 1024 }, (_, index) =>
+  Buffer.from(`${String(index).padStart(24)}${KIB}`).toString(),
+)
+
+/**
+ * @typedef {object} Kind
+ * @property {string} kind
+ * @property {(index: number) => unknown} make
+ * @property {(output: any, index: number) => boolean} isSame a quick look, at each output
+ */
+
+/** @type {Kind[]} */
+export const KINDS = [
+  { kind: 'number', make: (index) => index, isSame: (output, index) => output === index },
+  {
+    kind: 'small object',
+    // JSON holds it exactly.
+    make: (index) => ({ id: index, name: 'item', tags: ['a', 'b'], nested: { x: 1.5 } }),
+    isSame: (output, index) => output.id === index,
+  },
+  {
+    kind: 'V8 object',
+    // It takes V8's serialiser: a map, a date, and an object that is there three times.
+    make(index) {
+      const shared = { id: index, tags: ['a', 'b'] }
+      const when = new Date(1_700_000_000_000 + index)
+      return {
+        when,
+        byName: new Map([
+          ['item', shared],
+          ['other', { shared }],
+        ]),
+        shared,
+      }
+    },
+    isSame: ({ shared, byName }, index) =>
+      shared.id === index && byName.get('item') === shared && byName.get('other').shared === shared,
+  },
+  {
+    kind: '1 KiB string',
+    make: (index) => STRINGS[index % STRINGS.length],
+    isSame: (output, index) => output === STRINGS[index % STRINGS.length],
+  },
+]
+
+/** Checks outputs of tasks that give back their inputs: quickly all of them, in full a few. */
+export function checkEcho({ make, isSame }) {
+  return (outputs, total) => {
+    assert.equal(outputs.length, total)
+    assert.ok(outputs.every(isSame))
+    for (const index of [0, total >> 1, total - 1]) assert.deepEqual(outputs[index], make(index))
+  }
+}

@@ -1,0 +1,26 @@
+// Writes the generated parts of docs/performance.md, and the charts that they show.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chartsOf } from './charts.mjs'
+import { fill, partsOf } from './document.mjs'
+import { draw } from './draw.mjs'
+import { partContent } from './parts.mjs'
+import { mergeReports } from './results.mjs'
+
+const PAGE = new URL('../../docs/performance.md', import.meta.url)
+const IMAGES = new URL('../../docs/images/performance/', import.meta.url)
+
+/**
+ * @param {string[]} files that --json has written. Scenarios may come from several of them; versions of Node too: the first
+ * one is the one whose tables and charts are shown, the others are beside it where the floors are
+ */
+export async function publish(files) {
+  const reports = mergeReports(files.map((file) => JSON.parse(readFileSync(file, 'utf8'))))
+  const charts = chartsOf(reports[0])
+  const page = readFileSync(PAGE, 'utf8')
+  const text = fill(page, (name) => partContent(name, reports, charts))
+  rmSync(IMAGES, { recursive: true, force: true })
+  mkdirSync(IMAGES, { recursive: true })
+  for (const [name, chart] of Object.entries(charts)) writeFileSync(new URL(`${name}.svg`, IMAGES), draw(chart))
+  writeFileSync(PAGE, text)
+  console.log(`docs/performance.md: ${partsOf(text).length} parts, ${Object.keys(charts).length} charts`)
+}

@@ -1,6 +1,0 @@
-// The other side of module-workers.mjs without threadmill: one message for each call, or the one of `workerData`.
-import { parentPort, workerData } from 'node:worker_threads'
-
-const module = await import('./module-worker-module.mjs')
-if (workerData) parentPort.postMessage({ value: module[workerData.name](...workerData.args) })
-else parentPort.on('message', ({ id, name, args }) => parentPort.postMessage({ id, value: module[name](...args) }))

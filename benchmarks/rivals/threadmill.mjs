@@ -1,0 +1,21 @@
+// The package as built in the folder above.
+import { createRequire } from 'node:module'
+import { taskFile } from './task-file.mjs'
+
+const require = createRequire(import.meta.url)
+
+export async function threadmill() {
+  const { WorkerPool } = require('../../dist/index.js')
+  return ({ task, workers, data }) => {
+    const file = taskFile(task === 'move' ? 'move-threadmill' : task)
+    const pool = new WorkerPool(file, { maxWorkers: workers, workerData: data })
+    // The others launch them at once as well.
+    pool.resizeUpTo(workers)
+    return {
+      run: (input) => pool.run(input),
+      move: (bytes) => pool.run(bytes, { transfer: [bytes.buffer] }),
+      close: () => pool.close(),
+      destroy: () => pool.destroy(),
+    }
+  }
+}

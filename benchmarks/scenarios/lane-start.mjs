@@ -1,0 +1,42 @@
+// What a pool of JS workers takes to begin, to be there, to rest and to end. Each sample is a process of its own; the pools
+// take turns. All as they come: none of the options that help tiny tasks matters here.
+import { fileURLToPath } from 'node:url'
+import { fresh } from '../lib/fresh.mjs'
+import { interleave } from '../lib/harness.mjs'
+import { Outcome } from '../lib/outcome.mjs'
+import { pick } from '../lib/plan.mjs'
+import { aheadOf, measurement } from '../lib/statistics.mjs'
+import { BARE, PEERS } from '../rivals/index.mjs'
+
+export const title = 'JS lane: start, memory, rest and end'
+
+const CHILD = fileURLToPath(new URL('../lib/lane-child.mjs', import.meta.url))
+const NAMES = ['threadmill', ...pick(['piscina'], ['piscina'], [...PEERS, BARE])]
+const MIB = 2 ** 20
+
+const sample = (pool, measure) => fresh('--expose-gc', CHILD, pool, measure)
+
+async function memoryPerWorker(pool) {
+  const one = await sample(pool, 'memory of 1')
+  return ((await sample(pool, 'memory of 9')) - one) / 8 / MIB
+}
+
+const MEASURES = [
+  ['first', 'first JS result', 'ms', pick(2, 9, 31), (pool) => sample(pool, 'first')],
+  ['memory', 'memory per idle worker', 'MiB', pick(1, 3, 9), memoryPerWorker],
+  ['close', 'close() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'close')],
+  ['destroy', 'destroy() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'destroy')],
+  ['idle', 'CPU of an idle pool of 4 workers', 'ms/s', pick(1, 1, 9), (pool) => sample(pool, 'idle')],
+]
+
+export async function measure() {
+  const outcome = new Outcome()
+  for (const [id, name, unit, repetitions, take] of MEASURES) {
+    const takes = Object.fromEntries(NAMES.map((pool) => [pool, () => take(pool)]))
+    const samples = await interleave(repetitions, takes)
+    const about = { id, name, unit, better: 'lower', group: 'JS lane', column: name }
+    const measured = outcome.add(measurement(about, samples))
+    outcome.judge(`lane-start.${id}`, 1 / aheadOf(measured, 'piscina'))
+  }
+  return outcome
+}

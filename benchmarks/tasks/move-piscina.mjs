@@ -1,0 +1,4 @@
+import { move } from 'piscina'
+import { run } from './move.mjs'
+
+export default (bytes) => move(run(bytes))
