@@ -286,7 +286,7 @@ impl Lane {
         let mut best = self.injector.best(slab, now, self.ageing).map(|candidate| (candidate, IN_TURN));
         for (queue, class) in [(&worker.forced, 0), (&worker.strong, 1), (&worker.light, IN_TURN)] {
             let Some(candidate) = queue.best(slab, now, self.ageing) else { continue };
-            let class = if slab[candidate.slot].in_turn { IN_TURN } else { class };
+            let class = if slab[candidate.slot].in_turn() { IN_TURN } else { class };
             if best.is_none_or(|best| Self::beats((candidate, class), best)) {
                 best = Some((candidate, class));
             }

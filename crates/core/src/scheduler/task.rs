@@ -285,6 +285,8 @@ pub(super) struct Rare {
     from_start: u64,
     /// When the task may be taken again, while it is set aside.
     resume: Time,
+    /// See [`TaskSpec::in_turn`].
+    in_turn: bool,
 }
 
 /// All that is kept of an admitted task. There may be millions, so its size counts.
@@ -316,8 +318,6 @@ pub(super) struct Record<P> {
     known: bool,
     /// Whether longer ones of its priority go first.
     ranked: bool,
-    /// See [`TaskSpec::in_turn`].
-    pub(super) in_turn: bool,
     pub(super) keyed: bool,
     /// In the queue's map of returned tasks rather than in its arrival list.
     pub(super) returned: bool,
@@ -347,7 +347,6 @@ impl<P> Record<P> {
             hold: Hold::Free,
             known: false,
             ranked: false,
-            in_turn: false,
             keyed: false,
             returned: false,
             blocked: false,
@@ -357,8 +356,10 @@ impl<P> Record<P> {
     /// A task that was just admitted and is in no list yet.
     pub(super) fn new(spec: TaskSpec, payload: P, seq: u64, now: Time, length: Length) -> Self {
         let from_start = spec.deadline_from_start.unwrap_or(u64::MAX);
-        let rare = (spec.worker_costs.is_some() || from_start != u64::MAX)
-            .then(|| Box::new(Rare { worker_costs: spec.worker_costs, from_start, resume: Time(0) }));
+        let in_turn = spec.in_turn;
+        let rare = (spec.worker_costs.is_some() || from_start != u64::MAX || in_turn).then(|| {
+            Box::new(Rare { worker_costs: spec.worker_costs, from_start, resume: Time(0), in_turn })
+        });
         Self {
             payload: Some(payload),
             rare,
@@ -372,7 +373,6 @@ impl<P> Record<P> {
             state: State::Queued,
             known: length.known,
             ranked: length.ranked,
-            in_turn: spec.in_turn,
             ..Self::vacant()
         }
     }
@@ -412,6 +412,11 @@ impl<P> Record<P> {
         }
     }
 
+    /// See [`TaskSpec::in_turn`].
+    pub(super) fn in_turn(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.in_turn)
+    }
+
     /// When the task may be taken again, while it is set aside.
     pub(super) fn resume(&self) -> Time {
         self.rare.as_ref().map_or(Time(0), |rare| rare.resume)
@@ -423,7 +428,8 @@ impl<P> Record<P> {
     }
 
     fn rare(&mut self) -> &mut Rare {
-        let none = || Box::new(Rare { worker_costs: None, from_start: u64::MAX, resume: Time(0) });
+        let (from_start, resume) = (u64::MAX, Time(0));
+        let none = || Box::new(Rare { worker_costs: None, from_start, resume, in_turn: false });
         self.rare.get_or_insert_with(none)
     }
 
