@@ -159,7 +159,8 @@ impl JsWorker {
         if self.running.iter().any(|running| running.tag != 0 && board.holds(running.tag)) {
             return 1;
         }
-        if recycle == 0 { super::JS_TASKS } else { recycle.saturating_sub(self.begun).max(1) as usize }
+        let left = if recycle == 0 { u64::MAX } else { recycle.saturating_sub(self.begun) };
+        left.clamp(1, super::JS_TASKS as u64) as usize
     }
 
     /// Posts a task on the board; its tag, 0 when there is no room: then the worker begins it without asking.

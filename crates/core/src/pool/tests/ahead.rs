@@ -161,6 +161,27 @@ fn a_worker_that_is_replaced_after_some_tasks_takes_no_more_than_these() {
 }
 
 #[test]
+fn a_worker_takes_32_tasks_at_a_time_at_most() {
+    for recycle_tasks in [0, 1000] {
+        let mut fixture = Fixture::with(1, |options| options.recycle_tasks = recycle_tasks);
+        let board = fixture.js_worker_with_board(0);
+        fixture.submit_entry(0.0, js_task());
+        let (_, first) = fixture.js_turn(0);
+        assert!(fixture.answer_at_once(0, &first[0]));
+        for input in 0..40 {
+            fixture.submit_entry(f64::from(input), js_task());
+        }
+        for count in [32, 8] {
+            let (_, tasks) = fixture.js_turn(0);
+            assert_eq!(tasks.len(), count);
+            assert!(tasks.iter().all(|task| begin(&board, task) && fixture.answer_at_once(0, task)));
+        }
+        fixture.outcomes(41);
+        fixture.close();
+    }
+}
+
+#[test]
 fn a_run_takes_what_its_worker_says() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
