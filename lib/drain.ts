@@ -112,21 +112,34 @@ function settleUntil(deadline: number): void {
   }
 }
 
-/** A number or a plain value for a task without extras, the shortest way; `false` when the record is anything else. */
+/**
+ * A number or a plain value for a task that has an observer at most, the shortest way; `false` when the record is anything
+ * else.
+ */
 function settlePlain(at: number): boolean {
   const slot = events[at] as number
   const tag = events[at + 1]
   if (tag !== 4 && (tag !== WORDS || (events[at + 2] as number) < 0)) return false
-  if (extras[slot] !== undefined || events[at + 5] !== 0 || lingering[slot] !== 0) return false
+  const extra = extras[slot]
+  if (extra !== undefined && (extra.cleanup !== undefined || extra.reason !== undefined)) return false
+  if ((events[at + 5] as number) > 0 || lingering[slot] !== 0) return false
   const resolve = resolvers[slot] as slots.Resolve
   const { owner, kernel } = tickets[slot] as Ticket
   learn(kernel, owner, events[at + 4] as number)
   resolvers[slot] = undefined as unknown as slots.Resolve
   if (rejecters[slot] !== undefined) rejecters[slot] = undefined
   free.push(slot)
-  // Nobody listens for the end of a task that has no extras.
-  resolve(tag === 4 ? events[at + 2] : readWords(events[at + 2] as number))
-  owner.settled(true, undefined, undefined)
+  const value = tag === 4 ? events[at + 2] : readWords(events[at + 2] as number)
+  if (extra === undefined) {
+    resolve(value)
+    // Nobody listens for the end of a task that has no extras.
+    owner.settled(true, undefined, undefined)
+    return true
+  }
+  extras[slot] = undefined
+  extra.observer?.ended(events[at + 3] as number, events[at + 4] as number, -(events[at + 5] as number))
+  resolve(value)
+  owner.settled(true, value, extra.observer)
   return true
 }
 

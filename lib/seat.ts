@@ -93,32 +93,31 @@ export class SeatPool implements EntryHost, EntryLane {
 
   /** As `pool.addTask`, by default with a light affinity to this worker. */
   addTask(input: unknown, options: object | undefined): TaskHandle<unknown> {
-    const given = options ?? {}
-    if (own(given, 'kernel') !== undefined) {
+    const given = options ?? NO_OPTIONS
+    if (options !== undefined && own(options, 'kernel') !== undefined) {
       const kernel = kernelOf(given)
       const task = this.#handle(input, given, expectedCost(this, kernel.index), kernel.info.name)
       this.submit(kernel, input, given, task)
       return task
     }
-    const isFree = own(given, 'workerAffinity') === undefined && own(given, 'affinityKey') === undefined
-    const placed = isFree ? { ...given, workerAffinity: this.#host.index } : given
     const task = this.#handle(input, given, expectedCost(this, ENTRY))
-    const promise = new Promise((resolve, reject) => {
-      // The promise is wanted before it exists; see below.
-      settle = [resolve, reject]
-    })
-    const [resolve, reject] = settle
-    startEntry(this, input, placed, { resolve, reject, task, promise })
+    const promise = new Promise(executor)
+    const settlement = { resolve: resolvePromise, reject: rejectPromise, task, promise }
+    startEntry(this, input, options && this.#placed(options), settlement)
     this.#tellAdded(task, input, given)
     return task
   }
 
+  /** Options without an affinity get that of `plain`. */
+  #placed(given: object): object {
+    const isFree = own(given, 'workerAffinity') === undefined && own(given, 'affinityKey') === undefined
+    return isFree ? { ...given, workerAffinity: this.#host.index } : given
+  }
+
   /** Checks and submits a task for a kernel; throws before anything is queued or moved. */
   submit(kernel: Kernel, input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
-    const promise = new Promise((resolve, reject) => {
-      settle = [resolve, reject]
-    })
-    const [resolve, reject] = settle
+    const promise = new Promise(executor)
+    const [resolve, reject] = [resolvePromise, rejectPromise]
     const watched =
       task ?? (this.#shared.isWatched ? this.#handle(input, options ?? {}, 0, kernel.info.name) : undefined)
     startKernel(this, kernel, input, options, { resolve, reject, task: watched, promise })
@@ -135,9 +134,9 @@ export class SeatPool implements EntryHost, EntryLane {
     return new TaskHandle({ id, argument, options: options as GivenOptions, kernel, expected, worker: seatWorker })
   }
 
-  /** Settings of a call without options. */
+  /** Settings of a call without options: it stays with this worker, unless another one has less to do. */
   get plain(): EntrySettings {
-    this.#plain ??= this.checkEntry({})
+    this.#plain ??= this.checkEntry({ workerAffinity: this.#host.index })
     return this.#plain
   }
 
@@ -254,8 +253,16 @@ export class SeatPool implements EntryHost, EntryLane {
   }
 }
 
-/** Filled by the executors above. */
-let settle: [resolve: (value: unknown) => void, reject: (reason: unknown) => void]
+/** Options of calls without any. */
+const NO_OPTIONS: object = Object.freeze({})
+
+/** Filled by the executor; a promise without a closure of its own. */
+let resolvePromise: (value: unknown) => void
+let rejectPromise: (reason: unknown) => void
+const executor = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
+  resolvePromise = resolve
+  rejectPromise = reject
+}
 
 /** A value for the owner's events, as it is now; `undefined` when it cannot be told. */
 function tell(value: unknown): readonly [codec: number, data: unknown] {

@@ -52,7 +52,8 @@ export class TaskHandle<T> implements Task<T>, Observer {
   /** When channels were told of it, as `performance.now()` says. */
   watchedSince: number | undefined
   readonly #workerAt: (index: number) => IWorker | undefined
-  readonly #listeners = new Listeners()
+  /** Made with the first one. */
+  #listeners: Listeners | undefined
   #promise!: Promise<T>
   /** -1 once the task has ended. */
   #slot = -1
@@ -131,12 +132,15 @@ export class TaskHandle<T> implements Task<T>, Observer {
   }
 
   on(event: 'progress' | 'message', listener: (...args: never[]) => void): this {
-    this.#listeners.add(checkEvent(event), listener)
+    checkEvent(event)
+    this.#listeners ??= new Listeners()
+    this.#listeners.add(event, listener)
     return this
   }
 
   off(event: 'progress' | 'message', listener: (...args: never[]) => void): this {
-    this.#listeners.remove(checkEvent(event), listener)
+    const name = checkEvent(event)
+    this.#listeners?.remove(name, listener)
     return this
   }
 
@@ -156,11 +160,11 @@ export class TaskHandle<T> implements Task<T>, Observer {
   }
 
   progress(done: number, total: number): void {
-    this.#listeners.call('progress', { done, total, fraction: total > 0 ? done / total : 0 })
+    this.#listeners?.call('progress', { done, total, fraction: total > 0 ? done / total : 0 })
   }
 
   message(type: string, contents: unknown): void {
-    this.#listeners.call('message', type, contents)
+    this.#listeners?.call('message', type, contents)
   }
 }
 

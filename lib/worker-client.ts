@@ -27,8 +27,8 @@ export interface Running {
 
 /** What the bootstrap of a worker does for its client. */
 export interface ClientHost {
-  /** The task that the caller belongs to, as far as that can be told. */
-  currentTask(): Running | undefined
+  /** The task that the caller belongs to, as far as that can be told; `given`: that of the client in use. */
+  currentTask(given?: Running): Running | undefined
   /** The pool as this worker submits to it. */
   takeSeat(): SeatPool
   /** Posts what only `postMessage` can move; the key under which the owner finds it. */
@@ -41,18 +41,31 @@ export interface ClientHost {
 export class Client {
   readonly id: number
   readonly #host: ClientHost
-  readonly #listeners = new Listeners()
+  readonly #listeners: Listeners
+  /** The task that it was given to, if tasks may run beside each other. */
+  readonly #task: Running | undefined
 
-  constructor(id: number, host: ClientHost) {
+  constructor(id: number, host: ClientHost, listeners = new Listeners(), task?: Running) {
     this.id = id
     this.#host = host
+    this.#listeners = listeners
+    this.#task = task
+  }
+
+  /** The same for one task; see J13 in scopes.ts. */
+  of(task: Running): Client {
+    return new Client(this.id, this.#host, this.#listeners, task)
+  }
+
+  #current(): Running | undefined {
+    return this.#host.currentTask(this.#task)
   }
 
   postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
     checkType(type)
     const { encoded, list } = encodeMarked(contents, transfer)
     const data = encoded.codec === POSTED ? this.#host.postValue(encoded.data, list) : encoded.data
-    const task = this.#host.currentTask()
+    const task = this.#current()
     this.#host.tellEnded()
     native.postToPool(type, encoded.codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
     return this
@@ -61,7 +74,7 @@ export class Client {
   progress(done: number, total: number): this {
     if (typeof done !== 'number') throw wrongType('done', 'a number', done)
     if (typeof total !== 'number') throw wrongType('total', 'a number', total)
-    const task = this.#host.currentTask()
+    const task = this.#current()
     if (task === undefined) return this
     task.pace ??= new Pace()
     if (task.pace.isDue(done, total)) native.reportProgress(task.idIndex, task.idGeneration, done, total)
@@ -69,7 +82,7 @@ export class Client {
   }
 
   get signal(): AbortSignal {
-    const task = this.#host.currentTask()
+    const task = this.#current()
     if (task === undefined) return new AbortController().signal
     task.abort ??= new Abort()
     return task.abort.signal

@@ -6,7 +6,7 @@
 //     begins once HELD_BACK has passed since the first of them. Until then they lie in memory that outlives this thread.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
 
-import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import { AsyncResource } from 'node:async_hooks'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
@@ -26,6 +26,19 @@ import { closePorts, encodeMarked, Prepared, packed } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
 import { encodeReason } from './reason'
+import {
+  callIn,
+  currentTask,
+  enter,
+  finished,
+  isSeparate,
+  join,
+  needsContext,
+  sawOutput,
+  sawPromise,
+  separate,
+  unfinished,
+} from './scopes'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
@@ -68,8 +81,7 @@ function takeSeat(): SeatPool {
       seat,
     )
   }
-  // From now on tasks may begin beside one that waits.
-  contexts ??= new AsyncLocalStorage()
+  separate()
   return seatPool
 }
 
@@ -83,20 +95,7 @@ function postValue(value: unknown, list: readonly Transferable[]): number {
 
 let nextValue = 0
 
-/** Tasks of this worker that have not returned, by id index. */
-const unfinished = new Map<number, Running>()
-/** The one whose function is on the stack. */
-let onStack: Running | undefined
-/** Tells tasks apart that run at the same time; there is none as long as only one can. */
-let contexts = concurrency > 1 ? new AsyncLocalStorage<Running>() : undefined
-
-/** The task that the caller belongs to, as far as that can be told. */
-function currentTask(): Running | undefined {
-  const known = onStack ?? contexts?.getStore()
-  if (known !== undefined) return known
-  const [only, other] = unfinished.values()
-  return other === undefined ? only : undefined
-}
+if (concurrency > 1) separate()
 
 /** Whether tasks that this worker submitted are unsettled (J7 in seat.ts). */
 let isWaiting = false
@@ -487,36 +486,41 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   const began = lastEnd
   let overhead = 0
   let result: unknown
-  const outer = onStack
-  onStack = running
+  const outer = enter(running)
+  let fn: EntryWithHooks | undefined
+  let isInContext = false
   try {
     const input = codec === 0 ? data : codec === READ ? (data as () => unknown)() : decode(codec, data)
-    const fn = loaded.find(name) as EntryWithHooks
-    if (contexts === undefined && fn.preTask === undefined && context === undefined) result = fn(input, client)
+    const called = loaded.find(name) as EntryWithHooks
+    fn = called
+    const isPlain = called.preTask === undefined && context === undefined
+    if (isPlain && !needsContext(called)) result = called(input, isSeparate() ? client.of(running) : client)
     else {
       const spend = (time: number): void => {
         overhead = time
       }
       const call = (): unknown =>
-        fn.preTask === undefined ? fn(input, client) : callPrepared(fn, input, client, spend)
-      const start = (): unknown => (contexts === undefined ? call() : contexts.run(running, call))
+        called.preTask === undefined ? called(input, client) : callPrepared(called, input, client, spend)
+      isInContext = isSeparate()
+      const start = (): unknown => (isInContext ? callIn(running, call) : call())
       result = context === undefined ? start() : context.run(start)
     }
     if (typeof result === 'object') result = settledLater(result)
   } catch (error) {
-    onStack = outer
+    enter(outer)
     answer(idIndex, idGeneration, error, true, overhead, began)
     return
   }
-  onStack = outer
+  enter(outer)
   if (!(result instanceof Promise)) {
+    sawOutput(fn)
     answer(idIndex, idGeneration, result, false, overhead, began)
     return
   }
-  unfinished.set(idIndex, running)
+  sawPromise(fn, running, isInContext)
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   const end = (value: unknown, failed: boolean): void => {
-    unfinished.delete(idIndex)
+    finished(running)
     answer(idIndex, idGeneration, value, failed, overhead, began)
     scheduleTurn()
   }
@@ -565,7 +569,7 @@ function loadScript(): Promise<LoadedEntry> {
 
 function moduleHost(): LoadedEntry {
   // Its functions get no client that would have to know their tasks.
-  contexts = undefined
+  join()
   const { ModuleHost } = require('./function/module-host') as typeof import('./function/module-host')
   return new ModuleHost()
 }

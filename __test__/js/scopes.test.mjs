@@ -1,0 +1,74 @@
+// Messages belong to the task that posts them, whatever else of its worker has not returned (J13 in lib/scopes.ts).
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+
+const SCOPES = new URL('./fixtures/scopes.mjs', import.meta.url)
+
+/** Runs `inputs` beside the task that submitted them; gives the messages of all, checked for whom they belong to. */
+async function messagesOf(t, name, inputs) {
+  const pool = new WorkerPool(SCOPES, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  const rounds = []
+  // Once with all unknown, and again with what the first round taught.
+  for (let round = 0; round < 2; round++) {
+    const outer = []
+    const task = pool.addTask({ name, inputs }).on('message', (type, contents) => outer.push([type, contents]))
+    const heard = await task
+    for (const [index, type, contents] of heard) assert.equal(contents, inputs[index].id, `${type} of ${contents}`)
+    assert.deepEqual(outer, [
+      ['outer', 'given'],
+      ['outer', 'saved'],
+    ])
+    rounds.push(heard.map(([, type, contents]) => `${type} ${contents}`).sort())
+  }
+  assert.deepEqual(rounds[1], rounds[0])
+  return rounds[0]
+}
+
+const ids = Array.from({ length: 40 }, (_, id) => id)
+const sorted = (...lists) => lists.flat().sort()
+
+test('of functions that give their outputs at once', async (t) => {
+  const heard = await messagesOf(
+    t,
+    'mixed',
+    ids.map((id) => ({ id, saves: true })),
+  )
+  const begins = ids.map((id) => `begins ${id}`)
+  assert.deepEqual(
+    heard,
+    sorted(
+      begins,
+      ids.map((id) => `saved ${id}`),
+    ),
+  )
+})
+
+test('of a function that has given outputs at once and then gives a promise', async (t) => {
+  const heard = await messagesOf(
+    t,
+    'mixed',
+    ids.map((id) => ({ id, waits: id === 20 || id > 30 })),
+  )
+  const waiting = ids.filter((id) => id === 20 || id > 30).flatMap((id) => Array(3).fill(`goes on ${id}`))
+  assert.deepEqual(
+    heard,
+    sorted(
+      waiting,
+      ids.map((id) => `begins ${id}`),
+    ),
+  )
+})
+
+test('of functions that go on beside each other, also through the client of another task', async (t) => {
+  const heard = await messagesOf(
+    t,
+    'lasting',
+    ids.map((id) => ({ id, waits: 3, saves: true })),
+  )
+  assert.deepEqual(
+    heard,
+    sorted(ids.flatMap((id) => [...Array(3).fill(`goes on ${id}`), ...Array(3).fill(`saved ${id}`)])),
+  )
+})

@@ -1,0 +1,93 @@
+// Stage: run. Thread: a JS worker.
+// Which task a caller belongs to, while more than one of a worker has not returned.
+//
+// J13. Of the tasks that have given promises and not returned, at most one runs without an async context of its own, and
+//      what has no context belongs to it. Contexts cost more than tiny tasks do: a function that has given its output at
+//      once so far is called without one beside others, too. Where tasks may run beside each other, each gets a client that
+//      knows it, for the one case that this leaves open: such a function gives a promise after all.
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { EntryWithHooks } from './call'
+import type { Running } from './worker-client'
+
+/** Tasks of this worker that have not returned, by id index. */
+export const unfinished = new Map<number, Running>()
+/** Those of them without a context. */
+const loose = new Set<Running>()
+/** Made when tasks may run beside each other. */
+let contexts: AsyncLocalStorage<Running> | undefined
+/** Functions that have given their outputs at once so far, and the one of them that was called last. */
+const direct = new WeakSet<EntryWithHooks>()
+let lastDirect: EntryWithHooks | undefined
+/** Functions that have given a promise. */
+const lasting = new WeakSet<EntryWithHooks>()
+/** The task whose function is on the stack. */
+let onStack: Running | undefined
+
+/** From now on tasks may begin beside one that waits. */
+export function separate(): void {
+  contexts ??= new AsyncLocalStorage()
+}
+
+/** Tasks get no client that would have to know them. */
+export function join(): void {
+  contexts = undefined
+}
+
+/** Whether tasks may run beside each other. */
+export function isSeparate(): boolean {
+  return contexts !== undefined
+}
+
+/** The task that the caller belongs to, as far as that can be told; `given`: that of the client in use. */
+export function currentTask(given?: Running): Running | undefined {
+  const known = onStack ?? contexts?.getStore()
+  if (known !== undefined) return known
+  if (given !== undefined && unfinished.get(given.idIndex) === given) return given
+  const [only, other] = loose
+  return other === undefined ? only : undefined
+}
+
+/** Puts a task on the stack; gives the one that was there. */
+export function enter(task: Running | undefined): Running | undefined {
+  const outer = onStack
+  onStack = task
+  return outer
+}
+
+/** Whether a call of the function is made in a context; see J13. */
+export function needsContext(fn: EntryWithHooks): boolean {
+  if (contexts === undefined || unfinished.size === 0 || fn === lastDirect) return false
+  if (!direct.has(fn)) return true
+  lastDirect = fn
+  return false
+}
+
+/** Calls `call` in the context of a task. */
+export function callIn(task: Running, call: () => unknown): unknown {
+  return (contexts as AsyncLocalStorage<Running>).run(task, call)
+}
+
+/** A call has given its output at once. */
+export function sawOutput(fn: EntryWithHooks): void {
+  if (contexts === undefined || fn === lastDirect || direct.has(fn) || lasting.has(fn)) return
+  direct.add(fn)
+  // Until the next call in a context, promises cost what they cost without. They are lost to those that are in one.
+  if (loose.size === unfinished.size) contexts.disable()
+}
+
+/** A call has given a promise. */
+export function sawPromise(fn: EntryWithHooks, task: Running, isInContext: boolean): void {
+  unfinished.set(task.idIndex, task)
+  if (!isInContext) loose.add(task)
+  if (contexts === undefined || lasting.has(fn)) return
+  lasting.add(fn)
+  direct.delete(fn)
+  if (fn === lastDirect) lastDirect = undefined
+}
+
+/** A task has returned. */
+export function finished(task: Running): void {
+  unfinished.delete(task.idIndex)
+  loose.delete(task)
+}
