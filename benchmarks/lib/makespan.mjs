@@ -15,16 +15,13 @@ export const IDEAL = 'ideal'
  * are not equally fast, because somebody else uses one of them, a pool gives more to the faster one; so the time is not that
  * of the slowest worker, but what the work takes at the speed of all together.
  *
- * @param {number[]} tasks rounds of `work`. The longest one cannot be split
+ * @param {{ task: string, input: unknown, expected: unknown }} share what each worker has to do: a task, its input and output
  */
-export async function openIdeal(tasks) {
-  const pool = (await load('postMessage'))({ task: 'work', workers: THREADS })
-  const even = Math.ceil(tasks.reduce((sum, rounds) => sum + rounds, 0) / THREADS)
-  const rounds = Math.max(even, ...tasks)
-  const expected = work(rounds)
+export async function openIdealOf({ task, input, expected }) {
+  const pool = (await load('postMessage'))({ task, workers: THREADS })
   async function timed() {
     const start = performance.now()
-    assert.equal(await pool.run(rounds), expected)
+    assert.equal(await pool.run(input), expected)
     return performance.now() - start
   }
   return {
@@ -36,6 +33,13 @@ export async function openIdeal(tasks) {
     },
     close: () => pool.close(),
   }
+}
+
+/** The same for tasks of so many rounds of `work`. The longest one cannot be split. */
+export function openIdeal(tasks) {
+  const even = Math.ceil(tasks.reduce((sum, rounds) => sum + rounds, 0) / THREADS)
+  const rounds = Math.max(even, ...tasks)
+  return openIdealOf({ task: 'work', input: rounds, expected: work(rounds) })
 }
 
 /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { calibrateKernel } from '../lib/cpu-kernel.mjs'
 import { allQueued, timesOf } from '../lib/harness.mjs'
-import { IDEAL, openIdeal, overIdeal, THREADS } from '../lib/makespan.mjs'
+import { openIdeal, openIdealOf, overIdeal, THREADS } from '../lib/makespan.mjs'
 import { Outcome } from '../lib/outcome.mjs'
 import { pick } from '../lib/plan.mjs'
 import { bestLead, medianOf } from '../lib/statistics.mjs'
@@ -12,7 +12,7 @@ import { CONTENDERS, closeAll, openAll, PEERS, TUNED } from '../rivals/index.mjs
 
 export const title = 'Even tasks of 2 ms: makespan over ideal'
 
-const repetitions = pick(2, 5, 21)
+const repetitions = pick(2, 15, 31)
 const TOTAL = THREADS * pick(10, 50, 100)
 
 export async function measure() {
@@ -24,20 +24,17 @@ export async function measure() {
 
 async function kernels(outcome) {
   const { input, check } = calibrateKernel()
+  const expected = runSync('sha256', input)
+  const ideal = await openIdealOf({ task: 'hash', input: { input, count: TOTAL / THREADS }, expected })
   const pool = new WorkerPool({ name: 'bench', threads: THREADS })
   const samples = await timesOf({
     repetitions,
     contenders: [
-      {
-        name: IDEAL,
-        // On one thread what one worker has to do.
-        run: () => Array.from({ length: TOTAL / THREADS }, () => runSync('sha256', input)),
-        check,
-      },
+      ideal.contender,
       { name: 'threadmill', run: () => allQueued(() => pool.kernels.sha256(input), TOTAL), check },
     ],
   })
-  await pool.close()
+  await Promise.all([pool.close(), ideal.close()])
   const name = `${TOTAL} kernels, ${THREADS} workers`
   const measured = outcome.add(overIdeal({ id: 'kernels', name, group: 'even', column: name }, samples))
   const value = medianOf(measured, 'threadmill')

@@ -59,7 +59,7 @@ async function compare(shape, tasks) {
   const pools = await openAll({ task: 'work', workers: THREADS }, PEERS)
   const all = (call) => () => allQueued(call, tasks.length)
   const samples = await timesOf({
-    repetitions: pick(2, 5, 21),
+    repetitions: pick(2, 15, 31),
     contenders: [
       ideal.contender,
       {
