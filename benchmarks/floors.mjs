@@ -52,12 +52,18 @@ const FLOORS = {
   scaling: share('CPU-bound kernels on 16 cores, of ideal'),
   'limit.number': over(0.7, 'number task, 1024 in flight, of promises without threads'),
   'limit.small object': over(1, 'small object, 1024 in flight, over batched postMessage'),
+  'limit.map and date': over(1, 'object with a map and a date, 1024 in flight, over batched postMessage'),
+  'limit.V8 object': over(1, 'V8 object, 1024 in flight, over batched postMessage'),
 }
 
 /** Distances to what is possible, with or without a floor of their own. @type {Record<string, { what: string, unit: string }>} */
 const LIMITS = {
   number: { what: 'number task, 1024 in flight: rate of promises without threads, over it', unit: '×' },
   'small object': { what: 'small object, 1024 in flight: rate of batched postMessage, over it', unit: '×' },
+  'map and date': {
+    what: 'object with a map and a date, 1024 in flight: rate of batched postMessage, over it',
+    unit: '×',
+  },
   'V8 object': { what: 'V8 object, 1024 in flight: rate of batched postMessage, over it', unit: '×' },
   'moves.64 KiB.16': { what: '64 KiB moved, 16 in flight: rate of bare postMessage, over it', unit: '×' },
   'moves.1 MiB.16': { what: '1 MiB moved, 16 in flight: rate of bare postMessage, over it', unit: '×' },

@@ -193,7 +193,8 @@ function serialized(value: unknown): Encoded {
  * platform under names that are no index.
  */
 function survey(root: object): boolean {
-  const seen = new Seen()
+  let seen: Seen | undefined
+  const first: object[] = []
   const stack: object[] = [root]
   let [top, count] = [1, 0]
   const push: Push = (member) => {
@@ -201,8 +202,8 @@ function survey(root: object): boolean {
   }
   while (top > 0) {
     const object = stack[--top] as object
+    if (isAmong(first, object) || seen?.has(object)) continue
     if (isProxy(object)) return false
-    if (seen.has(object)) continue
     let large = true
     // Bun's serializer would copy it.
     if (!HAS_SERIALIZER && isShared(object)) return false
@@ -225,10 +226,19 @@ function survey(root: object): boolean {
     } else if (!isView(object) && !isAnyArrayBuffer(object) && !isDate(object) && !isRegExp(object)) {
       if (!isBoxedPrimitive(object)) return false
     }
-    // To remember is slow. One small object in 16 is enough to end: each that is remembered is not looked at again.
-    if (large || (count++ & 15) === 15) seen.add(object)
+    // A set is slow. Of many small objects one in 16 is enough to end: each that is remembered is not looked at again.
+    if (first.length < FEW) first.push(object)
+    else if (large || (count++ & 15) === 15) {
+      seen ??= new Seen()
+      seen.add(object)
+    }
   }
   return true
+}
+
+function isAmong(objects: readonly object[], object: object): boolean {
+  for (let i = 0; i < objects.length; i++) if (objects[i] === object) return true
+  return false
 }
 
 function isShared(object: object): boolean {
@@ -247,6 +257,9 @@ function pushMembers(object: object, names: readonly string[], push: Push): bool
   }
   return true
 }
+
+/** So many objects are remembered one by one. */
+const FEW = 16
 
 /** Longer arrays are read without looking at the property of each element. */
 const LONG = 16

@@ -1,5 +1,5 @@
 // Stage: submit, run and settle. Thread: any.
-// Small plain objects and arrays as numbers: written and read by code that the engine optimizes for their shapes, without a
+// Small objects and arrays, dates, maps and sets as numbers: written and read by code that the engine optimizes for their shapes, without a
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
 // F1. A property is read once, in order, as the structured clone does.
@@ -17,6 +17,13 @@
 // | CHARS | length | the UTF-16 units, three to a word |
 // | ARRAY | length | the elements |
 // | OBJECT | of the text with its property names as JSON | the values of its properties |
+// | SAME | of an object that is complete, counted from 0 in the order of their ends | |
+// | DATE | | the time |
+// | MAP | size | the keys and values in turns |
+// | SET | size | the members |
+// | BIGINT | | the lower 32 bits, and what is above them |
+//
+// TRACKED is added to the first item when there is a SAME: else objects need not be counted.
 
 import { types } from 'node:util'
 import { native } from './native'
@@ -31,10 +38,17 @@ const TEXT = 6
 const CHARS = 7
 const ARRAY = 8
 const OBJECT = 9
+const SAME = 10
+const DATE = 11
+const MAP = 12
+const SET = 13
+const BIGINT = 14
+/** Above all that is added to a kind. */
+const TRACKED = 2 ** 30
 
 /** Longest value, in words. */
 export const MOST_WORDS = 512
-/** Elements of an array, and properties of an object. */
+/** Elements of an array, properties of an object, entries of a map. */
 const MOST_MEMBERS = 64
 const MOST_DEPTH = 16
 /** Integers from here on are numbers: the items are to be small integers to the engine. */
@@ -51,7 +65,14 @@ const MOST_TEXTS = 4096
 const { isArray, prototype: arrayPrototype } = Array
 const { getPrototypeOf, keys, prototype: objectPrototype } = Object
 const { isView } = ArrayBuffer
-const { isArgumentsObject, isBoxedPrimitive, isProxy } = types
+const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isSet } = types
+const [PlainDate, PlainMap, PlainSet] = [Date, Map, Set]
+const { getTime } = Date.prototype
+const { forEach: mapForEach, set: mapSet } = Map.prototype
+const { add: setAdd, forEach: setForEach } = Set.prototype
+const mapSize = sizeGetter(Map.prototype)
+const setSize = sizeGetter(Set.prototype)
+const { asUintN } = BigInt
 const { stringify, parse } = JSON
 const charCodeAt = String.prototype.charCodeAt
 const { fromCharCode } = String
@@ -66,6 +87,10 @@ let at = 0
 let isBusy = false
 const objects: (object | undefined)[] = []
 let objectCount = 0
+/** What each of them is counted as; -1 while it is not complete. */
+const ends: number[] = []
+let endCount = 0
+let isTracked = false
 /** Values since the last one that could be written. */
 let misses = 0
 /** After that many it is tried with one value of 16 only. */
@@ -119,6 +144,8 @@ export function write(value: object): number {
   isBusy = true
   at = 1
   objectCount = 0
+  endCount = 0
+  isTracked = false
   try {
     if (!writeObject(value, MOST_DEPTH)) {
       misses++
@@ -126,6 +153,7 @@ export function write(value: object): number {
     }
     misses = 0
     written[0] = at
+    if (isTracked) written[1] = (written[1] as number) + TRACKED
     return at
   } finally {
     isBusy = false
@@ -157,20 +185,52 @@ function writeValue(value: unknown, depth: number): boolean {
       if (value !== null) return depth > 0 && writeObject(value, depth - 1)
       written[at++] = NULL
       return true
+    case 'bigint':
+      return writeBigint(value)
     default:
       return false
   }
 }
 
 function writeObject(object: object, depth: number): boolean {
-  if (isProxy(object)) return false
-  // What is there twice, or within itself, has to be so on the other side.
-  if (objectCount === MOST_OBJECTS) return false
-  for (let i = 0; i < objectCount; i++) if (objects[i] === object) return false
-  objects[objectCount++] = object
+  // What is there twice has to be so on the other side.
+  for (let i = 0; i < objectCount; i++) if (objects[i] === object) return writeSame(i)
+  if (isProxy(object) || objectCount === MOST_OBJECTS) return false
+  const index = objectCount++
+  objects[index] = object
+  ends[index] = -1
+  if (!writeNew(object, depth)) return false
+  ends[index] = endCount++
+  return true
+}
+
+function writeSame(index: number): boolean {
+  // What is within itself would have to be there before its members.
+  const end = ends[index] as number
+  if (end < 0) return false
+  isTracked = true
+  written[at++] = end * 16 + SAME
+  return true
+}
+
+function writeNew(object: object, depth: number): boolean {
   const prototype = getPrototypeOf(object)
+  if (prototype === objectPrototype) return writePlain(object, depth)
   if (isArray(object)) return prototype === arrayPrototype && writeArray(object, depth)
-  if (prototype !== objectPrototype) return false
+  if (prototype === PlainDate.prototype) {
+    if (!isDate(object)) return false
+    written[at] = DATE
+    written[at + 1] = getTime.call(object)
+    at += 2
+    return true
+  }
+  if (prototype === PlainMap.prototype) return isMap(object) && writeMap(object, depth)
+  return prototype === PlainSet.prototype && isSet(object) && writeSet(object, depth)
+}
+
+function writePlain(object: object, depth: number): boolean {
+  // Arrays, too, may have been given that prototype.
+  if (isArray(object)) return false
   const head = at++
   let shape = noProperties
   for (const name in object) {
@@ -205,6 +265,58 @@ function writeArray(array: readonly unknown[], depth: number): boolean {
   written[at++] = length * 16 + ARRAY
   for (let i = 0; i < length; i++) if (!writeValue(array[i], depth)) return false
   return true
+}
+
+/** Of the map or set that is being written: how deep it may go, and how many entries have been, -1 when one could not be. */
+let entryDepth = 0
+let entryCount = 0
+
+function writeMap(map: Map<unknown, unknown>, depth: number): boolean {
+  return writeEntries(MAP, mapSize.call(map), depth, () => mapForEach.call(map, writeEntry))
+}
+
+function writeSet(set: Set<unknown>, depth: number): boolean {
+  return writeEntries(SET, setSize.call(set), depth, () => setForEach.call(set, writeMember))
+}
+
+function writeEntries(kind: number, size: number, depth: number, writeAll: () => void): boolean {
+  if (size > MOST_MEMBERS) return false
+  written[at++] = size * 16 + kind
+  const [outerDepth, outerCount] = [entryDepth, entryCount]
+  entryDepth = depth
+  entryCount = 0
+  writeAll()
+  const count = entryCount
+  entryDepth = outerDepth
+  entryCount = outerCount
+  // A getter may have changed it.
+  return count === size
+}
+
+const writeEntry = (value: unknown, key: unknown): void => {
+  writeMember(key)
+  if (entryCount >= 0 && !writeValue(value, entryDepth)) entryCount = -1
+}
+
+const writeMember = (member: unknown): void => {
+  if (entryCount >= 0) entryCount = writeValue(member, entryDepth) ? entryCount + 1 : -1
+}
+
+function writeBigint(value: bigint): boolean {
+  if (value >= PAST_64_BITS || value < -HALF_OF_64_BITS) return false
+  written[at] = BIGINT
+  written[at + 1] = Number(asUintN(32, value))
+  written[at + 2] = Number(value >> 32n)
+  at += 3
+  return true
+}
+
+const PAST_64_BITS = 1n << 64n
+const HALF_OF_64_BITS = 1n << 63n
+
+/** The size of a map or a set, whatever properties it has. */
+function sizeGetter(prototype: object): (this: unknown) => number {
+  return Object.getOwnPropertyDescriptor(prototype, 'size')?.get as (this: unknown) => number
 }
 
 function nameShape(shape: Shape): number {
@@ -266,12 +378,30 @@ const makers: (() => object)[] = []
 /** Reads what `write` has written, from `memory` at `offset`. */
 export function read(memory: Float64Array, offset: number): unknown {
   words = memory
-  from = offset + 1
-  return readValue()
+  from = offset + 2
+  const item = words[offset + 1] as number
+  if (item < TRACKED) return readItem(item)
+  made = []
+  try {
+    return readItem(item - TRACKED)
+  } finally {
+    made = undefined
+  }
 }
 
+/** The objects that are complete, where they are counted. */
+let made: unknown[] | undefined
+
 function readValue(): unknown {
-  const item = words[from++] as number
+  return readItem(words[from++] as number)
+}
+
+function count<T>(object: T): T {
+  made?.push(object)
+  return object
+}
+
+function readItem(item: number): unknown {
   const number = item >>> 4
   switch (item & 15) {
     case INTEGER:
@@ -283,12 +413,29 @@ function readValue(): unknown {
     case CHARS:
       return readChars(number)
     case OBJECT:
-      return (makers[number] ?? learnShape(number))()
+      return count((makers[number] ?? learnShape(number))())
     case ARRAY: {
       const array: unknown[] = []
       for (let i = 0; i < number; i++) array[i] = readValue()
-      return array
+      return count(array)
     }
+    case SAME:
+      return made?.[number]
+    case DATE:
+      return count(new PlainDate(words[from++] as number))
+    case MAP: {
+      const map = new PlainMap()
+      for (let i = 0; i < number; i++) mapSet.call(map, readValue(), readValue())
+      return count(map)
+    }
+    case SET: {
+      const set = new PlainSet()
+      for (let i = 0; i < number; i++) setAdd.call(set, readValue())
+      return count(set)
+    }
+    case BIGINT:
+      from += 2
+      return (BigInt(words[from - 1] as number) << 32n) + BigInt(words[from - 2] as number)
     case TRUE:
       return true
     case FALSE:

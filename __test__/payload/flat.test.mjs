@@ -57,6 +57,26 @@ describe('what is written is read as structuredClone would give it', () => {
     ],
     'a name and a longer list of names': [{ a: 1 }, { a: 1, b: 2 }, { a: 1, c: 3 }, { a: 1 }],
   }
+  const shared = { a: 1 }
+  const list = [shared, new Date(5)]
+  Object.assign(values, {
+    'an object that is there twice': [shared, { list, shared }, list],
+    'an object that is there twice in a map, a set and an array': {
+      map: new Map([[list, new Set([shared, list])]]),
+      list,
+    },
+    'an array before what holds it': [[list], list, [list, { list }], shared],
+    'dates, one of them invalid': [new Date(0), new Date(1_700_000_000_123), new Date(-1), new Date(Number.NaN)],
+    'maps and sets': new Map([
+      ['a', new Map([[1, new Set(['x', -0, undefined, null])]])],
+      [new Set(), new Map()],
+      [0n, { b: new Set([[1], [2]]) }],
+    ]),
+    'bigints at the edges': [0n, 1n, -1n, 2n ** 32n, -(2n ** 32n), 2n ** 63n, -(2n ** 63n), 2n ** 64n - 1n],
+    'a date, a map and a set with properties': [new Date(1), new Map([[1, 2]]), new Set([3])].map((value) =>
+      Object.defineProperty(Object.assign(value, { a: 1, getTime: 8 }), 'size', { value: 7 }),
+    ),
+  })
   for (const [title, value] of Object.entries(values)) {
     test(title, () => {
       const result = cross(value)
@@ -72,7 +92,6 @@ describe('what is written is read as structuredClone would give it', () => {
 })
 
 describe('what cannot be told exactly is not written', () => {
-  const shared = { a: 1 }
   const circular = {}
   circular.self = circular
   const withHole = () => {
@@ -82,7 +101,6 @@ describe('what cannot be told exactly is not written', () => {
   }
   const deep = (depth) => (depth === 0 ? 1 : [deep(depth - 1)])
   const values = {
-    'an object that is there twice': [shared, shared],
     'one that is within itself': circular,
     'an array with a hole': withHole(),
     'an array with a property': Object.assign([1], { a: 1 }),
@@ -92,8 +110,19 @@ describe('what cannot be told exactly is not written', () => {
     'an object without prototype': Object.create(null),
     'a function': [() => {}],
     'a symbol': { a: Symbol('a') },
-    'a bigint': { a: 1n },
-    'a date': [new Date()],
+    'a bigint of more than 64 bits': { a: 2n ** 64n },
+    'a map that is within itself': (() => {
+      const map = new Map()
+      return map.set('self', [map])
+    })(),
+    'a map with too many entries': new Map(Array.from({ length: 65 }, (_, index) => [index, index])),
+    'a map with a function': new Map([['f', () => {}]]),
+    'a map of another class': new (class extends Map {})(),
+    'a date of another class': new (class extends Date {})(),
+    'what is said to be a map': Object.setPrototypeOf({}, Map.prototype),
+    'what is said to be a set': Object.setPrototypeOf({}, Set.prototype),
+    'what is said to be a date': Object.setPrototypeOf({ a: 1 }, Date.prototype),
+    'an array that is said to be plain': [Object.setPrototypeOf([1], Object.prototype)],
     'a proxy': [new Proxy({}, {})],
     'a date that is said to be plain': [Object.setPrototypeOf(new Date(), Object.prototype)],
     'too many members': Array.from({ length: 65 }, (_, index) => index),
@@ -134,6 +163,17 @@ test('a getter is called once', () => {
   }
   same(cross(value), { a: 1 })
   assert.equal(calls, 1)
+})
+
+test('a map that a getter changes while it is written is not', () => {
+  const map = new Map()
+  map.set('first', {
+    get a() {
+      return map.set('second', 2).size
+    },
+  })
+  assert.equal(cross(map), undefined)
+  same(cross(new Map([['a', 1]])), new Map([['a', 1]]))
 })
 
 test('what a getter throws is thrown, and the next value is written', () => {

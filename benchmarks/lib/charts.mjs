@@ -28,6 +28,11 @@ export const CHARTS = {
   floors: { draw: floorsChart },
   'tasks-number': { scenario: 'tasks', groups: ['number'], title: 'Number tasks' },
   'tasks-small-object': { scenario: 'tasks', groups: ['small object'], title: 'Tasks with a small object' },
+  'tasks-map-and-date': {
+    scenario: 'tasks',
+    groups: ['map and date'],
+    title: 'Tasks with a map, a date and an object that is there three times',
+  },
   'tasks-v8-object': { scenario: 'tasks', groups: ['V8 object'], title: "Tasks with an object for V8's serialiser" },
   'bytes-64-kib-moved': { scenario: 'bytes', groups: ['64 KiB moved'], title: '64 KiB moved there and back' },
   'bytes-1-mib-moved': { scenario: 'bytes', groups: ['1 MiB moved'], title: '1 MiB moved there and back' },

@@ -7,6 +7,13 @@ const STRINGS = Array.from({ length: 1024 }, (_, index) =>
   Buffer.from(`${String(index).padStart(24)}${KIB}`).toString(),
 )
 
+class Position {
+  constructor(x, y) {
+    this.x = x
+    this.y = y
+  }
+}
+
 /**
  * @typedef {object} Kind
  * @property {string} kind
@@ -24,8 +31,8 @@ export const KINDS = [
     isSame: (output, index) => output.id === index,
   },
   {
-    kind: 'V8 object',
-    // It takes V8's serialiser: a map, a date, and an object that is there three times.
+    kind: 'map and date',
+    // And an object that is there three times.
     make(index) {
       const shared = { id: index, tags: ['a', 'b'] }
       const when = new Date(1_700_000_000_000 + index)
@@ -42,6 +49,16 @@ export const KINDS = [
       shared.id === index && byName.get('item') === shared && byName.get('other').shared === shared,
   },
   {
+    kind: 'V8 object',
+    // It takes V8's serialiser: an instance of a class, a regular expression, a typed array, and itself.
+    make(index) {
+      const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, bytes: new Uint8Array([1, 2, 3, 4]) }
+      object.self = object
+      return object
+    },
+    isSame: (output, index) => output.at.x === index && output.self === output,
+  },
+  {
     kind: '1 KiB string',
     make: (index) => STRINGS[index % STRINGS.length],
     isSame: (output, index) => output === STRINGS[index % STRINGS.length],
@@ -53,6 +70,8 @@ export function checkEcho({ make, isSame }) {
   return (outputs, total) => {
     assert.equal(outputs.length, total)
     assert.ok(outputs.every(isSame))
-    for (const index of [0, total >> 1, total - 1]) assert.deepEqual(outputs[index], make(index))
+    for (const index of [0, total >> 1, total - 1]) {
+      assert.deepEqual(outputs[index], structuredClone(make(index)))
+    }
   }
 }

@@ -71,7 +71,8 @@ function verdicts(outcome, kind, width, measured) {
   outcome.judge(`tasks.${id}`, leastAhead(measured, DEFAULTS))
   outcome.judge(`tasks tuned.${id}`, leastAhead(measured, TUNED))
   if (width !== 1024) return
-  const limit = { number: CEILING, 'small object': BATCHED, 'V8 object': BATCHED }[kind]
+  const objects = { 'small object': BATCHED, 'map and date': BATCHED, 'V8 object': BATCHED }
+  const limit = { number: CEILING, ...objects }[kind]
   if (limit === undefined) return
   const ahead = aheadOf(measured, limit)
   outcome.judge(`limit.${kind}`, ahead)
