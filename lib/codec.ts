@@ -8,7 +8,7 @@
 
 import { types } from 'node:util'
 import { Deserializer, deserialize, Serializer, serialize } from 'node:v8'
-import { read } from './flat'
+import { RAW, read } from './flat'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -16,7 +16,7 @@ export const PLAIN = 0
 export const JSON_TEXT = 1
 /** The data is a Uint8Array of V8's serializer. */
 export const V8 = 2
-/** The data is a Float64Array that flat.ts has written. */
+/** The data is a Float64Array that flat.ts or `putRaw` has written. */
 export const FLAT = 3
 /** The data goes through postMessage: it is the value itself, or a clone of it where that had to be made anyway. */
 export const POSTED = 4
@@ -37,6 +37,7 @@ const { stringify, parse } = JSON
 const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object
 const { isArray } = Array
 const { isView } = ArrayBuffer
+const { ceil } = Math
 const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
 const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isSharedArrayBuffer, isWeakMap, isWeakSet } = types
 const clone = structuredClone
@@ -83,14 +84,49 @@ export function encode(value: unknown): Encoded {
 
 /** Reads what `encode` has made, or flat.ts. */
 export function decode(codec: number, data: unknown): unknown {
-  if (codec === FLAT) return read(data as Float64Array, 0)
+  if (codec === FLAT) return readWords(data as Float64Array, 0)
   if (codec === JSON_TEXT) return parse(data as string)
   if (codec !== V8) return data
   // From a copy, for the input may be memory that is used again.
-  if (!HAS_SERIALIZER) return deserialize(new Bytes(data as Uint8Array))
-  const reader = new Deserializer(new Bytes(data as Uint8Array))
+  return deserialized(new Bytes(data as Uint8Array))
+}
+
+function deserialized(bytes: Uint8Array): unknown {
+  if (!HAS_SERIALIZER) return deserialize(bytes)
+  const reader = new Deserializer(bytes)
   reader.readHeader()
   return reader.readValue()
+}
+
+// --- words ---
+
+/** Most bytes of V8's serializer that go as words; see flat.ts. */
+const MOST_RAW = 2048
+
+/** How many words it takes to put an encoded value with others; -1 for one that goes alone. */
+export function rawLength({ codec, data }: Encoded): number {
+  if (codec !== V8 || (data as Uint8Array).length > MOST_RAW) return -1
+  return 2 + ceil((data as Uint8Array).length / 8)
+}
+
+/** Puts it at `offset`; `bytes`: the same memory. */
+export function putRaw({ data }: Encoded, words: Float64Array, bytes: Uint8Array, offset: number): void {
+  const from = data as Uint8Array
+  words[offset] = 2 + ceil(from.length / 8)
+  words[offset + 1] = from.length * 16 + RAW
+  bytes.set(from, (offset + 2) * 8)
+}
+
+/** Whether reading the words takes V8's serializer, and so may throw. */
+export function isRaw(words: Float64Array, offset: number): boolean {
+  return ((words[offset + 1] as number) & 15) === RAW
+}
+
+/** Reads what lies at `offset`. */
+export function readWords(words: Float64Array, offset: number): unknown {
+  if (!isRaw(words, offset)) return read(words, offset)
+  // What is read has memory of its own.
+  return deserialized(new Bytes(words.buffer, words.byteOffset + (offset + 2) * 8, (words[offset + 1] as number) >>> 4))
 }
 
 function posted(data: unknown): Encoded {

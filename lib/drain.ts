@@ -123,13 +123,21 @@ function settlePlain(at: number): boolean {
   const extra = extras[slot]
   if (extra !== undefined && (extra.cleanup !== undefined || extra.reason !== undefined)) return false
   if ((events[at + 5] as number) > 0 || lingering[slot] !== 0) return false
+  let value: unknown = events[at + 2]
+  if (tag !== 4) {
+    try {
+      value = readWords(value as number)
+    } catch {
+      // The long way tells it.
+      return false
+    }
+  }
   const resolve = resolvers[slot] as slots.Resolve
   const { owner, kernel } = tickets[slot] as Ticket
   learn(kernel, owner, events[at + 4] as number)
   resolvers[slot] = undefined as unknown as slots.Resolve
   if (rejecters[slot] !== undefined) rejecters[slot] = undefined
   free.push(slot)
-  const value = tag === 4 ? events[at + 2] : readWords(events[at + 2] as number)
   if (extra === undefined) {
     resolve(value)
     // Nobody listens for the end of a task that has no extras.
@@ -143,9 +151,21 @@ function settlePlain(at: number): boolean {
   return true
 }
 
-/** The plain value that the last drain call has put there. */
+/** As `settleAnswer`. */
+function settleWords(end: End, offset: number): void {
+  let value: unknown
+  try {
+    value = readWords(offset)
+  } catch (error) {
+    end(false, error)
+    return
+  }
+  end(true, value)
+}
+
+/** The value in words that the last drain call has put there. */
 function readWords(offset: number): unknown {
-  return laneParts().read(offset < 0 ? (eventValues[-1 - offset] as Float64Array) : words, Math.max(offset, 0))
+  return laneParts().readWords(offset < 0 ? (eventValues[-1 - offset] as Float64Array) : words, Math.max(offset, 0))
 }
 
 function handle(at: number): void {
@@ -245,7 +265,7 @@ function settle(slot: number, tag: number, at: number): void {
     const isOutput = tag < ANSWERS + CODECS
     const data = eventValues[payload]
     if (!isOutput) settleFailure(end, owner, codec, data, worker)
-    else if (codec === FLAT) end(true, readWords(payload))
+    else if (codec === FLAT) settleWords(end, payload)
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)
   } else end(false, explained(owner, failure(tag, eventValues[payload], extra?.reason), worker))

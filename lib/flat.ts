@@ -22,6 +22,7 @@
 // | MAP | size | the keys and values in turns |
 // | SET | size | the members |
 // | BIGINT | | the lower 32 bits, and what is above them |
+// | RAW | length | bytes of V8's serializer; see codec.ts |
 //
 // TRACKED is added to the first item when there is a SAME: else objects need not be counted.
 
@@ -43,6 +44,7 @@ const DATE = 11
 const MAP = 12
 const SET = 13
 const BIGINT = 14
+export const RAW = 15
 /** Above all that is added to a kind. */
 const TRACKED = 2 ** 30
 

@@ -4,6 +4,8 @@
 // Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker is
 //     idle. At most BATCH × TINY ms of work waits for the end of a turn.
 
+import type { Encoded } from './codec'
+import { laneParts } from './lazy'
 import { native, SUBMIT_STRIDE } from './native'
 import * as outcome from './outcome'
 import type { Ticket } from './owner'
@@ -143,13 +145,28 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown): void 
 
 /** Submits what flat.ts has written, for the entry function of the pool's module; after `prepareArena`. */
 export function submitWords(slot: number, ticket: Ticket, words: Float64Array, count: number): void {
-  let start = (arenaUsed + 7) >>> 3
-  if (start + count > arenaWords.length) {
-    flush()
-    start = 0
-  }
-  const at = begin(slot, ticket)
+  const start = room(count)
   for (let i = 0; i < count; i++) arenaWords[start + i] = words[i] as number
+  commitWords(slot, ticket, start, count)
+}
+
+/** The same for bytes of V8's serializer. */
+export function submitRaw(slot: number, ticket: Ticket, encoded: Encoded, count: number): void {
+  const start = room(count)
+  laneParts().putRaw(encoded, arenaWords, arena, start)
+  commitWords(slot, ticket, start, count)
+}
+
+/** Where so many words can be put. */
+function room(count: number): number {
+  const start = (arenaUsed + 7) >>> 3
+  if (start + count <= arenaWords.length) return start
+  flush()
+  return 0
+}
+
+function commitWords(slot: number, ticket: Ticket, start: number, count: number): void {
+  const at = begin(slot, ticket)
   header[at + 3] = 7
   header[at + 4] = start
   header[at + 5] = count

@@ -19,6 +19,7 @@ import {
   submitBytes,
   submitEntry,
   submitNumber,
+  submitRaw,
   submitValue,
   submitWords,
 } from './port'
@@ -283,7 +284,9 @@ function admitEntry(
     if (task !== undefined) lane.watch?.(key, task)
   }
   const { codec, data } = encoded
+  const raw = laneParts().rawLength(encoded)
   if (codec === laneParts().FLAT) submitWords(slot, ticket, data as Float64Array, (data as Float64Array).length)
+  else if (raw > 0) submitRaw(slot, ticket, encoded, raw)
   else submitEntry(slot, ticket, codec, data)
   if (signal?.aborted) cancel(slot, { reason: signal.reason })
   return slot
@@ -376,7 +379,7 @@ function encodeInput(
   given: unknown,
   { list: transfer, affinity, policy }: EntrySettings,
 ): EncodedInput {
-  const { encode, FLAT, POSTED, LOCAL, write, written } = laneParts()
+  const { encode, FLAT, POSTED, LOCAL, rawLength, write, written } = laneParts()
   let input = given
   let list = transfer
   const marked = transferOf(given)
@@ -389,6 +392,7 @@ function encodeInput(
       return { codec: FLAT, data: written.slice(0, count), worker: -1 }
     }
     const encoded = encode(input)
+    if (rawLength(encoded) > 0) prepareArena()
     if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1 }
     ;[input, list] = [encoded.data, []]
   }

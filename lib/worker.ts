@@ -14,7 +14,7 @@ import { setImmediate } from 'node:timers'
 import { MessagePort, parentPort, type Transferable, workerData } from 'node:worker_threads'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
-import { decode, type Encoded, FLAT, PLAIN, POSTED } from './codec'
+import { decode, type Encoded, FLAT, isRaw, PLAIN, POSTED, putRaw, rawLength } from './codec'
 import { onRing } from './drain'
 import { type LoadedEntry, loadEntry } from './entry'
 import { read, write, written } from './flat'
@@ -150,7 +150,6 @@ function answer(
     value = error
     failed = true
   }
-  const at = answerCount * ANSWER_STRIDE
   if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
   else if (count > 0) {
     tag = 6
@@ -162,12 +161,23 @@ function answer(
       encoded = encodeReason(lastFault)
       failed = true
     }
-    tag = 5
-    payload = answerValues.length
-    codec = encoded.codec
-    // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
-    answerValues.push(failed && codec === POSTED ? postValue(encoded.data, []) : encoded.data)
+    const raw = failed ? -1 : rawLength(encoded)
+    if (raw > 0) {
+      reserveWords(raw)
+      tag = 6
+      payload = answerWordsUsed
+      codec = FLAT
+      putRaw(encoded, answerWords, answerBytes, payload)
+      answerWordsUsed += raw
+    } else {
+      tag = 5
+      payload = answerValues.length
+      codec = encoded.codec
+      // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
+      answerValues.push(failed && codec === POSTED ? postValue(encoded.data, []) : encoded.data)
+    }
   }
+  const at = answerCount * ANSWER_STRIDE
   answers[at] = idIndex
   answers[at + 1] = idGeneration
   answers[at + 2] = tag
@@ -225,14 +235,19 @@ function sayUsedUp(): void {
 function writeWords(value: object): number {
   const count = write(value)
   if (count < 0) return -1
-  if (answerWordsUsed + count > answerWords.length) handOver(0)
+  reserveWords(count)
   for (let i = 0; i < count; i++) answerWords[answerWordsUsed + i] = written[i] as number
   answerWordsUsed += count
   return count
 }
 
+function reserveWords(count: number): void {
+  if (answerWordsUsed + count > answerWords.length) handOver(0)
+}
+
 /** Plain values of answers, and of tasks. */
 let answerWords = new Float64Array(WORDS)
+let answerBytes = new Uint8Array(answerWords.buffer)
 const taskWords = new Float64Array(4096)
 let answerWordsUsed = 0
 
@@ -377,8 +392,11 @@ function begin(at: number, values: unknown[]): void {
   let how = codec
   if (tag === 6) {
     // The memory is used again with the next exchange.
-    data = read(taskWords, payload)
-    how = PLAIN
+    if (isRaw(taskWords, payload)) data = taskWords.slice(payload, payload + (taskWords[payload] as number))
+    else {
+      data = read(taskWords, payload)
+      how = PLAIN
+    }
   } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[payload]
   if (heldTasks.length > 0 || !hasRoom()) heldTasks.push({ idIndex, idGeneration, claim, name, data, codec: how })
   else beginTask(idIndex, idGeneration, claim, name, data, how)
@@ -433,6 +451,7 @@ function useBoard(memory: ArrayBuffer): void {
   board = new Int32Array(memory, 0, CELLS + 1)
   answers = new Float64Array(memory, at, ANSWERS * ANSWER_STRIDE)
   answerWords = new Float64Array(memory, at + answers.byteLength, WORDS)
+  answerBytes = new Uint8Array(memory, at + answers.byteLength, 8 * WORDS)
 }
 
 /** Begins a task unless somebody has taken it back. */

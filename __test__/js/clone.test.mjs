@@ -414,3 +414,13 @@ describe('what a task throws arrives', () => {
     }
   })
 })
+
+test('many values that take the serializer, of all sizes around what goes with others', async () => {
+  const make = (index) => {
+    const value = { index, pattern: /a+/g, bytes: new Uint8Array((index * 7) % 2300).fill(index) }
+    value.self = value
+    return value
+  }
+  const outputs = await Promise.all(Array.from({ length: 1000 }, (_, index) => pool.run(make(index))))
+  for (const [index, output] of outputs.entries()) same(output, structuredClone(make(index)))
+})
