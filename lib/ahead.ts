@@ -6,8 +6,8 @@
 //     for some and that one has ended such a task within STALE ms. A task is bound to the worker that has its input, and
 //     comes in its turn among those that may run anywhere.
 
-import { performance } from 'node:perf_hooks'
 import type { MessagePort, Transferable } from 'node:worker_threads'
+import { native } from './native'
 import { packed } from './parcel'
 import type { Order } from './protocol'
 import type { Pushed } from './submit'
@@ -44,7 +44,7 @@ export class Ahead {
   readonly #workers = new Map<number, number>()
   readonly #shares: Share[] = []
 
-  constructor(host: AheadHost, now = performance.now.bind(performance)) {
+  constructor(host: AheadHost, now = native.now) {
     this.#host = host
     this.#now = now
   }

@@ -1,9 +1,9 @@
 // Stage: run. Thread: a JS worker, or the owner env for its own tasks.
 // How an entry function is called.
 
-import { performance } from 'node:perf_hooks'
 import type { EntryFunction } from './entry'
 import { ThreadmillError } from './errors'
+import { native } from './native'
 
 /** The function with its hooks. */
 export type EntryWithHooks = EntryFunction & {
@@ -14,7 +14,7 @@ export type EntryWithHooks = EntryFunction & {
 
 /** Shortest time between two reports of progress, ms. */
 const REPORT_INTERVAL = 50
-const now = performance.now.bind(performance)
+const { now } = native
 
 /** Calls a function that has a `preTask` after that; `spend` is told how long it took, ms. */
 export function callPrepared(

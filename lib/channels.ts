@@ -2,9 +2,9 @@
 // What `diagnostics_channel` tells of pools. No message is made up for a channel that nobody has subscribed to.
 
 import { channel } from 'node:diagnostics_channel'
-import { performance } from 'node:perf_hooks'
 import type { IWorker } from '..'
 import type { ChannelMessages, TaskMessage } from '../metrics'
+import { native } from './native'
 import type { TaskHandle } from './task'
 
 const taskSubmit = channel('threadmill:task:submit')
@@ -14,7 +14,7 @@ const workerLaunch = channel('threadmill:worker:launch')
 const workerExit = channel('threadmill:worker:exit')
 const poolCreate = channel('threadmill:pool:create')
 const poolClose = channel('threadmill:pool:close')
-const now = performance.now.bind(performance)
+const { now } = native
 
 type Message<Name extends keyof ChannelMessages> = ChannelMessages[Name]
 

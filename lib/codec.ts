@@ -7,7 +7,6 @@
 // the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
-import { Deserializer, deserialize, Serializer, serialize } from 'node:v8'
 import { RAW, read } from './flat'
 
 /** The data is the value itself, and the caller copies it. */
@@ -88,14 +87,7 @@ export function decode(codec: number, data: unknown): unknown {
   if (codec === JSON_TEXT) return parse(data as string)
   if (codec !== V8) return data
   // From a copy, for the input may be memory that is used again.
-  return deserialized(new Bytes(data as Uint8Array))
-}
-
-function deserialized(bytes: Uint8Array): unknown {
-  if (!HAS_SERIALIZER) return deserialize(bytes)
-  const reader = new Deserializer(bytes)
-  reader.readHeader()
-  return reader.readValue()
+  return serializer().deserialize(new Bytes(data as Uint8Array))
 }
 
 // --- words ---
@@ -126,7 +118,9 @@ export function isRaw(words: Float64Array, offset: number): boolean {
 export function readWords(words: Float64Array, offset: number): unknown {
   if (!isRaw(words, offset)) return read(words, offset)
   // What is read has memory of its own.
-  return deserialized(new Bytes(words.buffer, words.byteOffset + (offset + 2) * 8, (words[offset + 1] as number) >>> 4))
+  return serializer().deserialize(
+    new Bytes(words.buffer, words.byteOffset + (offset + 2) * 8, (words[offset + 1] as number) >>> 4),
+  )
 }
 
 function posted(data: unknown): Encoded {
@@ -169,54 +163,22 @@ function needsTransfer(error: unknown): boolean {
 
 // --- V8 ---
 
-/** Notes what only the platform can clone. */
-class Writer extends Serializer {
-  platform = false
+/** Most values do without, and it takes a while to load. */
+let parts: typeof import('./serializer') | undefined
 
-  _writeHostObject(): void {
-    this.platform = true
-  }
-
-  _getSharedArrayBufferId(): number {
-    this.platform = true
-    return 0
-  }
-
-  /** What is thrown does not matter: `serialized` asks the platform for the error. */
-  _getDataCloneError(): undefined {
-    return undefined
-  }
-
-  declare _setTreatArrayBufferViewsAsHostObjects: (treat: boolean) => void
+function serializer(): typeof import('./serializer') {
+  parts ??= require('./serializer') as typeof import('./serializer')
+  return parts
 }
 
-/** Bun has the functions, and not the classes. */
-const HAS_SERIALIZER = (() => {
-  try {
-    return new Serializer() !== undefined
-  } catch {
-    return false
-  }
-})()
-
 function serialized(value: unknown): Encoded {
-  if (!HAS_SERIALIZER) {
-    try {
-      return { codec: V8, data: serialize(value) }
-    } catch {
-      return posted(clone(value))
-    }
-  }
-  const writer = new Writer()
-  // Views then keep their offset and their buffer, which they may share.
-  writer._setTreatArrayBufferViewsAsHostObjects(false)
-  writer.writeHeader()
+  let data: Uint8Array | undefined
   try {
-    writer.writeValue(value)
+    data = serializer().serialize(value)
   } catch {
     return posted(clone(value))
   }
-  return writer.platform ? posted(value) : { codec: V8, data: writer.releaseBuffer() }
+  return data === undefined ? posted(value) : { codec: V8, data }
 }
 
 /**
@@ -242,7 +204,7 @@ function survey(root: object): boolean {
     if (isProxy(object)) return false
     let large = true
     // Bun's serializer would copy it.
-    if (!HAS_SERIALIZER && isShared(object)) return false
+    if (!serializer().HAS_SERIALIZER && isShared(object)) return false
     if (isArray(object) && object.length > LONG) {
       if (!pushElements(object, push)) return false
     } else if (isArray(object) || isPlainPrototype(getPrototypeOf(object))) {

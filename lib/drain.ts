@@ -3,7 +3,6 @@
 //
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
 
-import { performance } from 'node:perf_hooks'
 import { rethrow } from './callbacks'
 import { laneParts } from './lazy'
 import { DRAIN_STRIDE, native } from './native'
@@ -36,7 +35,7 @@ const EVENTS = 256
 /** Longest time that one drain keeps the event loop, ms. */
 const DRAIN_BUDGET = 2
 /** Fake timers of test frameworks replace the globals: what keeps tasks going must not depend on them. */
-const now = performance.now.bind(performance)
+const { now } = native
 const pools = new Map<number, Owner>()
 
 const events = new Float64Array(EVENTS * DRAIN_STRIDE)

@@ -1,13 +1,13 @@
 // Stage: run. Thread: a JS worker whose pool limits the heap of its workers.
 // Tells of the heap of this worker when it has become too big.
 
-import { performance } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
+import { native } from './native'
 import type { HeapWatch as Limits } from './protocol'
 
 /** Shortest time between two looks at the heap, ms. */
 const PACE = 100
-const now = performance.now.bind(performance)
+const { now } = native
 
 /** Who is told of the heap. */
 export interface HeapListener {

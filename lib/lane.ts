@@ -345,7 +345,7 @@ export class JsLane implements EntryLane {
           heap: heapWatch(this.#settings, this.#host.memory),
           seat: this.#seat,
           workerData: this.#settings.workerData,
-          threadmillAddon: addonFile,
+          threadmillAddon: addonFile(),
         },
         this.#settings,
         {

@@ -7,7 +7,6 @@
 //      as in J7 (seat.ts).
 
 import { AsyncResource } from 'node:async_hooks'
-import { performance } from 'node:perf_hooks'
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
@@ -50,7 +49,7 @@ export interface MainHost {
 /** Longest time without a turn of the event loop, ms. */
 const YIELD = 10
 const SIMPLE = [undefined, null, true, false]
-const now = performance.now.bind(performance)
+const { now } = native
 /** Captured, because test frameworks replace the global. */
 const soon = queueMicrotask
 

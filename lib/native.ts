@@ -1,7 +1,7 @@
 // Stage: all. Thread: owner env.
 // The typed view of the binding. The only module that loads it.
 
-import { workerData } from 'node:worker_threads'
+import { loadAddon } from './addon'
 
 /** Numbers per submitted record; see src/submit.rs for their meaning. */
 export const SUBMIT_STRIDE = 12
@@ -145,6 +145,11 @@ export interface Native {
   blockMain(pool: number, idIndex: number, idGeneration: number, blocked: boolean): void
   /** Sets the number of native workers, at most `mostThreads` of the figures. */
   resizeThreads(pool: number, threads: number): void
+  /**
+   * A monotonic clock, ms: that of the tasks' times. Fake timers of test frameworks do not reach it, and the module of
+   * Node's own takes a while to load.
+   */
+  now(this: void): number
   /** JSON of how many threads the system grants this process now, and why. */
   parallelism(): string
   /** JSON of the machine's physical cores, logical CPUs and memory. */
@@ -161,14 +166,11 @@ export interface Native {
   addressOf(view: ArrayBufferView): number
 }
 
-/** What our workers are told by those who made them. */
-const given = (workerData as { readonly threadmillAddon?: unknown } | null)?.threadmillAddon
-// The loader tries one place after the other, which takes a while.
-const addon: unknown = typeof given === 'string' ? require(given) : require('#native')
+const addon = loadAddon()
 
 /** The file that the addon was loaded from, if that is known. */
-export const addonFile = Object.keys(require.cache).find(
-  (file) => require.cache[file]?.exports === addon && /\.node$/.test(file),
-)
+export function addonFile(): string | undefined {
+  return Object.keys(require.cache).find((file) => require.cache[file]?.exports === addon && /\.node$/.test(file))
+}
 
 export const native = addon as Native

@@ -8,9 +8,9 @@
 //     from then.
 
 import { AsyncResource } from 'node:async_hooks'
-import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { rethrow } from './callbacks'
+import { native } from './native'
 
 type Callback = () => unknown
 type Timer = ReturnType<typeof setTimeout>
@@ -37,7 +37,7 @@ export class Shutdown {
 
   /** Destroys the pool when it has not ended `ms` from now; a later end than one asked for before changes nothing. */
   limit(ms: number): void {
-    const deadline = performance.now() + ms
+    const deadline = native.now() + ms
     if (deadline >= this.#deadline) return
     this.#deadline = deadline
     clearTimeout(this.#limitTimer)

@@ -49,7 +49,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
   readonly options: Readonly<Partial<RunOptions>>
   readonly timestamp = Date.now()
   readonly kernel: string | undefined
-  /** When channels were told of it, as `performance.now()` says. */
+  /** When channels were told of it, as the addon's clock says. */
   watchedSince: number | undefined
   readonly #workerAt: (index: number) => IWorker | undefined
   /** Made with the first one. */

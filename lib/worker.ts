@@ -6,9 +6,9 @@
 //     begins once HELD_BACK has passed since the first of them. Until then they lie in memory that outlives this thread.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
 
+import './worker-addon'
 import { AsyncResource } from 'node:async_hooks'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
-import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import { MessagePort, parentPort, type Transferable, workerData } from 'node:worker_threads'
@@ -56,7 +56,7 @@ const YIELD = 10
 const HELD_BACK = 0.1
 /** Tasks that one exchange brings at most, as in the core. */
 const TASKS = 32
-const now = performance.now.bind(performance)
+const { now } = native
 
 /** What follows the tasks that the running one submits. */
 function tracer(): TaskContext | undefined {

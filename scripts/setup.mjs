@@ -16,6 +16,7 @@ import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import { filesBelow, fingerprint, root } from './lib/files.mjs'
 import { npm, run } from './lib/process.mjs'
+import { PACKS, pack } from './pack.mjs'
 
 const LOCK_STAMP = path.join(root, 'node_modules/.threadmill-lock')
 const NATIVE_STAMP = path.join(root, 'target/setup/native.json')
@@ -152,6 +153,7 @@ export async function compileJs(options = { cwd: root }) {
     mkdirSync(path.dirname(path.join(root, to)), { recursive: true })
     copyFileSync(path.join(root, from), path.join(root, to))
   }
+  pack(path.join(root, 'dist'))
   const wanted = new Set(outputs())
   for (const file of filesBelow(['dist'])) {
     if (!wanted.has(file)) rmSync(path.join(root, file))
@@ -161,7 +163,7 @@ export async function compileJs(options = { cwd: root }) {
 function outputs() {
   const sources = filesBelow(['lib']).filter((file) => /\.[cm]?ts$/.test(file) && !/\.d\.[cm]?ts$/.test(file))
   const compiled = sources.map((file) => file.replace(/^lib\//, 'dist/').replace(/\.([cm]?)ts$/, '.$1js'))
-  return [...compiled, ...copies().map(([, to]) => to)]
+  return [...compiled, ...PACKS.map((file) => `dist/${file}`), ...copies().map(([, to]) => to)]
 }
 
 /** The files of the dashboard's page, which are taken as they are, and where they go. */

@@ -282,7 +282,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 55] = [
+    let functions: [(&CStr, sys::napi_callback); 56] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -298,6 +298,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"figures", Some(pool::figures)),
         (c"resizeThreads", Some(pool::resize_threads)),
         (c"parallelism", Some(pool::parallelism)),
+        (c"now", Some(pool::now)),
         (c"machine", Some(cpu_gate::machine)),
         (c"cpuShares", Some(cpu_gate::cpu_shares)),
         (c"keyFigures", Some(pool::key_figures)),

@@ -11,7 +11,7 @@ use napi::sys;
 use std::sync::Arc;
 use threadmill_core::kernel::{Detached, Input, KernelContext};
 use threadmill_core::kernels as registry;
-use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing};
+use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing, clock};
 use threadmill_core::scheduler::{Schedule, TaskId};
 use threadmill_core::value::Value;
 
@@ -127,6 +127,11 @@ pub(crate) unsafe extern "C" fn resize_threads(env: Env, info: Info) -> Js {
 /// `parallelism()`: how many threads the system grants this process now, and why, as JSON.
 pub(crate) unsafe extern "C" fn parallelism(env: Env, _info: Info) -> Js {
     raw::guard(env, || json(env, &Sizing::new(None)))
+}
+
+/// `now()`: the monotonic clock that tasks are timed with, in ms.
+pub(crate) unsafe extern "C" fn now(env: Env, _info: Info) -> Js {
+    raw::guard(env, || raw::new_number(env, clock::now() as f64 / 1e6))
 }
 
 /// `keyFigures(handle)`: times of the tasks of a pool by key, as JSON.

@@ -84,7 +84,8 @@ async function examine(): Promise<Findings> {
   checks.push(checkOf('the addon loads', loaded.error))
   if (loaded.value !== undefined) {
     const { native, addonFile } = loaded.value.native
-    addon = { file: addonFile ?? null, origin: originOf(addonFile), version: native.version() }
+    const file = addonFile()
+    addon = { file: file ?? null, origin: originOf(file), version: native.version() }
     checks.push({
       name: 'addon and package have the same version',
       ok: addon.version === version(),
