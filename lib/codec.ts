@@ -29,6 +29,8 @@ export interface Encoded {
   readonly codec: Codec
   /** How it is to be read depends on `codec`. */
   readonly data: unknown
+  /** Memory that belongs to the data alone, and need not be copied once more when that is posted. */
+  readonly moves?: readonly ArrayBuffer[] | undefined
 }
 
 // Users patch prototypes and globals (polyfills, fake timers): everything used here is taken once, at load.
@@ -139,18 +141,34 @@ function encodeObject(value: object): Encoded {
     throw error
   }
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
-  return withoutPlatform(copy) ?? posted(copy)
+  return withoutPlatform(copy, true) ?? posted(copy)
 }
 
-/** `undefined` when only the platform's own clone can tell what the value is. */
-function withoutPlatform(value: object): Encoded | undefined {
+/** `undefined` when only the platform's own clone can tell what the value is. `isOwn`: it is a clone, and nobody else's. */
+function withoutPlatform(value: object, isOwn = false): Encoded | undefined {
   if (isView(value)) {
     const view = plainView(value)
     if (view !== undefined) return { codec: PLAIN, data: view }
   } else if (isJson(value)) {
     return { codec: JSON_TEXT, data: stringify(value) }
   }
-  return survey(value) ? serialized(value) : undefined
+  if (!survey(value)) return undefined
+  return bytesSeen() < MOST_BYTES ? serialized(value) : big(value, isOwn)
+}
+
+/** Much memory: it is copied once, and the copy is moved. */
+function big(value: object, isOwn: boolean): Encoded {
+  const copy = isOwn ? value : (copyOfBytes(value) ?? clone(value))
+  if (!isOwn) survey(copy)
+  return { codec: POSTED, data: copy, moves: [...new Set(buffersSeen)] }
+}
+
+/** Cheaper than a clone, for the most frequent case. */
+function copyOfBytes(value: object): object | undefined {
+  if (!isView(value) || classNameOf.call(value) !== 'Uint8Array') return undefined
+  const buffer = bufferOf.call(value)
+  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
+  return lengthOfView.call(value) === lengthOf.call(buffer) ? new Bytes(value as Uint8Array) : undefined
 }
 
 function needsTransfer(error: unknown): boolean {
@@ -191,6 +209,7 @@ function serialized(value: unknown): Encoded {
  * platform under names that are no index.
  */
 function survey(root: object): boolean {
+  buffersSeen = []
   let seen: Seen | undefined
   const first: object[] = []
   const stack: object[] = [root]
@@ -221,7 +240,10 @@ function survey(root: object): boolean {
     } else if (isNativeError(object)) {
       if (isInChain.call(domException, object)) return false
       if (!pushMembers(object, ['cause', 'errors'], push)) return false
-    } else if (!isView(object) && !isAnyArrayBuffer(object) && !isDate(object) && !isRegExp(object)) {
+    } else if (isView(object) || isAnyArrayBuffer(object)) {
+      const buffer = isView(object) ? memoryOf(object) : object
+      if (!isSharedArrayBuffer(buffer)) buffersSeen.push(buffer as ArrayBuffer)
+    } else if (!isDate(object) && !isRegExp(object)) {
       if (!isBoxedPrimitive(object)) return false
     }
     // A set is slow. Of many small objects one in 16 is enough to end: each that is remembered is not looked at again.
@@ -240,7 +262,7 @@ function isAmong(objects: readonly object[], object: object): boolean {
 }
 
 function isShared(object: object): boolean {
-  return isSharedArrayBuffer(isView(object) ? object.buffer : object)
+  return isSharedArrayBuffer(isView(object) ? memoryOf(object) : object)
 }
 
 type Push = (member: unknown) => void
@@ -254,6 +276,15 @@ function pushMembers(object: object, names: readonly string[], push: Push): bool
     push(descriptor.value)
   }
   return true
+}
+
+/** The memory that the last survey came by, some of it more than once. */
+let buffersSeen: ArrayBuffer[] = []
+
+function bytesSeen(): number {
+  let bytes = 0
+  for (const buffer of buffersSeen) bytes += lengthOf.call(buffer)
+  return bytes
 }
 
 /** So many objects are remembered one by one. */
@@ -376,11 +407,16 @@ const typedPrototype = getPrototypeOf(Uint8Array.prototype) as object
 /** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
 const classNameOf = getter<string | undefined>(typedPrototype, Symbol.toStringTag)
 const bufferOf = getter<ArrayBufferLike>(typedPrototype, 'buffer')
+const bufferOfDataView = getter<ArrayBufferLike>(DataView.prototype, 'buffer')
 const lengthOfView = getter<number>(typedPrototype, 'byteLength')
 const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
 const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
 
 const MOST_BYTES = 64 * 1024
+
+function memoryOf(view: ArrayBufferView): ArrayBufferLike {
+  return classNameOf.call(view) === undefined ? bufferOfDataView.call(view) : bufferOf.call(view)
+}
 
 /** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
 function plainView(value: ArrayBufferView): ArrayBufferView | undefined {

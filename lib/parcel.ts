@@ -45,7 +45,10 @@ export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Enc
   if (value instanceof Prepared) return value
   const marked = transferOf(value)
   const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
-  if (marked === undefined && given.length === 0) return { encoded: encode(value), list: [] }
+  if (marked === undefined && given.length === 0) {
+    const encoded = encode(value)
+    return { encoded, list: encoded.moves === undefined ? [] : [...encoded.moves] }
+  }
   const list = [...(marked?.list ?? []), ...given] as Transferable[]
   return { encoded: { codec: POSTED, data: marked === undefined ? value : marked.value }, list }
 }

@@ -393,8 +393,10 @@ function encodeInput(
     }
     const encoded = encode(input)
     if (rawLength(encoded) > 0) prepareArena()
-    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1 }
-    ;[input, list] = [encoded.data, []]
+    if (encoded.codec !== POSTED)
+      return { codec: encoded.codec, data: encoded.data, worker: -1 }
+      // What may be asked for again cannot be moved.
+    ;[input, list] = [encoded.data, repeats(policy) ? [] : (encoded.moves ?? [])]
   }
   if (repeats(policy) && list.length === 0) {
     return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, lasts: true }

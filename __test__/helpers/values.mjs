@@ -222,7 +222,18 @@ export const TABLE = [
   ['a resizable ArrayBuffer', () => bytes(8, { maxByteLength: 16 }), V8],
   ['views that share memory', sharing, V8],
   ['64 KiB less one', () => new Uint8Array(bytes(65535)), PLAIN],
-  ['64 KiB', () => new Uint8Array(bytes(65536)), V8],
+  ['64 KiB', () => new Uint8Array(bytes(65536)), POSTED],
+  ['a big Buffer', () => Buffer.from(bytes(70_000)), POSTED],
+  ['big doubles', () => new Float64Array(bytes(80_000)), POSTED],
+  ['a big DataView', () => [new DataView(bytes(70_000), 8, 100)], POSTED],
+  ['big memory', () => ({ a: bytes(70_000) }), POSTED],
+  ['big memory that grows', () => [new Uint8Array(new ArrayBuffer(70_000, { maxByteLength: 80_000 }))], POSTED],
+  ['a part of big memory', () => new Uint16Array(bytes(70_000), 2, 5), POSTED],
+  ['big memory that is there twice', () => {
+    const memory = bytes(70_000)
+    return new Map([['all', memory], ['part', new Int32Array(memory, 4, 10)], ['again', { memory }]])
+  }, POSTED],
+  ['an instance with big memory', () => new (class { data = new Uint8Array(bytes(70_000)) })(), POSTED],
   ['bytes with members', () => withProps(new Uint8Array(bytes(4)), { name: 'x' }), PLAIN],
   ['a subclass of Uint8Array', () => new Bytes(bytes(8)), V8],
   ['a whole Buffer', () => Buffer.from(bytes(8)), PLAIN],

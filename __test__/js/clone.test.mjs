@@ -424,3 +424,19 @@ test('many values that take the serializer, of all sizes around what goes with o
   const outputs = await Promise.all(Array.from({ length: 1000 }, (_, index) => pool.run(make(index))))
   for (const [index, output] of outputs.entries()) same(output, structuredClone(make(index)))
 })
+
+test('much memory is copied at the call, and stays with the caller', async () => {
+  const input = { data: new Uint8Array(200_000).fill(1), list: [new Float64Array(20_000).fill(2)] }
+  const expected = structuredClone(input)
+  const outputs = Array.from({ length: 20 }, () => pool.run(input))
+  const alone = pool.run(input.data)
+  input.data.fill(9)
+  input.list[0].fill(9)
+  for (const output of await Promise.all(outputs)) same(output, expected)
+  same(await alone, expected.data)
+  assert.equal(input.data.length, 200_000)
+  // Nor does a worker lose what it gives back, and the owner gets what it was then.
+  const first = await pool.run(input.data)
+  first.fill(3)
+  same(await pool.run(input.data), input.data)
+})
