@@ -2,9 +2,10 @@
 // Which task a caller belongs to, while more than one of a worker has not returned.
 //
 // J13. Of the tasks that have given promises and not returned, at most one runs without an async context of its own, and
-//      what has no context belongs to it. Contexts cost more than tiny tasks do: a function that has given its output at
-//      once so far is called without one beside others, too. Where tasks may run beside each other, each gets a client that
-//      knows it, for the one case that this leaves open: such a function gives a promise after all.
+//      what has no context belongs to it; with workerConcurrency all have one. Contexts cost more than tiny tasks do: a
+//      function that has given its output at once so far is called without one beside others, too. Where tasks may run
+//      beside each other, each gets a client that knows it, for the one case that this leaves open: such a function gives a
+//      promise after all.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EntryWithHooks } from './call'
@@ -16,6 +17,8 @@ export const unfinished = new Map<number, Running>()
 const loose = new Set<Running>()
 /** Made when tasks may run beside each other. */
 let contexts: AsyncLocalStorage<Running> | undefined
+/** Whether a task has one even when it runs alone. */
+let isAlways = false
 /** Functions that have given their outputs at once so far, and the one of them that was called last. */
 const direct = new WeakSet<EntryWithHooks>()
 let lastDirect: EntryWithHooks | undefined
@@ -24,9 +27,10 @@ const lasting = new WeakSet<EntryWithHooks>()
 /** The task whose function is on the stack. */
 let onStack: Running | undefined
 
-/** From now on tasks may begin beside one that waits. */
-export function separate(): void {
+/** From now on tasks may begin beside one that waits, or (`always`) beside any. */
+export function separate(always: boolean): void {
   contexts ??= new AsyncLocalStorage()
+  isAlways ||= always
 }
 
 /** Tasks get no client that would have to know them. */
@@ -57,7 +61,7 @@ export function enter(task: Running | undefined): Running | undefined {
 
 /** Whether a call of the function is made in a context; see J13. */
 export function needsContext(fn: EntryWithHooks): boolean {
-  if (contexts === undefined || unfinished.size === 0 || fn === lastDirect) return false
+  if (contexts === undefined || fn === lastDirect || (unfinished.size === 0 && !isAlways)) return false
   if (!direct.has(fn)) return true
   lastDirect = fn
   return false

@@ -81,7 +81,7 @@ function takeSeat(): SeatPool {
       seat,
     )
   }
-  separate()
+  separate(false)
   return seatPool
 }
 
@@ -95,7 +95,7 @@ function postValue(value: unknown, list: readonly Transferable[]): number {
 
 let nextValue = 0
 
-if (concurrency > 1) separate()
+if (concurrency > 1) separate(true)
 
 /** Whether tasks that this worker submitted are unsettled (J7 in seat.ts). */
 let isWaiting = false

@@ -72,3 +72,15 @@ test('of functions that go on beside each other, also through the client of anot
     sorted(ids.flatMap((id) => [...Array(3).fill(`goes on ${id}`), ...Array(3).fill(`saved ${id}`)])),
   )
 })
+
+test('what a task has left behind is not of another task', async (t) => {
+  const pool = new WorkerPool(SCOPES, { maxWorkers: 1, workerConcurrency: 2 })
+  t.after(() => pool.close())
+  await pool.run(undefined, { name: 'leaves' })
+  const heard = []
+  const all = []
+  pool.onMessage('late', (contents) => all.push(contents))
+  await pool.addTask(undefined, { name: 'waits' }).on('message', (type) => heard.push(type))
+  assert.deepEqual(heard, ['own'])
+  assert.deepEqual(all, ['of a task that has ended'])
+})
