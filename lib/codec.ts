@@ -3,11 +3,11 @@
 // C1. What `decode` gives for what `encode` gave equals `structuredClone(value)`.
 // C2. `encode` throws for what `structuredClone` refuses, and with the error that it throws.
 // C3. A getter of the user runs once, and only inside `structuredClone`.
-// The rare inputs for which C1 to C3 do not hold are listed at `isTree`, `survey` and `plainView`. What is too deep for
-// the stack of the thread that reads throws in `decode`.
+// The rare inputs for which C1 to C3 do not hold are listed at `isTree`, `survey` and `plainView`, and in flat.ts. What is
+// too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
-import { RAW, read } from './flat'
+import { learnClass, RAW, read } from './flat'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -140,6 +140,7 @@ function encodeObject(value: object): Encoded {
     if (needsTransfer(error)) return posted(value)
     throw error
   }
+  learnClass(value)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
   return withoutPlatform(copy, true) ?? posted(copy)
 }

@@ -1,9 +1,12 @@
 // Stage: submit, run and settle. Thread: any.
-// Small objects and arrays, dates, maps and sets as numbers: written and read by code that the engine optimizes for their shapes, without a
+// Small objects and arrays, dates, maps, sets and instances of most classes as numbers: written and read by code that the engine optimizes for their shapes, without a
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
 // F1. A property is read once, in order, as the structured clone does.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
+// F3. Instances of a class are plain objects on the other side, when one with properties was seen to be cloned as such.
+//     Objects of other kinds whose prototype has been replaced, and instances given to `markAsUncloneable`, are not told
+//     apart from them.
 //
 // A value is its length in words of 64 bits, that word included, and then one item after the other. The lower four bits of an
 // item say what it is, the others are a number:
@@ -65,7 +68,8 @@ const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
 const { isArray, prototype: arrayPrototype } = Array
-const { getPrototypeOf, keys, prototype: objectPrototype } = Object
+const { getOwnPropertyDescriptors, getPrototypeOf, hasOwn, keys, prototype: objectPrototype, values } = Object
+const clone = structuredClone
 const { isView } = ArrayBuffer
 const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isSet } = types
 const [PlainDate, PlainMap, PlainSet] = [Date, Map, Set]
@@ -87,6 +91,9 @@ const { floor } = Math
 export const written = new Float64Array(MOST_WORDS + 4)
 let at = 0
 let isBusy = false
+const nothing = {}
+/** The value that is being written. */
+let root: object = nothing
 const objects: (object | undefined)[] = []
 let objectCount = 0
 /** What each of them is counted as; -1 while it is not complete. */
@@ -144,6 +151,7 @@ export function write(value: object): number {
   // They would be taken for properties of every object.
   for (const _ in objectPrototype) return -1
   isBusy = true
+  root = value
   at = 1
   objectCount = 0
   endCount = 0
@@ -159,6 +167,7 @@ export function write(value: object): number {
     return at
   } finally {
     isBusy = false
+    root = nothing
     for (let i = 0; i < objectCount; i++) objects[i] = undefined
   }
 }
@@ -227,15 +236,47 @@ function writeNew(object: object, depth: number): boolean {
     return true
   }
   if (prototype === PlainMap.prototype) return isMap(object) && writeMap(object, depth)
-  return prototype === PlainSet.prototype && isSet(object) && writeSet(object, depth)
+  if (prototype === PlainSet.prototype) return isSet(object) && writeSet(object, depth)
+  if (prototype === null) return false
+  if (plainClasses.has(prototype)) return writePlain(object, depth)
+  if (!metClasses.has(prototype)) {
+    metClasses.add(prototype)
+    unknown = { object: new WeakRef(object), root: new WeakRef(root) }
+  }
+  return false
+}
+
+/** Prototypes of classes whose instances are cloned as the plain objects that their own properties make. */
+const plainClasses = new WeakSet<object>()
+/** Prototypes of other classes that values were of, and the last instance that was the first one of its class. */
+const metClasses = new WeakSet<object>()
+let unknown: { readonly object: WeakRef<object>; readonly root: WeakRef<object> } | undefined
+
+/** Finds out about the class that kept a value from being written, which the platform has just cloned. */
+export function learnClass(value: object): void {
+  const object = unknown?.object.deref()
+  // What the platform has not just cloned it may not survive: Node 20 ends with some objects that were transferred away.
+  const isOfValue = unknown?.root.deref() === value
+  unknown = undefined
+  if (object === undefined || !isOfValue) return
+  const descriptors = values(getOwnPropertyDescriptors(object))
+  // A getter is called once for each value, and that has been.
+  if (descriptors.some(({ get }) => get !== undefined)) return
+  const copy = clone(object)
+  const names = keys(copy)
+  const isPlain = getPrototypeOf(copy) === objectPrototype && !isArray(copy) && names.length > 0
+  if (isPlain && names.join() === keys(object).join()) plainClasses.add(getPrototypeOf(object))
 }
 
 function writePlain(object: object, depth: number): boolean {
   // Arrays, too, may have been given that prototype.
   if (isArray(object)) return false
+  const isInstance = getPrototypeOf(object) !== objectPrototype
   const head = at++
   let shape = noProperties
   for (const name in object) {
+    // A prototype may have properties that are enumerable.
+    if (isInstance && !hasOwn(object, name)) continue
     const next = shape.with(name)
     if (next === undefined) {
       if (shapeCount === MOST_SHAPES) forgetShapes()

@@ -440,3 +440,21 @@ test('much memory is copied at the call, and stays with the caller', async () =>
   first.fill(3)
   same(await pool.run(input.data), input.data)
 })
+
+test('instances of a class arrive like the first one', async () => {
+  class Item {
+    constructor(id) {
+      this.id = id
+      this.parts = [{ id }, new Map([[id, this.constructor.name]])]
+    }
+    get twice() {
+      return 2 * this.id
+    }
+  }
+  for (let id = 0; id < 5; id++) {
+    const make = () => ({ item: new Item(id), when: new Date(id) })
+    same(await pool.run(make()), structuredClone(make()))
+  }
+  const item = Object.assign(new Item(7), { call() {} })
+  await assert.rejects(pool.run(item), { name: 'DataCloneError' })
+})
