@@ -63,10 +63,11 @@ Seen.prototype.has = Set.prototype.has
 Seen.prototype.add = Set.prototype.add
 
 /**
- * Encodes `value` as it is now.
+ * Encodes `value` as it is now. `mayMove`: much memory is copied, and the copy posted; whoever gets it then needs the thread
+ * that posts to be awake.
  * @throws DataCloneError, or what a getter of the value throws
  */
-export function encode(value: unknown): Encoded {
+export function encode(value: unknown, mayMove = false): Encoded {
   switch (typeof value) {
     case 'number':
     case 'undefined':
@@ -77,7 +78,7 @@ export function encode(value: unknown): Encoded {
     case 'bigint':
       return value < PAST_64_BITS && value >= -HALF_OF_64_BITS ? { codec: PLAIN, data: value } : serialized(value)
     case 'object':
-      return value === null ? { codec: PLAIN, data: value } : encodeObject(value)
+      return value === null ? { codec: PLAIN, data: value } : encodeObject(value, mayMove)
     default:
       return posted(clone(value))
   }
@@ -129,8 +130,8 @@ function posted(data: unknown): Encoded {
   return { codec: POSTED, data }
 }
 
-function encodeObject(value: object): Encoded {
-  const encoded = withoutPlatform(value)
+function encodeObject(value: object, mayMove: boolean): Encoded {
+  const encoded = withoutPlatform(value, mayMove)
   if (encoded !== undefined) return encoded
   let copy: object
   try {
@@ -140,36 +141,36 @@ function encodeObject(value: object): Encoded {
     if (needsTransfer(error)) return posted(value)
     throw error
   }
-  learnClass(value)
+  learnClass(value, copy)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
-  return withoutPlatform(copy, true) ?? posted(copy)
+  return withoutPlatform(copy, mayMove, true) ?? posted(copy)
 }
 
 /** `undefined` when only the platform's own clone can tell what the value is. `isOwn`: it is a clone, and nobody else's. */
-function withoutPlatform(value: object, isOwn = false): Encoded | undefined {
+function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encoded | undefined {
   if (isView(value)) {
     const view = plainView(value)
     if (view !== undefined) return { codec: PLAIN, data: view }
   } else if (isJson(value)) {
     return { codec: JSON_TEXT, data: stringify(value) }
   }
-  if (!survey(value)) return undefined
-  return bytesSeen() < MOST_BYTES ? serialized(value) : big(value, isOwn)
+  const isKnown = survey(value)
+  const isBig = mayMove && bytesSeen() >= MUCH
+  const buffers = buffersSeen
+  // They are not to be kept.
+  buffersSeen = []
+  if (!isKnown) return undefined
+  return isBig ? big(value, isOwn ? buffers : undefined) : serialized(value)
 }
 
-/** Much memory: it is copied once, and the copy is moved. */
-function big(value: object, isOwn: boolean): Encoded {
-  const copy = isOwn ? value : (copyOfBytes(value) ?? clone(value))
-  if (!isOwn) survey(copy)
-  return { codec: POSTED, data: copy, moves: [...new Set(buffersSeen)] }
-}
-
-/** Cheaper than a clone, for the most frequent case. */
-function copyOfBytes(value: object): object | undefined {
-  if (!isView(value) || classNameOf.call(value) !== 'Uint8Array') return undefined
-  const buffer = bufferOf.call(value)
-  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
-  return lengthOfView.call(value) === lengthOf.call(buffer) ? new Bytes(value as Uint8Array) : undefined
+/** Much memory: it is copied once, and the copy is moved. `own`: the memory of a value that is a copy already. */
+function big(value: object, own: readonly ArrayBuffer[] | undefined): Encoded {
+  if (own !== undefined) return { codec: POSTED, data: value, moves: [...new Set(own)] }
+  const copy = clone(value)
+  survey(copy)
+  const moves = [...new Set(buffersSeen)]
+  buffersSeen = []
+  return { codec: POSTED, data: copy, moves }
 }
 
 function needsTransfer(error: unknown): boolean {
@@ -279,12 +280,12 @@ function pushMembers(object: object, names: readonly string[], push: Push): bool
   return true
 }
 
-/** The memory that the last survey came by, some of it more than once. */
+/** The memory that a survey comes by, some of it more than once. */
 let buffersSeen: ArrayBuffer[] = []
 
 function bytesSeen(): number {
   let bytes = 0
-  for (const buffer of buffersSeen) bytes += lengthOf.call(buffer)
+  for (const buffer of buffersSeen.length > 1 ? new Set(buffersSeen) : buffersSeen) bytes += lengthOf.call(buffer)
   return bytes
 }
 
@@ -347,6 +348,8 @@ function isTree(object: object, depth: number, walk: Walk): boolean {
   const prototype = getPrototypeOf(object)
   const array = isArray(object)
   if (array && (prototype !== arrayPrototype || object.length > walk.nodes)) return false
+  // Of memory the names are as many as it has elements.
+  if (!array && ((prototype !== objectPrototype && prototype !== null) || isView(object))) return false
   const names = keys(object)
   walk.nodes -= names.length + 1
   if (array) {
@@ -413,7 +416,8 @@ const lengthOfView = getter<number>(typedPrototype, 'byteLength')
 const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
 const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
 
-const MOST_BYTES = 64 * 1024
+/** Bytes of memory in a value that are worth a message of their own. */
+const MUCH = 64 * 1024
 
 function memoryOf(view: ArrayBufferView): ArrayBufferLike {
   return classNameOf.call(view) === undefined ? bufferOfDataView.call(view) : bufferOf.call(view)
@@ -426,7 +430,7 @@ function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
   if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
   const length = lengthOfView.call(value)
   // Memory of no length may have been transferred away.
-  if (length === 0 || length >= MOST_BYTES) return undefined
+  if (length === 0) return undefined
   const whole = length === lengthOf.call(buffer)
   const prototype = getPrototypeOf(value)
   if (prototype === bufferPrototype) {

@@ -2,7 +2,8 @@
 // Small objects and arrays, dates, maps, sets and instances of most classes as numbers: written and read by code that the engine optimizes for their shapes, without a
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
-// F1. A property is read once, in order, as the structured clone does.
+// F1. A property is read once, in order, as the structured clone does. Getters that change the object or the array that they
+//     are in while it is read are seen at work: what is read later is as they left it.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
 // F3. Instances of a class are plain objects on the other side, when one with properties was seen to be cloned as such.
 //     Objects of other kinds whose prototype has been replaced, and instances given to `markAsUncloneable`, are not told
@@ -58,9 +59,10 @@ const MOST_MEMBERS = 64
 const MOST_DEPTH = 16
 /** Integers from here on are numbers: the items are to be small integers to the engine. */
 const MOST_INTEGER = 2 ** 26
-/** Longest string, in UTF-16 units, and the longest that may be shared. */
+/** Longest string, in UTF-16 units, and the longest that may be shared: V8 makes no part of a string that is shorter than that
+ *  keep all of it alive. */
 const MOST_CHARS = 256
-const MOST_TEXT = 32
+const MOST_TEXT = 12
 /** Most objects in one value: each is compared with all before it. */
 const MOST_OBJECTS = 64
 /** Most shapes and texts that are remembered before all are forgotten. */
@@ -68,8 +70,7 @@ const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
 const { isArray, prototype: arrayPrototype } = Array
-const { getOwnPropertyDescriptors, getPrototypeOf, hasOwn, keys, prototype: objectPrototype, values } = Object
-const clone = structuredClone
+const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys, prototype: objectPrototype } = Object
 const { isView } = ArrayBuffer
 const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isSet } = types
 const [PlainDate, PlainMap, PlainSet] = [Date, Map, Set]
@@ -145,6 +146,7 @@ let texts = new Map<string, number>()
  * @throws what a getter of the value throws
  */
 export function write(value: object): number {
+  if (unknown !== undefined && unknown.root.deref() !== value) unknown = undefined
   // A getter may submit something.
   if (isBusy) return -1
   if (misses > MOST_MISSES && (misses++ & 15) !== 0) return -1
@@ -252,20 +254,36 @@ const plainClasses = new WeakSet<object>()
 const metClasses = new WeakSet<object>()
 let unknown: { readonly object: WeakRef<object>; readonly root: WeakRef<object> } | undefined
 
-/** Finds out about the class that kept a value from being written, which the platform has just cloned. */
-export function learnClass(value: object): void {
+/** Finds out about the class that kept a value from being written, by what the platform has made of the value. */
+export function learnClass(value: object, copy: object): void {
   const object = unknown?.object.deref()
-  // What the platform has not just cloned it may not survive: Node 20 ends with some objects that were transferred away.
   const isOfValue = unknown?.root.deref() === value
   unknown = undefined
   if (object === undefined || !isOfValue) return
-  const descriptors = values(getOwnPropertyDescriptors(object))
-  // A getter is called once for each value, and that has been.
-  if (descriptors.some(({ get }) => get !== undefined)) return
-  const copy = clone(object)
-  const names = keys(copy)
-  const isPlain = getPrototypeOf(copy) === objectPrototype && !isArray(copy) && names.length > 0
-  if (isPlain && names.join() === keys(object).join()) plainClasses.add(getPrototypeOf(object))
+  const cloned = counterpart(object, value, copy, MOST_DEPTH)
+  if (cloned === undefined || getPrototypeOf(cloned) !== objectPrototype || isArray(cloned)) return
+  const names = keys(cloned)
+  if (names.length === 0 || names.join() !== keys(object).join()) return
+  for (let link: object | null = object; link !== null; link = getPrototypeOf(link)) if (isProxy(link)) return
+  plainClasses.add(getPrototypeOf(object))
+}
+
+/** What has become of `wanted`, which is somewhere in plain objects and arrays. No code of the user's is run. */
+function counterpart(wanted: object, original: object, copy: object, depth: number): object | undefined {
+  if (original === wanted) return copy
+  if (depth === 0 || isProxy(original)) return undefined
+  const prototype = getPrototypeOf(original)
+  if (prototype !== objectPrototype && prototype !== arrayPrototype && !plainClasses.has(prototype)) return undefined
+  const names = keys(original)
+  if (names.length > MOST_MEMBERS) return undefined
+  for (const name of names) {
+    const member: unknown = getOwnPropertyDescriptor(original, name)?.value
+    const other: unknown = getOwnPropertyDescriptor(copy, name)?.value
+    if (typeof member !== 'object' || member === null || typeof other !== 'object' || other === null) continue
+    const found = counterpart(wanted, member, other, depth - 1)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function writePlain(object: object, depth: number): boolean {
@@ -310,39 +328,32 @@ function writeArray(array: readonly unknown[], depth: number): boolean {
   return true
 }
 
-/** Of the map or set that is being written: how deep it may go, and how many entries have been, -1 when one could not be. */
-let entryDepth = 0
-let entryCount = 0
-
 function writeMap(map: Map<unknown, unknown>, depth: number): boolean {
-  return writeEntries(MAP, mapSize.call(map), depth, () => mapForEach.call(map, writeEntry))
+  const size = mapSize.call(map)
+  if (size > MOST_MEMBERS) return false
+  const parts: unknown[] = []
+  // All of them before any is read: a getter may change the map.
+  mapForEach.call(map, (value, key) => {
+    parts[parts.length] = key
+    parts[parts.length] = value
+  })
+  return writeParts(size * 16 + MAP, parts, depth)
 }
 
 function writeSet(set: Set<unknown>, depth: number): boolean {
-  return writeEntries(SET, setSize.call(set), depth, () => setForEach.call(set, writeMember))
-}
-
-function writeEntries(kind: number, size: number, depth: number, writeAll: () => void): boolean {
+  const size = setSize.call(set)
   if (size > MOST_MEMBERS) return false
-  written[at++] = size * 16 + kind
-  const [outerDepth, outerCount] = [entryDepth, entryCount]
-  entryDepth = depth
-  entryCount = 0
-  writeAll()
-  const count = entryCount
-  entryDepth = outerDepth
-  entryCount = outerCount
-  // A getter may have changed it.
-  return count === size
+  const parts: unknown[] = []
+  setForEach.call(set, (member) => {
+    parts[parts.length] = member
+  })
+  return writeParts(size * 16 + SET, parts, depth)
 }
 
-const writeEntry = (value: unknown, key: unknown): void => {
-  writeMember(key)
-  if (entryCount >= 0 && !writeValue(value, entryDepth)) entryCount = -1
-}
-
-const writeMember = (member: unknown): void => {
-  if (entryCount >= 0) entryCount = writeValue(member, entryDepth) ? entryCount + 1 : -1
+function writeParts(item: number, parts: readonly unknown[], depth: number): boolean {
+  written[at++] = item
+  for (let i = 0; i < parts.length; i++) if (!writeValue(parts[i], depth)) return false
+  return true
 }
 
 function writeBigint(value: bigint): boolean {

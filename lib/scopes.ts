@@ -13,8 +13,9 @@ import type { Running } from './worker-client'
 
 /** Tasks of this worker that have not returned, by id index. */
 export const unfinished = new Map<number, Running>()
-/** Those of them without a context. */
+/** Those of them without a context, and among these those whose clients do not know them either. */
 const loose = new Set<Running>()
+const unbound = new Set<Running>()
 /** Made when tasks may run beside each other. */
 let contexts: AsyncLocalStorage<Running> | undefined
 /** Whether a task has one even when it runs alone. */
@@ -48,7 +49,9 @@ export function currentTask(given?: Running): Running | undefined {
   const known = onStack ?? contexts?.getStore()
   if (known !== undefined) return known
   if (given !== undefined && unfinished.get(given.idIndex) === given) return given
-  const [only, other] = loose
+  // What a task has left behind is not of another one.
+  if (given !== undefined && isAlways) return undefined
+  const [only, other] = given === undefined && unbound.size > 0 ? unbound : loose
   return other === undefined ? only : undefined
 }
 
@@ -80,10 +83,11 @@ export function sawOutput(fn: EntryWithHooks): void {
   if (loose.size === unfinished.size) contexts.disable()
 }
 
-/** A call has given a promise. */
-export function sawPromise(fn: EntryWithHooks, task: Running, isInContext: boolean): void {
+/** A call has given a promise; `knownBy`: what tells that the task is meant. */
+export function sawPromise(fn: EntryWithHooks, task: Running, knownBy: 'context' | 'client' | 'nothing'): void {
   unfinished.set(task.idIndex, task)
-  if (!isInContext) loose.add(task)
+  if (knownBy !== 'context') loose.add(task)
+  if (knownBy === 'nothing') unbound.add(task)
   if (contexts === undefined || lasting.has(fn)) return
   lasting.add(fn)
   direct.delete(fn)
@@ -94,4 +98,5 @@ export function sawPromise(fn: EntryWithHooks, task: Running, isInContext: boole
 export function finished(task: Running): void {
   unfinished.delete(task.idIndex)
   loose.delete(task)
+  unbound.delete(task)
 }

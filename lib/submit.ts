@@ -322,7 +322,7 @@ const NOT_PLAIN = -2
 
 /** A plain object without options, the next shortest way. */
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
-  if (typeof input !== 'object' || input === null || lane.isLocal) return NOT_PLAIN
+  if (typeof input !== 'object' || input === null || lane.isLocal || transferOf(input) !== undefined) return NOT_PLAIN
   const { resolve, reject, task, promise } = settlement
   const { write, written } = laneParts()
   // Before it is written: whoever hears of a new worker may submit something.
@@ -340,6 +340,14 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
   if (count < 0) {
     lane.withdraw()
     return NOT_PLAIN
+  }
+  try {
+    // A getter may have submitted something, or closed the pool.
+    host.checkOpen()
+    host.checkRoom()
+  } catch (error) {
+    lane.withdraw()
+    throw error
   }
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
@@ -393,10 +401,8 @@ function encodeInput(
     }
     const encoded = encode(input)
     if (rawLength(encoded) > 0) prepareArena()
-    if (encoded.codec !== POSTED)
-      return { codec: encoded.codec, data: encoded.data, worker: -1 }
-      // What may be asked for again cannot be moved.
-    ;[input, list] = [encoded.data, repeats(policy) ? [] : (encoded.moves ?? [])]
+    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1 }
+    ;[input, list] = [encoded.data, []]
   }
   if (repeats(policy) && list.length === 0) {
     return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, lasts: true }

@@ -43,6 +43,7 @@ import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import { MARK, unpackName } from './trace'
+import { transferOf } from './transfer'
 import { Client, type Running } from './worker-client'
 import { Orders } from './worker-orders'
 
@@ -144,7 +145,7 @@ function answer(
   let [tag, payload, codec] = [0, 0, 0]
   let count = -1
   try {
-    if (typeof value === 'object' && value !== null && !failed) count = writeWords(value)
+    if (typeof value === 'object' && value !== null && !failed && isUnmarked(value)) count = writeWords(value)
   } catch (error) {
     // Of a getter.
     value = error
@@ -229,6 +230,11 @@ function sayUsedUp(): void {
   isUsedUp = true
   const report: Report = { type: 'used-up' }
   control.postMessage(report)
+}
+
+/** Whether nothing of it is to be moved, nor has been. */
+function isUnmarked(value: object): boolean {
+  return !(value instanceof Prepared) && transferOf(value) === undefined
 }
 
 /** Writes a plain value to where the next exchange finds it; how many words it takes, -1 for any other. */
@@ -508,12 +514,14 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   const outer = enter(running)
   let fn: EntryWithHooks | undefined
   let isInContext = false
+  let isBound = false
   try {
     const input = codec === 0 ? data : codec === READ ? (data as () => unknown)() : decode(codec, data)
     const called = loaded.find(name) as EntryWithHooks
     fn = called
     const isPlain = called.preTask === undefined && context === undefined
-    if (isPlain && !needsContext(called)) result = called(input, isSeparate() ? client.of(running) : client)
+    isBound = isSeparate()
+    if (isPlain && !needsContext(called)) result = called(input, isBound ? client.of(running) : client)
     else {
       const spend = (time: number): void => {
         overhead = time
@@ -536,7 +544,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     answer(idIndex, idGeneration, result, false, overhead, began)
     return
   }
-  sawPromise(fn, running, isInContext)
+  sawPromise(fn, running, isInContext ? 'context' : isBound ? 'client' : 'nothing')
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   const end = (value: unknown, failed: boolean): void => {
     finished(running)

@@ -458,3 +458,22 @@ test('instances of a class arrive like the first one', async () => {
   const item = Object.assign(new Item(7), { call() {} })
   await assert.rejects(pool.run(item), { name: 'DataCloneError' })
 })
+
+test('what is marked with nothing to move arrives as itself, again and again', async () => {
+  for (let round = 0; round < 5; round++) same(await pool.run(transfer({ a: [round] }, [])), { a: [round] })
+})
+
+test('a getter that submits does not get more tasks into the pool than there is room for', async (t) => {
+  const small = new WorkerPool(VALUES, { maxWorkers: 1, capacity: 2 })
+  t.after(() => small.close())
+  await small.run({ a: 1 })
+  const inner = []
+  const value = {
+    get a() {
+      inner.push(small.run(1), small.run(2))
+      return 5
+    },
+  }
+  await assert.rejects(async () => small.run(value), { code: 'ERR_THREADMILL_QUEUE_FULL' })
+  assert.deepEqual(await Promise.all(inner), [1, 2])
+})

@@ -84,3 +84,25 @@ test('what a task has left behind is not of another task', async (t) => {
   assert.deepEqual(heard, ['own'])
   assert.deepEqual(all, ['of a task that has ended'])
 })
+
+test('nor when that task was not known to give a promise', async (t) => {
+  const pool = new WorkerPool(SCOPES, { maxWorkers: 1, workerConcurrency: 4 })
+  t.after(() => pool.close())
+  for (let round = 0; round < 3; round++) {
+    await pool.run(undefined, { name: 'left' })
+    await pool.run(false, { name: 'once' })
+  }
+  const heard = []
+  const waiting = pool.addTask(true, { name: 'once' }).on('message', (type) => heard.push(type))
+  await pool.run(7, { name: 'left' })
+  await waiting
+  assert.deepEqual(heard, ['own'])
+})
+
+test('the first task of a worker keeps its own beside one that gives a promise unexpectedly', async (t) => {
+  const pool = new WorkerPool(SCOPES, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  const heard = []
+  await pool.addTask(undefined, { name: 'first' }).on('message', (type, step) => heard.push(`${type} ${step}`))
+  assert.deepEqual(heard, ['first 0', 'first 1', 'first 2'])
+})
