@@ -7,7 +7,7 @@
 // too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
-import { learnClass, RAW, read } from './flat'
+import { RAW, read } from './flat'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -141,7 +141,6 @@ function encodeObject(value: object, mayMove: boolean): Encoded {
     if (needsTransfer(error)) return posted(value)
     throw error
   }
-  learnClass(value, copy)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
   return withoutPlatform(copy, mayMove, true) ?? posted(copy)
 }

@@ -1,13 +1,10 @@
 // Stage: submit, run and settle. Thread: any.
-// Small objects and arrays, dates, maps, sets and instances of most classes as numbers: written and read by code that the engine optimizes for their shapes, without a
+// Small objects and arrays, dates, maps and sets as numbers: written and read by code that the engine optimizes for their shapes, without a
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
 // F1. A property is read once, in order, as the structured clone does. Getters that change the object or the array that they
 //     are in while it is read are seen at work: what is read later is as they left it.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
-// F3. Instances of a class are plain objects on the other side, when one with properties was seen to be cloned as such.
-//     Objects of other kinds whose prototype has been replaced, and instances given to `markAsUncloneable`, are not told
-//     apart from them.
 //
 // A value is its length in words of 64 bits, that word included, and then one item after the other. The lower four bits of an
 // item say what it is, the others are a number:
@@ -70,7 +67,7 @@ const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
 const { isArray, prototype: arrayPrototype } = Array
-const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys, prototype: objectPrototype } = Object
+const { getPrototypeOf, keys, prototype: objectPrototype } = Object
 const { isView } = ArrayBuffer
 const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isSet } = types
 const [PlainDate, PlainMap, PlainSet] = [Date, Map, Set]
@@ -92,9 +89,6 @@ const { floor } = Math
 export const written = new Float64Array(MOST_WORDS + 4)
 let at = 0
 let isBusy = false
-const nothing = {}
-/** The value that is being written. */
-let root: object = nothing
 const objects: (object | undefined)[] = []
 let objectCount = 0
 /** What each of them is counted as; -1 while it is not complete. */
@@ -146,14 +140,12 @@ let texts = new Map<string, number>()
  * @throws what a getter of the value throws
  */
 export function write(value: object): number {
-  if (unknown !== undefined && unknown.root.deref() !== value) unknown = undefined
   // A getter may submit something.
   if (isBusy) return -1
   if (misses > MOST_MISSES && (misses++ & 15) !== 0) return -1
   // They would be taken for properties of every object.
   for (const _ in objectPrototype) return -1
   isBusy = true
-  root = value
   at = 1
   objectCount = 0
   endCount = 0
@@ -169,7 +161,6 @@ export function write(value: object): number {
     return at
   } finally {
     isBusy = false
-    root = nothing
     for (let i = 0; i < objectCount; i++) objects[i] = undefined
   }
 }
@@ -239,62 +230,15 @@ function writeNew(object: object, depth: number): boolean {
   }
   if (prototype === PlainMap.prototype) return isMap(object) && writeMap(object, depth)
   if (prototype === PlainSet.prototype) return isSet(object) && writeSet(object, depth)
-  if (prototype === null) return false
-  if (plainClasses.has(prototype)) return writePlain(object, depth)
-  if (!metClasses.has(prototype)) {
-    metClasses.add(prototype)
-    unknown = { object: new WeakRef(object), root: new WeakRef(root) }
-  }
   return false
-}
-
-/** Prototypes of classes whose instances are cloned as the plain objects that their own properties make. */
-const plainClasses = new WeakSet<object>()
-/** Prototypes of other classes that values were of, and the last instance that was the first one of its class. */
-const metClasses = new WeakSet<object>()
-let unknown: { readonly object: WeakRef<object>; readonly root: WeakRef<object> } | undefined
-
-/** Finds out about the class that kept a value from being written, by what the platform has made of the value. */
-export function learnClass(value: object, copy: object): void {
-  const object = unknown?.object.deref()
-  const isOfValue = unknown?.root.deref() === value
-  unknown = undefined
-  if (object === undefined || !isOfValue) return
-  const cloned = counterpart(object, value, copy, MOST_DEPTH)
-  if (cloned === undefined || getPrototypeOf(cloned) !== objectPrototype || isArray(cloned)) return
-  const names = keys(cloned)
-  if (names.length === 0 || names.join() !== keys(object).join()) return
-  for (let link: object | null = object; link !== null; link = getPrototypeOf(link)) if (isProxy(link)) return
-  plainClasses.add(getPrototypeOf(object))
-}
-
-/** What has become of `wanted`, which is somewhere in plain objects and arrays. No code of the user's is run. */
-function counterpart(wanted: object, original: object, copy: object, depth: number): object | undefined {
-  if (original === wanted) return copy
-  if (depth === 0 || isProxy(original)) return undefined
-  const prototype = getPrototypeOf(original)
-  if (prototype !== objectPrototype && prototype !== arrayPrototype && !plainClasses.has(prototype)) return undefined
-  const names = keys(original)
-  if (names.length > MOST_MEMBERS) return undefined
-  for (const name of names) {
-    const member: unknown = getOwnPropertyDescriptor(original, name)?.value
-    const other: unknown = getOwnPropertyDescriptor(copy, name)?.value
-    if (typeof member !== 'object' || member === null || typeof other !== 'object' || other === null) continue
-    const found = counterpart(wanted, member, other, depth - 1)
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 function writePlain(object: object, depth: number): boolean {
   // Arrays, too, may have been given that prototype.
   if (isArray(object)) return false
-  const isInstance = getPrototypeOf(object) !== objectPrototype
   const head = at++
   let shape = noProperties
   for (const name in object) {
-    // A prototype may have properties that are enumerable.
-    if (isInstance && !hasOwn(object, name)) continue
     const next = shape.with(name)
     if (next === undefined) {
       if (shapeCount === MOST_SHAPES) forgetShapes()
