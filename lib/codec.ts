@@ -153,23 +153,15 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
   } else if (isJson(value)) {
     return { codec: JSON_TEXT, data: stringify(value) }
   }
-  const isKnown = survey(value)
-  const isBig = mayMove && bytesSeen() >= MUCH
-  const buffers = buffersSeen
-  // They are not to be kept.
-  buffersSeen = []
-  if (!isKnown) return undefined
-  return isBig ? big(value, isOwn ? buffers : undefined) : serialized(value)
-}
-
-/** Much memory: it is copied once, and the copy is moved. `own`: the memory of a value that is a copy already. */
-function big(value: object, own: readonly ArrayBuffer[] | undefined): Encoded {
-  if (own !== undefined) return { codec: POSTED, data: value, moves: [...new Set(own)] }
+  const buffers: ArrayBuffer[] | undefined = mayMove ? [] : undefined
+  if (!survey(value, buffers)) return undefined
+  if (buffers === undefined || bytesOf(buffers) < MUCH) return serialized(value)
+  // Copied once, unless it has been, and the copy is moved.
+  if (isOwn) return { codec: POSTED, data: value, moves: distinct(buffers) }
   const copy = clone(value)
-  survey(copy)
-  const moves = [...new Set(buffersSeen)]
-  buffersSeen = []
-  return { codec: POSTED, data: copy, moves }
+  const own: ArrayBuffer[] = []
+  survey(copy, own)
+  return { codec: POSTED, data: copy, moves: distinct(own) }
 }
 
 function needsTransfer(error: unknown): boolean {
@@ -208,9 +200,10 @@ function serialized(value: unknown): Encoded {
  * What it does not see: objects of the platform whose prototype has been replaced; plain objects given to
  * `markAsUncloneable`; and in arrays longer than `LONG`, getters of elements, which run twice, and objects of the
  * platform under names that are no index.
+ *
+ * `buffers` is given the memory that is not shared, some of it more than once.
  */
-function survey(root: object): boolean {
-  buffersSeen = []
+function survey(root: object, buffers?: ArrayBuffer[]): boolean {
   let seen: Seen | undefined
   const first: object[] = []
   const stack: object[] = [root]
@@ -243,7 +236,7 @@ function survey(root: object): boolean {
       if (!pushMembers(object, ['cause', 'errors'], push)) return false
     } else if (isView(object) || isAnyArrayBuffer(object)) {
       const buffer = isView(object) ? memoryOf(object) : object
-      if (!isSharedArrayBuffer(buffer)) buffersSeen.push(buffer as ArrayBuffer)
+      if (buffers !== undefined && !isSharedArrayBuffer(buffer)) buffers[buffers.length] = buffer as ArrayBuffer
     } else if (!isDate(object) && !isRegExp(object)) {
       if (!isBoxedPrimitive(object)) return false
     }
@@ -279,12 +272,13 @@ function pushMembers(object: object, names: readonly string[], push: Push): bool
   return true
 }
 
-/** The memory that a survey comes by, some of it more than once. */
-let buffersSeen: ArrayBuffer[] = []
+function distinct(buffers: readonly ArrayBuffer[]): readonly ArrayBuffer[] {
+  return buffers.length < 2 ? buffers : [...new Set(buffers)]
+}
 
-function bytesSeen(): number {
+function bytesOf(buffers: readonly ArrayBuffer[]): number {
   let bytes = 0
-  for (const buffer of buffersSeen.length > 1 ? new Set(buffersSeen) : buffersSeen) bytes += lengthOf.call(buffer)
+  for (const buffer of distinct(buffers)) bytes += lengthOf.call(buffer)
   return bytes
 }
 

@@ -93,9 +93,6 @@ function load(name) {
   const known = instances.get(name)
   if (known !== undefined) return known
   if (!functions.has(name)) require(\`./\${places.get(name)}\`)
-  // The pack may have loaded it.
-  const loaded = instances.get(name)
-  if (loaded !== undefined) return loaded
   const exports = {}
   instances.set(name, exports)
   try {
@@ -110,15 +107,12 @@ module.exports = { define, load }
 `
 }
 
-/** The names that a compiled module exports. */
+/** The names that a compiled module exports: it begins by making all of its own, and says which modules give theirs. */
 function namesOf(name, textOf) {
   const text = textOf(name)
-  const own = [...text.matchAll(/^(?:Object\.defineProperty\(exports, "(\w+)"|exports\.(\w+) = )/gm)]
-  const lists = [...text.matchAll(/^((?:exports\.\w+ = )+)/gm)].flatMap(([list]) => [
-    ...list.matchAll(/exports\.(\w+)/g),
-  ])
+  const lists = [...text.matchAll(/^(?:exports\.\w+ = )+/gm)]
+  const own = lists.flatMap(([list]) => [...list.matchAll(/exports\.(\w+)/g)].map(([, found]) => found))
   const stars = [...text.matchAll(/^__exportStar\(require\("(\.[^"]*)"\)/gm)]
   const inherited = stars.flatMap(([, request]) => namesOf(resolve(name, request), textOf))
-  const names = [...own.map(([, a, b]) => a ?? b), ...lists.map(([, found]) => found), ...inherited]
-  return [...new Set(names)].filter((found) => found !== 'default')
+  return [...new Set(['__esModule', ...own, ...inherited])].filter((found) => found !== 'default')
 }
