@@ -6,6 +6,8 @@ import type { IWorker, Kernels, PoolStats } from '..'
 import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
 import * as channels from './channels'
+import type { Settle } from './deferred'
+import * as deferred from './deferred'
 import { connect, disconnect } from './drain'
 import type { EntryFunction, EntryPlace } from './entry'
 import { ThreadmillError } from './errors'
@@ -32,15 +34,8 @@ import type { Timeline } from './timeline/timeline'
 import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'
 
-type Settle = (value: unknown) => void
-
-/** Filled by the executor below; a promise without a closure of its own. */
-let resolvePromise: Settle
-let rejectPromise: Settle
-const executor = (resolve: Settle, reject: Settle): void => {
-  resolvePromise = resolve
-  rejectPromise = reject
-}
+// They are used for every task: no way through the exports of another module.
+const { executor, last } = deferred
 
 /** The module of a pool. */
 export interface PoolEntry {
@@ -256,7 +251,7 @@ export class PoolCore implements EntryHost {
   /** As `submit`, for the entry function of the pool's module. */
   submitEntry(input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
-    const [resolve, reject] = [resolvePromise, rejectPromise]
+    const { resolve, reject } = last
     const task = given ?? (this.#needsHandle ? this.entryTask(input, options) : undefined)
     this.startEntry(input, options, resolve, reject, task, promise)
     return promise
@@ -303,7 +298,7 @@ export class PoolCore implements EntryHost {
   /** Checks and submits; throws before anything is queued or moved. */
   submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
-    const [resolve, reject] = [resolvePromise, rejectPromise]
+    const { resolve, reject } = last
     const task = given ?? (this.#isWatched ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
     this.start(kernel, input, options, resolve, reject, task, promise)
     return promise
@@ -317,7 +312,7 @@ export class PoolCore implements EntryHost {
       return this.submit(kernel, input, undefined)
     const promise = new Promise(executor)
     this.pending++
-    submitNumber(allocate(ticket, resolvePromise), ticket, input)
+    submitNumber(allocate(ticket, last.resolve), ticket, input)
     return promise
   }
 

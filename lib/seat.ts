@@ -8,6 +8,7 @@
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { type Encoded, encode, POSTED } from './codec'
+import { executor, last } from './deferred'
 import { connect } from './drain'
 import type { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
@@ -102,7 +103,7 @@ export class SeatPool implements EntryHost, EntryLane {
     }
     const task = this.#handle(input, given, expectedCost(this, ENTRY))
     const promise = new Promise(executor)
-    const settlement = { resolve: resolvePromise, reject: rejectPromise, task, promise }
+    const settlement = { resolve: last.resolve, reject: last.reject, task, promise }
     startEntry(this, input, options && this.#placed(options), settlement)
     this.#tellAdded(task, input, given)
     return task
@@ -117,7 +118,7 @@ export class SeatPool implements EntryHost, EntryLane {
   /** Checks and submits a task for a kernel; throws before anything is queued or moved. */
   submit(kernel: Kernel, input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
-    const [resolve, reject] = [resolvePromise, rejectPromise]
+    const { resolve, reject } = last
     const watched =
       task ?? (this.#shared.isWatched ? this.#handle(input, options ?? {}, 0, kernel.info.name) : undefined)
     startKernel(this, kernel, input, options, { resolve, reject, task: watched, promise })
@@ -255,14 +256,6 @@ export class SeatPool implements EntryHost, EntryLane {
 
 /** Options of calls without any. */
 const NO_OPTIONS: object = Object.freeze({})
-
-/** Filled by the executor; a promise without a closure of its own. */
-let resolvePromise: (value: unknown) => void
-let rejectPromise: (reason: unknown) => void
-const executor = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
-  resolvePromise = resolve
-  rejectPromise = reject
-}
 
 /** A value for the owner's events, as it is now; `undefined` when it cannot be told. */
 function tell(value: unknown): readonly [codec: number, data: unknown] {

@@ -6,6 +6,7 @@ import { types } from 'node:util'
 import type { RunOptions } from '..'
 import type { ByteBudget } from './bytes'
 import type { Encoded } from './codec'
+import type { Settle } from './deferred'
 import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
 import { laneParts } from './lazy'
@@ -30,8 +31,6 @@ import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
 import { packName, type TaskTracer, traced } from './trace'
 import { checkTransferList, transferOf } from './transfer'
-
-type Settle = (value: unknown) => void
 
 /** Whoever submits to a pool. */
 export interface Host extends Owner {
@@ -284,10 +283,10 @@ function admitEntry(
     if (task !== undefined) lane.watch?.(key, task)
   }
   const { codec, data } = encoded
-  const raw = laneParts().rawLength(encoded)
-  if (codec === laneParts().FLAT) submitWords(slot, ticket, data as Float64Array, (data as Float64Array).length)
-  else if (raw > 0) submitRaw(slot, ticket, encoded, raw)
-  else submitEntry(slot, ticket, codec, data)
+  const { words } = encoded
+  if (words < 0) submitEntry(slot, ticket, codec, data)
+  else if (codec === laneParts().FLAT) submitWords(slot, ticket, data as Float64Array, words)
+  else submitRaw(slot, ticket, encoded, words)
   if (signal?.aborted) cancel(slot, { reason: signal.reason })
   return slot
 }
@@ -378,6 +377,8 @@ const BOUND = 3 * 65536
 interface EncodedInput extends Encoded {
   /** The worker that has it already, or -1. */
   readonly worker: number
+  /** How many words it takes in the arena, which is there then; -1 for what goes alone. */
+  readonly words: number
   /** Whether its keeper keeps it until the task is settled. */
   readonly lasts?: boolean
 }
@@ -392,25 +393,26 @@ function encodeInput(
   let list = transfer
   const marked = transferOf(given)
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
-  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1 }
+  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1, words: -1 }
   if (list === undefined) {
     const count = typeof input === 'object' && input !== null ? write(input) : -1
     if (count > 0) {
       prepareArena()
-      return { codec: FLAT, data: written.slice(0, count), worker: -1 }
+      return { codec: FLAT, data: written.slice(0, count), worker: -1, words: count }
     }
     const encoded = encode(input)
-    if (rawLength(encoded) > 0) prepareArena()
-    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1 }
+    const words = rawLength(encoded)
+    if (words > 0) prepareArena()
+    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1, words }
     ;[input, list] = [encoded.data, []]
   }
   if (repeats(policy) && list.length === 0) {
-    return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, lasts: true }
+    return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, words: -1, lasts: true }
   }
   // Only a task that may run anywhere goes where somebody waits for it.
   const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
-  if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker }
-  return { codec: POSTED, data: lane.keep(input, list), worker: -1 }
+  if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }
+  return { codec: POSTED, data: lane.keep(input, list), worker: -1, words: -1 }
 }
 
 function isSmall(view: CheckedView): boolean {
