@@ -460,7 +460,10 @@ test('instances of a class arrive like the first one', async () => {
 })
 
 test('what is marked with nothing to move arrives as itself, again and again', async () => {
-  for (let round = 0; round < 5; round++) same(await pool.run(transfer({ a: [round] }, [])), { a: [round] })
+  for (let round = 0; round < 5; round++) {
+    same(await pool.run(transfer({ a: [round] }, [])), { a: [round] })
+    same(await pool.run({ a: [round] }, { name: 'marked' }), { a: [round] })
+  }
 })
 
 test('a getter that submits does not get more tasks into the pool than there is room for', async (t) => {

@@ -5,8 +5,11 @@ import { WorkerPool } from 'threadmill'
 
 const SCOPES = new URL('./fixtures/scopes.mjs', import.meta.url)
 
-/** Runs `inputs` beside the task that submitted them; gives the messages of all, checked for whom they belong to. */
-async function messagesOf(t, name, inputs) {
+const ids = Array.from({ length: 40 }, (_, id) => id)
+
+/** Runs 40 tasks beside the one that submits them; gives the messages of all, checked for whom they belong to. */
+async function messagesOf(t, name, inputOf) {
+  const inputs = ids.map((id) => ({ id, ...inputOf(id) }))
   const pool = new WorkerPool(SCOPES, { maxWorkers: 1 })
   t.after(() => pool.close())
   const rounds = []
@@ -26,50 +29,30 @@ async function messagesOf(t, name, inputs) {
   return rounds[0]
 }
 
-const ids = Array.from({ length: 40 }, (_, id) => id)
-const sorted = (...lists) => lists.flat().sort()
+const expected = (messagesOfTask) => ids.flatMap(messagesOfTask).sort()
 
 test('of functions that give their outputs at once', async (t) => {
-  const heard = await messagesOf(
-    t,
-    'mixed',
-    ids.map((id) => ({ id, saves: true })),
-  )
-  const begins = ids.map((id) => `begins ${id}`)
+  const heard = await messagesOf(t, 'mixed', () => ({ saves: true }))
   assert.deepEqual(
     heard,
-    sorted(
-      begins,
-      ids.map((id) => `saved ${id}`),
-    ),
+    expected((id) => [`begins ${id}`, `saved ${id}`]),
   )
 })
 
 test('of a function that has given outputs at once and then gives a promise', async (t) => {
-  const heard = await messagesOf(
-    t,
-    'mixed',
-    ids.map((id) => ({ id, waits: id === 20 || id > 30 })),
-  )
-  const waiting = ids.filter((id) => id === 20 || id > 30).flatMap((id) => Array(3).fill(`goes on ${id}`))
+  const waits = (id) => id === 20 || id > 30
+  const heard = await messagesOf(t, 'mixed', (id) => ({ waits: waits(id) }))
   assert.deepEqual(
     heard,
-    sorted(
-      waiting,
-      ids.map((id) => `begins ${id}`),
-    ),
+    expected((id) => [`begins ${id}`, ...Array(waits(id) ? 3 : 0).fill(`goes on ${id}`)]),
   )
 })
 
 test('of functions that go on beside each other, also through the client of another task', async (t) => {
-  const heard = await messagesOf(
-    t,
-    'lasting',
-    ids.map((id) => ({ id, waits: 3, saves: true })),
-  )
+  const heard = await messagesOf(t, 'lasting', () => ({ waits: 3, saves: true }))
   assert.deepEqual(
     heard,
-    sorted(ids.flatMap((id) => [...Array(3).fill(`goes on ${id}`), ...Array(3).fill(`saved ${id}`)])),
+    expected((id) => [...Array(3).fill(`goes on ${id}`), ...Array(3).fill(`saved ${id}`)]),
   )
 })
 
