@@ -12,17 +12,19 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import { MessagePort, parentPort, type Transferable, workerData } from 'node:worker_threads'
+import { Answers } from './answers'
+import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
-import { decode, type Encoded, FLAT, isRaw, PLAIN, POSTED, putRaw, rawLength } from './codec'
+import { decode, isRaw, PLAIN, POSTED } from './codec'
 import { onRing } from './drain'
 import { type LoadedEntry, loadEntry } from './entry'
-import { read, write, written } from './flat'
+import { read } from './flat'
 import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
-import { ANSWER_STRIDE, native, TASK_STRIDE } from './native'
-import { closePorts, encodeMarked, Prepared, packed } from './parcel'
+import { native, TASK_STRIDE } from './native'
+import { packed } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
 import { encodeReason } from './reason'
@@ -43,7 +45,6 @@ import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import { MARK, unpackName } from './trace'
-import { transferOf } from './transfer'
 import { Client, type Running } from './worker-client'
 import { Orders } from './worker-orders'
 
@@ -53,8 +54,6 @@ const { poolId, index, place, control, concurrency, heap, seat, workerData: user
 const MAILS = 64
 /** Longest time without a turn of the event loop, ms. */
 const YIELD = 10
-/** Longest time that the answer of a tiny task waits for those of the next ones, ms. */
-const HELD_BACK = 0.1
 /** Tasks that one exchange brings at most, as in the core. */
 const TASKS = 32
 const { now } = native
@@ -116,18 +115,21 @@ const client = new Client(index, {
   takeSeat,
   postValue,
   tellEnded() {
-    if (answerCount > 0) handOver(0)
+    if (answers.count > 0) handOver(0)
   },
 })
 let loaded: LoadedEntry
 let exiting = false
 
-/** Most answers that are held back, and the words of their values; as in the core. */
-const ANSWERS = 64
-const WORDS = 1024
-let answers = new Float64Array(ANSWERS * ANSWER_STRIDE)
-let answerCount = 0
-let answerValues: unknown[] = []
+const answers = new Answers({
+  handOver: () => {
+    handOver(0)
+  },
+  postValue,
+  failed(reason) {
+    if (isFatal(reason)) sayUsedUp()
+  },
+})
 const tasks = new Float64Array((MAILS + TASKS) * TASK_STRIDE)
 let inTurn = false
 let turnScheduled = false
@@ -142,63 +144,13 @@ function answer(
   began: number,
 ): void {
   lastEnd = now()
-  let [tag, payload, codec] = [0, 0, 0]
-  let count = -1
-  try {
-    if (typeof value === 'object' && value !== null && !failed && isUnmarked(value)) count = writeWords(value)
-  } catch (error) {
-    // Of a getter.
-    value = error
-    failed = true
-  }
-  if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
-  else if (count > 0) {
-    tag = 6
-    payload = answerWordsUsed - count
-    codec = FLAT
-  } else {
-    let encoded = failed ? encodeReason(value) : tryEncode(idIndex, idGeneration, value)
-    if (encoded === undefined) {
-      encoded = encodeReason(lastFault)
-      failed = true
-    }
-    const raw = failed ? -1 : rawLength(encoded)
-    if (raw > 0) {
-      reserveWords(raw)
-      tag = 6
-      payload = answerWordsUsed
-      codec = FLAT
-      putRaw(encoded, answerWords, answerBytes, payload)
-      answerWordsUsed += raw
-    } else {
-      tag = 5
-      payload = answerValues.length
-      codec = encoded.codec
-      // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
-      answerValues.push(failed && codec === POSTED ? postValue(encoded.data, []) : encoded.data)
-    }
-  }
-  const at = answerCount * ANSWER_STRIDE
-  answers[at] = idIndex
-  answers[at + 1] = idGeneration
-  answers[at + 2] = tag
-  answers[at + 3] = payload
-  answers[at + 4] = codec
-  answers[at + 5] = failed ? 1 : 0
-  answers[at + 6] = overhead
-  answers[at + 7] = began
-  answers[at + 8] = lastEnd
-  if (answerCount++ === 0) firstEnd = lastEnd
-  // From here on it is not lost with this thread.
-  store(board, CELLS, answerCount)
+  answers.put(idIndex, idGeneration, value, failed, overhead, began, lastEnd)
   heapWatch?.look()
-  if (failed && isFatal(value)) sayUsedUp()
-  if (answerCount * ANSWER_STRIDE === answers.length) handOver(0)
+  if (answers.isFull) handOver(0)
 }
 
-/** When the last task ended, and the first of those whose answers have not been handed over, ms. */
+/** When the last task ended, ms. */
 let lastEnd = 0
-let firstEnd = 0
 
 /** Whether a task says with its error that the worker is of no use any more. */
 function isFatal(reason: unknown): boolean {
@@ -232,47 +184,8 @@ function sayUsedUp(): void {
   control.postMessage(report)
 }
 
-/** Whether nothing of it is to be moved, nor has been. */
-function isUnmarked(value: object): boolean {
-  return !(value instanceof Prepared) && transferOf(value) === undefined
-}
-
-/** Writes a plain value to where the next exchange finds it; how many words it takes, -1 for any other. */
-function writeWords(value: object): number {
-  const count = write(value)
-  if (count < 0) return -1
-  reserveWords(count)
-  for (let i = 0; i < count; i++) answerWords[answerWordsUsed + i] = written[i] as number
-  answerWordsUsed += count
-  return count
-}
-
-function reserveWords(count: number): void {
-  if (answerWordsUsed + count > answerWords.length) handOver(0)
-}
-
-/** Plain values of answers, and of tasks. */
-let answerWords = new Float64Array(WORDS)
-let answerBytes = new Uint8Array(answerWords.buffer)
+/** Values of tasks that an exchange brings in words. */
 const taskWords = new Float64Array(4096)
-let answerWordsUsed = 0
-
-let lastFault: unknown
-function tryEncode(idIndex: number, idGeneration: number, value: unknown): Encoded | undefined {
-  try {
-    const { encoded, list } = encodeMarked(value)
-    if (encoded.codec !== POSTED) return encoded
-    // Nobody would fetch the output of a task that was given up.
-    if (!native.isWanted(idIndex, idGeneration)) {
-      if (value instanceof Prepared) closePorts({ value: undefined, list })
-      return { codec: 0, data: undefined }
-    }
-    return { codec: POSTED, data: postValue(encoded.data, list) }
-  } catch (error) {
-    lastFault = error
-    return undefined
-  }
-}
 
 /** Whether something was written since answers were handed over. */
 let hasWritten = false
@@ -282,13 +195,7 @@ function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
   // The owner reads what was posted when it is told anything.
   if (seatPool?.report() !== true && hasWritten) native.reportTasks(0, 0, 0, 0, undefined)
   hasWritten = false
-  const [count, given] = [answerCount, answerValues]
-  answerCount = 0
-  answerWordsUsed = 0
-  if (given.length > 0) answerValues = []
-  const brought = native.exchange(answers, count, given, tasks, values, visit, answerWords, taskWords)
-  store(board, CELLS, 0)
-  return brought
+  return answers.exchange(visit, tasks, values, taskWords)
 }
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */
@@ -299,7 +206,7 @@ function turn(): void {
     for (;;) {
       beginHeld()
       if (lastEnd - sliceStart >= YIELD) {
-        if (answerCount > 0) handOver(0)
+        if (answers.count > 0) handOver(0)
         turnInTime()
         break
       }
@@ -326,7 +233,7 @@ function visit(): 0 | 1 | 2 | 3 {
   if (exiting) return 0
   if (heldTasks.length > 0) return 1
   // Tasks that go on in the background need the event loop.
-  return answerCount > 0 && unfinished.size === 0 ? 3 : 2
+  return answers.count > 0 && unfinished.size === 0 ? 3 : 2
 }
 
 /** When the event loop last came round, as far as is known. */
@@ -349,7 +256,7 @@ function scheduleTurn(): void {
       return
     }
     // Microtasks after microtasks would keep timers and I/O waiting for ever. What has ended is told before (J5).
-    if (answerCount > 0 && !inTurn) handOver(0)
+    if (answers.count > 0 && !inTurn) handOver(0)
     turnInTime()
   })
 }
@@ -446,20 +353,6 @@ function beginHeld(): void {
   heldTasks = next === held.length ? heldTasks : held.slice(next)
 }
 
-/** Cells in which tasks that were taken ahead are claimed (J11). Behind them, how many answers there are to be handed over. */
-const CELLS = 64
-let board = new Int32Array(CELLS + 1)
-const { compareExchange, store } = Atomics
-
-/** Claims and answers lie in memory that outlives this thread; see `Board` in crates/core/src/pool/js/ahead.rs. */
-function useBoard(memory: ArrayBuffer): void {
-  const at = 4 * CELLS + 8
-  board = new Int32Array(memory, 0, CELLS + 1)
-  answers = new Float64Array(memory, at, ANSWERS * ANSWER_STRIDE)
-  answerWords = new Float64Array(memory, at + answers.byteLength, WORDS)
-  answerBytes = new Uint8Array(memory, at + answers.byteLength, 8 * WORDS)
-}
-
 /** Begins a task unless somebody has taken it back. */
 function beginTask(
   idIndex: number,
@@ -469,9 +362,8 @@ function beginTask(
   data: unknown,
   codec: number,
 ): void {
-  if (claim !== 0 && compareExchange(board, claim & (CELLS - 1), claim, 0) !== claim) return
-  // A value would be lost with this thread.
-  if (answerValues.length > 0 || (answerCount > 0 && lastEnd - firstEnd >= HELD_BACK)) handOver(0)
+  if (!answers.board.claim(claim)) return
+  if (answers.isDue(lastEnd)) handOver(0)
   if (codec !== POSTED) {
     run(idIndex, idGeneration, name, data, codec)
     return
@@ -512,24 +404,22 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   let overhead = 0
   let result: unknown
   const outer = enter(running)
-  let fn: EntryWithHooks | undefined
-  let isInContext = false
-  let isBound = false
+  let called: EntryWithHooks | undefined
+  let knownBy: 'context' | 'client' | 'nothing' = isSeparate() ? 'client' : 'nothing'
   try {
     const input = codec === 0 ? data : codec === READ ? (data as () => unknown)() : decode(codec, data)
-    const called = loaded.find(name) as EntryWithHooks
-    fn = called
-    const isPlain = called.preTask === undefined && context === undefined
-    isBound = isSeparate()
-    if (isPlain && !needsContext(called)) result = called(input, isBound ? client.of(running) : client)
+    const fn = loaded.find(name) as EntryWithHooks
+    called = fn
+    const isPlain = fn.preTask === undefined && context === undefined
+    if (isPlain && !needsContext(fn)) result = fn(input, knownBy === 'client' ? client.of(running) : client)
     else {
       const spend = (time: number): void => {
         overhead = time
       }
       const call = (): unknown =>
-        called.preTask === undefined ? called(input, client) : callPrepared(called, input, client, spend)
-      isInContext = isSeparate()
-      const start = (): unknown => (isInContext ? callIn(running, call) : call())
+        fn.preTask === undefined ? fn(input, client) : callPrepared(fn, input, client, spend)
+      if (isSeparate()) knownBy = 'context'
+      const start = (): unknown => (knownBy === 'context' ? callIn(running, call) : call())
       result = context === undefined ? start() : context.run(start)
     }
     if (typeof result === 'object') result = settledLater(result)
@@ -540,11 +430,11 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   }
   enter(outer)
   if (!(result instanceof Promise)) {
-    sawOutput(fn)
+    sawOutput(called)
     answer(idIndex, idGeneration, result, false, overhead, began)
     return
   }
-  sawPromise(fn, running, isInContext ? 'context' : isBound ? 'client' : 'nothing')
+  sawPromise(called, running, knownBy)
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   const end = (value: unknown, failed: boolean): void => {
     finished(running)
@@ -613,7 +503,7 @@ async function start(): Promise<void> {
     control.close()
     return
   }
-  if (memory !== true) useBoard(memory)
+  if (memory !== true) answers.board = new Board(memory)
   redirectOutput((stream, chunk, encoding) => {
     const report: Report = { type: 'text', stream, chunk, encoding }
     control.postMessage(report)

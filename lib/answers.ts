@@ -1,0 +1,157 @@
+// Stage: run. Thread: a JS worker.
+// What has become of the tasks of a worker, as records for the next exchange.
+
+import type { Transferable } from 'node:worker_threads'
+import { Board } from './board'
+import { type Encoded, FLAT, PLAIN, POSTED, putRaw, rawLength } from './codec'
+import { write, written } from './flat'
+import { ANSWER_STRIDE, native } from './native'
+import { closePorts, encodeMarked, Prepared } from './parcel'
+import { encodeReason } from './reason'
+import { transferOf } from './transfer'
+
+/** Longest time that the answer of a tiny task waits for those of the next ones, ms. */
+const HELD_BACK = 0.1
+
+/** What the bootstrap of a worker does for its answers. */
+export interface AnswersHost {
+  /** There is no room for more: hands over what there is. */
+  handOver(): void
+  /** Posts what only `postMessage` can move; returns its key. */
+  postValue(value: unknown, list: readonly Transferable[]): number
+  /** A task has failed for that reason. */
+  failed(reason: unknown): void
+}
+
+/** See the head of this file. */
+export class Answers {
+  board = new Board()
+  count = 0
+  /** Values that do not lie on the board. */
+  #values: unknown[] = []
+  #wordsUsed = 0
+  /** When the first of these tasks ended, ms. */
+  #since = 0
+  readonly #host: AnswersHost
+
+  constructor(host: AnswersHost) {
+    this.#host = host
+  }
+
+  /** Whether there is no room for another one. */
+  get isFull(): boolean {
+    return this.count * ANSWER_STRIDE === this.board.answers.length
+  }
+
+  /** Whether they are to be handed over before another task begins: a value would be lost with this thread. */
+  isDue(time: number): boolean {
+    return this.#values.length > 0 || (this.count > 0 && time - this.#since >= HELD_BACK)
+  }
+
+  /** Notes how a task ended. Times in ms, `began` and `ended` by the addon's clock. */
+  put(
+    idIndex: number,
+    idGeneration: number,
+    given: unknown,
+    hasFailed: boolean,
+    overhead: number,
+    began: number,
+    ended: number,
+  ): void {
+    let value = given
+    let failed = hasFailed
+    let [tag, payload, codec] = [0, 0, 0]
+    let count = -1
+    try {
+      if (typeof value === 'object' && value !== null && !failed && isUnmarked(value)) count = this.#write(value)
+    } catch (error) {
+      // Of a getter.
+      value = error
+      failed = true
+    }
+    if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
+    else {
+      let encoded: Encoded | undefined
+      if (count < 0) {
+        try {
+          encoded = failed ? encodeReason(value) : this.#encode(idIndex, idGeneration, value)
+        } catch (error) {
+          if (failed) throw error
+          encoded = encodeReason(error)
+          failed = true
+        }
+        count = failed ? -1 : rawLength(encoded)
+        if (count > 0) {
+          this.#reserve(count)
+          putRaw(encoded, this.board.words, this.board.bytes, this.#wordsUsed)
+        }
+      }
+      if (count > 0) {
+        ;[tag, payload, codec] = [6, this.#wordsUsed, FLAT]
+        this.#wordsUsed += count
+      } else {
+        const { codec: how, data } = encoded as Encoded
+        ;[tag, payload, codec] = [5, this.#values.length, how]
+        // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
+        this.#values.push(failed && how === POSTED ? this.#host.postValue(data, []) : data)
+      }
+    }
+    const { answers } = this.board
+    const at = this.count * ANSWER_STRIDE
+    answers[at] = idIndex
+    answers[at + 1] = idGeneration
+    answers[at + 2] = tag
+    answers[at + 3] = payload
+    answers[at + 4] = codec
+    answers[at + 5] = failed ? 1 : 0
+    answers[at + 6] = overhead
+    answers[at + 7] = began
+    answers[at + 8] = ended
+    if (this.count++ === 0) this.#since = ended
+    this.board.hold(this.count)
+    if (failed) this.#host.failed(value)
+  }
+
+  /** Hands them over and, unless `visit` is 0, brings what is to begin now; see src/js/worker.rs. */
+  exchange(visit: 0 | 1 | 2 | 3, tasks: Float64Array, taskValues: unknown[], taskWords: Float64Array): number {
+    const { board, count } = this
+    const values = this.#values
+    this.count = 0
+    this.#wordsUsed = 0
+    if (values.length > 0) this.#values = []
+    const brought = native.exchange(board.answers, count, values, tasks, taskValues, visit, board.words, taskWords)
+    board.hold(0)
+    return brought
+  }
+
+  /** Writes a plain value behind the others; how many words it takes, -1 for any other. */
+  #write(value: object): number {
+    const count = write(value)
+    if (count < 0) return -1
+    this.#reserve(count)
+    const { words } = this.board
+    for (let i = 0; i < count; i++) words[this.#wordsUsed + i] = written[i] as number
+    return count
+  }
+
+  #reserve(count: number): void {
+    if (this.#wordsUsed + count > this.board.words.length) this.#host.handOver()
+  }
+
+  /** @throws what cannot be cloned throws */
+  #encode(idIndex: number, idGeneration: number, value: unknown): Encoded {
+    const { encoded, list } = encodeMarked(value)
+    if (encoded.codec !== POSTED) return encoded
+    // Nobody would fetch the output of a task that was given up.
+    if (!native.isWanted(idIndex, idGeneration)) {
+      if (value instanceof Prepared) closePorts({ value: undefined, list })
+      return { codec: PLAIN, data: undefined }
+    }
+    return { codec: POSTED, data: this.#host.postValue(encoded.data, list) }
+  }
+}
+
+/** Whether nothing of it is to be moved, nor has been. */
+function isUnmarked(value: object): boolean {
+  return !(value instanceof Prepared) && transferOf(value) === undefined
+}
