@@ -39,7 +39,7 @@ const FLOORS = {
   'transfer.sort': under(1.05, 'sort of transferred 16 MiB, time over a direct call'),
   'makespan.kernels': under(1.05, 'even kernels of 2 ms, makespan over ideal'),
   'makespan.tasks': under(1.05, 'even JS tasks of 2 ms, makespan over ideal'),
-  'makespan.peers': under(1, 'even JS tasks of 2 ms, makespan over the best peer, lower quartile'),
+  'makespan.peers': under(1, 'even JS tasks of 2 ms, makespan over the best peer'),
   'skewed.log-normal.first': under(1.12, 'log-normal tasks, first run, makespan over the lower bound'),
   'skewed.log-normal.learned': under(1.06, 'log-normal tasks, learned costs, makespan over the lower bound'),
   'skewed.one heavy.first': under(1.12, 'one heavy task, first run, makespan over the lower bound'),

@@ -125,7 +125,7 @@ function settlePlain(at: number): boolean {
   let value: unknown = events[at + 2]
   if (tag !== 4) {
     try {
-      value = readWords(value as number)
+      value = laneParts().readWords(words, value as number)
     } catch {
       // The long way tells it.
       return false
@@ -150,21 +150,9 @@ function settlePlain(at: number): boolean {
   return true
 }
 
-/** As `settleAnswer`. */
-function settleWords(end: End, offset: number): void {
-  let value: unknown
-  try {
-    value = readWords(offset)
-  } catch (error) {
-    end(false, error)
-    return
-  }
-  end(true, value)
-}
-
-/** The value in words that the last drain call has put there. */
-function readWords(offset: number): unknown {
-  return laneParts().readWords(offset < 0 ? (eventValues[-1 - offset] as Float64Array) : words, Math.max(offset, 0))
+/** The words that begin there, of the last drain call. */
+function wordsAt(offset: number): Float64Array {
+  return offset < 0 ? (eventValues[-1 - offset] as Float64Array) : words.subarray(offset)
 }
 
 function handle(at: number): void {
@@ -264,7 +252,7 @@ function settle(slot: number, tag: number, at: number): void {
     const isOutput = tag < ANSWERS + CODECS
     const data = eventValues[payload]
     if (!isOutput) settleFailure(end, owner, codec, data, worker)
-    else if (codec === FLAT) settleWords(end, payload)
+    else if (codec === FLAT) settleAnswer(end, true, codec, wordsAt(payload))
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)
   } else end(false, explained(owner, failure(tag, eventValues[payload], extra?.reason), worker))

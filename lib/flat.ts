@@ -56,9 +56,9 @@ const MOST_MEMBERS = 64
 const MOST_DEPTH = 16
 /** Integers from here on are numbers: the items are to be small integers to the engine. */
 const MOST_INTEGER = 2 ** 26
-/** Longest string, in UTF-16 units, and the longest that may be shared: V8 makes no part of a string that is shorter than that
- *  keep all of it alive. */
+/** Longest string, in UTF-16 units. */
 const MOST_CHARS = 256
+/** The longest that may be shared: of one that is longer V8 may keep the string alive that it is a part of. */
 const MOST_TEXT = 12
 /** Most objects in one value: each is compared with all before it. */
 const MOST_OBJECTS = 64

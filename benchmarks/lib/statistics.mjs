@@ -63,14 +63,6 @@ export function aheadOf(measured, contender) {
   return resultOf(measured, contender).ahead.median
 }
 
-/**
- * The upper quartile of how far the first contender is ahead of the best of `contenders`: below 1, one of them is better in
- * three repetitions of four. Among equals the best median is always somebody else's.
- */
-export function bestLead(measured, contenders) {
-  return Math.min(...contenders.map((name) => resultOf(measured, name).ahead.high))
-}
-
 /** How far the first contender is ahead of the best of `contenders`. */
 export function leastAhead(measured, contenders) {
   return Math.min(...contenders.map((name) => aheadOf(measured, name)))

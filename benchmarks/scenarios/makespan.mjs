@@ -5,7 +5,7 @@ import { allQueued, timesOf } from '../lib/harness.mjs'
 import { openIdeal, openIdealOf, overIdeal, THREADS } from '../lib/makespan.mjs'
 import { Outcome } from '../lib/outcome.mjs'
 import { pick } from '../lib/plan.mjs'
-import { bestLead, medianOf } from '../lib/statistics.mjs'
+import { leastAhead, medianOf } from '../lib/statistics.mjs'
 import { runSync, WorkerPool } from '../lib/subjects.mjs'
 import { calibrateRounds, work } from '../lib/work.mjs'
 import { CONTENDERS, closeAll, openAll, PEERS, TUNED } from '../rivals/index.mjs'
@@ -64,5 +64,5 @@ async function tasks(outcome) {
   const name = `${TOTAL} JS tasks, ${THREADS} workers`
   const measured = outcome.add(overIdeal({ id: 'tasks', name, group: 'even', column: name }, samples))
   outcome.judge('makespan.tasks', medianOf(measured, 'threadmill'))
-  outcome.judge('makespan.peers', 1 / bestLead(measured, [...PEERS, ...TUNED]))
+  outcome.judge('makespan.peers', 1 / leastAhead(measured, [...PEERS, ...TUNED]))
 }
