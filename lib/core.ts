@@ -27,7 +27,7 @@ import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import { Sizing } from './sizing'
 import { allocate } from './slots'
-import { type Figures, poolStats } from './stats'
+import { type Figures, PoolFigures } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { TaskHandle } from './task'
 import type { Timeline } from './timeline/timeline'
@@ -72,7 +72,6 @@ export class PoolCore implements EntryHost {
   #main: MainLane | undefined
   #kernels: Kernels | undefined
   pending = 0
-  readonly #made = performance.now()
   #nextId = 0
   #completed = 0
   #errored = 0
@@ -83,7 +82,7 @@ export class PoolCore implements EntryHost {
   readonly #waiters = new Waiters(this)
   readonly #roomWaiters = this.#waiters.room
   readonly #idleWaiters = this.#waiters.idle
-  #lastStats: PoolStats | undefined
+  readonly #figures: PoolFigures
   readonly #shell: ShellSettings
 
   constructor(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry) {
@@ -93,6 +92,7 @@ export class PoolCore implements EntryHost {
     this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
     const { sizing, mostThreads } = JSON.parse(native.figures(this.handle)) as Figures
     this.threads = sizing.threads
+    this.#figures = new PoolFigures(this.handle)
     this.#sizing = new Sizing(this, mostThreads, entry?.settings.maxWorkers ?? 0)
     connect(this)
     if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#waiters.newBudget(shell.capacityBytes)
@@ -469,22 +469,17 @@ export class PoolCore implements EntryHost {
   }
 
   stats(): PoolStats {
-    if (this.#lastStats !== undefined) return this.#lastStats
     flush()
-    const counts = {
+    return this.#figures.stats({
       name: this.settings.name,
       completed: this.#completed,
       errored: this.#errored,
       retries: this.#retries,
       crashCount: this.lane?.crashes.count ?? 0,
       bounds: this.lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
-      uptime: performance.now() - this.#made,
-      utilization: (index: number) => this.lane?.utilization(index) ?? null,
-      crashes: (index: number) => this.lane?.crashes.of(index) ?? 0,
-      // The last figures are those of any snapshot that is asked too late.
-      keys: () => (this.#end.isReleased ? this.stats().keys : JSON.parse(native.keyFigures(this.handle))),
-    }
-    return poolStats(JSON.parse(native.figures(this.handle)), counts)
+      utilization: (index) => this.lane?.utilization(index) ?? null,
+      crashes: (index) => this.lane?.crashes.of(index) ?? 0,
+    })
   }
 
   // --- the end ---
@@ -541,9 +536,8 @@ export class PoolCore implements EntryHost {
 
   /** Takes the last figures; nothing comes of the core any more. */
   leaveCore(): void {
-    this.#lastStats = this.stats()
-    // Read as long as they can be.
-    this.#lastStats.keys.length
+    flush()
+    this.#figures.leave()
     this.timeline?.poolEnds()
     disconnect(this)
   }

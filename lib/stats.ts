@@ -2,6 +2,7 @@
 // Puts the figures of the core and the counts of this side into one object.
 
 import type { KeyStats, PoolStats, TimeStats, WorkerStats } from '..'
+import { native } from './native'
 
 /** Figures of the core that both kinds of workers have. */
 type Common =
@@ -47,21 +48,65 @@ export interface Counts {
   readonly crashCount: number
   /** Bounds of the number of JS workers, where there may be any. */
   readonly bounds: { readonly min: number; readonly max: number } | undefined
-  /** ms */
-  readonly uptime: number
   /** Share of the time that the event loop of a JS worker was busy; null when it has no thread. */
   utilization(index: number): number | null
   /** Crashes of the JS worker with that number. */
   crashes(index: number): number
-  keys(): readonly KeyStats[]
+}
+
+/** What is read of the core at one moment. */
+interface Reading {
+  /** `Figures` as JSON. */
+  readonly figures: string
+  /** ms */
+  readonly uptime: number
+  /** Figures by key, as JSON. */
+  keys(): string
+}
+
+/** The figures of a pool, also of one that has left the core. */
+export class PoolFigures {
+  readonly #handle: number
+  readonly #made = native.now()
+  #last: Reading | undefined
+  #lastStats: PoolStats | undefined
+
+  constructor(handle: number) {
+    this.#handle = handle
+  }
+
+  /** The figures of now, or the last ones. */
+  stats(counts: Counts): PoolStats {
+    if (this.#last === undefined) return poolStats(this.#read(), counts)
+    this.#lastStats ??= poolStats(this.#last, counts)
+    return this.#lastStats
+  }
+
+  /** The core knows nothing of the pool any more after this. */
+  leave(): void {
+    // Nobody makes them into objects unless they are asked for: whoever awaits the end of the pool waits for this.
+    const reading = this.#read()
+    const keys = reading.keys()
+    this.#last = { ...reading, keys: () => keys }
+  }
+
+  #read(): Reading {
+    return {
+      figures: native.figures(this.#handle),
+      uptime: native.now() - this.#made,
+      // The last ones are those of any snapshot that is asked too late.
+      keys: () => this.#last?.keys() ?? native.keyFigures(this.#handle),
+    }
+  }
 }
 
 /** The public figures. */
-export function poolStats(figures: Figures, counts: Counts): PoolStats {
+function poolStats(reading: Reading, counts: Counts): PoolStats {
+  const figures: Figures = JSON.parse(reading.figures)
   const native: WorkerStats[] = figures.workers.map((worker) => ({
     ...worker,
     lane: 'native',
-    uptime: counts.uptime,
+    uptime: reading.uptime,
     messageCount: 0,
     errorCount: worker.tasksErrored,
     lastActiveSecs: null,
@@ -104,7 +149,7 @@ export function poolStats(figures: Figures, counts: Counts): PoolStats {
     runTime: figures.runTime,
     // As many as there are keys, so only for those who ask.
     get keys() {
-      keys ??= counts.keys()
+      keys ??= JSON.parse(reading.keys()) as readonly KeyStats[]
       return keys
     },
     steals: workers.reduce((sum, worker) => sum + worker.steals, 0),

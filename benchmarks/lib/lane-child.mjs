@@ -24,6 +24,7 @@ async function first() {
   const output = await pool.run(42)
   const milliseconds = performance.now() - start
   assert.equal(output, 42)
+  await pool.destroy()
   return milliseconds
 }
 

@@ -65,12 +65,16 @@ impl Pool {
         now: u64,
     ) {
         if recorder.is_on() {
-            let name = match job.options.as_deref() {
-                Some(Value::String(sent)) => named(sent).map_or(0, |name| self.trace.name(name)),
-                None if job.export != NO_EXPORT => self.trace.name(&format!("function {}", job.export)),
-                _ => 0,
-            };
-            recorder.start(id.to_bits(), job.kernel, worker, now, name);
+            recorder.start(id.to_bits(), job.kernel, worker, now, self.name_of(job));
+        }
+    }
+
+    /// The number of the name under which a task is shown; 0 for the one that all others have.
+    fn name_of(&self, job: &Job) -> u64 {
+        match job.options.as_deref() {
+            Some(Value::String(sent)) => named(sent).map_or(0, |name| self.trace.name(name)),
+            None if job.export != NO_EXPORT => self.trace.name(&format!("function {}", job.export)),
+            _ => 0,
         }
     }
 
@@ -100,7 +104,8 @@ impl Pool {
 }
 
 impl Pool {
-    /// A worker that is not a native one has run a task. That it began is recorded now if only its answer tells it.
+    /// A worker that is not a native one has run a task. The record of its end tells when it began, too; what only the
+    /// record of its begin tells is its name, so a task that nobody has seen begin has one if it has a name.
     pub(super) fn record_run(
         &self,
         recorder: &Recorder,
@@ -113,7 +118,10 @@ impl Pool {
             return;
         }
         if let Some(job) = running.began_unseen() {
-            self.record_start(recorder, worker, running.id, job, running.started);
+            let name = self.name_of(job);
+            if name != 0 {
+                recorder.start(running.id.to_bits(), job.kernel, worker, running.started, name);
+            }
         }
         recorder.ended(worker, running, ended, if failed { How::Failed } else { How::Ok });
     }
