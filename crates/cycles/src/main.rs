@@ -55,7 +55,7 @@ mod clock {
 type Cycle = fn(usize);
 
 /// What `scripts/instructions.mjs` knows them by.
-const CYCLES: [(&str, Cycle); 8] = [
+const CYCLES: [(&str, Cycle); 10] = [
     ("scheduler, one at a time", one_at_a_time),
     ("scheduler, all queued", all_queued),
     ("scheduler, eight priorities", priorities),
@@ -64,6 +64,8 @@ const CYCLES: [(&str, Cycle); 8] = [
     ("native lane, all queued", native_lane),
     ("js lane, 64 in flight", js_rounds),
     ("js lane, all queued", js_queued),
+    ("native lane, all queued, recorded", native_recorded),
+    ("js lane, 64 in flight, recorded", js_recorded),
 ];
 
 /// Tasks in flight, where there are several.
@@ -273,10 +275,22 @@ fn job(kernel: u16, sink: u16, ticket: usize) -> PlainJob {
 }
 
 fn native_lane(tasks: usize) {
+    native_with(tasks, |_| {});
+}
+
+/// Records of a thread that a timeline keeps unless told otherwise.
+const RECORDS: usize = 1 << 15;
+
+fn native_recorded(tasks: usize) {
+    native_with(tasks, |pool| pool.start_trace(RECORDS));
+}
+
+fn native_with(tasks: usize, prepare: fn(&Pool)) {
     let (kernel, _) = kernels::find("echo").expect("a build with the demo kernels");
     let waiting = Some(std::thread::current());
     let sink = Arc::new(Sink { awaited: tasks as u64, waiting, ..Sink::default() });
     let (pool, number) = pool(&sink);
+    prepare(&pool);
     if tasks > 0 {
         assert!(pool.post(Lane::Native, (0..tasks).map(|ticket| job(kernel as u16, number, ticket))));
     }
@@ -287,17 +301,22 @@ fn native_lane(tasks: usize) {
 }
 
 fn js_rounds(tasks: usize) {
-    js_lane(tasks, FLIGHT);
+    js_lane(tasks, FLIGHT, |_| {});
 }
 
 fn js_queued(tasks: usize) {
-    js_lane(tasks, usize::MAX);
+    js_lane(tasks, usize::MAX, |_| {});
+}
+
+fn js_recorded(tasks: usize) {
+    js_lane(tasks, FLIGHT, |pool| pool.start_trace(RECORDS));
 }
 
 /// Entry calls in groups that are posted together; this thread in the part of the worker too.
-fn js_lane(tasks: usize, group: usize) {
+fn js_lane(tasks: usize, group: usize, prepare: fn(&Pool)) {
     let sink = Arc::<Sink>::default();
     let (pool, number) = pool(&sink);
+    prepare(&pool);
     let board = Arc::<Board>::default();
     assert!(pool.js_join(0) && pool.js_attach(0, Arc::new(Silent), Some(board.clone())));
     let (mut notes, mut taken) = (Vec::new(), Vec::new());

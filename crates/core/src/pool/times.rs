@@ -12,37 +12,74 @@ const DIGITS: u8 = 2;
 /// Keys that have histograms; those that come later have none.
 const MAX_KEYS: usize = 256;
 
-/// Times of tasks that gave an output.
-#[derive(Debug)]
-pub(super) struct Times {
-    wait: Histogram<u32>,
-    run: Histogram<u32>,
+/// Bits of a value that a histogram with that many digits keeps: 200 is the least value that must be told from the next.
+const BITS: u32 = 8;
+
+/// How many values there were of each kind. Of one kind are values that a histogram does not tell apart, so it becomes the
+/// same when it is made of the kinds; but they are counted for each task, and a histogram is made for each reader.
+#[derive(Debug, Default)]
+struct Counts(Vec<u32>);
+
+impl Counts {
+    #[inline]
+    fn record(&mut self, value: u64) {
+        let lost = (u64::BITS - BITS).saturating_sub(value.leading_zeros());
+        let kind = ((lost << (BITS - 1)) + (value >> lost) as u32) as usize;
+        if kind >= self.0.len() {
+            self.grow(kind);
+        }
+        self.0[kind] = self.0[kind].saturating_add(1);
+    }
+
+    #[cold]
+    fn grow(&mut self, kind: usize) {
+        self.0.resize(kind.next_multiple_of(1 << (BITS - 1)) + 1, 0);
+    }
+
+    fn add(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (count, more) in self.0.iter_mut().zip(&other.0) {
+            *count = count.saturating_add(*more);
+        }
+    }
+
+    fn histogram(&self) -> Histogram<u32> {
+        // Grows with what it is given, up to all that a `u64` holds.
+        let mut histogram = Histogram::new(DIGITS).expect("the number of digits is allowed");
+        for (kind, count) in self.0.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let lost = (kind >> (BITS - 1)).saturating_sub(1);
+            let value = (kind - (lost << (BITS - 1))) as u64;
+            let _ = histogram.record_n(value << lost, *count);
+        }
+        histogram
+    }
 }
 
-impl Default for Times {
-    fn default() -> Self {
-        // Grows with what it is given.
-        let new = || Histogram::new(DIGITS).expect("the number of digits is allowed");
-        Self { wait: new(), run: new() }
-    }
+/// Times of tasks that gave an output.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    wait: Counts,
+    run: Counts,
 }
 
 impl Times {
     /// Both in ns.
+    #[inline]
     pub(super) fn record(&mut self, wait: u64, run: u64) {
-        // Neither can fail: they grow by themselves up to all that a `u64` holds.
-        let _ = self.wait.record(wait / UNIT);
-        let _ = self.run.record(run / UNIT);
+        self.wait.record(wait / UNIT);
+        self.run.record(run / UNIT);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        let _ = self.wait.add(&other.wait);
-        let _ = self.run.add(&other.run);
+        self.wait.add(&other.wait);
+        self.run.add(&other.run);
     }
 
     /// Wait time, and run time.
     pub(super) fn summaries(&self) -> [Summary; 2] {
-        [Summary::of(&self.wait), Summary::of(&self.run)]
+        [Summary::of(&self.wait.histogram()), Summary::of(&self.run.histogram())]
     }
 }
 
@@ -128,8 +165,29 @@ impl KeyTimes {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{KeyTimes, MAX_KEYS, Summary, Times};
+    use super::{Counts, DIGITS, Histogram, KeyTimes, MAX_KEYS, Summary, Times};
     use crate::scheduler::CostTable;
+
+    #[test]
+    fn counts_make_the_histogram_that_was_told_each_value() {
+        let around = |value: u64| [value.saturating_sub(1), value, value.saturating_add(1)];
+        let values = (0..64).flat_map(|bit| around(1 << bit)).chain(0..2000).chain([u64::MAX, u64::MAX - 1]);
+        let mut counts = Counts::default();
+        let mut told = Histogram::<u32>::new(DIGITS).unwrap();
+        for (times, value) in values.enumerate() {
+            for _ in 0..times % 3 {
+                counts.record(value);
+                told.record(value).unwrap();
+            }
+        }
+        let made = counts.histogram();
+        let places = |of: &Histogram<u32>| {
+            let each = of.iter_recorded();
+            each.map(|place| (place.value_iterated_to(), place.count_at_value())).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&made), places(&told));
+        assert_eq!(Summary::of(&made), Summary::of(&told));
+    }
 
     #[test]
     fn figures_are_within_one_percent() {

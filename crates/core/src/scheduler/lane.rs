@@ -54,6 +54,8 @@ pub(super) struct Lane {
     idle_top: u32,
     idle_unlaunched: IndexSet,
     pub(super) idle: usize,
+    /// The worker that [`Lane::refresh`] still owes a visit; `NIL` for none.
+    stale: u32,
 }
 
 impl Lane {
@@ -84,6 +86,7 @@ impl Lane {
             idle_top: NIL,
             idle_unlaunched: IndexSet::default(),
             idle: 0,
+            stale: NIL,
         }
     }
 
@@ -377,6 +380,25 @@ impl Lane {
         }
     }
 
+    /// The same for a worker that is awake, as soon as anybody asks: of tasks that end one after the other, only what
+    /// is left at the end matters.
+    #[inline]
+    pub(super) fn refresh_later(&mut self, index: u32) {
+        if self.stale != index {
+            self.catch_up();
+            self.stale = index;
+        }
+    }
+
+    /// Brings the totals and indexes up to date.
+    #[inline]
+    pub(super) fn catch_up(&mut self) {
+        if self.stale != NIL {
+            let index = std::mem::replace(&mut self.stale, NIL);
+            self.refresh(index);
+        }
+    }
+
     fn enter_idle(&mut self, index: u32) {
         self.idle += 1;
         if !self.at(index).launched {
@@ -443,6 +465,9 @@ impl Lane {
     #[inline]
     pub(super) fn balance(&mut self, wakes: &mut Vec<WorkerRef>) {
         // Asked in this order: while nobody is idle, the busy case, nothing else is looked at.
+        if self.idle > 0 {
+            self.catch_up();
+        }
         while self.idle > 0 && self.lacks_workers() {
             self.wake_one(wakes);
         }

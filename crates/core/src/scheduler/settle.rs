@@ -84,7 +84,7 @@ impl<P> Scheduler<P> {
         let state = lane.at(worker.index);
         state.completed += 1;
         state.searching = true;
-        lane.refresh(worker.index);
+        lane.refresh_later(worker.index);
         self.forget(slot);
         Some(Completed { cost_key })
     }

@@ -69,6 +69,7 @@ impl<P> Scheduler<P> {
         wakes: &mut Vec<WorkerRef>,
     ) {
         let lane = &mut self.lanes[worker.lane as usize];
+        lane.catch_up();
         let index = worker.index;
         let Some(state) = lane.joined_worker(index) else { return };
         state.ready = true;
@@ -98,6 +99,7 @@ impl<P> Scheduler<P> {
     /// something that it may take. It has begun all that it took before.
     pub fn park(&mut self, worker: WorkerRef, now: Time) -> bool {
         let lane = &mut self.lanes[worker.lane as usize];
+        lane.catch_up();
         let concurrency = lane.concurrency as usize;
         let Some(state) = lane.joined_worker(worker.index) else { return true };
         if state.parked {
