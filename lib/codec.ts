@@ -8,6 +8,7 @@
 
 import { types } from 'node:util'
 import { RAW, read } from './flat'
+import type * as Instances from './instances'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -133,6 +134,8 @@ function posted(data: unknown): Encoded {
 function encodeObject(value: object, mayMove: boolean): Encoded {
   const encoded = withoutPlatform(value, mayMove)
   if (encoded !== undefined) return encoded
+  const stopper = stranger
+  stranger = undefined
   let copy: object
   try {
     copy = clone(value)
@@ -141,6 +144,7 @@ function encodeObject(value: object, mayMove: boolean): Encoded {
     if (needsTransfer(error)) return posted(value)
     throw error
   }
+  if (stopper !== undefined) learnClass(stopper)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
   return withoutPlatform(copy, mayMove, true) ?? posted(copy)
 }
@@ -151,11 +155,16 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
     const view = plainView(value)
     if (view !== undefined) return { codec: PLAIN, data: view }
   } else if (isJson(value)) {
-    return { codec: JSON_TEXT, data: stringify(value) }
+    return hasInstances && !isCloneable(value) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
   }
   const buffers: ArrayBuffer[] | undefined = mayMove ? [] : undefined
   if (!survey(value, buffers)) return undefined
-  if (buffers === undefined || bytesOf(buffers) < MUCH) return serialized(value)
+  if (buffers === undefined || bytesOf(buffers) < MUCH) {
+    if (!hasInstances) return serialized(value)
+    const encoded = isCloneable(value) ? serialized(value) : undefined
+    // The platform has it after all: not as it is later.
+    return encoded?.data === value ? undefined : encoded
+  }
   // Copied once, unless it has been, and the copy is moved.
   if (isOwn) return { codec: POSTED, data: value, moves: distinct(buffers) }
   const copy = clone(value)
@@ -163,6 +172,43 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
   survey(copy, own)
   return { codec: POSTED, data: copy, moves: distinct(own) }
 }
+
+// --- instances of classes ---
+
+/** Loaded with the first of them. */
+let classes: typeof Instances | undefined
+/** Whether what `isJson` or `survey` has just looked at has some. */
+let hasInstances = false
+/** The one of a class that is not known at which `survey` has just stopped. */
+let stranger: object | undefined
+
+function isCloneable(value: object): boolean {
+  return classes?.isCloneable(value) === true
+}
+
+/** Tries to know the class that kept a value from going without the platform, which has just cloned it. */
+function learnClass(object: object): void {
+  classes ??= require('./instances') as typeof Instances
+  const candidates = [object]
+  // Others may be in it, and it in them.
+  for (;;) {
+    const last = candidates[candidates.length - 1] as object
+    if (candidates.length > FEW || !classes.isWorthLearning(getPrototypeOf(last) as object)) return
+    if (survey(object, undefined, candidates)) break
+    if (stranger === undefined) return
+    candidates.push(stranger)
+    stranger = undefined
+  }
+  for (const candidate of candidates) classes.learn(candidate)
+}
+
+/** Whether it has the class of one of `candidates`. */
+function isOfClass(candidates: readonly object[], prototype: object | null): boolean {
+  for (const candidate of candidates) if (getPrototypeOf(candidate) === prototype) return true
+  return false
+}
+
+const NOBODY: readonly object[] = []
 
 function needsTransfer(error: unknown): boolean {
   // Node 20 has a code of its own for it, later ones throw a DataCloneError that only its text tells apart.
@@ -201,13 +247,14 @@ function serialized(value: unknown): Encoded {
  * `markAsUncloneable`; and in arrays longer than `LONG`, getters of elements, which run twice, and objects of the
  * platform under names that are no index.
  *
- * `buffers` is given the memory that is not shared, some of it more than once.
+ * `buffers` is given the memory that is not shared, some of it more than once. Classes of `candidates` count as known.
  */
-function survey(root: object, buffers?: ArrayBuffer[]): boolean {
+function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boolean {
   let seen: Seen | undefined
   const first: object[] = []
   const stack: object[] = [root]
   let [top, count] = [1, 0]
+  let [instances, isCloned] = [false, true]
   const push: Push = (member) => {
     if (typeof member === 'object' && member !== null) stack[top++] = member
   }
@@ -234,11 +281,19 @@ function survey(root: object, buffers?: ArrayBuffer[]): boolean {
     } else if (isNativeError(object)) {
       if (isInChain.call(domException, object)) return false
       if (!pushMembers(object, ['cause', 'errors'], push)) return false
+      // Some Nodes leave out the errors.
+      isCloned = false
     } else if (isView(object) || isAnyArrayBuffer(object)) {
       const buffer = isView(object) ? memoryOf(object) : object
       if (buffers !== undefined && !isSharedArrayBuffer(buffer)) buffers[buffers.length] = buffer as ArrayBuffer
-    } else if (!isDate(object) && !isRegExp(object)) {
-      if (!isBoxedPrimitive(object)) return false
+    } else if (!isDate(object) && !isRegExp(object) && !isBoxedPrimitive(object)) {
+      const prototype = getPrototypeOf(object) as object
+      if (classes?.isKnown(prototype) !== true && !isOfClass(candidates, prototype)) {
+        if (isCloned) stranger = object
+        return false
+      }
+      instances = true
+      if (!pushMembers(object, keys(object), push)) return false
     }
     // A set is slow. Of many small objects one in 16 is enough to end: each that is remembered is not looked at again.
     if (first.length < FEW) first.push(object)
@@ -247,6 +302,7 @@ function survey(root: object, buffers?: ArrayBuffer[]): boolean {
       seen.add(object)
     }
   }
+  hasInstances = instances
   return true
 }
 
@@ -319,17 +375,21 @@ interface Walk {
   text: number
   readonly seen: object[]
   count: number
+  instances: boolean
 }
 
 /** Whether JSON text loses nothing of `value`. Quick: it decides the speed of small objects. */
 function isJson(value: object): boolean {
   // A descriptor of a getter has no `value`, but would inherit this one.
   if ('value' in objectPrototype) return false
-  return isTree(value, MOST_DEPTH, { nodes: MOST_NODES, text: MOST_TEXT, seen: [], count: 0 })
+  const walk = { nodes: MOST_NODES, text: MOST_TEXT, seen: [], count: 0, instances: false }
+  const isText = isTree(value, MOST_DEPTH, walk)
+  hasInstances = walk.instances
+  return isText
 }
 
 /**
- * Whether `object` is a tree of plain objects and dense arrays without anything that JSON leaves out or changes.
+ * Whether `object` is a tree of plain objects, instances of known classes and dense arrays without anything that JSON leaves out or changes.
  *
  * What it does not see: objects of other classes whose prototype has been replaced by `Object.prototype` or null and
  * that have enumerable properties too.
@@ -342,7 +402,11 @@ function isTree(object: object, depth: number, walk: Walk): boolean {
   const array = isArray(object)
   if (array && (prototype !== arrayPrototype || object.length > walk.nodes)) return false
   // Of memory the names are as many as it has elements.
-  if (!array && ((prototype !== objectPrototype && prototype !== null) || isView(object))) return false
+  if (!array && isView(object)) return false
+  if (!array && prototype !== objectPrototype && prototype !== null) {
+    if (classes?.isKnown(prototype) !== true) return false
+    walk.instances = true
+  }
   const names = keys(object)
   walk.nodes -= names.length + 1
   if (array) {
@@ -350,7 +414,7 @@ function isTree(object: object, depth: number, walk: Walk): boolean {
     // Indices come first: when the last name is one, all are.
     if (names.length > 0 && names[names.length - 1] !== `${names.length - 1}`) return false
   } else {
-    if (prototype !== objectPrototype && (prototype !== null || isSpecial(object, names))) return false
+    if (prototype === null && isSpecial(object, names)) return false
     if (isArgumentsObject(object) || (names.length === 0 && isOtherClass(object))) return false
   }
   if (walk.nodes < 0 || 'toJSON' in object) return false
