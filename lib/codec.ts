@@ -7,8 +7,10 @@
 // too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
-import { RAW, read } from './flat'
-import type * as Instances from './instances'
+import { KINDS } from './flat-format'
+import { read } from './flat-read'
+import { isCloneable, isKnown, isWorthLearning, learn } from './instances'
+import { lengthOf, memoryOf, plainView } from './views'
 
 /** The data is the value itself, and the caller copies it. */
 export const PLAIN = 0
@@ -43,14 +45,12 @@ const { ceil } = Math
 const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
 const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isSharedArrayBuffer, isWeakMap, isWeakSet } = types
 const clone = structuredClone
+const { RAW } = KINDS
 const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
 const mapForEach = Map.prototype.forEach
 const setForEach = Set.prototype.forEach
 const objectPrototype = Object.prototype
 const arrayPrototype = Array.prototype
-const { prototype: bufferPrototype } = Buffer
-/** Bytes of the memory that small Buffers share; some Nodes round it up. */
-const poolSize = Buffer.allocUnsafe(1).buffer.byteLength
 const Bytes = Uint8Array
 const domException = DOMException.prototype
 const isInChain = objectPrototype.isPrototypeOf
@@ -175,31 +175,24 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
 
 // --- instances of classes ---
 
-/** Loaded with the first of them. */
-let classes: typeof Instances | undefined
 /** Whether what `isJson` or `survey` has just looked at has some. */
 let hasInstances = false
 /** The one of a class that is not known at which `survey` has just stopped. */
 let stranger: object | undefined
 
-function isCloneable(value: object): boolean {
-  return classes?.isCloneable(value) === true
-}
-
 /** Tries to know the class that kept a value from going without the platform, which has just cloned it. */
 function learnClass(object: object): void {
-  classes ??= require('./instances') as typeof Instances
   const candidates = [object]
   // Others may be in it, and it in them.
   for (;;) {
     const last = candidates[candidates.length - 1] as object
-    if (candidates.length > FEW || !classes.isWorthLearning(getPrototypeOf(last) as object)) return
+    if (candidates.length > FEW || !isWorthLearning(getPrototypeOf(last) as object)) return
     if (survey(object, undefined, candidates)) break
     if (stranger === undefined) return
     candidates.push(stranger)
     stranger = undefined
   }
-  for (const candidate of candidates) classes.learn(candidate)
+  for (const candidate of candidates) learn(candidate)
 }
 
 /** Whether it has the class of one of `candidates`. */
@@ -288,7 +281,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
       if (buffers !== undefined && !isSharedArrayBuffer(buffer)) buffers[buffers.length] = buffer as ArrayBuffer
     } else if (!isDate(object) && !isRegExp(object) && !isBoxedPrimitive(object)) {
       const prototype = getPrototypeOf(object) as object
-      if (classes?.isKnown(prototype) !== true && !isOfClass(candidates, prototype)) {
+      if (!isKnown(prototype) && !isOfClass(candidates, prototype)) {
         if (isCloned) stranger = object
         return false
       }
@@ -360,6 +353,9 @@ function isPlainPrototype(prototype: object | null): boolean {
   return !isProxy(prototype) && getPrototypeOf(prototype) === null && hasOwn(prototype, '__lookupGetter__')
 }
 
+/** Bytes of memory in a value that are worth a message of their own. */
+const MUCH = 64 * 1024
+
 // --- JSON ---
 
 // Beyond these bounds V8's serializer is quicker, or close to it.
@@ -404,7 +400,7 @@ function isTree(object: object, depth: number, walk: Walk): boolean {
   // Of memory the names are as many as it has elements.
   if (!array && isView(object)) return false
   if (!array && prototype !== objectPrototype && prototype !== null) {
-    if (classes?.isKnown(prototype) !== true) return false
+    if (!isKnown(prototype)) return false
     walk.instances = true
   }
   const names = keys(object)
@@ -455,44 +451,4 @@ function isOtherClass(object: object): boolean {
   if (isDate(object) || isRegExp(object) || isMap(object) || isSet(object) || isNativeError(object)) return true
   if (isBoxedPrimitive(object) || isView(object) || isAnyArrayBuffer(object)) return true
   return isPromise(object) || isWeakMap(object) || isWeakSet(object)
-}
-
-// --- memory ---
-
-/** The getter `name` of `prototype`, safe from what a subclass or an own property says. */
-function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
-  return getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
-}
-
-const typedPrototype = getPrototypeOf(Uint8Array.prototype) as object
-/** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
-const classNameOf = getter<string | undefined>(typedPrototype, Symbol.toStringTag)
-const bufferOf = getter<ArrayBufferLike>(typedPrototype, 'buffer')
-const bufferOfDataView = getter<ArrayBufferLike>(DataView.prototype, 'buffer')
-const lengthOfView = getter<number>(typedPrototype, 'byteLength')
-const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
-const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
-
-/** Bytes of memory in a value that are worth a message of their own. */
-const MUCH = 64 * 1024
-
-function memoryOf(view: ArrayBufferView): ArrayBufferLike {
-  return classNameOf.call(view) === undefined ? bufferOfDataView.call(view) : bufferOf.call(view)
-}
-
-/** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
-function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
-  if (classNameOf.call(value) === undefined) return undefined
-  const buffer = bufferOf.call(value)
-  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
-  const length = lengthOfView.call(value)
-  // Memory of no length may have been transferred away.
-  if (length === 0) return undefined
-  const whole = length === lengthOf.call(buffer)
-  const prototype = getPrototypeOf(value)
-  if (prototype === bufferPrototype) {
-    // A clone is a Uint8Array, and would bring all of Node's pool: that is nobody's business on the other side.
-    return whole || lengthOf.call(buffer) === poolSize ? new Bytes(value as Uint8Array) : undefined
-  }
-  return whole && prototype !== null && getPrototypeOf(prototype) === typedPrototype ? value : undefined
 }

@@ -1,53 +1,25 @@
 // Stage: submit, run and settle. Thread: any.
-// Small objects and arrays, dates, maps and sets as numbers: written and read by code that the engine optimizes for their shapes, without a
+// Small values as numbers (flat-format.ts): written and read by code that the engine optimizes for their shapes, without a
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
-// F1. A property is read once, in order, as the structured clone does. Getters that change the object or the array that they
-//     are in while it is read are seen at work: what is read later is as they left it.
+// F1. A property is read once, in order, as the structured clone does; once more where a value has instances of a class
+//     (instances.ts). Getters that change the object or the array that they are
+//     in while it is read are seen at work: what is read later is as they left it.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
-//
-// A value is its length in words of 64 bits, that word included, and then one item after the other. The lower four bits of an
-// item say what it is, the others are a number:
-//
-// | kind | number | what follows |
-// |---|---|---|
-// | UNDEFINED, NULL, FALSE, TRUE | | |
-// | INTEGER | the value itself | |
-// | NUMBER | | the value |
-// | TEXT | of a text that all threads share | |
-// | CHARS | length | the UTF-16 units, three to a word |
-// | ARRAY | length | the elements |
-// | OBJECT | of the text with its property names as JSON | the values of its properties |
-// | SAME | of an object that is complete, counted from 0 in the order of their ends | |
-// | DATE | | the time |
-// | MAP | size | the keys and values in turns |
-// | SET | size | the members |
-// | BIGINT | | the lower 32 bits, and what is above them |
-// | RAW | length | bytes of V8's serializer; see codec.ts |
-//
-// TRACKED is added to the first item when there is a SAME: else objects need not be counted.
 
 import { types } from 'node:util'
+import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
+import { isCloneable, isKnown } from './instances'
 import { native } from './native'
+import { getter, memoryOf, plainClassOf } from './views'
 
-const UNDEFINED = 0
-const NULL = 1
-const FALSE = 2
-const TRUE = 3
-const INTEGER = 4
-const NUMBER = 5
-const TEXT = 6
-const CHARS = 7
-const ARRAY = 8
-const OBJECT = 9
-const SAME = 10
-const DATE = 11
-const MAP = 12
-const SET = 13
-const BIGINT = 14
-export const RAW = 15
-/** Above all that is added to a kind. */
-const TRACKED = 2 ** 30
+const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
+const [UNDEFINED, NULL, FALSE, TRUE] = [0, 1, 2, 3].map((index) => index * 16 + CONSTANT) as [
+  number,
+  number,
+  number,
+  number,
+]
 
 /** Longest value, in words. */
 export const MOST_WORDS = 512
@@ -60,6 +32,8 @@ const MOST_INTEGER = 2 ** 26
 const MOST_CHARS = 256
 /** The longest that may be shared: of one that is longer V8 may keep the string alive that it is a part of. */
 const MOST_TEXT = 12
+/** Longest memory, in bytes. */
+const MOST_BYTES = 1024
 /** Most objects in one value: each is compared with all before it. */
 const MOST_OBJECTS = 64
 /** Most shapes and texts that are remembered before all are forgotten. */
@@ -67,21 +41,24 @@ const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
 const { isArray, prototype: arrayPrototype } = Array
-const { getPrototypeOf, keys, prototype: objectPrototype } = Object
+const { getOwnPropertyDescriptors, getPrototypeOf, hasOwn, keys, prototype: objectPrototype } = Object
 const { isView } = ArrayBuffer
-const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isSet } = types
-const [PlainDate, PlainMap, PlainSet] = [Date, Map, Set]
+const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = types
 const { getTime } = Date.prototype
-const { forEach: mapForEach, set: mapSet } = Map.prototype
-const { add: setAdd, forEach: setForEach } = Set.prototype
-const mapSize = sizeGetter(Map.prototype)
-const setSize = sizeGetter(Set.prototype)
+const { prototype: datePrototype } = Date
+const { prototype: mapPrototype } = Map
+const { prototype: setPrototype } = Set
+const { prototype: regExpPrototype } = RegExp
+const { forEach: mapForEach } = mapPrototype
+const { forEach: setForEach } = setPrototype
+const mapSize = getter<number>(mapPrototype, 'size')
+const setSize = getter<number>(setPrototype, 'size')
+const sourceOf = getter<string>(regExpPrototype, 'source')
+const Bytes = Uint8Array
 const { asUintN } = BigInt
-const { stringify, parse } = JSON
+const { stringify } = JSON
 const charCodeAt = String.prototype.charCodeAt
-const { fromCharCode } = String
 const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
-const { floor } = Math
 
 // --- writing ---
 
@@ -91,10 +68,16 @@ let at = 0
 let isBusy = false
 const objects: (object | undefined)[] = []
 let objectCount = 0
-/** What each of them is counted as; -1 while it is not complete. */
-const ends: number[] = []
-let endCount = 0
+/** What each of them is counted as: -1 while it is not complete, and for memory, which can not be told again. */
+const numbers: number[] = []
+let numberCount = 0
 let isTracked = false
+/** Whether they are counted in the order of their starts. */
+let isCyclic = false
+/** So many values more are counted so, for after one that was within itself others like it will come. */
+let cyclesExpected = 0
+const MOST_EXPECTED = 16
+let hasInstances = false
 /** Values since the last one that could be written. */
 let misses = 0
 /** After that many it is tried with one value of 16 only. */
@@ -148,16 +131,19 @@ export function write(value: object): number {
   isBusy = true
   at = 1
   objectCount = 0
-  endCount = 0
+  numberCount = 0
   isTracked = false
+  hasInstances = false
   try {
-    if (!writeObject(value, MOST_DEPTH)) {
+    isCyclic = cyclesExpected > 0
+    if (!writeObject(value, MOST_DEPTH) || (hasInstances && !isCloneable(value))) {
       misses++
       return -1
     }
     misses = 0
+    if (isCyclic) cyclesExpected = isTracked ? MOST_EXPECTED : cyclesExpected - 1
     written[0] = at
-    if (isTracked) written[1] = (written[1] as number) + TRACKED
+    if (isTracked) written[1] = (written[1] as number) + (isCyclic ? CYCLIC : TRACKED)
     return at
   } finally {
     isBusy = false
@@ -202,18 +188,21 @@ function writeObject(object: object, depth: number): boolean {
   if (isProxy(object) || objectCount === MOST_OBJECTS) return false
   const index = objectCount++
   objects[index] = object
-  ends[index] = -1
+  numbers[index] = isCyclic ? numberCount++ : -1
   if (!writeNew(object, depth)) return false
-  ends[index] = endCount++
+  if (!isCyclic) numbers[index] = numberCount++
   return true
 }
 
 function writeSame(index: number): boolean {
-  // What is within itself would have to be there before its members.
-  const end = ends[index] as number
-  if (end < 0) return false
+  const number = numbers[index] as number
+  if (number < 0) {
+    // It would have to be there before its members: the next ones will.
+    if (!isCyclic) cyclesExpected = MOST_EXPECTED
+    return false
+  }
   isTracked = true
-  written[at++] = end * 16 + SAME
+  written[at++] = number * 16 + SAME
   return true
 }
 
@@ -221,24 +210,30 @@ function writeNew(object: object, depth: number): boolean {
   const prototype = getPrototypeOf(object)
   if (prototype === objectPrototype) return writePlain(object, depth)
   if (isArray(object)) return prototype === arrayPrototype && writeArray(object, depth)
-  if (prototype === PlainDate.prototype) {
+  if (prototype === datePrototype) {
     if (!isDate(object)) return false
     written[at] = DATE
     written[at + 1] = getTime.call(object)
     at += 2
     return true
   }
-  if (prototype === PlainMap.prototype) return isMap(object) && writeMap(object, depth)
-  if (prototype === PlainSet.prototype) return isSet(object) && writeSet(object, depth)
-  return false
+  if (prototype === mapPrototype) return isMap(object) && writeMap(object, depth)
+  if (prototype === setPrototype) return isSet(object) && writeSet(object, depth)
+  if (isView(object)) return writeBytes(object)
+  if (prototype === regExpPrototype) return isRegExp(object) && writeRegExp(object)
+  if (prototype === null || !isKnown(prototype)) return false
+  hasInstances = true
+  return writePlain(object, depth, true)
 }
 
-function writePlain(object: object, depth: number): boolean {
+function writePlain(object: object, depth: number, isInstance = false): boolean {
   // Arrays, too, may have been given that prototype.
   if (isArray(object)) return false
   const head = at++
   let shape = noProperties
   for (const name in object) {
+    // A prototype may have some, too.
+    if (isInstance && !hasOwn(object, name)) continue
     const next = shape.with(name)
     if (next === undefined) {
       if (shapeCount === MOST_SHAPES) forgetShapes()
@@ -300,6 +295,48 @@ function writeParts(item: number, parts: readonly unknown[], depth: number): boo
   return true
 }
 
+/** Six bytes to a word: a NaN need not keep its bits where numbers are copied. */
+function writeBytes(view: ArrayBufferView): boolean {
+  const index = plainClassOf(view)
+  if (index < 0) return false
+  const buffer = memoryOf(view)
+  const bytes = new Bytes(buffer)
+  const { length } = bytes
+  if (length > MOST_BYTES || at + length / 6 + 2 > MOST_WORDS || objectCount === MOST_OBJECTS) return false
+  // What else is a view of it has to be so on the other side.
+  for (let i = 0; i < objectCount; i++) if (objects[i] === buffer) return false
+  numbers[objectCount] = -1
+  objects[objectCount++] = buffer
+  written[at++] = (length * 16 + index) * 16 + BYTES
+  for (let i = 0; i < length; i += 6) {
+    const low = byteAt(bytes, i) | (byteAt(bytes, i + 1) << 8) | (byteAt(bytes, i + 2) << 16)
+    const high = byteAt(bytes, i + 3) | (byteAt(bytes, i + 4) << 8) | (byteAt(bytes, i + 5) << 16)
+    written[at++] = high * 2 ** 24 + low
+  }
+  return true
+}
+
+/** 0 beyond the end. */
+function byteAt(bytes: Uint8Array, index: number): number {
+  return index < bytes.length ? (bytes[index] as number) : 0
+}
+
+/** In the order of flat-format.ts. */
+const flagGetters = FLAGS.map(([name]) => getter<boolean>(regExpPrototype, name))
+/** A flag that is not known here would be lost. */
+const knowsFlags = Object.entries(getOwnPropertyDescriptors(regExpPrototype)).every(
+  ([name, { get }]) =>
+    get === undefined || name === 'flags' || name === 'source' || FLAGS.some(([flag]) => flag === name),
+)
+
+function writeRegExp(pattern: RegExp): boolean {
+  if (!knowsFlags) return false
+  let flags = 0
+  for (let i = 0; i < flagGetters.length; i++) if (flagGetters[i]?.call(pattern)) flags |= 1 << i
+  written[at++] = flags * 16 + REGEXP
+  return writeText(sourceOf.call(pattern))
+}
+
 function writeBigint(value: bigint): boolean {
   if (value >= PAST_64_BITS || value < -HALF_OF_64_BITS) return false
   written[at] = BIGINT
@@ -311,11 +348,6 @@ function writeBigint(value: bigint): boolean {
 
 const PAST_64_BITS = 1n << 64n
 const HALF_OF_64_BITS = 1n << 63n
-
-/** The size of a map or a set, whatever properties it has. */
-function sizeGetter(prototype: object): (this: unknown) => number {
-  return Object.getOwnPropertyDescriptor(prototype, 'size')?.get as (this: unknown) => number
-}
 
 function nameShape(shape: Shape): number {
   const text = stringify(shape.names)
@@ -364,128 +396,4 @@ function shareText(text: string): number {
   // Without room it is not asked for again.
   texts.set(text, id < 0 ? -2 : id)
   return id
-}
-
-// --- reading ---
-
-let words: Float64Array = written
-let from = 0
-const shared: string[] = []
-const makers: (() => object)[] = []
-
-/** Reads what `write` has written, from `memory` at `offset`. */
-export function read(memory: Float64Array, offset: number): unknown {
-  words = memory
-  from = offset + 2
-  const item = words[offset + 1] as number
-  if (item < TRACKED) return readItem(item)
-  made = []
-  try {
-    return readItem(item - TRACKED)
-  } finally {
-    made = undefined
-  }
-}
-
-/** The objects that are complete, where they are counted. */
-let made: unknown[] | undefined
-
-function readValue(): unknown {
-  return readItem(words[from++] as number)
-}
-
-function count<T>(object: T): T {
-  made?.push(object)
-  return object
-}
-
-function readItem(item: number): unknown {
-  const number = item >>> 4
-  switch (item & 15) {
-    case INTEGER:
-      return number
-    case NUMBER:
-      return words[from++]
-    case TEXT:
-      return shared[number] ?? learnText(number)
-    case CHARS:
-      return readChars(number)
-    case OBJECT:
-      return count((makers[number] ?? learnShape(number))())
-    case ARRAY: {
-      const array: unknown[] = []
-      for (let i = 0; i < number; i++) array[i] = readValue()
-      return count(array)
-    }
-    case SAME:
-      return made?.[number]
-    case DATE:
-      return count(new PlainDate(words[from++] as number))
-    case MAP: {
-      const map = new PlainMap()
-      for (let i = 0; i < number; i++) mapSet.call(map, readValue(), readValue())
-      return count(map)
-    }
-    case SET: {
-      const set = new PlainSet()
-      for (let i = 0; i < number; i++) setAdd.call(set, readValue())
-      return count(set)
-    }
-    case BIGINT:
-      from += 2
-      return (BigInt(words[from - 1] as number) << 32n) + BigInt(words[from - 2] as number)
-    case TRUE:
-      return true
-    case FALSE:
-      return false
-    case NULL:
-      return null
-    default:
-      return undefined
-  }
-}
-
-function readChars(length: number): string {
-  let text = ''
-  for (let i = 0; i < length; i += 3) {
-    const word = words[from++] as number
-    const high = floor(word / 2 ** 32)
-    const low = word - high * 2 ** 32
-    const rest = length - i
-    if (rest > 2) text += fromCharCode(low & 65535, low >>> 16, high)
-    else text += rest === 2 ? fromCharCode(low & 65535, low >>> 16) : fromCharCode(low)
-  }
-  return text
-}
-
-function learnText(id: number): string {
-  const text = native.sharedText(id)
-  shared[id] = text
-  return text
-}
-
-function learnShape(id: number): () => object {
-  const maker = makerOf(parse(native.sharedText(id)) as string[])
-  makers[id] = maker
-  return maker
-}
-
-/** What makes objects with these properties out of the values that follow. */
-function makerOf(names: readonly string[]): () => object {
-  // Computed, it is a property like any other.
-  const members = names.map((name) => `${name === '__proto__' ? '["__proto__"]' : stringify(name)}: value()`)
-  try {
-    // The names are strings of the code, so nothing of them is run.
-    return new Function('value', `return () => ({ ${members.join(', ')} })`)(readValue) as () => object
-  } catch {
-    // Code may not be made of strings here (--disallow-code-generation-from-strings).
-    return () => {
-      const object = {}
-      for (const name of names) {
-        const property = { value: readValue(), writable: true, enumerable: true, configurable: true }
-        Object.defineProperty(object, name, property)
-      }
-      return object
-    }
-  }
 }

@@ -6,8 +6,6 @@
 //
 // What it does not see: objects of the platform whose prototype has been replaced by that of a class that is known.
 
-import { HAS_SERIALIZER } from './serializer'
-
 const { getPrototypeOf, keys, prototype: objectPrototype } = Object
 const { isArray } = Array
 const clone = structuredClone
@@ -58,6 +56,7 @@ let wasSought = false
 function canAsk(): boolean {
   if (!wasSought) {
     wasSought = true
+    const { HAS_SERIALIZER } = require('./serializer') as typeof import('./serializer')
     ask = HAS_SERIALIZER ? seek() : undefined
   }
   return ask !== undefined

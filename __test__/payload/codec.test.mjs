@@ -6,7 +6,8 @@ import * as threads from 'node:worker_threads'
 import { same } from '../helpers/same.mjs'
 import { PLATFORM, Point, REFUSED, TABLE } from '../helpers/values.mjs'
 
-const { read, write, written } = createRequire(import.meta.url)('../../dist/flat.js')
+const { write, written } = createRequire(import.meta.url)('../../dist/flat.js')
+const { read } = createRequire(import.meta.url)('../../dist/flat-read.js')
 const { encode, decode, PLAIN, JSON_TEXT, V8, POSTED } = createRequire(import.meta.url)('../../dist/codec.js')
 const NAMES = { [PLAIN]: 'PLAIN', [JSON_TEXT]: 'JSON', [V8]: 'V8', [POSTED]: 'POSTED' }
 

@@ -4,11 +4,16 @@ import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { describe, test } from 'node:test'
+import * as threads from 'node:worker_threads'
 import { same } from '../helpers/same.mjs'
 import { PLATFORM, TABLE } from '../helpers/values.mjs'
 
 const FLAT = createRequire(import.meta.url).resolve('../../dist/flat.js')
-const { MOST_WORDS, read, write, written } = createRequire(import.meta.url)(FLAT)
+const FLAT_READ = createRequire(import.meta.url).resolve('../../dist/flat-read.js')
+const { MOST_WORDS, write, written } = createRequire(import.meta.url)(FLAT)
+const { read } = createRequire(import.meta.url)(FLAT_READ)
+
+const { markAsUncloneable } = threads
 
 /** Writes and reads; `undefined` for what is not written. */
 function cross(value) {
@@ -92,8 +97,6 @@ describe('what is written is read as structuredClone would give it', () => {
 })
 
 describe('what cannot be told exactly is not written', () => {
-  const circular = {}
-  circular.self = circular
   const withHole = () => {
     const array = [1]
     array[2] = 3
@@ -101,20 +104,31 @@ describe('what cannot be told exactly is not written', () => {
   }
   const deep = (depth) => (depth === 0 ? 1 : [deep(depth - 1)])
   const values = {
-    'one that is within itself': circular,
     'an array with a hole': withHole(),
     'an array with a property': Object.assign([1], { a: 1 }),
     'an array with a hole and a property': Object.assign(withHole(), { a: 1 }),
     'an array of another class': new (class extends Array {})(),
-    'an object of a class': Object.assign(new (class {})(), { a: 1 }),
+    'an object of a class that is not known': Object.assign(new (class {})(), { a: 1 }),
+    'two views of the same memory': ((memory) => [new Uint8Array(memory), new Int8Array(memory)])(new ArrayBuffer(4)),
+    'a view and its memory': ((memory) => [new Uint8Array(memory), memory])(new ArrayBuffer(4)),
+    'memory and a view of it': ((memory) => [memory, new Uint8Array(memory)])(new ArrayBuffer(4)),
+    'a part of some memory': [new Uint8Array(8).subarray(2)],
+    'a view that tracks its memory': [new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }))],
+    'shared memory': [new Uint8Array(new SharedArrayBuffer(4))],
+    'a view of nothing': [new Uint8Array(0)],
+    'more than 1 KiB': [new Uint8Array(1025)],
+    'a Buffer': [Buffer.from('abc')],
+    'a DataView': [new DataView(new ArrayBuffer(4))],
+    'bytes of another class': [new (class extends Uint8Array {})(4)],
+    'bytes that are said to be of another class': [Object.setPrototypeOf(new Uint8Array(8), Float64Array.prototype)],
+    'what is said to be bytes': [Object.setPrototypeOf({ a: 1 }, Uint8Array.prototype)],
+    'a regular expression of another class': [new (class extends RegExp {})('x')],
+    'what is said to be a regular expression': [Object.setPrototypeOf({ a: 1 }, RegExp.prototype)],
+    'a regular expression that is too long': [new RegExp('x'.repeat(300))],
     'an object without prototype': Object.create(null),
     'a function': [() => {}],
     'a symbol': { a: Symbol('a') },
     'a bigint of more than 64 bits': { a: 2n ** 64n },
-    'a map that is within itself': (() => {
-      const map = new Map()
-      return map.set('self', [map])
-    })(),
     'a map with too many entries': new Map(Array.from({ length: 65 }, (_, index) => [index, index])),
     'a map with a function': new Map([['f', () => {}]]),
     'a map of another class': new (class extends Map {})(),
@@ -151,6 +165,190 @@ describe('what cannot be told exactly is not written', () => {
     }
     same(cross(value), { a: 1, c: 2 })
     assert.deepEqual(inner, [-1])
+  })
+})
+
+describe('what is within itself', () => {
+  const cases = {
+    'an object': () => {
+      const value = { a: 1 }
+      value.self = value
+      return value
+    },
+    'two that hold each other': () => {
+      const [one, other] = [{ name: 'one' }, { name: 'other', list: [1] }]
+      one.other = [other]
+      other.one = new Map([[one, { one }]])
+      return { other, one, again: other }
+    },
+    'a map, a set and an array': () => {
+      const [map, set, list] = [new Map(), new Set(), []]
+      map.set('self', [map, set])
+      map.set(list, list)
+      set.add(set).add(map)
+      list.push(list, set)
+      return { list, set, map, last: list }
+    },
+    'objects beside everything else': () => {
+      const value = { when: new Date(5), pattern: /x/g, bytes: new Uint8Array([1, 2, 3]), big: 5n, text: 'abc' }
+      return Object.assign(value, { when2: value.when, pattern2: value.pattern, bytes2: value.bytes, value })
+    },
+    'names of all kinds': () => {
+      const value = JSON.parse(
+        '{"__proto__":1,"constructor":2,"\\"":3,"1":4,"prototype":5,"a b":6,"":7,"#a":8,"static":9}',
+      )
+      const inner = Object.create(Object.prototype, {
+        ['__proto__']: { value, enumerable: true, configurable: true, writable: true },
+      })
+      return Object.assign(value, { inner, last: inner })
+    },
+    'what is not within itself, but there twice': () => {
+      const shared = [{ a: 1 }]
+      return { shared, again: [shared, shared[0]] }
+    },
+    'what is there once': () => ({ a: [1, { b: new Date(1) }] }),
+  }
+  for (const [title, make] of Object.entries(cases)) {
+    test(title, () => {
+      const round = {}
+      round.round = round
+      // The first one says that others will come.
+      cross(round)
+      for (let index = 0; index < 3; index++) {
+        const result = cross(make())
+        assert.notEqual(result, undefined)
+        same(result, structuredClone(make()))
+      }
+    })
+  }
+
+  test('is not expected for ever', () => {
+    const round = {}
+    round.round = round
+    cross(round)
+    assert.notEqual(cross(round), undefined)
+    for (let index = 0; index < 100; index++) same(cross({ a: 1 }), { a: 1 })
+    assert.equal(cross(round), undefined)
+    assert.notEqual(cross(round), undefined)
+  })
+
+  test('setters of Object.prototype are not called', () => {
+    const make = () => {
+      const value = { caught: 1, b: { caught: 2 } }
+      value.b.up = value
+      return value
+    }
+    cross(make())
+    const count = write(make())
+    assert.ok(count > 0)
+    const words = written.slice(0, count)
+    Object.defineProperty(Object.prototype, 'caught', { configurable: true, set: () => assert.fail('called') })
+    let result
+    try {
+      result = read(words, 0)
+    } finally {
+      delete Object.prototype.caught
+    }
+    same(result, make())
+  })
+})
+
+describe('memory and regular expressions', () => {
+  const classes = [Uint8Array, Int8Array, Uint8ClampedArray, Uint16Array, Int16Array, Uint32Array, Int32Array]
+  classes.push(Float32Array, Float64Array, BigInt64Array, BigUint64Array)
+  if (globalThis.Float16Array !== undefined) classes.push(globalThis.Float16Array)
+  for (const Class of classes) {
+    test(Class.name, () => {
+      for (const size of [1, 2, 3, 5, 6, 7, 12, 13, 128]) {
+        const make = () => {
+          const view = new Class(size)
+          const bytes = new Uint8Array(view.buffer)
+          // Among them are all kinds of NaN.
+          for (let index = 0; index < bytes.length; index++) bytes[index] = size === 5 ? 0xff : index * 77 + 129
+          return view
+        }
+        const value = { view: make(), again: 1 }
+        value.again = value.view
+        const result = cross(value)
+        assert.notEqual(result, undefined)
+        same(result, structuredClone(value))
+        // The bytes, whatever they are as numbers.
+        assert.deepEqual(new Uint8Array(result.view.buffer), new Uint8Array(make().buffer))
+      }
+    })
+  }
+
+  test('have nothing of what the user says they are', () => {
+    const make = () => {
+      const bytes = new Uint8Array([1, 2, 3])
+      for (const name of ['length', 'byteLength', 'buffer', 'byteOffset'])
+        Object.defineProperty(bytes, name, { value: 1 })
+      const pattern = /x/gi
+      for (const name of ['source', 'flags', 'global']) Object.defineProperty(pattern, name, { value: 'y' })
+      return [bytes, pattern]
+    }
+    const result = cross(make())
+    assert.notEqual(result, undefined)
+    same(result, structuredClone(make()))
+  })
+
+  test('patterns with all flags and of all kinds', () => {
+    const patterns = [/x/, /x/dgimsuy, /[\p{L}--[a-z]]/v, /\//, /a\/b/g, /\//, /\n/, /(?:)/]
+    patterns.push(/(?<name>.)\k<name>/u, /\u2028/, /\ud800/, /[/]/)
+    for (const pattern of patterns) pattern.lastIndex = 1
+    for (let index = 0; index < 3; index++) {
+      const result = cross(patterns)
+      assert.notEqual(result, undefined)
+      same(result, structuredClone(patterns))
+      assert.ok(result.every(({ lastIndex }) => lastIndex === 0))
+    }
+  })
+})
+
+describe('instances of a class', () => {
+  const { learn } = createRequire(import.meta.url)('../../dist/instances.js')
+  const { encode } = createRequire(import.meta.url)('../../dist/codec.js')
+  class Point {
+    constructor(x, y) {
+      this.x = x
+      this.y = y
+    }
+    get sum() {
+      return this.x + this.y
+    }
+  }
+
+  test('are written once the class is known', () => {
+    assert.equal(cross(new Point(1, 2)), undefined)
+    encode(new Point(1, 2))
+    const make = () => {
+      const point = new Point(1, new Point(2, [new Date(1)]))
+      return { point, again: [point, new Map([[point.y, point]])] }
+    }
+    const result = cross(make())
+    assert.notEqual(result, undefined)
+    same(result, structuredClone(make()))
+  })
+
+  test('without what their prototypes have', () => {
+    function Old() {
+      this.own = 1
+    }
+    Old.prototype.inherited = 2
+    learn(new Old())
+    same(cross(new Old()), { own: 1 })
+    same(cross([new Old(), { a: 1 }]), [{ own: 1 }, { a: 1 }])
+  })
+
+  test('not those that cannot be cloned', () => {
+    learn(new Point(1, 2))
+    assert.equal(cross(new Point(() => {})), undefined)
+    if (markAsUncloneable === undefined) return
+    const point = new Point(1, 2)
+    markAsUncloneable(point)
+    assert.equal(cross(point), undefined)
+    assert.equal(cross({ list: [new Point(1, point)] }), undefined)
+    assert.notEqual(cross(new Point(1, 2)), undefined)
   })
 })
 
@@ -222,13 +420,19 @@ test('the longest value', () => {
 
 test('where code may not be made of strings', () => {
   const script = `
-    const { read, write, written } = require(${JSON.stringify(FLAT)})
+    const { write, written } = require(${JSON.stringify(FLAT)})
+    const { read } = require(${JSON.stringify(FLAT_READ)})
     const value = JSON.parse('{"a":[1,{"b":"x"}],"__proto__":{"c":true}}')
     const count = write(value)
     const result = read(written.slice(0, count), 0)
-    console.log(JSON.stringify(result), Object.getPrototypeOf(result) === Object.prototype)`
+    console.log(JSON.stringify(result), Object.getPrototypeOf(result) === Object.prototype)
+    value.a.push(value)
+    write(value)
+    const round = read(written.slice(0, write(value)), 0)
+    console.log(round.a.pop() === round, JSON.stringify(round), Object.getPrototypeOf(round) === Object.prototype)`
   const { stdout, stderr } = spawnSync(process.execPath, ['--disallow-code-generation-from-strings', '-e', script], {
     encoding: 'utf8',
   })
-  assert.equal(stdout, '{"a":[1,{"b":"x"}],"__proto__":{"c":true}} true\n', stderr)
+  const text = '{"a":[1,{"b":"x"}],"__proto__":{"c":true}}'
+  assert.equal(stdout, `${text} true\ntrue ${text} true\n`, stderr)
 })

@@ -1,0 +1,62 @@
+// What flat.ts writes and flat-read.ts reads.
+//
+// A value is its length in words of 64 bits, that word included, and then one item after the other. The lower four bits of an
+// item say what it is, the others are a number:
+//
+// | kind | number | what follows |
+// |---|---|---|
+// | CONSTANT | of what is in `CONSTANTS` | |
+// | INTEGER | the value itself | |
+// | NUMBER | | the value |
+// | TEXT | of a text that all threads share | |
+// | CHARS | length | the UTF-16 units, three to a word |
+// | ARRAY | length | the elements |
+// | OBJECT | of the text with its property names as JSON | the values of its properties |
+// | SAME | of an object that is there already | |
+// | DATE | | the time |
+// | MAP | size | the keys and values in turns |
+// | SET | size | the members |
+// | BIGINT | | the lower 32 bits, and what is above them |
+// | REGEXP | the flags, one bit each | the source, as an item |
+// | BYTES | 16 times the length, and the place of its class in views.ts | six bytes to a word |
+// | RAW | length | bytes of V8's serializer; see codec.ts |
+//
+// TRACKED or CYCLIC is added to the first item when there is a SAME: else objects need not be counted. With TRACKED they are
+// counted from 0 in the order of their ends, and made of what is in them; with CYCLIC in the order of their starts, and made
+// before: then a SAME may be within what it means.
+
+export const KINDS = {
+  CONSTANT: 0,
+  REGEXP: 1,
+  BYTES: 2,
+  INTEGER: 4,
+  NUMBER: 5,
+  TEXT: 6,
+  CHARS: 7,
+  ARRAY: 8,
+  OBJECT: 9,
+  SAME: 10,
+  DATE: 11,
+  MAP: 12,
+  SET: 13,
+  BIGINT: 14,
+  RAW: 15,
+} as const
+
+export const CONSTANTS = [undefined, null, false, true]
+
+/** Above all that is added to a kind. */
+export const TRACKED = 2 ** 30
+export const CYCLIC = 2 ** 31
+
+/** Properties of regular expressions, and what they are in their flags. */
+export const FLAGS = [
+  ['hasIndices', 'd'],
+  ['global', 'g'],
+  ['ignoreCase', 'i'],
+  ['multiline', 'm'],
+  ['dotAll', 's'],
+  ['unicode', 'u'],
+  ['unicodeSets', 'v'],
+  ['sticky', 'y'],
+] as const

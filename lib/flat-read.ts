@@ -1,0 +1,190 @@
+// Stage: submit, run and settle. Thread: any.
+// Reads what flat.ts has written.
+
+import { CONSTANTS, CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
+import { native } from './native'
+import { CLASSES } from './views'
+
+const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
+const [PlainDate, PlainMap, PlainSet, PlainRegExp, Bytes] = [Date, Map, Set, RegExp, Uint8Array]
+const { set: mapSet } = Map.prototype
+const { add: setAdd } = Set.prototype
+const { defineProperty } = Object
+const { stringify, parse } = JSON
+const { fromCharCode } = String
+const { floor } = Math
+
+let words: Float64Array = new Float64Array(0)
+let from = 0
+const shared: string[] = []
+const makers: (() => object)[] = []
+const fillers: (() => object)[] = []
+const flagTexts: string[] = []
+
+/** Reads what `write` has written, from `memory` at `offset`. */
+export function read(memory: Float64Array, offset: number): unknown {
+  words = memory
+  from = offset + 2
+  const item = words[offset + 1] as number
+  if (item < TRACKED) return readItem(item)
+  counted = []
+  isCyclic = item >= CYCLIC
+  try {
+    return readItem(item - (isCyclic ? CYCLIC : TRACKED))
+  } finally {
+    counted = undefined
+    isCyclic = false
+  }
+}
+
+/** The objects so far, where they are counted. */
+let counted: object[] | undefined
+/** Whether they are counted, and so made, before what is in them. */
+let isCyclic = false
+
+function readValue(): unknown {
+  return readItem(words[from++] as number)
+}
+
+function begun<T extends object>(object: T): T {
+  if (isCyclic) counted?.push(object)
+  return object
+}
+
+function ended<T extends object>(object: T): T {
+  if (!isCyclic) counted?.push(object)
+  return object
+}
+
+function readItem(item: number): unknown {
+  const number = item >>> 4
+  switch (item & 15) {
+    case INTEGER:
+      return number
+    case NUMBER:
+      return words[from++]
+    case TEXT:
+      return shared[number] ?? learnText(number)
+    case CHARS:
+      return readChars(number)
+    case OBJECT:
+      if (isCyclic) return (fillers[number] ?? learnFiller(number))()
+      return ended((makers[number] ?? learnShape(number))())
+    case ARRAY: {
+      const array: unknown[] = begun([])
+      for (let i = 0; i < number; i++) array[i] = readValue()
+      return ended(array)
+    }
+    case SAME:
+      return counted?.[number]
+    case DATE:
+      return ended(begun(new PlainDate(words[from++] as number)))
+    case MAP: {
+      const map = begun(new PlainMap())
+      for (let i = 0; i < number; i++) mapSet.call(map, readValue(), readValue())
+      return ended(map)
+    }
+    case SET: {
+      const set = begun(new PlainSet())
+      for (let i = 0; i < number; i++) setAdd.call(set, readValue())
+      return ended(set)
+    }
+    case BYTES:
+      return ended(begun(readBytes(number >>> 4, number & 15)))
+    case REGEXP:
+      return ended(begun(new PlainRegExp(readValue() as string, flagTexts[number] ?? learnFlags(number))))
+    case BIGINT:
+      from += 2
+      return (BigInt(words[from - 1] as number) << 32n) + BigInt(words[from - 2] as number)
+    default:
+      return CONSTANTS[number]
+  }
+}
+
+function readBytes(length: number, index: number): object {
+  const bytes = new Bytes(length)
+  for (let i = 0; i < length; i += 6) {
+    const word = words[from++] as number
+    const high = floor(word / 2 ** 24)
+    const low = word - high * 2 ** 24
+    bytes[i] = low
+    bytes[i + 1] = low >>> 8
+    bytes[i + 2] = low >>> 16
+    bytes[i + 3] = high
+    bytes[i + 4] = high >>> 8
+    bytes[i + 5] = high >>> 16
+  }
+  return index === 0 ? bytes : new (CLASSES[index] as (typeof CLASSES)[number])(bytes.buffer)
+}
+
+function readChars(length: number): string {
+  let text = ''
+  for (let i = 0; i < length; i += 3) {
+    const word = words[from++] as number
+    const high = floor(word / 2 ** 32)
+    const low = word - high * 2 ** 32
+    const rest = length - i
+    if (rest > 2) text += fromCharCode(low & 65535, low >>> 16, high)
+    else text += rest === 2 ? fromCharCode(low & 65535, low >>> 16) : fromCharCode(low)
+  }
+  return text
+}
+
+function learnFlags(bits: number): string {
+  const text = FLAGS.map(([, flag], index) => ((bits >> index) & 1 ? flag : '')).join('')
+  flagTexts[bits] = text
+  return text
+}
+
+function learnText(id: number): string {
+  const text = native.sharedText(id)
+  shared[id] = text
+  return text
+}
+
+function learnShape(id: number): () => object {
+  const maker = makerOf(parse(native.sharedText(id)) as string[])
+  makers[id] = maker
+  return maker
+}
+
+function learnFiller(id: number): () => object {
+  const filler = fillerOf(parse(native.sharedText(id)) as string[])
+  fillers[id] = filler
+  return filler
+}
+
+/** What makes objects with these properties out of the values that follow. */
+function makerOf(names: readonly string[]): () => object {
+  // Computed, it is a property like any other.
+  const members = names.map((name) => `${name === '__proto__' ? '["__proto__"]' : stringify(name)}: value()`)
+  try {
+    // The names are strings of the code, so nothing of them is run.
+    return new Function('value', `return () => ({ ${members.join(', ')} })`)(readValue) as () => object
+  } catch {
+    // Code may not be made of strings here (--disallow-code-generation-from-strings).
+    return () => define({}, names)
+  }
+}
+
+function define(object: object, names: readonly string[]): object {
+  for (const name of names) {
+    const property = { value: readValue(), writable: true, enumerable: true, configurable: true }
+    defineProperty(object, name, property)
+  }
+  return object
+}
+
+/** The same, but the object is there, and counted, before its properties. */
+function fillerOf(names: readonly string[]): () => object {
+  // Fields are defined, not assigned, on what the base class returns.
+  const fields = names.map((name) => `${name === 'constructor' ? '["constructor"]' : stringify(name)} = value();`)
+  const text = `function Base() { return begun({}) }
+    class Filled extends Base { ${fields.join(' ')} }
+    return () => new Filled()`
+  try {
+    return new Function('value', 'begun', text)(readValue, begun) as () => object
+  } catch {
+    return () => define(begun({}), names)
+  }
+}

@@ -1,0 +1,80 @@
+// Stage: submit and settle. Thread: any.
+// Typed arrays and what they are views of, whatever properties and classes they were given.
+
+import { types } from 'node:util'
+
+const { getOwnPropertyDescriptor, getPrototypeOf } = Object
+const { isSharedArrayBuffer } = types
+const Bytes = Uint8Array
+const { prototype: bufferPrototype } = Buffer
+/** Bytes of the memory that small Buffers share; some Nodes round it up. */
+const poolSize = Buffer.allocUnsafe(1).buffer.byteLength
+
+/** The getter `name` of `prototype`, safe from what a subclass or an own property says. */
+export function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
+  return getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
+}
+
+const typedPrototype = getPrototypeOf(Uint8Array.prototype) as object
+/** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
+const classNameOf = getter<string | undefined>(typedPrototype, Symbol.toStringTag)
+const bufferOf = getter<ArrayBufferLike>(typedPrototype, 'buffer')
+const bufferOfDataView = getter<ArrayBufferLike>(DataView.prototype, 'buffer')
+const lengthOfView = getter<number>(typedPrototype, 'byteLength')
+/** Bytes of an ArrayBuffer. */
+export const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
+const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
+
+/** The memory that a view is of. */
+export function memoryOf(view: ArrayBufferView): ArrayBufferLike {
+  return classNameOf.call(view) === undefined ? bufferOfDataView.call(view) : bufferOf.call(view)
+}
+
+/** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
+export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
+  if (classNameOf.call(value) === undefined) return undefined
+  const buffer = bufferOf.call(value)
+  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
+  const length = lengthOfView.call(value)
+  // Memory of no length may have been transferred away.
+  if (length === 0) return undefined
+  const whole = length === lengthOf.call(buffer)
+  const prototype = getPrototypeOf(value)
+  if (prototype === bufferPrototype) {
+    // A clone is a Uint8Array, and would bring all of Node's pool: that is nobody's business on the other side.
+    return whole || lengthOf.call(buffer) === poolSize ? new Bytes(value as Uint8Array) : undefined
+  }
+  return whole && prototype !== null && getPrototypeOf(prototype) === typedPrototype ? value : undefined
+}
+
+type TypedArrayClass = { readonly prototype: object; readonly name: string; new (memory: ArrayBuffer): ArrayBufferView }
+
+const half = (globalThis as { Float16Array?: TypedArrayClass }).Float16Array
+const listed: readonly TypedArrayClass[] = [
+  Uint8Array,
+  Float64Array,
+  Float32Array,
+  Int32Array,
+  Uint32Array,
+  Uint16Array,
+  Int16Array,
+  Int8Array,
+  Uint8ClampedArray,
+  BigInt64Array,
+  BigUint64Array,
+]
+/** 16 at most; the same on all threads. */
+export const CLASSES: readonly TypedArrayClass[] = half === undefined ? listed : [...listed, half]
+const prototypes = CLASSES.map(({ prototype }) => prototype)
+const names = CLASSES.map(({ name }) => name)
+
+/** Place in `CLASSES` of what is of that very class and all of its own, unshared memory; -1 for any other. */
+export function plainClassOf(view: ArrayBufferView): number {
+  const index = prototypes.indexOf(getPrototypeOf(view))
+  if (index < 0 || classNameOf.call(view) !== names[index]) return -1
+  const buffer = bufferOf.call(view)
+  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return -1
+  const length = lengthOfView.call(view)
+  // Memory of no length may have been transferred away.
+  return length > 0 && length === lengthOf.call(buffer) ? index : -1
+}
