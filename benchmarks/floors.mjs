@@ -53,6 +53,7 @@ const FLOORS = {
   'limit.number': over(0.7, 'number task, 1024 in flight, of promises without threads'),
   'limit.small object': over(1, 'small object, 1024 in flight, over batched postMessage'),
   'limit.map and date': over(1, 'object with a map and a date, 1024 in flight, over batched postMessage'),
+  'limit.class and cycle': over(1, 'object with an instance and a cycle, 1024 in flight, over batched postMessage'),
   'limit.V8 object': over(1, 'V8 object, 1024 in flight, over batched postMessage'),
 }
 
@@ -62,6 +63,10 @@ const LIMITS = {
   'small object': { what: 'small object, 1024 in flight: rate of batched postMessage, over it', unit: '×' },
   'map and date': {
     what: 'object with a map and a date, 1024 in flight: rate of batched postMessage, over it',
+    unit: '×',
+  },
+  'class and cycle': {
+    what: 'object with an instance and a cycle, 1024 in flight: rate of batched postMessage, over it',
     unit: '×',
   },
   'V8 object': { what: 'V8 object, 1024 in flight: rate of batched postMessage, over it', unit: '×' },

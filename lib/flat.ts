@@ -33,7 +33,7 @@ const MOST_CHARS = 256
 /** The longest that may be shared: of one that is longer V8 may keep the string alive that it is a part of. */
 const MOST_TEXT = 12
 /** Longest memory, in bytes. */
-const MOST_BYTES = 1024
+const MOST_BYTES = 512
 /** Most objects in one value: each is compared with all before it. */
 const MOST_OBJECTS = 64
 /** Most shapes and texts that are remembered before all are forgotten. */
@@ -125,6 +125,8 @@ let texts = new Map<string, number>()
 export function write(value: object): number {
   // A getter may submit something.
   if (isBusy) return -1
+  // Memory alone is copied as it is.
+  if (isView(value)) return -1
   if (misses > MOST_MISSES && (misses++ & 15) !== 0) return -1
   // They would be taken for properties of every object.
   for (const _ in objectPrototype) return -1

@@ -33,6 +33,11 @@ export const CHARTS = {
     groups: ['map and date'],
     title: 'Tasks with a map, a date and an object that is there three times',
   },
+  'tasks-class-and-cycle': {
+    scenario: 'tasks',
+    groups: ['class and cycle'],
+    title: 'Tasks with an instance of a class, a pattern, bytes, and itself',
+  },
   'tasks-v8-object': { scenario: 'tasks', groups: ['V8 object'], title: "Tasks with an object for V8's serialiser" },
   'bytes-64-kib-moved': { scenario: 'bytes', groups: ['64 KiB moved'], title: '64 KiB moved there and back' },
   'bytes-1-mib-moved': { scenario: 'bytes', groups: ['1 MiB moved'], title: '1 MiB moved there and back' },

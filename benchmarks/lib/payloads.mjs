@@ -14,6 +14,12 @@ class Position {
   }
 }
 
+function roundObject(index, bytes) {
+  const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, bytes }
+  object.self = object
+  return object
+}
+
 /**
  * @typedef {object} Kind
  * @property {string} kind
@@ -49,13 +55,15 @@ export const KINDS = [
       shared.id === index && byName.get('item') === shared && byName.get('other').shared === shared,
   },
   {
+    kind: 'class and cycle',
+    // A regular expression and a typed array, too.
+    make: (index) => roundObject(index, new Uint8Array([1, 2, 3, 4])),
+    isSame: (output, index) => output.at.x === index && output.self === output,
+  },
+  {
     kind: 'V8 object',
-    // It takes V8's serialiser: an instance of a class, a regular expression, a typed array, and itself.
-    make(index) {
-      const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, bytes: new Uint8Array([1, 2, 3, 4]) }
-      object.self = object
-      return object
-    },
+    // The same with a view of a part of its memory, which takes V8's serialiser.
+    make: (index) => roundObject(index, new Uint8Array([0, 1, 2, 3, 4]).subarray(1)),
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {

@@ -71,9 +71,8 @@ function verdicts(outcome, kind, width, measured) {
   outcome.judge(`tasks.${id}`, leastAhead(measured, DEFAULTS))
   outcome.judge(`tasks tuned.${id}`, leastAhead(measured, TUNED))
   if (width !== 1024) return
-  const objects = { 'small object': BATCHED, 'map and date': BATCHED, 'V8 object': BATCHED }
-  const limit = { number: CEILING, ...objects }[kind]
-  if (limit === undefined) return
+  if (kind === '1 KiB string') return
+  const limit = kind === 'number' ? CEILING : BATCHED
   const ahead = aheadOf(measured, limit)
   outcome.judge(`limit.${kind}`, ahead)
   outcome.limit(kind, 1 / ahead)
