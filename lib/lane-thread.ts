@@ -19,6 +19,7 @@ export interface ThreadHost {
 export class LaneThread {
   readonly worker: Worker
   readonly control: MessagePort
+  #isAsked = false
   readonly #patience: number
   ready = false
   /** Whether it takes no more tasks. */
@@ -88,6 +89,12 @@ export class LaneThread {
 
   /** Ends it, after what it has to say goodbye for unless `force` is set. */
   stop(force: boolean): void {
+    this.askToStop(force)
+    this.limitStop()
+  }
+
+  /** The first half of `stop`. */
+  askToStop(force: boolean): void {
     const { worker, control } = this
     this.stopping = true
     // Whoever waits for the end keeps the process alive for it.
@@ -106,6 +113,14 @@ export class LaneThread {
     }
     const order: Order = { type: 'exit' }
     control.postMessage(order)
+    this.#isAsked = true
+  }
+
+  /** The second half: terminates one that has something to say goodbye for when its patience is over. */
+  limitStop(): void {
+    if (!this.#isAsked) return
+    this.#isAsked = false
+    const { worker } = this
     const timer = setTimeout(() => worker.terminate(), this.#patience)
     worker.once('exit', () => clearTimeout(timer))
   }

@@ -504,13 +504,15 @@ export class JsLane implements EntryLane {
       for (const index of this.#threads.keys()) this.#readPort(index)
     }
     this.#closing = true
-    this.#sweep.stop()
     this.#gone ??= new Promise((resolve) => {
       this.#allGone = resolve
     })
     if (isFirst || force) {
-      for (const thread of this.#threads) thread?.stop(force)
+      for (const thread of this.#threads) thread?.askToStop(force)
+      // While they end.
+      for (const thread of this.#threads) thread?.limitStop()
     }
+    this.#sweep.stop()
     if (this.#launched === 0) this.#tellGone()
     return this.#gone
   }
