@@ -2,7 +2,8 @@
 // Which classes a clone takes for plain objects, so that their instances need not be cloned to be rid of them.
 // I1. A class is known when an instance of it was cloned as the plain object that its own properties make. JavaScript
 //     cannot tell otherwise: a Blob and a class of the user look alike.
-// I2. The platform is asked about each value with such instances, for single ones may be marked as not to be cloned.
+// I2. The platform is asked about each value with such instances, for single ones may be marked as not to be cloned; from
+//     Node 22.10 on, which brought that.
 //
 // What it does not see: objects of the platform whose prototype has been replaced by that of a class that is known.
 
@@ -81,5 +82,6 @@ function seek(): ((value: unknown) => void) | undefined {
       return true
     }
   })
-  return isTrusted ? post : undefined
+  if (!isTrusted) return undefined
+  return mark === undefined ? () => {} : post
 }
