@@ -75,9 +75,9 @@ export function encode(value: unknown, mayMove = false): Encoded {
     case 'boolean':
       return { codec: PLAIN, data: value }
     case 'string':
-      return isWellFormed.call(value) ? { codec: PLAIN, data: value } : serialized(value)
+      return isWellFormed.call(value) ? { codec: PLAIN, data: value } : serializedAnyway(value)
     case 'bigint':
-      return value < PAST_64_BITS && value >= -HALF_OF_64_BITS ? { codec: PLAIN, data: value } : serialized(value)
+      return value < PAST_64_BITS && value >= -HALF_OF_64_BITS ? { codec: PLAIN, data: value } : serializedAnyway(value)
     case 'object':
       return value === null ? { codec: PLAIN, data: value } : encodeObject(value, mayMove)
     default:
@@ -146,7 +146,9 @@ function encodeObject(value: object, mayMove: boolean): Encoded {
   }
   if (stopper !== undefined) learnClass(stopper)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
-  return withoutPlatform(copy, mayMove, true) ?? posted(copy)
+  const encodedCopy = withoutPlatform(copy, mayMove, true) ?? posted(copy)
+  stranger = undefined
+  return encodedCopy
 }
 
 /** `undefined` when only the platform's own clone can tell what the value is. `isOwn`: it is a clone, and nobody else's. */
@@ -155,15 +157,13 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
     const view = plainView(value)
     if (view !== undefined) return { codec: PLAIN, data: view }
   } else if (isJson(value)) {
-    return hasInstances && !isCloneable(value) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
+    return hasInstances && !isOwn && !isCloneable(value) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
   }
   const buffers: ArrayBuffer[] | undefined = mayMove ? [] : undefined
   if (!survey(value, buffers)) return undefined
   if (buffers === undefined || bytesOf(buffers) < MUCH) {
-    if (!hasInstances) return serialized(value)
-    const encoded = isCloneable(value) ? serialized(value) : undefined
-    // The platform has it after all: not as it is later.
-    return encoded?.data === value ? undefined : encoded
+    if (hasInstances && !isOwn && !isCloneable(value)) return undefined
+    return serialized(value) ?? posted(isOwn ? value : clone(value))
   }
   // Copied once, unless it has been, and the copy is moved.
   if (isOwn) return { codec: POSTED, data: value, moves: distinct(buffers) }
@@ -186,7 +186,7 @@ function learnClass(object: object): void {
   // Others may be in it, and it in them.
   for (;;) {
     const last = candidates[candidates.length - 1] as object
-    if (candidates.length > FEW || !isWorthLearning(getPrototypeOf(last) as object)) return
+    if (candidates.length > FEW || !isWorthLearning(last)) return
     if (survey(object, undefined, candidates)) break
     if (stranger === undefined) return
     candidates.push(stranger)
@@ -221,14 +221,18 @@ function serializer(): typeof import('./serializer') {
   return parts
 }
 
-function serialized(value: unknown): Encoded {
-  let data: Uint8Array | undefined
+/** `undefined` when only the platform can clone it, or knows the error. */
+function serialized(value: unknown): Encoded | undefined {
   try {
-    data = serializer().serialize(value)
+    const data = serializer().serialize(value)
+    return data === undefined ? undefined : { codec: V8, data }
   } catch {
-    return posted(clone(value))
+    return undefined
   }
-  return data === undefined ? posted(value) : { codec: V8, data }
+}
+
+function serializedAnyway(value: unknown): Encoded {
+  return serialized(value) ?? posted(clone(value))
 }
 
 /**
@@ -276,6 +280,8 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
       if (!pushMembers(object, ['cause', 'errors'], push)) return false
       // Some Nodes leave out the errors.
       isCloned = false
+      // They may be marked, too.
+      instances = true
     } else if (isView(object) || isAnyArrayBuffer(object)) {
       const buffer = isView(object) ? memoryOf(object) : object
       if (buffers !== undefined && !isSharedArrayBuffer(buffer)) buffers[buffers.length] = buffer as ArrayBuffer
@@ -410,7 +416,7 @@ function isTree(object: object, depth: number, walk: Walk): boolean {
     // Indices come first: when the last name is one, all are.
     if (names.length > 0 && names[names.length - 1] !== `${names.length - 1}`) return false
   } else {
-    if (prototype === null && isSpecial(object, names)) return false
+    if (prototype === null && (names.length === 0 || isSpecial(object, names))) return false
     if (isArgumentsObject(object) || (names.length === 0 && isOtherClass(object))) return false
   }
   if (walk.nodes < 0 || 'toJSON' in object) return false

@@ -154,7 +154,8 @@ export function write(value: object): number {
 }
 
 function writeValue(value: unknown, depth: number): boolean {
-  if (at >= MOST_WORDS) return false
+  // A bigint takes three.
+  if (at > MOST_WORDS - 3) return false
   switch (typeof value) {
     case 'number':
       if (value >>> 0 === value && value < MOST_INTEGER && (value !== 0 || 1 / value > 0)) {
@@ -246,6 +247,7 @@ function writePlain(object: object, depth: number, isInstance = false): boolean 
   }
   // Objects of other classes may have been given that prototype: they have no properties, or indices.
   if (shape === noProperties || (shape.names[0] === '0' && isIndexed(object))) return false
+  if (hasOwn(object, 'callee') && isArgumentsObject(object)) return false
   const id = shape.id === -1 ? nameShape(shape) : shape.id
   if (id < 0) return false
   written[head] = id * 16 + OBJECT

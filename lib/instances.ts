@@ -1,14 +1,19 @@
 // Stage: submit and settle. Thread: any env.
 // Which classes a clone takes for plain objects, so that their instances need not be cloned to be rid of them.
-// I1. A class is known when an instance of it was cloned as the plain object that its own properties make. JavaScript
-//     cannot tell otherwise: a Blob and a class of the user look alike.
+// I1. A class is known when an instance of it was cloned as the plain object that its own properties make, and neither it
+//     nor what it extends is of the language or the platform: their objects are more than their properties.
 // I2. The platform is asked about each value with such instances, for single ones may be marked as not to be cloned; from
 //     Node 22.10 on, which brought that.
 //
-// What it does not see: objects of the platform whose prototype has been replaced by that of a class that is known.
+// What it does not see: objects of the language or the platform whose prototype has been replaced by that of a class that
+// is known, and proxies that were put behind the prototype of such a class afterwards.
 
-const { getPrototypeOf, keys, prototype: objectPrototype } = Object
+import { types } from 'node:util'
+
+const { getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, keys, prototype: objectPrototype } = Object
 const { isArray } = Array
+const { isProxy } = types
+const sourceOf = Function.prototype.toString
 const clone = structuredClone
 
 /** Prototypes of the classes that are known. */
@@ -23,12 +28,31 @@ export function isKnown(prototype: object): boolean {
   return known.has(prototype)
 }
 
-/** Whether it is still worth trying to know that class. Counts as a try. */
-export function isWorthLearning(prototype: object): boolean {
+/** Whether it is still worth trying to know the class of `object`. Counts as a try. */
+export function isWorthLearning(object: object): boolean {
+  const prototype = getPrototypeOf(object) as object
   const tries = strangers.get(prototype) ?? 0
   if (tries === MOST_TRIES || !canAsk()) return false
-  strangers.set(prototype, tries + 1)
+  const isPossible = isOfUser(prototype)
+  strangers.set(prototype, isPossible ? tries + 1 : MOST_TRIES)
+  return isPossible
+}
+
+/** Whether no class up to `Object` is of the language, or one of which Node says itself how it is cloned. */
+function isOfUser(from: object): boolean {
+  let prototype: object | null = from
+  while (prototype !== objectPrototype) {
+    if (prototype === null || isProxy(prototype)) return false
+    const maker: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value
+    if (typeof maker === 'function' && sourceOf.call(maker).endsWith('[native code] }')) return false
+    if (getOwnPropertySymbols(prototype).some(isOfMessaging)) return false
+    prototype = getPrototypeOf(prototype)
+  }
   return true
+}
+
+function isOfMessaging({ description }: symbol): boolean {
+  return description?.startsWith('messaging_') === true
 }
 
 /** Knows the class of `object` when a clone says so. The platform has just cloned it, and no getter is in it. */
@@ -42,9 +66,10 @@ export function learn(object: object): void {
 
 /** Whether the platform would clone the value. */
 export function isCloneable(value: unknown): boolean {
+  if (!canAsk()) return false
   try {
     ask?.(value)
-    return ask !== undefined
+    return true
   } catch {
     return false
   }

@@ -122,6 +122,10 @@ describe('what cannot be told exactly is not written', () => {
     'bytes of another class': [new (class extends Uint8Array {})(4)],
     'bytes that are said to be of another class': [Object.setPrototypeOf(new Uint8Array(8), Float64Array.prototype)],
     'what is said to be bytes': [Object.setPrototypeOf({ a: 1 }, Uint8Array.prototype)],
+    'arguments with a property': (function () {
+      // biome-ignore lint/complexity/noArguments: that is what it is about
+      return Object.assign(arguments, { x: 1 })
+    })(),
     'a regular expression of another class': [new (class extends RegExp {})('x')],
     'what is said to be a regular expression': [Object.setPrototypeOf({ a: 1 }, RegExp.prototype)],
     'a regular expression that is too long': [new RegExp('x'.repeat(300))],

@@ -1,7 +1,11 @@
 // Instances of classes: cloned first to be rid of the class, and sent without that clone once the class is known.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
+import { types } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as threads from 'node:worker_threads'
 import { same } from '../helpers/same.mjs'
 
@@ -168,6 +172,112 @@ describe('each instance is still what a clone takes it for', () => {
     const { list } = encoded.codec === POSTED ? structuredClone(encoded.data) : decode(encoded.codec, encoded.data)
     assert.deepEqual(list, [1])
   })
+})
+
+describe('a prototype of the language or the platform is never known', () => {
+  class AppError extends Error {
+    constructor(message) {
+      super(message)
+      this.code = 7
+    }
+  }
+  /** What was put together by hand is cloned as a plain object, what its class makes is not. */
+  const pairs = {
+    'an error': [() => Object.assign(Object.create(AppError.prototype), { code: 1 }), () => new AppError('hi')],
+    'a TypeError': [
+      () => Object.assign(Object.create(TypeError.prototype), { code: 1 }),
+      () => Object.assign(new TypeError('hi'), { code: 2 }),
+    ],
+    'a map': [
+      () => Object.assign(Object.create(Map.prototype), { x: 1 }),
+      () => Object.assign(new Map([[1, 2]]), { x: 1 }),
+    ],
+    'a date': [
+      () => Object.assign(Object.create(Date.prototype), { x: 1 }),
+      () => Object.assign(new Date(5), { x: 1 }),
+    ],
+    'a boxed number': [
+      () => Object.assign(Object.create(Number.prototype), { x: 1 }),
+      () => Object.assign(Object(5), { x: 1 }),
+    ],
+    'a regular expression': [
+      () => Object.assign(Object.create(RegExp.prototype), { x: 1 }),
+      () => Object.assign(/x/, { x: 1 }),
+    ],
+  }
+  for (const [title, [byHand, made]] of Object.entries(pairs)) {
+    test(title, () => {
+      for (let index = 0; index < 3; index++) cross(byHand())
+      assert.ok(!isKnown(Object.getPrototypeOf(made())))
+      const [actual, expected] = [cross([made()]), structuredClone([made()])]
+      if (types.isNativeError(expected[0]))
+        assert.deepEqual([actual[0].name, actual[0].message], [expected[0].name, 'hi'])
+      else same(actual, expected)
+    })
+  }
+
+  test('a blob', () => {
+    for (let index = 0; index < 3; index++) cross(Object.assign(Object.create(Blob.prototype), { x: 1 }))
+    assert.ok(cross(Object.assign(new Blob(['x']), { x: 1 })) instanceof Blob)
+  })
+
+  test('a promise is refused', () => {
+    for (let index = 0; index < 3; index++) cross(Object.assign(Object.create(Promise.prototype), { x: 1 }))
+    assert.throws(() => encode(Object.assign(Promise.resolve(), { x: 1 })), { name: 'DataCloneError' })
+  })
+
+  test('one with a proxy behind it', () => {
+    const traps = []
+    const handler = new Proxy({}, { get: (_, name) => void traps.push(name) })
+    class Strange {
+      a = 1
+      b = 'x'.repeat(300)
+    }
+    Object.setPrototypeOf(Strange.prototype, new Proxy({}, handler))
+    for (let index = 0; index < 3; index++) same(cross(new Strange()), { a: 1, b: 'x'.repeat(300) })
+    assert.deepEqual(traps, [])
+  })
+})
+
+test('what the platform clones without its properties is not looked into', () => {
+  const make = () => Object.assign(new Blob(['x']), { loading: Promise.resolve() })
+  for (let index = 0; index < 20; index++) assert.ok(cross(make()) instanceof Blob)
+})
+
+test('nothing of a value is kept', { timeout: 30_000 }, async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc')
+  const reference = (() => {
+    const value = { blob: new Blob(['x']) }
+    encode(value)
+    return new WeakRef(encode(value).data.blob)
+  })()
+  while (reference.deref() !== undefined) {
+    await new Promise(setImmediate)
+    collect()
+  }
+})
+
+test('a marked error is refused, where that can be', () => {
+  if (threads.markAsUncloneable === undefined) return
+  const error = new Error('x')
+  threads.markAsUncloneable(error)
+  for (const value of [error, [error], { pattern: /x/, cause: error }]) {
+    assert.throws(() => encode(value), { name: 'DataCloneError' })
+  }
+})
+
+test('what has no prototype and no names is asked for', () => {
+  // Of V8: a pointer.
+  const server = createServer().listen(0)
+  const pointer = server._handle._externalStream
+  server.close()
+  if (pointer === undefined) return
+  for (const value of [pointer, { pointer }, [1, pointer]]) {
+    assert.throws(() => structuredClone(value), { name: 'DataCloneError' })
+    assert.throws(() => encode(value), { name: 'DataCloneError' })
+  }
+  same(cross({ empty: Object.create(null) }), { empty: {} })
 })
 
 test('a class is given up when none of its first instances can be told', () => {
