@@ -241,7 +241,7 @@ function serializedAnyway(value: unknown): Encoded {
  * proxies and getters, whose code would run here.
  *
  * What it does not see: objects of the platform whose prototype has been replaced; plain objects given to
- * `markAsUncloneable`; and in arrays longer than `LONG`, getters of elements, which run twice, and objects of the
+ * `markAsUncloneable`; and in arrays longer than `LONG`, getters of elements, which run more than once, and objects of the
  * platform under names that are no index.
  *
  * `buffers` is given the memory that is not shared, some of it more than once. Classes of `candidates` count as known.
