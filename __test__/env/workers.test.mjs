@@ -2,27 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { runProgram } from '../helpers/child.mjs'
-
-/** A program that starts workers running `body` from a module beside it, then `main`. */
-function program(body, main) {
-  return `import { Worker, isMainThread, parentPort } from 'node:worker_threads'
-    import { WorkerPool } from 'threadmill'
-    if (isMainThread) {
-      const start = () => new Worker(new URL(import.meta.url))
-      const event = (worker, name) => new Promise((resolve) => worker.once(name, resolve))
-      ${main}
-    } else {
-      ${body}
-    }`
-}
-
-function assertClean(result, stdout) {
-  assert.equal(result.timedOut, false, `did not end; stdout ${result.stdout} stderr ${result.stderr}`)
-  assert.deepEqual(
-    { code: result.code, signal: result.signal, stderr: result.stderr, stdout: result.stdout },
-    { code: 0, signal: null, stderr: '', stdout },
-  )
-}
+import { assertClean, program } from './programs.mjs'
 
 describe('worker threads', () => {
   test('a pool made in a worker works beside one of the main thread; the worker ends by itself', async () => {
@@ -48,39 +28,6 @@ describe('worker threads', () => {
     )
     assertClean(await runProgram(source), '1\n')
   })
-
-  // With THREADMILL_STRESS=full 50 rounds each, spread over processes.
-  const rounds = process.env.THREADMILL_STRESS === 'full' ? 50 : 8
-  for (const kind of ['terminate', 'process.exit']) {
-    test(`20 workers ended by ${kind} with 20,000 kernels in flight, ${rounds} times`, {
-      timeout: 900_000,
-    }, async () => {
-      const source = program(
-        `const pool = new WorkerPool({ threads: 2 })
-         const ignore = () => {}
-         const bytes = new Uint8Array(1000), big = new Uint8Array(200_000), shared = new Uint8Array(new SharedArrayBuffer(100_000))
-         for (let i = 0; i < 950; i++) pool.kernels.sha256(bytes).catch(ignore)
-         for (let i = 0; i < 30; i++) pool.kernels.sha256(shared).catch(ignore)
-         for (let i = 0; i < 18; i++) pool.kernels.sort(big.slice(), { transfer: [] }).catch(ignore)
-         for (let i = 0; i < 2; i++) pool.kernels.fib(60).catch(ignore)
-         parentPort.postMessage('busy')
-         ${kind === 'process.exit' ? 'setImmediate(() => process.exit(0))' : 'setInterval(ignore, 1000)'}`,
-        `for (let round = 0; round < ${Math.min(rounds, 10)}; round++) {
-           await Promise.all(Array.from({ length: 20 }, async () => {
-             const worker = start()
-             const exited = event(worker, 'exit')
-             await event(worker, 'message')
-             ${kind === 'terminate' ? 'worker.terminate()' : ''}
-             await exited
-           }))
-         }
-         console.log('survived')`,
-      )
-      for (let i = 0; i < Math.ceil(rounds / 10); i++) {
-        assertClean(await runProgram(source, { limit: 300_000 }), 'survived\n')
-      }
-    })
-  }
 
   test('a worker that ends while its kernel works in its memory does not pull it away', async () => {
     const source = program(
