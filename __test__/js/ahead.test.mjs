@@ -221,12 +221,14 @@ test('a cancelled task does not run, and a port in its input is closed', async (
   const { port1, port2 } = new MessageChannel()
   const told = []
   port1.on('message', (message) => told.push(message))
+  // One that was not posted ahead is closed at once.
+  const closed = once(port1, 'close')
   const task = pool.addTask({ do: 'port', port: port2 }, { transfer: [port2] })
   const late = move(pool, 1, { timeout: 1 })
   const [ended] = [rejection(task), task.cancel('no')]
   assert.equal((await rejection(late)).code, 'ERR_THREADMILL_TIMEOUT')
   gates.open(gate)
-  await Promise.all([first, once(port1, 'close')])
+  await Promise.all([first, closed])
   assert.equal(await ended, 'no')
   isMoved((await endings([move(pool, 1)]))[0], 1)
   assert.deepEqual(told, [])
