@@ -157,12 +157,12 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
     const view = plainView(value)
     if (view !== undefined) return { codec: PLAIN, data: view }
   } else if (isJson(value)) {
-    return hasInstances && !isOwn && !isCloneable(value) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
+    return isRefused(value, isOwn) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
   }
   const buffers: ArrayBuffer[] | undefined = mayMove ? [] : undefined
   if (!survey(value, buffers)) return undefined
   if (buffers === undefined || bytesOf(buffers) < MUCH) {
-    if (hasInstances && !isOwn && !isCloneable(value)) return undefined
+    if (isRefused(value, isOwn)) return undefined
     return serialized(value) ?? posted(isOwn ? value : clone(value))
   }
   // Copied once, unless it has been, and the copy is moved.
@@ -175,10 +175,15 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
 
 // --- instances of classes ---
 
-/** Whether what `isJson` or `survey` has just looked at has some. */
+/** Whether what `isJson` or `survey` has just looked at has some, or errors: what may be marked. */
 let hasInstances = false
 /** The one of a class that is not known at which `survey` has just stopped. */
 let stranger: object | undefined
+
+/** Whether the platform would refuse what has just been looked at; a clone it would not. */
+function isRefused(value: object, isOwn: boolean): boolean {
+  return hasInstances && !isOwn && !isCloneable(value)
+}
 
 /** Tries to know the class that kept a value from going without the platform, which has just cloned it. */
 function learnClass(object: object): void {

@@ -19,7 +19,6 @@ export interface ThreadHost {
 export class LaneThread {
   readonly worker: Worker
   readonly control: MessagePort
-  #isAsked = false
   readonly #patience: number
   ready = false
   /** Whether it takes no more tasks. */
@@ -89,12 +88,11 @@ export class LaneThread {
 
   /** Ends it, after what it has to say goodbye for unless `force` is set. */
   stop(force: boolean): void {
-    this.askToStop(force)
-    this.limitStop()
+    if (this.askToStop(force)) this.limitStop()
   }
 
-  /** The first half of `stop`. */
-  askToStop(force: boolean): void {
+  /** The first half of `stop`: whether it has something to say goodbye for, and may take its time. */
+  askToStop(force: boolean): boolean {
     const { worker, control } = this
     this.stopping = true
     // Whoever waits for the end keeps the process alive for it.
@@ -102,24 +100,22 @@ export class LaneThread {
     // One that has not loaded its module has nothing to say goodbye for.
     if (force) {
       worker.terminate()
-      return
+      return false
     }
     if (!this.ready) {
       // Its report may be on the way; then it is told to exit, when that arrives.
       setImmediate(() => {
         if (!this.ready) worker.terminate()
       })
-      return
+      return false
     }
     const order: Order = { type: 'exit' }
     control.postMessage(order)
-    this.#isAsked = true
+    return true
   }
 
-  /** The second half: terminates one that has something to say goodbye for when its patience is over. */
+  /** The second half, for those: terminates it when the patience is over. */
   limitStop(): void {
-    if (!this.#isAsked) return
-    this.#isAsked = false
     const { worker } = this
     const timer = setTimeout(() => worker.terminate(), this.#patience)
     worker.once('exit', () => clearTimeout(timer))

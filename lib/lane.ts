@@ -508,9 +508,9 @@ export class JsLane implements EntryLane {
       this.#allGone = resolve
     })
     if (isFirst || force) {
-      for (const thread of this.#threads) thread?.askToStop(force)
+      const asked = this.#threads.filter((thread) => thread?.askToStop(force))
       // While they end.
-      for (const thread of this.#threads) thread?.limitStop()
+      for (const thread of asked) thread?.limitStop()
     }
     this.#sweep.stop()
     if (this.#launched === 0) this.#tellGone()

@@ -30,13 +30,16 @@ export function memoryOf(view: ArrayBufferView): ArrayBufferLike {
   return classNameOf.call(view) === undefined ? bufferOfDataView.call(view) : bufferOf.call(view)
 }
 
+/** Bytes of a view of unshared memory that keeps its size; 0 for any other, and for one whose memory may have been moved. */
+function fixedLength(view: ArrayBufferView, buffer: ArrayBufferLike): number {
+  return isSharedArrayBuffer(buffer) || isResizable.call(buffer) ? 0 : lengthOfView.call(view)
+}
+
 /** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
 export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
   if (classNameOf.call(value) === undefined) return undefined
   const buffer = bufferOf.call(value)
-  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return undefined
-  const length = lengthOfView.call(value)
-  // Memory of no length may have been transferred away.
+  const length = fixedLength(value, buffer)
   if (length === 0) return undefined
   const whole = length === lengthOf.call(buffer)
   const prototype = getPrototypeOf(value)
@@ -73,8 +76,6 @@ export function plainClassOf(view: ArrayBufferView): number {
   const index = prototypes.indexOf(getPrototypeOf(view))
   if (index < 0 || classNameOf.call(view) !== names[index]) return -1
   const buffer = bufferOf.call(view)
-  if (isSharedArrayBuffer(buffer) || isResizable.call(buffer)) return -1
-  const length = lengthOfView.call(view)
-  // Memory of no length may have been transferred away.
+  const length = fixedLength(view, buffer)
   return length > 0 && length === lengthOf.call(buffer) ? index : -1
 }

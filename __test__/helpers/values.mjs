@@ -47,6 +47,16 @@ export class Point {
     return this.#secret
   }
 }
+/** Holds two values, whatever they are. */
+export class Pair {
+  constructor(x, y) {
+    this.x = x
+    this.y = y
+  }
+  get sum() {
+    return this.x + this.y
+  }
+}
 class Failure extends TypeError {}
 class Lines extends Array {}
 class Bytes extends Uint8Array {}

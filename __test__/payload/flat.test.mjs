@@ -6,7 +6,7 @@ import process from 'node:process'
 import { describe, test } from 'node:test'
 import * as threads from 'node:worker_threads'
 import { same } from '../helpers/same.mjs'
-import { PLATFORM, TABLE } from '../helpers/values.mjs'
+import { Pair, PLATFORM, TABLE } from '../helpers/values.mjs'
 
 const FLAT = createRequire(import.meta.url).resolve('../../dist/flat.js')
 const FLAT_READ = createRequire(import.meta.url).resolve('../../dist/flat-read.js')
@@ -312,21 +312,12 @@ describe('memory and regular expressions', () => {
 describe('instances of a class', () => {
   const { learn } = createRequire(import.meta.url)('../../dist/instances.js')
   const { encode } = createRequire(import.meta.url)('../../dist/codec.js')
-  class Point {
-    constructor(x, y) {
-      this.x = x
-      this.y = y
-    }
-    get sum() {
-      return this.x + this.y
-    }
-  }
 
   test('are written once the class is known', () => {
-    assert.equal(cross(new Point(1, 2)), undefined)
-    encode(new Point(1, 2))
+    assert.equal(cross(new Pair(1, 2)), undefined)
+    encode(new Pair(1, 2))
     const make = () => {
-      const point = new Point(1, new Point(2, [new Date(1)]))
+      const point = new Pair(1, new Pair(2, [new Date(1)]))
       return { point, again: [point, new Map([[point.y, point]])] }
     }
     const result = cross(make())
@@ -345,14 +336,14 @@ describe('instances of a class', () => {
   })
 
   test('not those that cannot be cloned', () => {
-    learn(new Point(1, 2))
-    assert.equal(cross(new Point(() => {})), undefined)
+    learn(new Pair(1, 2))
+    assert.equal(cross(new Pair(() => {})), undefined)
     if (markAsUncloneable === undefined) return
-    const point = new Point(1, 2)
+    const point = new Pair(1, 2)
     markAsUncloneable(point)
     assert.equal(cross(point), undefined)
-    assert.equal(cross({ list: [new Point(1, point)] }), undefined)
-    assert.notEqual(cross(new Point(1, 2)), undefined)
+    assert.equal(cross({ list: [new Pair(1, point)] }), undefined)
+    assert.notEqual(cross(new Pair(1, 2)), undefined)
   })
 })
 
