@@ -27,7 +27,7 @@ import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import { Sizing } from './sizing'
 import { allocate } from './slots'
-import { type Figures, PoolFigures } from './stats'
+import { PoolFigures } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { TaskHandle } from './task'
 import type { Timeline } from './timeline/timeline'
@@ -89,9 +89,10 @@ export class PoolCore implements EntryHost {
     this.settings = settings
     this.#shell = shell
     this.#end = new PoolEnd(this, shell)
-    this.handle = native.createPool({ ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined })
-    const { sizing, mostThreads } = JSON.parse(native.figures(this.handle)) as Figures
-    this.threads = sizing.threads
+    const options = { ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined }
+    const [handle, threads, mostThreads] = native.createPool(options)
+    this.handle = handle
+    this.threads = threads
     this.#figures = new PoolFigures(this.handle)
     this.#sizing = new Sizing(this, mostThreads, entry?.settings.maxWorkers ?? 0)
     connect(this)

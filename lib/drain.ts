@@ -64,8 +64,8 @@ export function disconnect(owner: Owner): void {
   native.releasePool(owner.handle)
 }
 
-/** Called when the doorbell rings. */
 let turns: readonly (() => void)[] = []
+let afterFirst: (() => void) | undefined
 
 /** Makes this thread reachable as a worker: `turn` is called when there may be something to do. Returns how to stop that. */
 export function onRing(turn: () => void): () => void {
@@ -79,6 +79,11 @@ export function onRing(turn: () => void): () => void {
   }
 }
 
+/** Calls `callback` once, after those who wait for the first results of this thread. */
+export function onFirstResults(callback: () => void): void {
+  afterFirst = callback
+}
+
 /** The doorbell rang. */
 function drain(): void {
   for (const turn of turns) {
@@ -89,6 +94,9 @@ function drain(): void {
     }
   }
   settleUntil(now() + DRAIN_BUDGET)
+  if (afterFirst === undefined) return
+  Promise.resolve().then(afterFirst)
+  afterFirst = undefined
 }
 
 function settleUntil(deadline: number): void {

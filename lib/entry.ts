@@ -10,6 +10,7 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { ErrorCode } from '..'
 import { describe, ThreadmillError, wrongType, wrongValue } from './errors'
+import { importFrom } from './packs'
 
 /** A function that runs tasks: the input and the client come in, the output or a promise of it goes out. */
 export type EntryFunction = (input: unknown, client: unknown) => unknown
@@ -269,14 +270,15 @@ async function importModule(url: string): Promise<unknown> {
  */
 export async function importUrl(url: string): Promise<unknown> {
   try {
-    return await import(importable(url))
+    return await importFrom(importable(url))
   } catch (error) {
     if (!needsLoader(url, error)) throw error
     const api = packageUrl('tsx', '/esm/api', path.dirname(realpathSync(fileURLToPath(url))))
     if (api === undefined) throw error
     // For this module and what it imports only. Registering tsx would not do: what failed to import once stays failed
     // under its URL.
-    return await (await import(api)).tsImport(url, url)
+    const { tsImport } = (await importFrom(api)) as { tsImport(url: string, parent: string): Promise<unknown> }
+    return await tsImport(url, url)
   }
 }
 

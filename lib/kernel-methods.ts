@@ -2,7 +2,7 @@
 // `pool.kernels` and `client.kernels`: one method per kernel of this build.
 
 import type { Kernels } from '..'
-import { type Kernel, kernelRegistry } from './kernels'
+import { type Kernel, kernelAt, kernelNumbers } from './kernels'
 
 type KernelMethod = (input: unknown, options?: object) => Promise<unknown>
 
@@ -16,12 +16,13 @@ export interface KernelCaller {
 /** The methods; own keys are their names. `caller` gives what is submitted to. */
 export function kernelMethods(caller: () => KernelCaller): Kernels {
   const methods: Record<string, KernelMethod> = {}
-  for (const kernel of kernelRegistry().values()) {
-    const { name } = kernel.info
+  for (const [name, number] of kernelNumbers()) {
+    let kernel: Kernel | undefined
     // The computed key gives the function its name for stack traces.
     const named: Record<string, KernelMethod> = {
       [name]: (input, options) => {
         try {
+          kernel ??= kernelAt(number)
           return options === undefined && typeof input === 'number' && kernel.takesAnyNumber
             ? caller().submitPlain(kernel, input)
             : caller().submit(kernel, input, options)

@@ -5,6 +5,7 @@ import type { KernelInfo, KernelSchema } from '..'
 import { ThreadmillError, wrongType } from './errors'
 import { native } from './native'
 import { own } from './options'
+import { uses } from './packs'
 
 /** A kernel with its schema prepared for checking. */
 export interface Kernel {
@@ -22,26 +23,40 @@ function takesAnyNumber({ input, options }: KernelInfo): boolean {
   return isFree && !options.some((field) => field.required)
 }
 
-let registry: ReadonlyMap<string, Kernel> | undefined
+let numbers: ReadonlyMap<string, number> | undefined
+/** Those that have been asked for, by number. */
+const kernels: Kernel[] = []
 
-/** All kernels by name; read from the binding on first use. */
-export function kernelRegistry(): ReadonlyMap<string, Kernel> {
-  if (registry === undefined) {
-    const infos = JSON.parse(native.kernels()) as KernelInfo[]
-    registry = new Map(
-      infos.map((info, index) => [
-        info.name,
-        {
-          index,
-          info,
-          options: new Map(info.options.map((field) => [field.name, field.schema])),
-          requiredOptions: info.options.filter((field) => field.required).map((field) => field.name),
-          takesAnyNumber: takesAnyNumber(info),
-        },
-      ]),
-    )
+/** The number of each kernel, by name. */
+export function kernelNumbers(): ReadonlyMap<string, number> {
+  if (numbers === undefined) {
+    uses('kernels')
+    numbers = new Map(native.kernels().map((name, number) => [name, number]))
   }
-  return registry
+  return numbers
+}
+
+/** The kernel with that number; read from the binding when it is first asked for. */
+export function kernelAt(number: number): Kernel {
+  kernels[number] ??= readKernel(number)
+  return kernels[number]
+}
+
+function readKernel(index: number): Kernel {
+  const info = JSON.parse(native.kernel(index)) as KernelInfo
+  return {
+    index,
+    info,
+    options: new Map(info.options.map((field) => [field.name, field.schema])),
+    requiredOptions: info.options.filter((field) => field.required).map((field) => field.name),
+    takesAnyNumber: takesAnyNumber(info),
+  }
+}
+
+/** The kernel called `name`, if there is one. */
+export function kernelNamed(name: string): Kernel | undefined {
+  const number = kernelNumbers().get(name)
+  return number === undefined ? undefined : kernelAt(number)
 }
 
 function deepFreeze<T extends object>(value: T): T {
@@ -52,7 +67,7 @@ function deepFreeze<T extends object>(value: T): T {
 /** Describes a kernel; `undefined` for a name that this build does not have. */
 export function kernelInfo(name: string): KernelInfo | undefined {
   if (typeof name !== 'string') throw wrongType('name', 'a string', name)
-  const info = kernelRegistry().get(name)?.info
+  const info = kernelNamed(name)?.info
   // Frozen when it is first handed out, which most programs never ask for.
   return info === undefined || Object.isFrozen(info) ? info : deepFreeze(info)
 }
@@ -60,9 +75,9 @@ export function kernelInfo(name: string): KernelInfo | undefined {
 /** The kernel called `name`. */
 export function findKernel(name: unknown): Kernel {
   if (typeof name !== 'string') throw wrongType('options.kernel', 'the name of a kernel', name)
-  const kernel = kernelRegistry().get(name)
+  const kernel = kernelNamed(name)
   if (kernel === undefined) {
-    const known = [...kernelRegistry().keys()].join(', ')
+    const known = [...kernelNumbers().keys()].join(', ')
     throw new ThreadmillError('ERR_THREADMILL_UNKNOWN_KERNEL', `no kernel is called '${name}'; there are ${known}`)
   }
   return kernel

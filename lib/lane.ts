@@ -21,6 +21,7 @@ import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread } from './lane-thread'
 import { addonFile, native } from './native'
 import type { End, Observer } from './owner'
+import { codeCache } from './packs'
 import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
 import type { Report } from './protocol'
@@ -346,6 +347,7 @@ export class JsLane implements EntryLane {
           seat: this.#seat,
           workerData: this.#settings.workerData,
           threadmillAddon: addonFile(),
+          threadmillCodeCache: codeCache(),
         },
         this.#settings,
         {

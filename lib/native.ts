@@ -41,9 +41,12 @@ export interface Native {
   drain(header: Float64Array, values: unknown[], held: unknown[], words: Float64Array): number
   /** Rings the doorbell for what is left. */
   ring(): void
-  /** JSON of all kernel descriptions. */
-  kernels(): string
-  createPool(options: object): number
+  /** The names of all kernels, in the order of their numbers. */
+  kernels(): readonly string[]
+  /** JSON of the description of a kernel. */
+  kernel(number: number): string
+  /** A handle, how many native workers there may be now, and how many at most. */
+  createPool(options: object): [handle: number, threads: number, mostThreads: number]
   /** 0 finishes everything, 1 rejects what waits, 2 rejects everything. */
   closePool(pool: number, mode: 0 | 1 | 2, first: boolean): void
   /** Forgets a closed pool. */

@@ -8,6 +8,7 @@ import { shutdown, signalHandlers } from './lazy'
 import type { MainLane } from './main'
 import { native } from './native'
 import { poolClosed } from './options'
+import { uses } from './packs'
 import { flush } from './port'
 import type { ShellSettings } from './shell-options'
 import type { Shutdown } from './shutdown'
@@ -89,6 +90,7 @@ export class PoolEnd {
     })
     const host = this.#host
     if (mode > host.ending && this.#resolveEnded !== undefined) {
+      uses(mode === 2 ? 'destroy' : 'close')
       flush()
       const first = host.ending < 0
       host.ending = mode

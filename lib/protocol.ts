@@ -20,6 +20,8 @@ export interface Launch {
   readonly workerData: unknown
   /** The file of the addon, which need not be searched again. */
   readonly threadmillAddon: string | undefined
+  /** Where compiled code lies (P3 in packs.ts). */
+  readonly threadmillCodeCache: string | undefined
 }
 
 /** Heap of a worker, in bytes, and in times what it was after the first task, from which on it is replaced. */

@@ -2,6 +2,7 @@
 // Pools whose size nobody chose follow what the system grants this process: CPUs, affinity mask, cgroup quota.
 
 import { clearInterval, setInterval } from 'node:timers'
+import { onFirstResults } from './drain'
 import { native } from './native'
 
 /** How often it is read, ms. */
@@ -19,17 +20,29 @@ export function grantedThreads(): number {
   return (JSON.parse(native.parallelism()) as { threads: number }).threads
 }
 
-/** Follows from now on; never keeps the process alive. `now`: what is granted, as far as known. Returns how to stop. */
+/**
+ * Follows from the first result of this thread on; never keeps the process alive. `now`: what is granted, as far as known.
+ * Returns how to stop.
+ */
 export function followQuota(follower: Follower, now: number): () => void {
   if (followers.size === 0) {
     known = now
-    timer = setInterval(() => look(grantedThreads()), PERIOD).unref()
+    // The first timer of a process takes longer than the first kernel.
+    if (hasResults) begin()
+    else onFirstResults(begin)
   }
   followers.add(follower)
   return () => {
     followers.delete(follower)
     if (followers.size === 0) clearInterval(timer)
   }
+}
+
+let hasResults = false
+
+function begin(): void {
+  hasResults = true
+  if (followers.size > 0) timer = setInterval(() => look(grantedThreads()), PERIOD).unref()
 }
 
 /** Tells the followers if that many threads are not what was known. */

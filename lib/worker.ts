@@ -24,6 +24,7 @@ import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native, TASK_STRIDE } from './native'
+import { uses } from './packs'
 import { packed } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
@@ -450,6 +451,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
 /** The pool has no more tasks for this worker. */
 async function exit(): Promise<void> {
   exiting = true
+  uses('close')
   orders.giveBack()
   await (loaded.fn as EntryWithHooks).onWorkerExit?.(client)
   seatPool?.report()

@@ -1,6 +1,8 @@
 // Packs compiled modules: what is always loaded together lies in one file, for to find, read and compile thirty files takes
 // longer than to run them. Each packed module keeps its own file, which gives what the pack gives, so that whoever asks for
-// it gets the same instance.
+// it gets the same instance. Workers have a pack of all that they begin with; what of it their owners need as well lies in
+// other packs too, and is taken from the first that is loaded.
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -8,11 +10,12 @@ import path from 'node:path'
 const IMPORT = 'index.js'
 const LANE = 'lane-parts.js'
 const WORKER = 'worker.js'
-/** The first one knows where everything is. */
+/** Loads packs, and lies with a table of all modules in a file that is loaded as any other. */
+const LOADER = 'packs.js'
 const BASE = 'pack-base.js'
 
 /** The files that packing adds. */
-export const PACKS = [BASE, 'pack-core.js', 'pack-payload.js', 'pack-lane.js', 'pack-worker.js']
+export const PACKS = [BASE, 'pack-core.js', 'pack-lane.js', 'pack-worker.js']
 
 /** Packs what lies in `folder`; all of it has just been compiled. */
 export function pack(folder) {
@@ -22,28 +25,30 @@ export function pack(folder) {
     return texts.get(name)
   }
   const closure = (name, found = new Set()) => {
-    if (found.has(name)) return found
+    if (found.has(name) || name === LOADER) return found
     found.add(name)
     for (const other of requiredAtLoad(name, textOf(name))) closure(other, found)
     return found
   }
   const [atImport, inLane, inWorker] = [IMPORT, LANE, WORKER].map((name) => closure(name))
-  const lists = [
-    [...atImport].filter((name) => inWorker.has(name)),
-    [...atImport].filter((name) => !inWorker.has(name)),
-    [...inLane].filter((name) => inWorker.has(name) && !atImport.has(name)),
-    [...inLane].filter((name) => !inWorker.has(name) && !atImport.has(name)),
-    [...inWorker].filter((name) => !inLane.has(name) && !atImport.has(name)),
-  ]
-  const packs = new Map(PACKS.map((file, index) => [file, lists[index]]))
-  const places = new Map([...packs].flatMap(([file, names]) => names.map((name) => [name, file])))
+  const atLane = new Set([...inLane].filter((name) => !atImport.has(name)))
+  const [, ...files] = PACKS
+  const packs = new Map(files.map((file, index) => [file, [...[atImport, atLane, inWorker][index]]]))
+  const places = new Map([...packs].reverse().flatMap(([file, names]) => names.map((name) => [name, file])))
   // What an import can ask for is found by scanning the text, and a pack has none in sight; see cjs-module-lexer.
   const exported = `0 && (module.exports = { ${namesOf(IMPORT, textOf).join(', ')} })\n`
 
+  const fingerprints = new Map()
   for (const [file, names] of packs) {
     const modules = names.map((name) => moduleText(name, textOf(name), places))
-    writeFileSync(path.join(folder, file), packText(file, modules, places))
+    const text = packText(modules)
+    // The loader reads one byte for each character.
+    if (/[^\0-\x7f]/.test(text)) throw new Error(`${file} has characters other than ASCII`)
+    writeFileSync(path.join(folder, file), text)
+    fingerprints.set(file, createHash('sha256').update(text).digest('hex').slice(0, 16))
   }
+  writeFileSync(path.join(folder, BASE), textOf(LOADER) + tableText(places, fingerprints))
+  writeFileSync(path.join(folder, LOADER), `'use strict'\nmodule.exports = require('./${BASE}')\n`)
   for (const [name, file] of places) {
     const up = path.posix.relative(path.posix.dirname(name), '.') || '.'
     // A call of what was required is no re-export to that scan.
@@ -69,42 +74,25 @@ function moduleText(name, text, places) {
   // Those within functions have the quotes of the source.
   const body = text.replaceAll(/\brequire\(["'](\.[^"']*)["']\)/g, (_, request) => {
     const file = resolve(name, request)
-    return places.has(file) ? `load("${file}")` : `require("./${file}")`
+    return places.has(file) || file === LOADER ? `load("${file}")` : `require("./${file}")`
   })
   return `define("${name}", (function (exports, load) {\n${body}\n}));\n`
 }
 
-function packText(file, modules, places) {
-  const head = "'use strict'\n"
-  if (file === BASE) return `${head}${registryText(places)}${modules.join('')}`
-  return `${head}const { define } = require('./${BASE}')\n${modules.join('')}`
+/** A pack as a function, which its file exports when it is required, and gives when it is run as a script. */
+function packText(modules) {
+  const start = '(this === globalThis ? {} : module).exports = (function (define, require, __filename, __dirname) {'
+  return `${start}\n'use strict'\n${modules.join('')}})\n`
 }
 
-/** How packed modules find each other. */
-function registryText(places) {
-  const elsewhere = [...places].filter(([, file]) => file !== BASE)
-  return `const places = new Map(${JSON.stringify(elsewhere)})
-const functions = new Map()
-const instances = new Map()
-function define(name, run) {
-  functions.set(name, run)
-}
-function load(name) {
-  const known = instances.get(name)
-  if (known !== undefined) return known
-  if (!functions.has(name)) require(\`./\${places.get(name)}\`)
-  const exports = {}
-  instances.set(name, exports)
-  try {
-    functions.get(name)(exports, load)
-  } catch (error) {
-    instances.delete(name)
-    throw error
-  }
-  return exports
-}
-module.exports = { define, load }
-`
+/** Tells the loader in which pack each module lies. */
+function tableText(places, fingerprints) {
+  const packs = [...fingerprints].map(([file, fingerprint]) => ({ file, fingerprint }))
+  const indices = packs.map(({ file }, index) => {
+    const names = [...places].filter(([, place]) => place === file).map(([name]) => name)
+    return names.map((name) => `[${JSON.stringify(name)}, packs[${index}]]`).join(', ')
+  })
+  return `const packs = ${JSON.stringify(packs)}\nsetPlaces(new Map([${indices.join(', ')}]))\n`
 }
 
 /** The names that a compiled module exports: it begins by making all of its own, and says which modules give theirs. */

@@ -282,13 +282,14 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 56] = [
+    let functions: [(&CStr, sys::napi_callback); 57] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
         (c"drain", Some(settle::drain)),
         (c"ring", Some(settle::ring)),
         (c"kernels", Some(pool::kernels)),
+        (c"kernel", Some(pool::kernel)),
         (c"createPool", Some(pool::create)),
         (c"closePool", Some(pool::close)),
         (c"cancel", Some(pool::cancel)),

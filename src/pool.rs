@@ -15,11 +15,25 @@ use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing, clock};
 use threadmill_core::scheduler::{Schedule, TaskId};
 use threadmill_core::value::Value;
 
-/// `kernels()`: what every kernel of this build takes and gives, as JSON, in the order of their numbers.
+/// `kernels()`: the names of the kernels of this build, in the order of their numbers.
 pub(crate) unsafe extern "C" fn kernels(env: Env, _info: Info) -> Js {
     raw::guard(env, || {
-        let infos: Vec<_> = registry::all().iter().map(|kernel| kernel.info()).collect();
-        json(env, &infos)
+        let names = raw::new_array(env, registry::all().len())?;
+        for (index, kernel) in registry::all().iter().enumerate() {
+            raw::set_element(env, names, index as u32, raw::new_string(env, kernel.info().name)?)?;
+        }
+        Ok(names)
+    })
+}
+
+/// `kernel(number)`: what a kernel takes and gives, as JSON.
+pub(crate) unsafe extern "C" fn kernel(env: Env, info: Info) -> Js {
+    raw::guard(env, || {
+        let ([number], _) = raw::arguments(env, info)?;
+        match registry::all().get(raw::number(env, number)? as usize) {
+            Some(kernel) => json(env, kernel.info()),
+            None => raw::undefined(env),
+        }
     })
 }
 
@@ -35,8 +49,8 @@ fn read(env: Env, value: Js) -> Raw<Value> {
     decode(env, value, &mut keep, 0)
 }
 
-/// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, workerConcurrency?, eager?, recycleTasks? })`: a handle. The
-/// options have been checked.
+/// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, workerConcurrency?, eager?, recycleTasks? })`: a handle,
+/// how many native workers there may be now, and how many at most. The options have been checked.
 pub(crate) unsafe extern "C" fn create(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [options]| {
         let options = read(env, options)?;
@@ -61,9 +75,14 @@ pub(crate) unsafe extern "C" fn create(env: Env, info: Info) -> Js {
             recycle_tasks: number("recycleTasks").map_or(0, |tasks| tasks as u64),
             eager: !matches!(options.get("eager"), Some(Value::Bool(false))),
         });
+        let (now, at_most) = (pool.active_threads(), pool.threads());
         let owned = OwnedPool { sink: pool.attach(&state.sink), pool, owned: true };
         let handle = state.add_pool(owned);
-        raw::new_number(env, handle as f64)
+        let numbers = raw::new_array(env, 3)?;
+        for (index, number) in [handle as f64, f64::from(now), f64::from(at_most)].into_iter().enumerate() {
+            raw::set_element(env, numbers, index as u32, raw::new_number(env, number)?)?;
+        }
+        Ok(numbers)
     })
 }
 

@@ -14,7 +14,8 @@ const CHILD = fileURLToPath(new URL('../lib/lane-child.mjs', import.meta.url))
 const NAMES = ['threadmill', ...pick(['piscina'], ['piscina'], [...PEERS, BARE])]
 const MIB = 2 ** 20
 
-const sample = (pool, measure) => fresh('--expose-gc', CHILD, pool, measure)
+// Without flags of the engine: with one, Node's own modules are compiled anew in every thread.
+const sample = (pool, measure) => fresh(CHILD, pool, measure)
 
 async function memoryPerWorker(pool) {
   const one = await sample(pool, 'memory of 1')

@@ -3,12 +3,12 @@
 
 import process from 'node:process'
 import type { KernelField, KernelInfo, KernelSchema } from '../..'
-import { kernelRegistry } from '../kernels'
+import { kernelAt, kernelNumbers } from '../kernels'
 import { headings } from './terminal'
 
 /** Prints them, by group. */
 export function listKernels({ json }: { readonly json?: boolean }): void {
-  const kernels = [...kernelRegistry().values()].map(({ info }) => info)
+  const kernels = [...kernelNumbers().values()].map((number) => kernelAt(number).info)
   process.stdout.write(json ? `${JSON.stringify(kernels)}\n` : toTable(kernels, headings()))
 }
 

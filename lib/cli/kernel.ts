@@ -7,7 +7,7 @@ import os from 'node:os'
 import process from 'node:process'
 import type { KernelInfo } from '../..'
 import { kernelInfo, WorkerPool } from '../index'
-import { kernelRegistry } from '../kernels'
+import { kernelNumbers } from '../kernels'
 import { CliError, EXIT_FAILED, EXIT_UNUSABLE, explain } from './failure'
 import { display } from './file-path'
 import { inOrder } from './in-order'
@@ -39,7 +39,7 @@ export async function runKernel(
 ): Promise<number> {
   const info = kernelInfo(name)
   if (info === undefined) {
-    throw new CliError(`no kernel is called '${name}'; there are ${[...kernelRegistry().keys()].join(', ')}`)
+    throw new CliError(`no kernel is called '${name}'; there are ${[...kernelNumbers().keys()].join(', ')}`)
   }
   const given = readOptions(info, options.option ?? new Map())
   const giveBytes = givesBytes(info) || given.options.encoding === 'buffer'

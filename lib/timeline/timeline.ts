@@ -5,7 +5,7 @@
 
 import type { PoolTrace, Trace, TraceOptions } from '../..'
 import { outOfRange, ThreadmillError, wrongType } from '../errors'
-import { kernelRegistry } from '../kernels'
+import { kernelNumbers } from '../kernels'
 import { native, type RawRecording } from '../native'
 import { optionsObject, ownOr } from '../options'
 import { flush } from '../port'
@@ -95,7 +95,7 @@ export class Timeline {
     const recording = readRecording(last.raw, viewer.since)
     const events = traceEvents(recording, {
       name: this.#pool.settings.name,
-      kernels: [...kernelRegistry().keys()],
+      kernels: [...kernelNumbers().keys()],
       stalls: last.stalls,
     })
     return { traceEvents: events, displayTimeUnit: 'ms', otherData: { lost: recording.lost } }

@@ -1,0 +1,230 @@
+// Code that the engine has compiled is kept for later processes, and nothing depends on that (P1 to P3 in lib/packs.ts).
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import os from 'node:os'
+import path from 'node:path'
+import { after, describe, test } from 'node:test'
+import { compileFunction, createContext, runInContext } from 'node:vm'
+import { root, runProgram } from '../helpers/child.mjs'
+
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'threadmill-code-'))
+after(() => rmSync(scratch, { recursive: true, force: true }))
+
+let made = 0
+/** A folder that is not there yet. */
+const newFolder = () => path.join(scratch, `cache-${++made}`)
+
+const KERNEL = `import { WorkerPool } from 'threadmill'
+  const pool = new WorkerPool()
+  console.log(await pool.kernels.fib(20))
+  await pool.close()`
+/** The worker ends by itself, and so stores what it has compiled. */
+const JS = `import { WorkerPool } from 'threadmill'
+  const pool = new WorkerPool('data:text/javascript,export default (x) => x + 1')
+  console.log(await pool.run(41), await pool.run({ a: 1n }).catch(String))
+  await pool.close()`
+const PRINTS = { [KERNEL]: '6765\n', [JS]: '42 [object Object]1\n' }
+/** Flags and settings of whoever runs the tests make other code. */
+const CLEAN = { NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined, NODE_DISABLE_COMPILE_CACHE: undefined }
+
+/** Runs a program that has to work whatever the cache is like. */
+async function run(source, folder, { env = {}, nodeArgs = [] } = {}) {
+  const settings = { ...CLEAN, THREADMILL_CODE_CACHE: folder, ...env }
+  const { code, stdout, stderr } = await runProgram(source, { env: settings, nodeArgs })
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: PRINTS[source] ?? stdout, stderr: '' })
+  return stdout
+}
+
+/** The files of a cache with what tells whether they were written anew. */
+function filesIn(folder) {
+  if (!existsSync(folder)) return {}
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return Object.fromEntries(
+    files.map((entry) => {
+      const file = path.join(entry.parentPath, entry.name)
+      const { ino, mtimeMs } = statSync(file)
+      return [path.relative(folder, file), `${ino} ${mtimeMs}`]
+    }),
+  )
+}
+
+const namesIn = (folder) => Object.keys(filesIn(folder)).map((file) => path.basename(file))
+
+/** Changes each file of a cache. */
+function change(folder, edit) {
+  for (const name of Object.keys(filesIn(folder))) {
+    const file = path.join(folder, name)
+    writeFileSync(file, edit(readFileSync(file)))
+  }
+}
+
+/** The line at the start, and the two copies of the code. */
+function partsOf(bytes) {
+  const start = bytes.indexOf('\n') + 1
+  const middle = start + (bytes.length - start) / 2
+  return [bytes.subarray(0, start), bytes.subarray(start, middle), bytes.subarray(middle)]
+}
+
+describe('code cache', () => {
+  test('the first process stores what it has compiled, and the second one writes nothing', async () => {
+    const folder = newFolder()
+    await run(KERNEL, folder)
+    const stored = filesIn(folder)
+    assert.deepEqual(namesIn(folder), ['pack-core.bin'])
+    await run(KERNEL, folder)
+    assert.deepEqual(filesIn(folder), stored)
+  })
+
+  test('other uses add their code, and take away none', async () => {
+    const folder = newFolder()
+    await run(KERNEL, folder)
+    await run(JS, folder)
+    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'pack-lane.bin', 'worker-pack-worker.bin'])
+    const stored = filesIn(folder)
+    for (const source of [KERNEL, JS, KERNEL]) await run(source, folder)
+    assert.deepEqual(filesIn(folder), stored)
+  })
+
+  for (const [title, edit] of [
+    ['empty', () => Buffer.alloc(0)],
+    ['cut off', (bytes) => bytes.subarray(0, bytes.length - 100)],
+    ['without its second copy', (bytes) => Buffer.concat(partsOf(bytes).slice(0, 2))],
+    ['of zeros', (bytes) => Buffer.alloc(bytes.length)],
+    [
+      'damaged in one place',
+      (bytes) => {
+        const changed = Buffer.from(bytes)
+        const at = Math.floor(changed.length * 0.7)
+        changed[at] ^= 0x10
+        return changed
+      },
+    ],
+    [
+      'of another text',
+      (bytes) => {
+        const [head, code] = partsOf(bytes)
+        return Buffer.concat([Buffer.from(head.toString().replace(/^\w{8}/, '00000000')), code, code])
+      },
+    ],
+    [
+      'of another engine',
+      (bytes) => {
+        const [head, code] = partsOf(bytes)
+        const other = Buffer.from(code)
+        other.writeUInt32LE(other.readUInt32LE(4) ^ 1, 4)
+        return Buffer.concat([head, other, other])
+      },
+    ],
+  ]) {
+    test(`code that is ${title} is not taken, and replaced`, async () => {
+      const folder = newFolder()
+      await run(JS, folder)
+      const good = filesIn(folder)
+      change(folder, edit)
+      const bad = filesIn(folder)
+      await run(JS, folder)
+      const now = filesIn(folder)
+      assert.deepEqual(Object.keys(now).sort(), Object.keys(good).sort())
+      for (const name of Object.keys(bad)) assert.notEqual(now[name], bad[name], name)
+      change(folder, (bytes) => {
+        const [, first, second] = partsOf(bytes)
+        assert.ok(first.length > 1000 && first.equals(second))
+        return bytes
+      })
+    })
+  }
+
+  test('where it cannot be written everything works', async () => {
+    const file = path.join(scratch, 'a file')
+    writeFileSync(file, '')
+    for (const source of [KERNEL, JS]) await run(source, file)
+    assert.equal(readFileSync(file, 'utf8'), '')
+  })
+
+  test('it can be turned off, for workers with an environment of their own as well', async () => {
+    const beside = path.join(root, 'dist', '.code-cache')
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool('data:text/javascript,export default () => 1', { workerOptions: { env: {} } })
+      console.log(await pool.run())
+      await pool.close()`
+    const before = filesIn(beside)
+    const folder = newFolder()
+    await run(source, 'off')
+    await run(source, folder, { env: { NODE_DISABLE_COMPILE_CACHE: '1' } })
+    await run(source, folder, { env: { NODE_V8_COVERAGE: path.join(scratch, 'coverage') } })
+    assert.deepEqual([filesIn(folder), existsSync('off')], [{}, false])
+    assert.deepEqual(Object.keys(filesIn(beside)).sort(), Object.keys(before).sort())
+    // That of the owner holds for its workers.
+    await run(source, folder)
+    assert.ok(namesIn(folder).some((name) => name.startsWith('worker-')))
+  })
+
+  test('flags have their own code, and there are 16 kinds of them at most', async () => {
+    const folder = newFolder()
+    for (let kind = 1; kind <= 14; kind++) mkdirSync(path.join(folder, `other-${kind}`), { recursive: true })
+    for (const flags of [[], ['--stack-trace-limit=20'], ['--no-opt']]) await run(KERNEL, folder, { nodeArgs: flags })
+    const kinds = readdirSync(folder).filter((name) => !name.startsWith('other-'))
+    assert.equal(kinds.length, 2)
+    for (const kind of kinds) assert.ok(kind.startsWith(`${process.version}-${process.arch}`), kind)
+  })
+
+  test('processes that begin at the same time store whole files', async () => {
+    const folder = newFolder()
+    await Promise.all(Array.from({ length: 6 }, () => run(JS, folder)))
+    const names = namesIn(folder)
+    assert.deepEqual(names.sort(), ['pack-core.bin', 'pack-lane.bin', 'worker-pack-worker.bin'])
+    const stored = filesIn(folder)
+    await run(JS, folder)
+    assert.deepEqual(filesIn(folder), stored)
+  })
+
+  test('a process that goes on stores soon', async () => {
+    const folder = newFolder()
+    const source = `import { WorkerPool } from 'threadmill'
+      import { readdirSync } from 'node:fs'
+      import { setTimeout } from 'node:timers/promises'
+      const pool = new WorkerPool('data:text/javascript,export default () => 1', { minWorkers: 1 })
+      await pool.run()
+      for (;;) {
+        try {
+          const names = readdirSync(process.env.THREADMILL_CODE_CACHE, { recursive: true }).join()
+          if (/pack-lane/.test(names) && /worker-pack-worker/.test(names)) break
+        } catch {}
+        await setTimeout(20)
+      }
+      process.kill(process.pid, 'SIGKILL')`
+    const { signal } = await runProgram(source, { env: { ...CLEAN, THREADMILL_CODE_CACHE: folder } })
+    assert.equal(signal, 'SIGKILL')
+    assert.ok(namesIn(folder).includes('pack-core.bin'))
+  })
+
+  test('in a context of its own the package has the classes of that context', () => {
+    // What test runners do: modules are functions of a context, which share what Node has.
+    const context = createContext({})
+    const own = runInContext('globalThis', context)
+    for (const name of Object.getOwnPropertyNames(globalThis)) if (!(name in own)) own[name] = globalThis[name]
+    const instances = new Map()
+    const load = (file) => {
+      if (!instances.has(file)) {
+        const module = { exports: {} }
+        instances.set(file, module)
+        const names = ['exports', 'require', 'module', '__filename', '__dirname']
+        const options = { filename: file, parsingContext: context }
+        const body = compileFunction(readFileSync(file, 'utf8'), names, options)
+        const real = createRequire(file)
+        const require = (name) => (/^\.{1,2}\//.test(name) ? load(real.resolve(name)) : real(name))
+        require.cache = real.cache
+        const given = [module.exports, require, module, file, path.dirname(file)]
+        Reflect.apply(body, module.exports, given)
+      }
+      return instances.get(file).exports
+    }
+    const { WorkerPool } = load(path.join(root, 'dist', 'index.js'))
+    const TheirTypeError = runInContext('TypeError', context)
+    assert.throws(
+      () => new WorkerPool({ threads: 'two' }),
+      (error) => error instanceof TheirTypeError && error.code === 'ERR_THREADMILL_INVALID_ARG_TYPE',
+    )
+  })
+})

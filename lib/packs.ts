@@ -1,0 +1,203 @@
+// Stage: all. Thread: any env.
+// Loads the modules that scripts/pack.mjs has packed, with the code that the engine made of them in an earlier process:
+// compiling is half of what a process pays before the first result (docs/design/start-up.md).
+//
+// P1. A module is there once, whoever loads it.
+// P2. Nothing depends on the code cache. What is not there, was made by another engine, for other flags or of other text, is
+//     damaged or cannot be written, is as if there were none; nobody hears of it.
+// P3. It lies beside the modules, where who can write can change the modules as well; or where THREADMILL_CODE_CACHE says.
+
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import { Script } from 'node:vm'
+
+type Load = (name: string) => unknown
+type Define = (name: string, run: (exports: object, load: Load) => void) => void
+
+/** A file with modules. */
+interface Pack {
+  readonly file: string
+  /** Tells its text from other texts. */
+  readonly fingerprint: string
+}
+
+/** With what workers begin. They use other functions of a pack than their owners do. */
+const WORKER = 'worker.js'
+/** How a text with one byte for each character is read. */
+const LATIN1 = 'latin1'
+
+let places: ReadonlyMap<string, Pack> = new Map()
+const defined = new Map<string, (exports: object, load: Load) => void>()
+const instances = new Map<string, unknown>([['packs.js', exports]])
+
+/** Says in which pack each module lies. */
+export function setPlaces(found: ReadonlyMap<string, Pack>): void {
+  places = found
+}
+
+/** Some lie in more than one pack (P1). */
+function define(name: string, run: (exports: object, load: Load) => void): void {
+  if (!defined.has(name)) defined.set(name, run)
+}
+
+/** The exports of a packed module. */
+export function load(name: string): unknown {
+  const known = instances.get(name)
+  if (known !== undefined) return known
+  if (name === WORKER) enterWorker()
+  const pack = places.get(name)
+  if (!defined.has(name) && pack !== undefined) open(pack)
+  const made = {}
+  instances.set(name, made)
+  try {
+    defined.get(name)?.(made, load)
+  } catch (error) {
+    instances.delete(name)
+    throw error
+  }
+  return made
+}
+
+/** `import()`, which code from a cache does not have without a warning. */
+export function importFrom(url: string): Promise<unknown> {
+  return import(url)
+}
+
+let isWorker = false
+let folder: string | undefined
+
+/** Where the code lies, for workers of this thread; `undefined` without. */
+export function codeCache(): string | undefined {
+  folder ??= findFolder()
+  return folder === '' ? undefined : folder
+}
+
+/** This thread is a worker: its owner says where the code lies, whatever its environment and flags say. */
+function enterWorker(): void {
+  isWorker = true
+  const { workerData } = require('node:worker_threads') as typeof import('node:worker_threads')
+  folder = (workerData as { threadmillCodeCache?: string } | undefined)?.threadmillCodeCache ?? ''
+}
+
+function findFolder(): string {
+  const { env, execArgv, version, arch, versions } = process
+  // Other runtimes have none. Coverage counts what is compiled under its eyes.
+  if ('bun' in versions || 'deno' in versions || env.NODE_V8_COVERAGE || env.NODE_DISABLE_COMPILE_CACHE) return ''
+  const given = env.THREADMILL_CODE_CACHE
+  if (given === 'off') return ''
+  // Test runners have contexts of their own, whose classes ours have to be.
+  if (new Script('Function').runInThisContext() !== Function) return ''
+  const flags = [...execArgv.filter((flag) => flag.startsWith('--')), env.NODE_OPTIONS ?? ''].join(' ').trim()
+  const name = `${version}-${arch}${flags === '' ? '' : `-${digest(flags)}`}`
+  return path.join(given ? path.resolve(given) : path.join(__dirname, '.code-cache'), name)
+}
+
+/** A short name for a text (FNV-1a, 32 bits). */
+function digest(text: string): string {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  return (hash >>> 0).toString(16)
+}
+
+/** Runs a pack, which defines its modules. */
+function open(pack: Pack): void {
+  const found = codeCache() === undefined ? undefined : compile(pack)
+  const run = found ?? (require(`./${pack.file}`) as Run)
+  run(define, require, path.join(__dirname, pack.file), __dirname)
+  uses(pack.file)
+}
+
+/** What the text of a pack gives. */
+type Run = (define: Define, require: NodeJS.Require, __filename: string, __dirname: string) => void
+
+/** A pack of this thread that was compiled here. */
+interface Compiled {
+  readonly pack: Pack
+  readonly script: Script
+  /** What the stored code was used for; nothing where none is. */
+  readonly knownUses: ReadonlySet<string>
+}
+
+const compiled: Compiled[] = []
+
+/** Compiles a pack, or takes the stored code; `undefined` when it has to be required. */
+function compile(pack: Pack): Run | undefined {
+  const filename = path.join(__dirname, pack.file)
+  try {
+    const text = readFileSync(filename, LATIN1)
+    const stored = read(pack)
+    const script = new Script(text, stored === undefined ? { filename } : { filename, cachedData: stored.code })
+    const run = script.runInThisContext() as Run
+    const isKnown = stored !== undefined && script.cachedDataRejected === false
+    compiled.push({ pack, script, knownUses: isKnown ? stored.uses : new Set() })
+    return run
+  } catch {
+    return undefined
+  }
+}
+
+// --- the cache ---
+
+const used = new Set<string>()
+
+/** Tells what this thread uses modules for: other uses compile other functions. */
+export function uses(what: string): void {
+  if (used.has(what)) return
+  used.add(what)
+  if (!isStoring && isMissing()) storeLater()
+}
+
+/** Whether stored code lacks functions that this thread has compiled. */
+function isMissing(): boolean {
+  return compiled.some(({ knownUses }) => lacks(knownUses))
+}
+
+function lacks(known: ReadonlySet<string>): boolean {
+  for (const what of used) if (!known.has(what)) return true
+  return false
+}
+
+let isStoring = false
+
+/** Stores when what is in use has been compiled. */
+function storeLater(): void {
+  isStoring = true
+  // Most processes have nothing to store.
+  const { atRest } = require('./code-store') as typeof import('./code-store')
+  atRest(isWorker, () => {
+    isStoring = false
+    storeMissing()
+  })
+}
+
+function storeMissing(): void {
+  const { write } = require('./code-store') as typeof import('./code-store')
+  for (const [at, { pack, script, knownUses }] of compiled.entries()) {
+    if (!lacks(knownUses)) continue
+    const all = new Set([...knownUses, ...used])
+    write(nameOf(pack), [pack.fingerprint, ...all], script.createCachedData())
+    compiled[at] = { pack, script, knownUses: all }
+  }
+}
+
+function nameOf({ file }: Pack): string {
+  return path.join(folder as string, `${isWorker ? 'worker-' : ''}${path.parse(file).name}.bin`)
+}
+
+/** The code as it was stored for that text: a line that says what it is, and the code twice. */
+function read(pack: Pack): { code: Buffer; uses: ReadonlySet<string> } | undefined {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(nameOf(pack))
+  } catch {
+    return undefined
+  }
+  const start = bytes.indexOf('\n') + 1
+  const [fingerprint, ...uses] = bytes.toString(LATIN1, 0, start).trim().split(' ')
+  const middle = start + (bytes.length - start) / 2
+  if (fingerprint !== pack.fingerprint || !Number.isInteger(middle)) return undefined
+  const [code, again] = [bytes.subarray(start, middle), bytes.subarray(middle)]
+  // The engine takes damaged code for good. Computing a checksum here would take longer than to compile.
+  return code.equals(again) ? { code, uses: new Set(uses) } : undefined
+}
