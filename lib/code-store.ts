@@ -11,7 +11,7 @@ import { threadId } from 'node:worker_threads'
 const MAX_FOLDERS = 16
 /** How long code is left to be compiled; a worker may be terminated at any time. ms */
 const OWNER_DELAY = 2000
-const WORKER_DELAY = 200
+const WORKER_DELAY = 50
 
 /** Calls `callback` once, after a while or when the thread ends before. Does not keep it alive. */
 export function atRest(isWorker: boolean, callback: () => void): void {

@@ -21,7 +21,7 @@ import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread } from './lane-thread'
 import { addonFile, native } from './native'
 import type { End, Observer } from './owner'
-import { codeCache } from './packs'
+import { workerCode } from './packs'
 import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
 import type { Report } from './protocol'
@@ -347,7 +347,7 @@ export class JsLane implements EntryLane {
           seat: this.#seat,
           workerData: this.#settings.workerData,
           threadmillAddon: addonFile(),
-          threadmillCodeCache: codeCache(),
+          threadmillCode: workerCode(),
         },
         this.#settings,
         {

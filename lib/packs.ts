@@ -67,17 +67,53 @@ export function importFrom(url: string): Promise<unknown> {
 let isWorker = false
 let folder: string | undefined
 
-/** Where the code lies, for workers of this thread; `undefined` without. */
-export function codeCache(): string | undefined {
+/** Where the code lies; `undefined` without. */
+function codeFolder(): string | undefined {
   folder ??= findFolder()
   return folder === '' ? undefined : folder
+}
+
+/** What workers need not find and read. */
+export interface WorkerCode {
+  readonly folder: string
+  readonly text: string
+  readonly stored: Stored | undefined
+}
+
+/** What was stored for a pack. */
+interface Stored {
+  readonly code: Uint8Array
+  /** What it was used for. */
+  readonly uses: ReadonlySet<string>
+}
+
+let forWorkers: WorkerCode | undefined
+
+/** The code of workers, in memory that they share; `undefined` where nothing is kept. */
+export function workerCode(): WorkerCode | undefined {
+  const pack = places.get(WORKER)
+  if (forWorkers?.stored !== undefined || pack === undefined || codeFolder() === undefined) return forWorkers
+  try {
+    forWorkers = { folder: folder as string, text: textOf(pack), stored: shared(read(pack, true)) }
+  } catch {
+    // They find out themselves.
+  }
+  return forWorkers
+}
+
+function shared(stored: Stored | undefined): Stored | undefined {
+  if (stored === undefined) return undefined
+  const code = new Uint8Array(new SharedArrayBuffer(stored.code.length))
+  code.set(stored.code)
+  return { code, uses: stored.uses }
 }
 
 /** This thread is a worker: its owner says where the code lies, whatever its environment and flags say. */
 function enterWorker(): void {
   isWorker = true
   const { workerData } = require('node:worker_threads') as typeof import('node:worker_threads')
-  folder = (workerData as { threadmillCodeCache?: string } | undefined)?.threadmillCodeCache ?? ''
+  forWorkers = (workerData as { threadmillCode?: WorkerCode } | undefined)?.threadmillCode
+  folder = forWorkers?.folder ?? ''
 }
 
 function findFolder(): string {
@@ -87,7 +123,7 @@ function findFolder(): string {
   const given = env.THREADMILL_CODE_CACHE
   if (given === 'off') return ''
   // Test runners have contexts of their own, whose classes ours have to be.
-  if (new Script('Function').runInThisContext() !== Function) return ''
+  if (!(Script instanceof Function)) return ''
   const flags = [...execArgv.filter((flag) => flag.startsWith('--')), env.NODE_OPTIONS ?? ''].join(' ').trim()
   const name = `${version}-${arch}${flags === '' ? '' : `-${digest(flags)}`}`
   return path.join(given ? path.resolve(given) : path.join(__dirname, '.code-cache'), name)
@@ -102,7 +138,7 @@ function digest(text: string): string {
 
 /** Runs a pack, which defines its modules. */
 function open(pack: Pack): void {
-  const found = codeCache() === undefined ? undefined : compile(pack)
+  const found = codeFolder() === undefined ? undefined : compile(pack)
   const run = found ?? (require(`./${pack.file}`) as Run)
   run(define, require, path.join(__dirname, pack.file), __dirname)
   uses(pack.file)
@@ -124,9 +160,10 @@ const compiled: Compiled[] = []
 /** Compiles a pack, or takes the stored code; `undefined` when it has to be required. */
 function compile(pack: Pack): Run | undefined {
   const filename = path.join(__dirname, pack.file)
+  const given = isWorker && pack === places.get(WORKER) ? forWorkers : undefined
   try {
-    const text = readFileSync(filename, LATIN1)
-    const stored = read(pack)
+    const text = given?.text ?? textOf(pack)
+    const stored = given?.stored ?? read(pack, isWorker)
     const script = new Script(text, stored === undefined ? { filename } : { filename, cachedData: stored.code })
     const run = script.runInThisContext() as Run
     const isKnown = stored !== undefined && script.cachedDataRejected === false
@@ -135,6 +172,10 @@ function compile(pack: Pack): Run | undefined {
   } catch {
     return undefined
   }
+}
+
+function textOf({ file }: Pack): string {
+  return readFileSync(path.join(__dirname, file), LATIN1)
 }
 
 // --- the cache ---
@@ -176,20 +217,20 @@ function storeMissing(): void {
   for (const [at, { pack, script, knownUses }] of compiled.entries()) {
     if (!lacks(knownUses)) continue
     const all = new Set([...knownUses, ...used])
-    write(nameOf(pack), [pack.fingerprint, ...all], script.createCachedData())
+    write(nameOf(pack, isWorker), [pack.fingerprint, ...all], script.createCachedData())
     compiled[at] = { pack, script, knownUses: all }
   }
 }
 
-function nameOf({ file }: Pack): string {
-  return path.join(folder as string, `${isWorker ? 'worker-' : ''}${path.parse(file).name}.bin`)
+function nameOf({ file }: Pack, forWorker: boolean): string {
+  return path.join(folder as string, `${forWorker ? 'worker-' : ''}${path.parse(file).name}.bin`)
 }
 
 /** The code as it was stored for that text: a line that says what it is, and the code twice. */
-function read(pack: Pack): { code: Buffer; uses: ReadonlySet<string> } | undefined {
+function read(pack: Pack, forWorker: boolean): Stored | undefined {
   let bytes: Buffer
   try {
-    bytes = readFileSync(nameOf(pack))
+    bytes = readFileSync(nameOf(pack, forWorker))
   } catch {
     return undefined
   }

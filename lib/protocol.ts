@@ -3,6 +3,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { EntryPlace } from './entry'
+import type { WorkerCode } from './packs'
 import type { Parcel } from './parcel'
 import type { SeatSettings } from './seat'
 
@@ -20,8 +21,8 @@ export interface Launch {
   readonly workerData: unknown
   /** The file of the addon, which need not be searched again. */
   readonly threadmillAddon: string | undefined
-  /** Where compiled code lies (P3 in packs.ts). */
-  readonly threadmillCodeCache: string | undefined
+  /** What it is to run, compiled. */
+  readonly threadmillCode: WorkerCode | undefined
 }
 
 /** Heap of a worker, in bytes, and in times what it was after the first task, from which on it is replaced. */

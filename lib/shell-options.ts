@@ -1,8 +1,6 @@
 // Stage: submit. Thread: owner env.
 // Checks the options of what a pool does besides its tasks: its end, signals, memory. Nothing of this goes to its workers.
 
-import { constants } from 'node:os'
-import { isMainThread } from 'node:worker_threads'
 import type { HighMemory, JsPoolOptions } from '..'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import { MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
@@ -72,6 +70,7 @@ export function checkSignals(name: string, value: unknown): readonly NodeJS.Sign
   const expectation = `a non-empty array of names of signals that can be handled, such as 'SIGTERM'`
   if (!Array.isArray(value)) throw wrongType(name, expectation, value)
   if (value.length === 0) throw wrongValue(name, expectation, value)
+  const { constants } = require('node:os') as typeof import('node:os')
   const isUsable = (signal: unknown): boolean =>
     typeof signal === 'string' && Object.hasOwn(constants.signals, signal) && !UNCATCHABLE.includes(signal)
   for (const [index, signal] of value.entries()) {
@@ -84,6 +83,8 @@ const UNCATCHABLE = ['SIGKILL', 'SIGSTOP']
 
 /** @throws ThreadmillError where no signals come */
 export function checkMainThread(): void {
+  // It takes longer to load than the first kernel, and most pools ask for no signals.
+  const { isMainThread } = require('node:worker_threads') as typeof import('node:worker_threads')
   if (isMainThread) return
   throw new ThreadmillError('ERR_THREADMILL_NOT_SUPPORTED', 'signals come to the main thread of a process only')
 }

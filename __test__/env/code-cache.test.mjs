@@ -112,7 +112,7 @@ describe('code cache', () => {
       (bytes) => {
         const [head, code] = partsOf(bytes)
         const other = Buffer.from(code)
-        other.writeUInt32LE(other.readUInt32LE(4) ^ 1, 4)
+        other.writeUInt32LE((other.readUInt32LE(4) ^ 1) >>> 0, 4)
         return Buffer.concat([head, other, other])
       },
     ],
