@@ -8,7 +8,7 @@
 
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import { native } from './native'
-import { packed } from './parcel'
+import { isMemoryOf } from './parcel'
 import type { Order } from './protocol'
 import type { Pushed } from './submit'
 
@@ -55,7 +55,9 @@ export class Ahead {
     const control = worker < 0 ? undefined : this.#host.taking(worker)
     if (control === undefined) return undefined
     const key = this.#host.newKey()
-    const order: Order = { type: 'input', key, ...packed(value, list) }
+    const order: Order = isMemoryOf(value, list)
+      ? [key, value]
+      : { type: 'input', key, value, list: list as Transferable[] }
     control.postMessage(order, list as Transferable[])
     this.#workers.set(key, worker)
     const share = this.#shareOf(worker)

@@ -58,6 +58,11 @@ export function settleNow(): void {
   settleUntil(Number.POSITIVE_INFINITY)
 }
 
+/** Settles what has arrived, as when the doorbell rings, which takes an event of its own. */
+export function settleSoon(): void {
+  settleUntil(now() + DRAIN_BUDGET)
+}
+
 /** Forgets a pool that has ended. */
 export function disconnect(owner: Owner): void {
   pools.delete(owner.handle)
@@ -93,7 +98,7 @@ function drain(): void {
       rethrow(error)
     }
   }
-  settleUntil(now() + DRAIN_BUDGET)
+  settleSoon()
   if (afterFirst === undefined) return
   Promise.resolve().then(afterFirst)
   afterFirst = undefined

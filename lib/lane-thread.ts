@@ -3,8 +3,9 @@
 
 import { setImmediate, setTimeout } from 'node:timers'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
-import type { HeapWatch, Launch, Order, Report } from './protocol'
+import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
 
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
 const GIVE_BACK = 250
@@ -61,7 +62,11 @@ export class LaneThread {
       this.hasCause = true
     })
     this.worker.on('exit', (code) => host.exited(this, code))
-    port1.on('message', (report: Report) => host.reported(this, report))
+    port1.on('message', (report: Report) => {
+      host.reported(this, report)
+      // What it came of is settled.
+      if (isAlone(report) || report.type === 'value') settleSoon()
+    })
     port1.unref()
     this.worker.unref()
   }

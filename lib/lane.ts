@@ -24,7 +24,7 @@ import type { End, Observer } from './owner'
 import { workerCode } from './packs'
 import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
-import type { Report } from './protocol'
+import { isAlone, type Report } from './protocol'
 import { decodeReason } from './reason'
 import { IdleSweep, idleWorkers } from './retire'
 import type { SeatSettings } from './seat'
@@ -368,6 +368,10 @@ export class JsLane implements EntryLane {
   }
 
   #reported(index: number, thread: LaneThread, report: Report): void {
+    if (isAlone(report)) {
+      this.store.arrived(index, report[0], { value: report[1] })
+      return
+    }
     switch (report.type) {
       case 'ready':
         thread.ready = true

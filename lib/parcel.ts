@@ -14,10 +14,14 @@ export interface Parcel {
   readonly lasting?: boolean | undefined
 }
 
-/** A parcel that is posted with that list: the less there is in it, the sooner it is through. */
+/** A parcel that is posted with that list. */
 export function packed(value: unknown, list: readonly object[]): Parcel {
-  const isAlone = list.length === 1 && ArrayBuffer.isView(value) && value.buffer === list[0]
-  return isAlone ? { value } : { value, list: list as Transferable[] }
+  return isMemoryOf(value, list) ? { value } : { value, list: list as Transferable[] }
+}
+
+/** Whether all that moves is the memory of `value`, a view. */
+export function isMemoryOf(value: unknown, list: readonly object[]): value is ArrayBufferView {
+  return list.length === 1 && ArrayBuffer.isView(value) && value.buffer === list[0]
 }
 
 /** What has to be moved with a parcel when it is posted on. */

@@ -1,11 +1,13 @@
 // Stage: run. Thread: the owner env and its JS workers.
-// What the owner and a worker say to each other by the port between them. Types only.
+// What the owner and a worker say to each other by the port between them.
 
 import type { MessagePort } from 'node:worker_threads'
 import type { EntryPlace } from './entry'
 import type { WorkerCode } from './packs'
 import type { Parcel } from './parcel'
 import type { SeatSettings } from './seat'
+
+const { isArray } = Array
 
 /** What a worker is started with. */
 export interface Launch {
@@ -34,8 +36,12 @@ export interface HeapWatch {
   readonly interval: number
 }
 
-/** What a worker reports on its control port. */
+/** Memory alone, by key: of an input or an output. The less there is in a message, the sooner it is through. */
+export type Alone = readonly [key: number, view: ArrayBufferView]
+
+/** What a worker reports on its control port; `Alone` is an output. */
 export type Report =
+  | Alone
   | { readonly type: 'ready' }
   /** It wants to be replaced after the tasks that it runs. */
   | { readonly type: 'used-up' }
@@ -59,8 +65,9 @@ export type Report =
   | { readonly type: 'text'; readonly stream: Stream; readonly chunk: string | Uint8Array; readonly encoding: string }
   | { readonly type: 'failed'; readonly codec: number; readonly data: unknown }
 
-/** What the owner tells a worker on its control port. */
+/** What the owner tells a worker on its control port; `Alone` is an input. */
 export type Order =
+  | Alone
   | { readonly type: 'exit' }
   | ({ readonly type: 'input'; readonly key: number } & Parcel)
   | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }
@@ -75,3 +82,8 @@ export type Order =
 
 /** Where a worker writes. */
 export type Stream = 'stdout' | 'stderr'
+
+/** Whether that is memory and nothing else. */
+export function isAlone(message: Report | Order): message is Alone {
+  return isArray(message)
+}

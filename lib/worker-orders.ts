@@ -7,7 +7,7 @@ import { rethrow } from './callbacks'
 import { ThreadmillError } from './errors'
 import { native } from './native'
 import { closePorts, listOf, type Parcel } from './parcel'
-import type { Order, Report } from './protocol'
+import { isAlone, type Order, type Report } from './protocol'
 import { decodeReason } from './reason'
 
 /** Gives what has come, or throws why it has not. */
@@ -17,6 +17,8 @@ type Read = () => unknown
 export interface OrdersHost {
   /** The pool has no more tasks for it. */
   exit(): void
+  /** An input has come ahead of its task, which is about to be there if it is not yet. */
+  inputCame(): void
   /** An output has come that it asked `worker` for. */
   collected(worker: number, key: number, read: Read): void
 }
@@ -43,7 +45,11 @@ export class Orders {
 
   /** Obeys whatever comes from now on. */
   listen(): void {
-    this.#control.on('message', (order: Order) => this.#obey(order))
+    this.#control.on('message', (order: Order) => {
+      this.#obey(order)
+      // The doorbell rings as well, one event later.
+      if (isAlone(order) || order.type === 'input') this.#host.inputCame()
+    })
     // They come in the order in which they were asked for.
     this.#control.on('messageerror', (error) => {
       const [oldest] = this.#fetched.keys()
@@ -98,6 +104,11 @@ export class Orders {
   }
 
   #obey(order: Order): void {
+    if (isAlone(order)) {
+      const [key, value] = order
+      if (!this.#receive(key, () => value)) this.#keep(key, { value })
+      return
+    }
     switch (order.type) {
       case 'exit':
         this.#host.exit()

@@ -25,7 +25,7 @@ import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native, TASK_STRIDE } from './native'
 import { uses } from './packs'
-import { packed } from './parcel'
+import { isMemoryOf } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import type { RawScript } from './raw-script'
 import { encodeReason } from './reason'
@@ -89,7 +89,7 @@ function takeSeat(): SeatPool {
 /** Posts what only `postMessage` can move; the key under which the owner finds it. */
 function postValue(value: unknown, list: readonly Transferable[]): number {
   const key = nextValue++
-  const report: Report = { type: 'value', key, ...packed(value, list) }
+  const report: Report = isMemoryOf(value, list) ? [key, value] : { type: 'value', key, value, list }
   control.postMessage(report, list)
   return key
 }
@@ -109,6 +109,7 @@ function setWaiting(waits: boolean): void {
 
 const orders = new Orders(control, {
   exit,
+  inputCame: () => freshTurn(),
   collected: (...given) => seatPool?.collected(...given),
 })
 const client = new Client(index, {
