@@ -71,8 +71,8 @@ use js::JsWorker;
 use parallel::Section;
 use slot::{PoolClaims, Slot, native};
 use state::{Ended, State};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 
 /// Most tasks that a worker takes out of the queue at once; only measured tiny ones are taken more than one at a time.
 const TAKE_AHEAD: usize = 128;
@@ -116,6 +116,8 @@ pub struct Pool {
     id: u32,
     name: String,
     sizing: Sizing,
+    /// The same with what nobody needs before it is asked for.
+    explained: OnceLock<Sizing>,
     capacity: usize,
     pin: Option<Pin>,
     nice: Option<i32>,
@@ -172,6 +174,7 @@ impl Pool {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: options.name,
             sizing: options.sizing,
+            explained: OnceLock::new(),
             capacity: options.capacity,
             pin: options.pin,
             nice: options.nice,

@@ -31,25 +31,30 @@ pub struct Sizing {
     pub cpus: u32,
     /// CPUs in the affinity mask.
     pub affinity: u32,
-    /// CPU quota of the cgroup in cores.
+    /// CPU quota of the cgroup in cores, once it has been [`explained`](Self::explained).
     pub quota: Option<f64>,
 }
 
 impl Sizing {
     /// `threads` of the caller, or what the system grants. The count is `std::thread::available_parallelism`, which
-    /// respects the affinity mask and the cgroup quota; the other figures explain it.
+    /// respects the affinity mask and the cgroup quota; the other figures explain it. The quota itself is left out: to read
+    /// it takes a third of the time that a pool takes to make.
     pub fn new(threads: Option<u32>) -> Self {
         let granted = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
         let cpus = online_cpus().unwrap_or(granted);
         let affinity = allowed_cpus().map_or(cpus, |list| list.len() as u32);
-        let quota = cgroup_quota();
         let (threads, source) = match threads {
             Some(threads) => (threads, SizingSource::Option),
             None if granted < affinity => (granted, SizingSource::Cgroup),
             None if affinity < cpus => (granted, SizingSource::Affinity),
             None => (granted, SizingSource::Cpus),
         };
-        Self { threads: threads.clamp(1, MAX_THREADS), source, cpus, affinity, quota }
+        Self { threads: threads.clamp(1, MAX_THREADS), source, cpus, affinity, quota: None }
+    }
+
+    /// The same with the quota as it is now.
+    pub fn explained(self) -> Self {
+        Self { quota: cgroup_quota(), ..self }
     }
 }
 

@@ -181,7 +181,10 @@ impl Pool {
             total_wait_time: wait,
             total_run_time: run,
             most_threads: self.threads(),
-            sizing: Sizing { threads: self.active_threads(), ..self.sizing.clone() },
+            sizing: Sizing {
+                threads: self.active_threads(),
+                ..self.explained.get_or_init(|| self.sizing.clone().explained()).clone()
+            },
             notes: state.notes.clone(),
             js_workers: state.js_figures(),
             workers: (0..self.threads())
