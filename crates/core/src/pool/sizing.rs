@@ -53,6 +53,7 @@ impl Sizing {
     }
 
     /// The same with the quota as it is now.
+    #[must_use]
     pub fn explained(self) -> Self {
         Self { quota: cgroup_quota(), ..self }
     }
