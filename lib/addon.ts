@@ -20,19 +20,51 @@ export function setAddonFile(file: string | undefined): void {
   known = file
 }
 
-/** The exports of the addon. @throws what the loader throws */
+/** The exports of the addon, which nobody else has in this thread. @throws what the loader throws */
 export function loadAddon(): unknown {
-  if (known !== undefined) return require(known)
+  return claimed(known === undefined ? findAddon() : require(known))
+}
+
+function findAddon(): object {
   const file = onlyAddon()
   if (file !== undefined) {
     try {
-      return require(file)
+      const addon = require(file)
+      known = fileOf(addon)
+      return addon
     } catch {
       // The loader says what is wrong.
     }
   }
-  return require('#native')
+  const addon = require('#native')
+  known = fileOf(addon)
+  return addon
 }
+
+/** Some who call themselves `require` have no cache. */
+function fileOf(addon: object): string | undefined {
+  const { cache } = require as { cache?: NodeJS.Require['cache'] }
+  return Object.keys(cache ?? {}).find((name) => cache?.[name]?.exports === addon && /\.node$/.test(name))
+}
+
+/** The file that the addon was loaded from, if that is known. */
+export function addonFile(): string | undefined {
+  return known
+}
+
+/** Test runners load modules again and again in one thread, but addons once; and one of these serves one of us. */
+function claimed(addon: object): object {
+  if (!Object.hasOwn(addon, CLAIMED)) {
+    Object.defineProperty(addon, CLAIMED, { value: true })
+    return addon
+  }
+  if (known === undefined) return addon
+  const another = { exports: {} }
+  process.dlopen(another, known)
+  return another.exports
+}
+
+const CLAIMED = Symbol.for('threadmill.claimed')
 
 /** The file of the addon, or the folder of its package; `undefined` when the loader has to choose. */
 function onlyAddon(): string | undefined {

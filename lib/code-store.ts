@@ -1,17 +1,33 @@
 // Stage: all. Thread: any env.
-// Stores what the engine has compiled for later processes (packs.ts).
+// Stores what the engine has compiled for later processes (packs.ts). What throws here is not heard of.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout } from 'node:timers'
 import { threadId } from 'node:worker_threads'
 
-/** Folders, one for each set of flags, at most: whoever tries many must not fill the disk. */
+/** Folders, one for each version and set of flags, at most: whoever tries many must not fill the disk. */
 const MAX_FOLDERS = 16
 /** How long code is left to be compiled; a worker may be terminated at any time. ms */
 const OWNER_DELAY = 2000
 const WORKER_DELAY = 50
+/** What is not renamed after that time never will be, ms. */
+const ABANDONED = 60_000
+/** Names of folders and files. */
+const OURS = /^v\d+\.\d+\.\d+\S*-[a-z]\w+(?:-[\da-f]+)?$/
+const FILES = /^(?:(?:worker-)?pack-\w+\.bin|\d+-\d+)$/
 
 /** Calls `callback` once, after a while or when the thread ends before. Does not keep it alive. */
 export function atRest(isWorker: boolean, callback: () => void): void {
@@ -20,35 +36,61 @@ export function atRest(isWorker: boolean, callback: () => void): void {
     if (isDone) return
     isDone = true
     process.removeListener('exit', rested)
+    allowListeners(-1)
     callback()
   }
+  // Others may have as many as Node takes for no leak.
+  allowListeners(1)
   process.on('exit', rested)
   setTimeout(rested, isWorker ? WORKER_DELAY : OWNER_DELAY).unref()
 }
 
-/** Writes a file of the cache, at once or not at all: others may be reading it, or writing the same. Never throws. */
+function allowListeners(more: number): void {
+  const most = process.getMaxListeners()
+  if (most > 0) process.setMaxListeners(most + more)
+}
+
+/** Makes the folder of a version and its flags, in place of the oldest when there are many. Whether it is there. */
+export function makeFolder(folder: string): boolean {
+  try {
+    if (existsSync(folder)) {
+      accessSync(folder, constants.W_OK)
+      return true
+    }
+    const all = path.dirname(folder)
+    mkdirSync(all, { recursive: true })
+    const others = readdirSync(all).filter((name) => OURS.test(name))
+    if (others.length >= MAX_FOLDERS) removeOldest(others.map((name) => path.join(all, name)))
+    mkdirSync(folder, { recursive: true })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Removes nothing but what was written here: others may use the same place. @throws what the file system throws */
+function removeOldest(folders: readonly string[]): void {
+  const ages = folders.map((folder): [number, string] => [statSync(folder).mtimeMs, folder])
+  const [, oldest] = ages.reduce((old, other) => (other[0] < old[0] ? other : old))
+  for (const name of readdirSync(oldest)) if (FILES.test(name)) rmSync(path.join(oldest, name), { force: true })
+  rmdirSync(oldest)
+}
+
+/** Writes a file of the cache, at once or not at all: others may be reading it, or writing the same. */
 export function write(file: string, head: readonly string[], code: Buffer): void {
   const folder = path.dirname(file)
   const own = path.join(folder, `${process.pid}-${threadId}`)
   try {
-    if (!existsSync(folder)) makeFolder(folder)
     writeFileSync(own, Buffer.concat([Buffer.from(`${head.join(' ')}\n`, 'latin1'), code, code]))
     renameSync(own, file)
-  } catch {
-    discard(own)
+  } catch (error) {
+    rmSync(own, { force: true })
+    throw error
   }
-}
-
-function makeFolder(folder: string): void {
-  const all = path.dirname(folder)
-  mkdirSync(all, { recursive: true })
-  if (readdirSync(all).length < MAX_FOLDERS) mkdirSync(folder, { recursive: true })
-}
-
-function discard(file: string): void {
-  try {
-    rmSync(file, { force: true })
-  } catch {
-    // What may not be written may not be removed either.
+  for (const name of readdirSync(folder)) {
+    const left = path.join(folder, name)
+    // Of a thread that was ended between the two.
+    if (!name.endsWith('.bin') && FILES.test(name) && Date.now() - statSync(left).mtimeMs > ABANDONED)
+      rmSync(left, { force: true })
   }
 }

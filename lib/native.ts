@@ -169,11 +169,4 @@ export interface Native {
   addressOf(view: ArrayBufferView): number
 }
 
-const addon = loadAddon()
-
-/** The file that the addon was loaded from, if that is known. */
-export function addonFile(): string | undefined {
-  return Object.keys(require.cache).find((file) => require.cache[file]?.exports === addon && /\.node$/.test(file))
-}
-
-export const native = addon as Native
+export const native = loadAddon() as Native

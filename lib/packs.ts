@@ -69,7 +69,14 @@ let folder: string | undefined
 
 /** Where the code lies; `undefined` without. */
 function codeFolder(): string | undefined {
-  folder ??= findFolder()
+  if (folder === undefined) {
+    try {
+      folder = findFolder()
+    } catch {
+      // The working directory has gone, or somebody has changed `process`.
+      folder = ''
+    }
+  }
   return folder === '' ? undefined : folder
 }
 
@@ -110,10 +117,14 @@ function shared(stored: Stored | undefined): Stored | undefined {
 
 /** This thread is a worker: its owner says where the code lies, whatever its environment and flags say. */
 function enterWorker(): void {
-  isWorker = true
   const { workerData } = require('node:worker_threads') as typeof import('node:worker_threads')
-  forWorkers = (workerData as { threadmillCode?: WorkerCode } | undefined)?.threadmillCode
+  const launch = workerData as { threadmillCode?: WorkerCode } | null | undefined
+  if (typeof launch !== 'object' || launch === null || !('threadmillCode' in launch)) return
+  isWorker = true
+  forWorkers = launch.threadmillCode
   folder = forWorkers?.folder ?? ''
+  // What was loaded before the worker began is nothing that others will need for it.
+  compiled.length = 0
 }
 
 function findFolder(): string {
@@ -124,9 +135,16 @@ function findFolder(): string {
   if (given === 'off') return ''
   // Test runners have contexts of their own, whose classes ours have to be.
   if (!(Script instanceof Function)) return ''
-  const flags = [...execArgv.filter((flag) => flag.startsWith('--')), env.NODE_OPTIONS ?? ''].join(' ').trim()
+  const flags = [...execArgv.filter(isOfEngine), env.NODE_OPTIONS ?? ''].join(' ').trim()
   const name = `${version}-${arch}${flags === '' ? '' : `-${digest(flags)}`}`
   return path.join(given ? path.resolve(given) : path.join(__dirname, '.code-cache'), name)
+}
+
+/** Whether a flag may change what the engine makes; it looks at that itself, too. */
+function isOfEngine(flag: string): boolean {
+  return (
+    flag.startsWith('--') && !/^--(?:inspect|title|require|import|conditions|loader|env-file|watch|test)/.test(flag)
+  )
 }
 
 /** A short name for a text (FNV-1a, 32 bits). */
@@ -150,6 +168,8 @@ type Run = (define: Define, require: NodeJS.Require, __filename: string, __dirna
 /** A pack of this thread that was compiled here. */
 interface Compiled {
   readonly pack: Pack
+  /** Where its code is stored. */
+  readonly place: string
   readonly script: Script
   /** What the stored code was used for; nothing where none is. */
   readonly knownUses: ReadonlySet<string>
@@ -167,7 +187,8 @@ function compile(pack: Pack): Run | undefined {
     const script = new Script(text, stored === undefined ? { filename } : { filename, cachedData: stored.code })
     const run = script.runInThisContext() as Run
     const isKnown = stored !== undefined && script.cachedDataRejected === false
-    compiled.push({ pack, script, knownUses: isKnown ? stored.uses : new Set() })
+    const place = nameOf(pack, isWorker)
+    compiled.push({ pack, place, script, knownUses: isKnown ? stored.uses : new Set() })
     return run
   } catch {
     return undefined
@@ -204,21 +225,30 @@ let isStoring = false
 /** Stores when what is in use has been compiled. */
 function storeLater(): void {
   isStoring = true
-  // Most processes have nothing to store.
-  const { atRest } = require('./code-store') as typeof import('./code-store')
-  atRest(isWorker, () => {
-    isStoring = false
-    storeMissing()
-  })
+  try {
+    // Most processes have nothing to store.
+    const { atRest, makeFolder } = require('./code-store') as typeof import('./code-store')
+    if (makeFolder(codeFolder() as string))
+      atRest(isWorker, () => {
+        isStoring = false
+        storeMissing()
+      })
+  } catch {
+    // It stays undone.
+  }
 }
 
 function storeMissing(): void {
-  const { write } = require('./code-store') as typeof import('./code-store')
-  for (const [at, { pack, script, knownUses }] of compiled.entries()) {
-    if (!lacks(knownUses)) continue
-    const all = new Set([...knownUses, ...used])
-    write(nameOf(pack, isWorker), [pack.fingerprint, ...all], script.createCachedData())
-    compiled[at] = { pack, script, knownUses: all }
+  try {
+    const { write } = require('./code-store') as typeof import('./code-store')
+    for (const [at, { pack, place, script, knownUses }] of compiled.entries()) {
+      if (!lacks(knownUses)) continue
+      const all = new Set([...knownUses, ...used])
+      write(place, [pack.fingerprint, ...all], script.createCachedData())
+      compiled[at] = { pack, place, script, knownUses: all }
+    }
+  } catch {
+    // Where nothing can be written, nothing is.
   }
 }
 

@@ -79,9 +79,13 @@ function moduleText(name, text, places) {
   return `define("${name}", (function (exports, load) {\n${body}\n}));\n`
 }
 
-/** A pack as a function, which its file exports when it is required, and gives when it is run as a script. */
+/**
+ * A pack as a function, which its file exports when it is required, and gives when it is run as a script: modules are
+ * functions, which have arguments. `module` may be there for scripts as well, and `this` is not there for all modules.
+ */
 function packText(modules) {
-  const start = '(this === globalThis ? {} : module).exports = (function (define, require, __filename, __dirname) {'
+  const start =
+    '(typeof arguments === "undefined" ? {} : module).exports = (function (define, require, __filename, __dirname) {'
   return `${start}\n'use strict'\n${modules.join('')}})\n`
 }
 

@@ -1,12 +1,26 @@
 // Code that the engine has compiled is kept for later processes, and nothing depends on that (P1 to P3 in lib/packs.ts).
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
 import { compileFunction, createContext, runInContext } from 'node:vm'
 import { root, runProgram } from '../helpers/child.mjs'
+import { outcomeOf } from '../helpers/outcome.mjs'
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'threadmill-code-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
@@ -142,31 +156,104 @@ describe('code cache', () => {
     assert.equal(readFileSync(file, 'utf8'), '')
   })
 
-  test('it can be turned off, for workers with an environment of their own as well', async () => {
-    const beside = path.join(root, 'dist', '.code-cache')
-    const source = `import { WorkerPool } from 'threadmill'
-      const pool = new WorkerPool('data:text/javascript,export default () => 1', { workerOptions: { env: {} } })
+  test('it lies beside the modules, or is turned off, for workers with an environment of their own as well', async () => {
+    // A copy, for other tests use this package at the same time.
+    const app = mkdtempSync(path.join(scratch, 'app-'))
+    const copy = path.join(app, 'node_modules', 'threadmill')
+    const withoutCode = (file) => !path.basename(file).startsWith('.')
+    cpSync(path.join(root, 'dist'), path.join(copy, 'dist'), { recursive: true, filter: withoutCode })
+    symlinkSync(path.join(root, 'native'), path.join(copy, 'native'))
+    cpSync(path.join(root, 'package.json'), path.join(copy, 'package.json'))
+    const program = path.join(app, 'program.mjs')
+    const entry = 'data:text/javascript,export default () => Object.keys(process.env).length'
+    writeFileSync(
+      program,
+      `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool('${entry}', { env: {} })
       console.log(await pool.run())
-      await pool.close()`
-    const before = filesIn(beside)
-    const folder = newFolder()
-    await run(source, 'off')
-    await run(source, folder, { env: { NODE_DISABLE_COMPILE_CACHE: '1' } })
-    await run(source, folder, { env: { NODE_V8_COVERAGE: path.join(scratch, 'coverage') } })
-    assert.deepEqual([filesIn(folder), existsSync('off')], [{}, false])
-    assert.deepEqual(Object.keys(filesIn(beside)).sort(), Object.keys(before).sort())
-    // That of the owner holds for its workers.
-    await run(source, folder)
-    assert.ok(namesIn(folder).some((name) => name.startsWith('worker-')))
+      await pool.close()`,
+    )
+    const beside = path.join(copy, 'dist', '.code-cache')
+    const start = async (settings, ...nodeArgs) => {
+      const env = { ...process.env, ...CLEAN, THREADMILL_CODE_CACHE: undefined, ...settings }
+      const outcome = await outcomeOf(spawn(process.execPath, [...nodeArgs, program], { env, cwd: app }))
+      assert.deepEqual([outcome.code, outcome.stdout, outcome.stderr], [0, '0\n', ''])
+    }
+    const preload = path.join(copy, 'dist', 'index.js')
+    await start({ THREADMILL_CODE_CACHE: 'off' })
+    await start({ THREADMILL_CODE_CACHE: 'off' }, '--require', preload)
+    await start({ NODE_DISABLE_COMPILE_CACHE: '1' })
+    await start({ NODE_V8_COVERAGE: path.join(scratch, 'coverage') })
+    assert.deepEqual([namesIn(beside), readdirSync(app).sort()], [[], ['node_modules', 'program.mjs']])
+    await start({})
+    assert.ok(namesIn(beside).some((name) => name.startsWith('worker-')))
   })
 
-  test('flags have their own code, and there are 16 kinds of them at most', async () => {
+  test('nothing is written elsewhere, whatever is loaded in a thread before and as what', async () => {
+    const cwd = mkdtempSync(path.join(scratch, 'cwd-'))
+    const preload = path.join(root, 'dist', 'index.js')
+    const source = `import { WorkerPool } from 'threadmill'
+      import { createRequire } from 'node:module'
+      process.chdir(${JSON.stringify(cwd)})
+      const pool = new WorkerPool('data:text/javascript,export default (x) => x', { env: {} })
+      try { createRequire(import.meta.url)('threadmill/function/worker') } catch {}
+      console.log(await pool.run(1))
+      await pool.close()`
     const folder = newFolder()
-    for (let kind = 1; kind <= 14; kind++) mkdirSync(path.join(folder, `other-${kind}`), { recursive: true })
+    for (const place of ['off', folder]) {
+      const nodeArgs = ['--require', preload]
+      assert.equal(await run(source, place, { nodeArgs }), '1\n')
+    }
+    assert.deepEqual(readdirSync(cwd), [])
+  })
+
+  test('a relative folder in a directory that has gone is none', async () => {
+    const source = `import { mkdtempSync, rmdirSync } from 'node:fs'
+      process.chdir(mkdtempSync(${JSON.stringify(path.join(scratch, 'gone-'))}))
+      rmdirSync(process.cwd())
+      ${KERNEL.replace("import { WorkerPool } from 'threadmill'", "const { WorkerPool } = await import('threadmill')")}`
+    assert.equal(await run(source, 'relative'), PRINTS[KERNEL])
+  })
+
+  test('Node does not warn of listeners', async () => {
+    // One more is of Node itself.
+    const source = `for (let i = 0; i < 9; i++) process.on('exit', () => {})\n${KERNEL}`
+    assert.equal(await run(source, newFolder()), PRINTS[KERNEL])
+  })
+
+  test('flags have their own code, and of 16 kinds the oldest goes', async () => {
+    const folder = newFolder()
+    const others = Array.from({ length: 15 }, (_, index) => `v1.0.${index}-x64`)
+    for (const [index, name] of others.entries()) {
+      mkdirSync(path.join(folder, name), { recursive: true })
+      writeFileSync(path.join(folder, name, 'pack-core.bin'), '')
+      utimesSync(path.join(folder, name), index, index)
+    }
+    // Of somebody else.
+    mkdirSync(path.join(folder, 'another'))
+    utimesSync(path.join(folder, 'another'), 0, 0)
     for (const flags of [[], ['--stack-trace-limit=20'], ['--no-opt']]) await run(KERNEL, folder, { nodeArgs: flags })
-    const kinds = readdirSync(folder).filter((name) => !name.startsWith('other-'))
-    assert.equal(kinds.length, 2)
-    for (const kind of kinds) assert.ok(kind.startsWith(`${process.version}-${process.arch}`), kind)
+    // Those do not change what the engine makes.
+    await run(KERNEL, folder, { nodeArgs: ['--title=another', '--conditions=another'] })
+    const kinds = readdirSync(folder)
+    const own = kinds.filter((name) => name.startsWith(`${process.version}-${process.arch}`))
+    assert.deepEqual([own.length, kinds.length], [3, 17])
+    assert.deepEqual(
+      others.filter((name) => !kinds.includes(name)),
+      others.slice(0, 2),
+    )
+  })
+
+  test('what a thread left behind that was ended while it wrote is removed', async () => {
+    const folder = newFolder()
+    await run(KERNEL, folder)
+    const [kind] = readdirSync(folder)
+    const place = (name) => path.join(folder, kind, name)
+    for (const name of ['12-0', '13-1', 'notes.txt']) writeFileSync(place(name), '')
+    for (const name of ['12-0', 'notes.txt', 'pack-core.bin']) utimesSync(place(name), 1, 1)
+    writeFileSync(place('pack-core.bin'), '')
+    await run(KERNEL, folder)
+    assert.deepEqual(readdirSync(path.join(folder, kind)).sort(), ['13-1', 'notes.txt', 'pack-core.bin'])
   })
 
   test('processes that begin at the same time store whole files', async () => {
@@ -199,32 +286,55 @@ describe('code cache', () => {
     assert.ok(namesIn(folder).includes('pack-core.bin'))
   })
 
-  test('in a context of its own the package has the classes of that context', () => {
-    // What test runners do: modules are functions of a context, which share what Node has.
-    const context = createContext({})
-    const own = runInContext('globalThis', context)
-    for (const name of Object.getOwnPropertyNames(globalThis)) if (!(name in own)) own[name] = globalThis[name]
-    const instances = new Map()
-    const load = (file) => {
-      if (!instances.has(file)) {
-        const module = { exports: {} }
-        instances.set(file, module)
-        const names = ['exports', 'require', 'module', '__filename', '__dirname']
-        const options = { filename: file, parsingContext: context }
-        const body = compileFunction(readFileSync(file, 'utf8'), names, options)
-        const real = createRequire(file)
-        const require = (name) => (/^\.{1,2}\//.test(name) ? load(real.resolve(name)) : real(name))
-        require.cache = real.cache
-        const given = [module.exports, require, module, file, path.dirname(file)]
-        Reflect.apply(body, module.exports, given)
-      }
-      return instances.get(file).exports
+  test('in contexts of their own packages have the classes of these, and pools of their own', async () => {
+    const [one, other] = [loadInContext(), loadInContext()]
+    for (const { WorkerPool, TheirTypeError } of [one, other]) {
+      assert.throws(
+        () => new WorkerPool({ threads: 'two' }),
+        (error) => error instanceof TheirTypeError && error.code === 'ERR_THREADMILL_INVALID_ARG_TYPE',
+      )
     }
-    const { WorkerPool } = load(path.join(root, 'dist', 'index.js'))
-    const TheirTypeError = runInContext('TypeError', context)
-    assert.throws(
-      () => new WorkerPool({ threads: 'two' }),
-      (error) => error instanceof TheirTypeError && error.code === 'ERR_THREADMILL_INVALID_ARG_TYPE',
+    const pools = [one, other].flatMap(({ WorkerPool }) => [
+      new WorkerPool({ threads: 1 }),
+      new WorkerPool('data:text/javascript,export default (x) => x + 1'),
+    ])
+    const [kernels, tasks, otherKernels, otherTasks] = pools
+    const outputs = Array.from({ length: 100 }, (_, index) =>
+      Promise.all([
+        kernels.kernels.echo(index),
+        tasks.run(index),
+        otherKernels.kernels.echo(-index),
+        otherTasks.run(-index),
+      ]),
     )
+    assert.deepEqual(
+      await Promise.all(outputs),
+      outputs.map((_, index) => [index, index + 1, -index, -index + 1]),
+    )
+    await Promise.all(pools.map((pool) => pool.close()))
   })
 })
+
+/** The package as test runners load it: its modules are functions of a context, which share what Node has. */
+function loadInContext() {
+  const context = createContext({})
+  const own = runInContext('globalThis', context)
+  for (const name of Object.getOwnPropertyNames(globalThis)) if (!(name in own)) own[name] = globalThis[name]
+  const instances = new Map()
+  const load = (file) => {
+    if (!instances.has(file)) {
+      const module = { exports: {} }
+      instances.set(file, module)
+      const names = ['exports', 'require', 'module', '__filename', '__dirname']
+      const body = compileFunction(readFileSync(file, 'utf8'), names, { filename: file, parsingContext: context })
+      const real = createRequire(file)
+      const require = (name) => (/^\.{1,2}\/.*(?<!\.node)$/.test(name) ? load(real.resolve(name)) : real(name))
+      Object.assign(require, { cache: real.cache, resolve: real.resolve })
+      // Some call it without `this`.
+      body(module.exports, require, module, file, path.dirname(file))
+    }
+    return instances.get(file).exports
+  }
+  const { WorkerPool } = load(path.join(root, 'dist', 'index.js'))
+  return { WorkerPool, TheirTypeError: runInContext('TypeError', context) }
+}

@@ -79,12 +79,12 @@ async function examine(): Promise<Findings> {
   let addon: Addon = { file: null, origin: null, version: null }
   const loaded = attempt(() => ({
     package: require('../index') as Package,
-    native: require('../native') as typeof import('../native'),
+    native: (require('../native') as typeof import('../native')).native,
+    file: (require('../addon') as typeof import('../addon')).addonFile(),
   }))
   checks.push(checkOf('the addon loads', loaded.error))
   if (loaded.value !== undefined) {
-    const { native, addonFile } = loaded.value.native
-    const file = addonFile()
+    const { native, file } = loaded.value
     addon = { file: file ?? null, origin: originOf(file), version: native.version() }
     checks.push({
       name: 'addon and package have the same version',
