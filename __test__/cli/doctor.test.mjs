@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const { version } = require('../../package.json')
 const { WorkerPool } = require('../../dist/index.js')
-const addonFile = require('../../dist/native.js').addonFile()
+const addonFile = require('../../dist/addon.js').addonFile()
 
 /** Node 20 knows the flag under its older name only. */
 const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission')
