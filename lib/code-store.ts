@@ -26,7 +26,7 @@ const WORKER_DELAY = 50
 /** What is not renamed after that time never will be, ms. */
 const ABANDONED = 60_000
 /** Names of folders and files. */
-const OURS = /^v\d+\.\d+\.\d+\S*-[a-z]\w+(?:-[\da-f]+)?$/
+const OURS = /^v\d+\.\d+\.\d+\S*-[a-z]\w+-[\da-f]{32}$/
 const FILES = /^(?:(?:worker-)?pack-\w+\.bin|\d+-\d+)$/
 
 /** Calls `callback` once, after a while or when the thread ends before. Does not keep it alive. */

@@ -24,6 +24,8 @@ interface Pack {
 
 /** With what workers begin. They use other functions of a pack than their owners do. */
 const WORKER = 'worker.js'
+/** Bytes at the start of code: four numbers, with the versions of format and engine, and a hash of the flags. */
+const ENGINE = 16
 /** How a text with one byte for each character is read. */
 const LATIN1 = 'latin1'
 
@@ -128,30 +130,19 @@ function enterWorker(): void {
 }
 
 function findFolder(): string {
-  const { env, execArgv, version, arch, versions } = process
+  const { env, version, arch, versions } = process
   // Other runtimes have none. Coverage counts what is compiled under its eyes.
   if ('bun' in versions || 'deno' in versions || env.NODE_V8_COVERAGE || env.NODE_DISABLE_COMPILE_CACHE) return ''
   const given = env.THREADMILL_CODE_CACHE
   if (given === 'off') return ''
   // Test runners have contexts of their own, whose classes ours have to be.
   if (!(Script instanceof Function)) return ''
-  const flags = [...execArgv.filter(isOfEngine), env.NODE_OPTIONS ?? ''].join(' ').trim()
-  const name = `${version}-${arch}${flags === '' ? '' : `-${digest(flags)}`}`
-  return path.join(given ? path.resolve(given) : path.join(__dirname, '.code-cache'), name)
+  return path.join(given ? path.resolve(given) : path.join(__dirname, '.code-cache'), `${version}-${arch}-${engine()}`)
 }
 
-/** Whether a flag may change what the engine makes; it looks at that itself, too. */
-function isOfEngine(flag: string): boolean {
-  return (
-    flag.startsWith('--') && !/^--(?:inspect|title|require|import|conditions|loader|env-file|watch|test)/.test(flag)
-  )
-}
-
-/** A short name for a text (FNV-1a, 32 bits). */
-function digest(text: string): string {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
-  return (hash >>> 0).toString(16)
+/** Tells version and flags of the engine from others, which would refuse the code: it begins with what they are. */
+function engine(): string {
+  return new Script('0').createCachedData().toString('hex', 0, ENGINE)
 }
 
 /** Runs a pack, which defines its modules. */
@@ -171,8 +162,9 @@ interface Compiled {
   /** Where its code is stored. */
   readonly place: string
   readonly script: Script
-  /** What the stored code was used for; nothing where none is. */
+  /** What the stored code was used for, and its length; nothing where none is. */
   readonly knownUses: ReadonlySet<string>
+  readonly knownLength: number
 }
 
 const compiled: Compiled[] = []
@@ -188,7 +180,8 @@ function compile(pack: Pack): Run | undefined {
     const run = script.runInThisContext() as Run
     const isKnown = stored !== undefined && script.cachedDataRejected === false
     const place = nameOf(pack, isWorker)
-    compiled.push({ pack, place, script, knownUses: isKnown ? stored.uses : new Set() })
+    const known = isKnown ? stored : { uses: new Set<string>(), code: { length: 0 } }
+    compiled.push({ pack, place, script, knownUses: known.uses, knownLength: known.code.length })
     return run
   } catch {
     return undefined
@@ -241,11 +234,14 @@ function storeLater(): void {
 function storeMissing(): void {
   try {
     const { write } = require('./code-store') as typeof import('./code-store')
-    for (const [at, { pack, place, script, knownUses }] of compiled.entries()) {
+    // Flags can be set at any time.
+    if (!codeFolder()?.endsWith(engine())) return
+    for (const [at, { pack, place, script, knownUses, knownLength }] of compiled.entries()) {
       if (!lacks(knownUses)) continue
-      const all = new Set([...knownUses, ...used])
-      write(place, [pack.fingerprint, ...all], script.createCachedData())
-      compiled[at] = { pack, place, script, knownUses: all }
+      const [code, all] = [script.createCachedData(), new Set([...knownUses, ...used])]
+      // What was not called for long is thrown away.
+      if (code.length > knownLength) write(place, [pack.fingerprint, ...all], code)
+      compiled[at] = { pack, place, script, knownUses: all, knownLength: code.length }
     }
   } catch {
     // Where nothing can be written, nothing is.

@@ -223,7 +223,7 @@ describe('code cache', () => {
 
   test('flags have their own code, and of 16 kinds the oldest goes', async () => {
     const folder = newFolder()
-    const others = Array.from({ length: 15 }, (_, index) => `v1.0.${index}-x64`)
+    const others = Array.from({ length: 15 }, (_, index) => `v1.0.${index}-x64-${'0'.repeat(32)}`)
     for (const [index, name] of others.entries()) {
       mkdirSync(path.join(folder, name), { recursive: true })
       writeFileSync(path.join(folder, name, 'pack-core.bin'), '')
@@ -242,6 +242,38 @@ describe('code cache', () => {
       others.filter((name) => !kinds.includes(name)),
       others.slice(0, 2),
     )
+  })
+
+  test('flags that are set while a process runs do not make others compile', async () => {
+    const folder = newFolder()
+    await run(KERNEL, folder)
+    const stored = filesIn(folder)
+    const change = "import { setFlagsFromString } from 'node:v8'"
+    await run(`${change}\n${KERNEL}\nsetFlagsFromString('--expose-gc')`, folder)
+    await run(`${change}\n${JS}\nsetFlagsFromString('--expose-gc')`, folder)
+    // Its worker may have stored before, but not the process at its end.
+    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'worker-pack-worker.bin'])
+    await run(
+      `${change}\nsetFlagsFromString('--expose-gc')\n${KERNEL.replace(/import (.*) from (.*)/, 'const $1 = await import($2)')}`,
+      folder,
+    )
+    assert.equal(readdirSync(folder).length, 2)
+    for (const [name, is] of Object.entries(stored)) assert.equal(filesIn(folder)[name], is)
+  })
+
+  test('code that has lost functions since does not replace what was stored', async () => {
+    const folder = newFolder()
+    await run(KERNEL, folder)
+    change(folder, (bytes) => {
+      const [, code] = partsOf(bytes)
+      const head = bytes.toString('latin1', 0, 16)
+      // As if it had been stored for something else, and V8 lets code be followed by anything.
+      const longer = Buffer.concat([code, Buffer.alloc(100_000)])
+      return Buffer.concat([Buffer.from(`${head} another\n`), longer, longer])
+    })
+    const stored = filesIn(folder)
+    await run(KERNEL, folder)
+    assert.deepEqual(filesIn(folder), stored)
   })
 
   test('what a thread left behind that was ended while it wrote is removed', async () => {
