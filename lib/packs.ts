@@ -13,7 +13,9 @@ import process from 'node:process'
 import { Script } from 'node:vm'
 
 type Load = (name: string) => unknown
-type Define = (name: string, run: (exports: object, load: Load) => void) => void
+/** Makes the exports of a module. */
+type Make = (exports: object, load: Load) => void
+type Define = (name: string, make: Make) => void
 
 /** A file with modules. */
 interface Pack {
@@ -30,7 +32,7 @@ const ENGINE = 16
 const LATIN1 = 'latin1'
 
 let places: ReadonlyMap<string, Pack> = new Map()
-const defined = new Map<string, (exports: object, load: Load) => void>()
+const defined = new Map<string, Make>()
 const instances = new Map<string, unknown>([['packs.js', exports]])
 
 /** Says in which pack each module lies. */
@@ -39,8 +41,8 @@ export function setPlaces(found: ReadonlyMap<string, Pack>): void {
 }
 
 /** Some lie in more than one pack (P1). */
-function define(name: string, run: (exports: object, load: Load) => void): void {
-  if (!defined.has(name)) defined.set(name, run)
+function define(name: string, make: Make): void {
+  if (!defined.has(name)) defined.set(name, make)
 }
 
 /** The exports of a packed module. */

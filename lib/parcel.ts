@@ -14,11 +14,6 @@ export interface Parcel {
   readonly lasting?: boolean | undefined
 }
 
-/** A parcel that is posted with that list. */
-export function packed(value: unknown, list: readonly object[]): Parcel {
-  return isMemoryOf(value, list) ? { value } : { value, list: list as Transferable[] }
-}
-
 /** Whether all that moves is the memory of `value`, a view. */
 export function isMemoryOf(value: unknown, list: readonly object[]): value is ArrayBufferView {
   return list.length === 1 && ArrayBuffer.isView(value) && value.buffer === list[0]
@@ -34,11 +29,10 @@ export const KEYS_PER_WORKER = 2 ** 40
 
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
-  const parcel = packed(value, list)
   const transfer = list as Transferable[]
-  return parcel.list === undefined
+  return isMemoryOf(value, list)
     ? { value: structuredClone(value, { transfer }) }
-    : structuredClone(parcel, { transfer })
+    : structuredClone({ value, list }, { transfer })
 }
 
 /**

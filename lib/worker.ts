@@ -1,5 +1,5 @@
 // Stage: run. Thread: a JS worker. The script that workers start with.
-// Loads the entry module, then takes tasks and gives answers, one native call for both. The event loop stays free:
+// Has the entry module loaded, then takes tasks and gives answers, one native call for both. The event loop stays free:
 // nothing here waits for work, the doorbell brings it.
 //
 // J5. Answers are handed over before the worker takes more, before the event loop has its turn, and before the next task
@@ -11,14 +11,14 @@ import { AsyncResource } from 'node:async_hooks'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
-import { MessagePort, parentPort, type Transferable, workerData } from 'node:worker_threads'
+import { type Transferable, workerData } from 'node:worker_threads'
 import { Answers } from './answers'
 import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
 import { decode, isRaw, PLAIN, POSTED } from './codec'
 import { onRing } from './drain'
-import { type LoadedEntry, loadEntry } from './entry'
+import type { LoadedEntry } from './entry'
 import { read } from './flat-read'
 import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
@@ -27,7 +27,6 @@ import { native, TASK_STRIDE } from './native'
 import { uses } from './packs'
 import { isMemoryOf } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
-import type { RawScript } from './raw-script'
 import { encodeReason } from './reason'
 import {
   callIn,
@@ -35,7 +34,6 @@ import {
   enter,
   finished,
   isSeparate,
-  join,
   needsContext,
   sawOutput,
   sawPromise,
@@ -47,6 +45,7 @@ import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
+import { loadModule } from './worker-entry'
 import { Orders } from './worker-orders'
 
 const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
@@ -459,41 +458,6 @@ async function exit(): Promise<void> {
   process.exit()
 }
 
-/** Made with the first use of `parentPort`: most entry modules have none. */
-let rawScript: RawScript | undefined
-
-/** Lets a module that talks through `parentPort` do that. */
-function watchParentPort(): void {
-  const port = parentPort
-  // That of Deno is of another make, and carries what is written.
-  if (!(port instanceof MessagePort)) return
-  for (const name of ['addEventListener', 'postMessage'] as const) {
-    const value = (...args: unknown[]): void => {
-      const parts = require('./raw-script') as typeof import('./raw-script')
-      rawScript ??= new parts.RawScript(port, {
-        postMessageToPool: (...message) => client.postMessageToPool(...message),
-        onMessage: (type, listener) => client.onMessage(type, listener),
-        release: () => control.unref(),
-      })
-      // It has replaced them.
-      ;(port[name] as (...args: unknown[]) => void)(...args)
-    }
-    Object.defineProperty(port, name, { value, configurable: true, writable: true })
-  }
-}
-
-function loadScript(): Promise<LoadedEntry> {
-  watchParentPort()
-  return loadEntry(place, () => rawScript?.entry())
-}
-
-function moduleHost(): LoadedEntry {
-  // Its functions get no client that would have to know their tasks.
-  join()
-  const { ModuleHost } = require('./function/module-host') as typeof import('./function/module-host')
-  return new ModuleHost()
-}
-
 async function start(): Promise<void> {
   // Entry modules see their own data where they look for it.
   const threads = createRequire(__filename)('node:worker_threads')
@@ -513,7 +477,7 @@ async function start(): Promise<void> {
     hasWritten = true
   })
   try {
-    const entry = place.isModuleHost ? moduleHost() : await loadScript()
+    const entry = await loadModule(place, client, control)
     await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
     loaded = entry
   } catch (error) {

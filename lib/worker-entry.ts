@@ -1,0 +1,45 @@
+// Stage: run. Thread: a JS worker.
+// Loads what the worker is for: an entry module, which may talk through `parentPort` instead, or a host of modules.
+
+import { MessagePort, parentPort } from 'node:worker_threads'
+import { type EntryPlace, type LoadedEntry, loadEntry } from './entry'
+import type { RawScript } from './raw-script'
+import { join } from './scopes'
+import type { Client } from './worker-client'
+
+/** Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
+export async function loadModule(place: EntryPlace, client: Client, control: MessagePort): Promise<LoadedEntry> {
+  if (place.isModuleHost) return moduleHost()
+  watchParentPort(client, control)
+  return loadEntry(place, () => rawScript?.entry())
+}
+
+function moduleHost(): LoadedEntry {
+  // Its functions get no client that would have to know their tasks.
+  join()
+  const { ModuleHost } = require('./function/module-host') as typeof import('./function/module-host')
+  return new ModuleHost()
+}
+
+/** Made with the first use of `parentPort`: most entry modules have none. */
+let rawScript: RawScript | undefined
+
+/** Lets a module that talks through `parentPort` do that. */
+function watchParentPort(client: Client, control: MessagePort): void {
+  const port = parentPort
+  // That of Deno is of another make, and carries what is written.
+  if (!(port instanceof MessagePort)) return
+  for (const name of ['addEventListener', 'postMessage'] as const) {
+    const value = (...args: unknown[]): void => {
+      const parts = require('./raw-script') as typeof import('./raw-script')
+      rawScript ??= new parts.RawScript(port, {
+        postMessageToPool: (...message) => client.postMessageToPool(...message),
+        onMessage: (type, listener) => client.onMessage(type, listener),
+        release: () => control.unref(),
+      })
+      // It has replaced them.
+      ;(port[name] as (...args: unknown[]) => void)(...args)
+    }
+    Object.defineProperty(port, name, { value, configurable: true, writable: true })
+  }
+}
