@@ -62,6 +62,8 @@ export class JsLane implements EntryLane {
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
+  /** Threads launched so far. */
+  #lives = 0
   #gone: Promise<void> | undefined
   #allGone: (() => void) | undefined
   /** Smoothed run time of the entry function, ms. */
@@ -342,6 +344,7 @@ export class JsLane implements EntryLane {
         {
           poolId: this.#poolId,
           index,
+          life: this.#lives++,
           place: this.#place,
           concurrency: this.#settings.workerConcurrency,
           heap: heapWatch(this.#settings, this.#host.memory),
@@ -402,6 +405,9 @@ export class JsLane implements EntryLane {
       case 'collect':
         this.store.handOn(thread.control, report.worker, report.key)
         break
+      case 'heard':
+        this.store.heard(index, report.left)
+        break
       case 'main':
         this.#host.startMain()
         break
@@ -430,8 +436,11 @@ export class JsLane implements EntryLane {
     thread.control.close()
     this.store.endLate(index)
     this.#guests.forget(index)
-    this.store.forget(index)
     this.#threads[index] = undefined
+    this.store.forget(
+      index,
+      [...this.#threads.keys()].filter((other) => this.#threads[other] !== undefined),
+    )
     this.#launched--
     if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]

@@ -26,6 +26,13 @@ export interface StoreHost extends Omit<AheadHost, 'newKey'> {
   readPort(worker: number): void
 }
 
+/** Outputs of a worker that has ended, and the workers that may still ask for them. */
+interface Left {
+  readonly worker: number
+  readonly keys: readonly number[]
+  readonly heirs: Set<number>
+}
+
 /** See the head of this file. */
 export class ParcelStore {
   readonly #host: StoreHost
@@ -35,6 +42,9 @@ export class ParcelStore {
   #nextKey = 0
   /** By worker and key: outputs and contents that were posted and not asked for yet. */
   readonly #values = new Map<number, Map<number, Parcel>>()
+  /** What workers have left that have ended, until the others have heard of it. */
+  readonly #left = new Map<number, Left>()
+  #nextLeft = 0
   /** Who waits for an output that `receiveMessageOnPort` did not find, by worker and key. */
   readonly #late = new Map<string, End>()
 
@@ -184,10 +194,29 @@ export class ParcelStore {
     }
   }
 
-  /** Drops what a worker whose thread has ended kept here. */
-  forget(worker: number): void {
+  /**
+   * Drops what a worker whose thread has ended kept here. Outputs for `others` stay until each of those has seen what the
+   * scheduler had for it by then: what it wants of them it has asked for when it says so.
+   */
+  forget(worker: number, others: readonly number[]): void {
     for (const key of this.#inputs.keys()) if (keeperOf(key) === worker) this.#inputs.delete(key)
-    this.#values.delete(worker)
+    for (const left of this.#left.keys()) this.heard(worker, left)
+    const keys = [...(this.#values.get(worker)?.keys() ?? [])]
+    if (keys.length === 0) return
+    const left = this.#nextLeft++
+    this.#left.set(left, { worker, keys, heirs: new Set([...others, worker]) })
+    const order: Order = { type: 'hear', left }
+    for (const other of others) this.#host.control(other)?.postMessage(order)
+    this.heard(worker, left)
+  }
+
+  /** A worker has asked for all that it wants of what another one has left, or has ended. */
+  heard(worker: number, left: number): void {
+    const entry = this.#left.get(left)
+    entry?.heirs.delete(worker)
+    if (entry === undefined || entry.heirs.size > 0) return
+    this.#left.delete(left)
+    for (const key of entry.keys) this.#values.get(entry.worker)?.delete(key)
   }
 }
 

@@ -27,6 +27,9 @@ export function listOf({ value, list }: Parcel): readonly Transferable[] {
 /** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */
 export const KEYS_PER_WORKER = 2 ** 40
 
+/** Keys that one thread has for itself: what an ended one has left is not its replacement's. */
+export const KEYS_PER_LIFE = 2 ** 32
+
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
   const transfer = list as Transferable[]

@@ -13,6 +13,8 @@ const { isArray } = Array
 export interface Launch {
   readonly poolId: number
   readonly index: number
+  /** How many threads this pool had launched before: no two of them use the same keys. */
+  readonly life: number
   readonly place: EntryPlace
   readonly control: MessagePort
   readonly concurrency: number
@@ -59,6 +61,8 @@ export type Report =
   | { readonly type: 'discard'; readonly key: number }
   /** It wants the output of a task that it submitted, which `worker` has left here. */
   | { readonly type: 'collect'; readonly worker: number; readonly key: number }
+  /** It has seen what had ended by then: see 'hear'. */
+  | { readonly type: 'heard'; readonly left: number }
   /** It submits a task to the owner's own thread. */
   | { readonly type: 'main' }
   /** Something was written. */
@@ -79,6 +83,8 @@ export type Order =
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   | ({ readonly type: 'collected'; readonly worker: number; readonly key: number } & Parcel)
   | { readonly type: 'lost'; readonly worker: number; readonly key: number }
+  /** Another worker has ended: it is to look now at what that may have told it, and to ask for the outputs. */
+  | { readonly type: 'hear'; readonly left: number }
 
 /** Where a worker writes. */
 export type Stream = 'stdout' | 'stderr'

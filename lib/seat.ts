@@ -16,7 +16,7 @@ import { type Kernel, kernelOf } from './kernels'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { End, Observer, Ticket } from './owner'
-import { KEYS_PER_WORKER, listOf, moved } from './parcel'
+import { KEYS_PER_LIFE, KEYS_PER_WORKER, listOf, moved } from './parcel'
 import type { Report } from './protocol'
 import { encodeReason } from './reason'
 import { type Details, Shared } from './registry'
@@ -38,6 +38,7 @@ export interface SeatSettings {
 /** What the bootstrap of a worker does for its tasks. */
 export interface SeatHost {
   readonly index: number
+  readonly life: number
   readonly control: MessagePort
   /** Posts what only `postMessage` can move; returns its key. */
   postValue(value: unknown, list: readonly Transferable[]): number
@@ -79,7 +80,7 @@ export class SeatPool implements EntryHost, EntryLane {
     this.settings = pool.settings
     this.threads = pool.threads
     this.#shared = new Shared(pool.shared)
-    this.#nextKey = (host.index + 1) * KEYS_PER_WORKER
+    this.#nextKey = (host.index + 1) * KEYS_PER_WORKER + ((host.life * KEYS_PER_LIFE) % KEYS_PER_WORKER)
     connect(this)
   }
 

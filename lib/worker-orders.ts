@@ -4,6 +4,7 @@
 import process from 'node:process'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
+import { settleNow } from './drain'
 import { ThreadmillError } from './errors'
 import { native } from './native'
 import { closePorts, listOf, type Parcel } from './parcel'
@@ -134,6 +135,14 @@ export class Orders {
         break
       case 'collected':
         this.#host.collected(order.worker, order.key, () => order.value)
+        break
+      case 'hear':
+        // Not within a drain, which may be what reads this.
+        Promise.resolve().then(() => {
+          settleNow()
+          const report: Report = { type: 'heard', left: order.left }
+          this.#control.postMessage(report)
+        })
         break
       case 'lost':
         this.#host.collected(order.worker, order.key, () =>

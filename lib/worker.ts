@@ -25,7 +25,7 @@ import { taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native, TASK_STRIDE } from './native'
 import { uses } from './packs'
-import { isMemoryOf } from './parcel'
+import { isMemoryOf, KEYS_PER_LIFE } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import { encodeReason } from './reason'
 import {
@@ -48,7 +48,7 @@ import { Client, type Running } from './worker-client'
 import { loadModule } from './worker-entry'
 import { Orders } from './worker-orders'
 
-const { poolId, index, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
+const { poolId, index, life, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
 
 /** Most messages in one exchange, as in the core. */
 const MAILS = 64
@@ -77,7 +77,7 @@ function takeSeat(): SeatPool {
     // Most workers submit nothing, and it brings half of the package.
     const parts = require('./seat') as typeof import('./seat')
     seatPool = new parts.SeatPool(
-      { index, control, postValue, waits: setWaiting, reportSoon: scheduleTurn, tracer },
+      { index, life, control, postValue, waits: setWaiting, reportSoon: scheduleTurn, tracer },
       seat,
     )
   }
@@ -93,7 +93,7 @@ function postValue(value: unknown, list: readonly Transferable[]): number {
   return key
 }
 
-let nextValue = 0
+let nextValue = life * KEYS_PER_LIFE
 
 if (concurrency > 1) separate(true)
 

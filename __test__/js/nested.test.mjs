@@ -39,6 +39,19 @@ test('a worker can share, transfer and get back what only postMessage can move',
   }
 })
 
+test('an output that moves outlives its worker, until the worker that submitted the task has it', async (t) => {
+  const pool = closing(t, new WorkerPool(NESTED, { minWorkers: 2, maxWorkers: 2 }))
+  for (let round = 0; round < 3; round++) {
+    const gate = new Int32Array(new SharedArrayBuffer(4))
+    pool.once('worker-exit', () => {
+      Atomics.store(gate, 0, 1)
+      Atomics.notify(gate, 0)
+    })
+    const task = pool.run({ do: 'outlive', gate }, { workerAffinity: 0, affinityStrength: 'force' })
+    assert.deepEqual(await task, [1, 2, 3])
+  }
+})
+
 test('a worker can use the kernels of its pool, also by name', async (t) => {
   const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1, threads: 2 }))
   const hash = createHash('sha256').update('hello').digest('hex')
