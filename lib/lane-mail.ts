@@ -11,7 +11,7 @@ import { rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import { wrongValue } from './errors'
 import type { JsWorker } from './js-worker'
-import type { LaneThread } from './lane-thread'
+import { type LaneThread, READS_ALL } from './lane-thread'
 import { native } from './native'
 import type { Observer } from './owner'
 import { encodeMarked } from './parcel'
@@ -32,6 +32,8 @@ export interface MailHost {
 }
 
 const STREAMS = ['stdout', 'stderr'] as const
+/** What Node sets to false where it pipes a worker's stream itself: reading it does not keep the process alive. */
+const HOLDS = 'kIncrementsPortRef'
 
 /** See the head of this file. */
 export class LaneMail {
@@ -97,10 +99,14 @@ export class LaneMail {
   }
 
   /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */
-  capture({ worker }: LaneThread, jsWorker: JsWorker): void {
+  capture({ worker }: LaneThread, index: number): void {
     for (const stream of STREAMS) {
-      const captured = jsWorker[stream]
-      if (captured) worker[stream]?.on('data', (chunk: Uint8Array) => captured.push(chunk))
+      const readable = worker[stream]
+      // Elsewhere it goes to the streams of the process by itself.
+      if (readable === null || (!READS_ALL && !this.#host.jsWorkers[index]?.[stream])) continue
+      const holds = Object.getOwnPropertySymbols(readable).find(({ description }) => description === HOLDS)
+      if (holds !== undefined) Object.assign(readable, { [holds]: false })
+      readable.on('data', (chunk: Uint8Array) => this.write(index, stream, chunk, 'utf8'))
     }
   }
 

@@ -1,6 +1,7 @@
 // Stage: run. Thread: owner env.
 // The thread of a JS worker, from its launch to its end. What it reports, and that it has ended, is told to the lane.
 
+import process from 'node:process'
 import { setImmediate, setTimeout } from 'node:timers'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { settleSoon } from './drain'
@@ -9,6 +10,12 @@ import { type HeapWatch, isAlone, type Launch, type Order, type Report } from '.
 
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
 const GIVE_BACK = 250
+
+/**
+ * Whether this side reads all that threads write. A pipe that Node makes would first make the streams of the process, which
+ * takes as long as half a launch, and most workers write nothing that way.
+ */
+export const READS_ALL = !('bun' in process.versions || 'deno' in process.versions)
 
 /** Who is told of a thread. */
 export interface ThreadHost {
@@ -46,8 +53,8 @@ export class LaneThread {
       this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, {
         name,
         ...workerOptions,
-        stdout,
-        stderr,
+        stdout: READS_ALL || stdout,
+        stderr: READS_ALL || stderr,
         workerData,
         transferList: [port2],
       })

@@ -366,7 +366,7 @@ export class JsLane implements EntryLane {
     this.#threads[index] = thread
     this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#mail.post(index, ...message))
     this.#launched++
-    this.#mail.capture(thread, this.#workers[index])
+    this.#mail.capture(thread, index)
     this.#sweep.watch()
     this.#host.launched(this.#workers[index])
   }

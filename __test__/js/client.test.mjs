@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
 import { transfer, WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { rejection, until } from '../helpers/pool.mjs'
 
 const CLIENT = new URL('./fixtures/client.mjs', import.meta.url)
+const PRELOAD = new URL('./fixtures/preload.cjs', import.meta.url)
 
 function closing(t, pool) {
   t.after(() => pool.close())
@@ -175,6 +177,31 @@ test('what a task writes is there before its promise settles', async () => {
   const expected = { first: 'line 0\nline 1\nline 2\n', lines: 506, last: 'last words\n3', bye: true }
   assert.deepEqual(JSON.parse(stdout), { ...expected, last: `\n${expected.last}` })
 })
+
+for (const captured of [false, true]) {
+  const where = captured ? 'captured' : 'not captured'
+  test(`output that is ${where} holds nothing, and what is written before the worker begins is there too`, async () => {
+    const source = `
+      import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool(${JSON.stringify(CLIENT.href)}, {
+        maxWorkers: 1,
+        execArgv: ['--require', ${JSON.stringify(fileURLToPath(PRELOAD))}],
+        stdout: ${captured},
+        stderr: ${captured},
+      })
+      pool.resizeUpTo(1)
+      const [worker] = pool.workers
+      for (const stream of ['stdout', 'stderr']) {
+        worker[stream]?.on('data', (text) => process[stream].write('captured ' + text))
+      }
+      await pool.run({ do: 'where' })`
+    const idle = await runProgram(source)
+    assert.deepEqual([idle.timedOut, idle.code], [false, 0])
+    const closed = await runProgram(`${source}\nawait pool.close()`)
+    const mark = captured ? 'captured ' : ''
+    assert.deepEqual([closed.stdout, closed.stderr], [`${mark}on stdout\n${mark}bye\n`, `${mark}on stderr\n`])
+  })
+}
 
 test('output can be captured per worker, and ends with the pool', async () => {
   const pool = new WorkerPool(CLIENT, { maxWorkers: 2, stdout: true, stderr: true })
