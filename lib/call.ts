@@ -1,7 +1,7 @@
 // Stage: run. Thread: a JS worker, or the owner env for its own tasks.
 // How an entry function is called.
 
-import type { EntryFunction } from './entry'
+import type { EntryFunction } from './entry-module'
 import { ThreadmillError } from './errors'
 import { native } from './native'
 

@@ -4,6 +4,7 @@
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
 
 import { rethrow } from './callbacks'
+import { settleWith } from './doorbell'
 import { laneParts } from './lazy'
 import { DRAIN_STRIDE, native } from './native'
 import * as outcome from './outcome'
@@ -42,14 +43,10 @@ const events = new Float64Array(EVENTS * DRAIN_STRIDE)
 const eventValues: unknown[] = []
 /** Plain values of one drain call; what does not fit comes with the others. */
 const words = new Float64Array(8192)
-let connected = false
 
-/** Makes a pool known, and the doorbell with the first one. */
+/** Makes a pool known. */
 export function connect(owner: Owner): void {
-  if (!connected) {
-    native.connect(drain)
-    connected = true
-  }
+  settleWith(drain)
   pools.set(owner.handle, owner)
 }
 
@@ -69,20 +66,7 @@ export function disconnect(owner: Owner): void {
   native.releasePool(owner.handle)
 }
 
-let turns: readonly (() => void)[] = []
 let afterFirst: (() => void) | undefined
-
-/** Makes this thread reachable as a worker: `turn` is called when there may be something to do. Returns how to stop that. */
-export function onRing(turn: () => void): () => void {
-  turns = [...turns, turn]
-  if (!connected) {
-    native.connect(drain)
-    connected = true
-  }
-  return () => {
-    turns = turns.filter((other) => other !== turn)
-  }
-}
 
 /** Calls `callback` once, after those who wait for the first results of this thread. */
 export function onFirstResults(callback: () => void): void {
@@ -91,13 +75,6 @@ export function onFirstResults(callback: () => void): void {
 
 /** The doorbell rang. */
 function drain(): void {
-  for (const turn of turns) {
-    try {
-      turn()
-    } catch (error) {
-      rethrow(error)
-    }
-  }
   settleSoon()
   if (afterFirst === undefined) return
   Promise.resolve().then(afterFirst)

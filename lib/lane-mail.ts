@@ -11,7 +11,7 @@ import { rethrow } from './callbacks'
 import { decode, type Encoded, encode, POSTED } from './codec'
 import { wrongValue } from './errors'
 import type { JsWorker } from './js-worker'
-import { type LaneThread, READS_ALL } from './lane-thread'
+import { IS_NODE, type LaneThread } from './lane-thread'
 import { native } from './native'
 import type { Observer } from './owner'
 import { encodeMarked } from './parcel'
@@ -103,7 +103,7 @@ export class LaneMail {
     for (const stream of STREAMS) {
       const readable = worker[stream]
       // Elsewhere it goes to the streams of the process by itself.
-      if (readable === null || (!READS_ALL && !this.#host.jsWorkers[index]?.[stream])) continue
+      if (readable === null || (!IS_NODE && !this.#host.jsWorkers[index]?.[stream])) continue
       const holds = Object.getOwnPropertySymbols(readable).find(({ description }) => description === HOLDS)
       if (holds !== undefined) Object.assign(readable, { [holds]: false })
       readable.on('data', (chunk: Uint8Array) => this.write(index, stream, chunk, 'utf8'))

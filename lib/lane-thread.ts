@@ -11,11 +11,8 @@ import { type HeapWatch, isAlone, type Launch, type Order, type Report } from '.
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
 const GIVE_BACK = 250
 
-/**
- * Whether this side reads all that threads write. A pipe that Node makes would first make the streams of the process, which
- * takes as long as half a launch, and most workers write nothing that way.
- */
-export const READS_ALL = !('bun' in process.versions || 'deno' in process.versions)
+/** Whether the runtime is Node, and no other that does as Node does. */
+export const IS_NODE = !('bun' in process.versions || 'deno' in process.versions)
 
 /** Who is told of a thread. */
 export interface ThreadHost {
@@ -53,8 +50,9 @@ export class LaneThread {
       this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, {
         name,
         ...workerOptions,
-        stdout: READS_ALL || stdout,
-        stderr: READS_ALL || stderr,
+        // For a pipe, Node first makes the streams of the process, which takes half as long as all else of a launch.
+        stdout: IS_NODE || stdout,
+        stderr: IS_NODE || stderr,
         workerData,
         transferList: [port2],
       })

@@ -12,7 +12,7 @@ import type { IWorker } from '..'
 import { addonFile } from './addon'
 import { Crashes } from './crashes'
 import { settleNow } from './drain'
-import { type EntryPlace, unusableEntry } from './entry'
+import { type EntryPlace, unusableEntry } from './entry-module'
 import type { ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
 import { Guests } from './guests'
@@ -351,7 +351,7 @@ export class JsLane implements EntryLane {
           seat: this.#seat,
           workerData: this.#settings.workerData,
           threadmillAddon: addonFile(),
-          threadmillCode: workerCode(),
+          threadmillCode: workerCode(addonFile() === undefined ? undefined : native.holdText),
         },
         this.#settings,
         {

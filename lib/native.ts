@@ -123,6 +123,10 @@ export interface Native {
   /** The number of a well-formed text that all threads share; -1 when there is no room for another one. */
   shareText(text: string): number
   sharedText(number: number): string
+  /** Keeps a text of one byte for each character for ever; gives its number. */
+  holdText(text: Uint8Array): number
+  /** The text with that number; all threads use the same memory. */
+  heldText(number: number): string
   /** A JS worker that would begin a task at once, or -1. */
   idleWorker(pool: number): number
   /** This worker has begun a task whose input the owner keeps. */

@@ -3,7 +3,7 @@
 
 import { types } from 'node:util'
 import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
-import type { EntryFunction } from './entry'
+import type { EntryFunction } from './entry-module'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane-settings'

@@ -87,7 +87,8 @@ function codeFolder(): string | undefined {
 /** What workers need not find and read. */
 export interface WorkerCode {
   readonly folder: string
-  readonly text: string
+  /** A number: that of a text that the addon holds, whose memory workers share. */
+  readonly text: string | number
   readonly stored: Stored | undefined
 }
 
@@ -99,13 +100,16 @@ interface Stored {
 }
 
 let forWorkers: WorkerCode | undefined
+/** The file of the addon, in a worker. */
+let addon: string | undefined
 
-/** The code of workers, in memory that they share; `undefined` where nothing is kept. */
-export function workerCode(): WorkerCode | undefined {
+/** The code of workers, in memory that they share; `undefined` where nothing is kept. `hold`: has the addon hold the text. */
+export function workerCode(hold?: (text: Uint8Array) => number): WorkerCode | undefined {
   const pack = places.get(WORKER)
   if (forWorkers?.stored !== undefined || pack === undefined || codeFolder() === undefined) return forWorkers
   try {
-    forWorkers = { folder: folder as string, text: textOf(pack), stored: shared(read(pack, true)) }
+    const text = hold?.(bytesOf(pack)) ?? textOf(pack)
+    forWorkers = { folder: folder as string, text, stored: shared(read(pack, true)) }
   } catch {
     // They find out themselves.
   }
@@ -122,10 +126,11 @@ function shared(stored: Stored | undefined): Stored | undefined {
 /** This thread is a worker: its owner says where the code lies, whatever its environment and flags say. */
 function enterWorker(): void {
   const { workerData } = require('node:worker_threads') as typeof import('node:worker_threads')
-  const launch = workerData as { threadmillCode?: WorkerCode } | null | undefined
+  const launch = workerData as { threadmillAddon?: string; threadmillCode?: WorkerCode } | null | undefined
   if (typeof launch !== 'object' || launch === null || !('threadmillCode' in launch)) return
   isWorker = true
   forWorkers = launch.threadmillCode
+  addon = launch.threadmillAddon
   folder = forWorkers?.folder ?? ''
   // What was loaded before the worker began is nothing that others will need for it.
   compiled.length = 0
@@ -176,9 +181,10 @@ function compile(pack: Pack): Run | undefined {
   const filename = path.join(__dirname, pack.file)
   const given = isWorker && pack === places.get(WORKER) ? forWorkers : undefined
   try {
-    const text = given?.text ?? textOf(pack)
+    const text = given === undefined ? textOf(pack) : given.text
     const stored = given?.stored ?? read(pack, isWorker)
-    const script = new Script(text, stored === undefined ? { filename } : { filename, cachedData: stored.code })
+    const source = typeof text === 'string' ? text : heldText(text)
+    const script = new Script(source, stored === undefined ? { filename } : { filename, cachedData: stored.code })
     const run = script.runInThisContext() as Run
     const isKnown = stored !== undefined && script.cachedDataRejected === false
     const place = nameOf(pack, isWorker)
@@ -190,8 +196,17 @@ function compile(pack: Pack): Run | undefined {
   }
 }
 
-function textOf({ file }: Pack): string {
-  return readFileSync(path.join(__dirname, file), LATIN1)
+/** Each character is one byte (scripts/pack.mjs). */
+function textOf(pack: Pack): string {
+  return bytesOf(pack).toString(LATIN1)
+}
+
+function bytesOf({ file }: Pack): Buffer {
+  return readFileSync(path.join(__dirname, file))
+}
+
+function heldText(number: number): string {
+  return (require(addon as string) as { heldText(number: number): string }).heldText(number)
 }
 
 // --- the cache ---

@@ -2,7 +2,7 @@
 // What the owner and a worker say to each other by the port between them.
 
 import type { MessagePort } from 'node:worker_threads'
-import type { EntryPlace } from './entry'
+import type { EntryPlace } from './entry-module'
 import type { WorkerCode } from './packs'
 import type { Parcel } from './parcel'
 import type { SeatSettings } from './seat'

@@ -12,7 +12,7 @@ import process from 'node:process'
 import type { MessagePort } from 'node:worker_threads'
 import { settledLater } from './call'
 import { rethrow } from './callbacks'
-import type { EntryFunction } from './entry'
+import type { EntryFunction } from './entry-module'
 import { prepare } from './parcel'
 
 /** What messages of that type are called in `pool.onMessage` and `postMessageToWorker`. */

@@ -9,7 +9,7 @@ import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { type Encoded, encode, POSTED } from './codec'
 import { executor, last } from './deferred'
-import { connect } from './drain'
+import { connect, settleNow } from './drain'
 import type { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
@@ -190,6 +190,11 @@ export class SeatPool implements EntryHost, EntryLane {
     this.#collecting.set(`${worker} ${key}`, end)
     const report: Report = { type: 'collect', worker, key }
     this.#host.control.postMessage(report)
+  }
+
+  /** Settles what has come back by now. Not to be called by what a drain calls. */
+  settleNow(): void {
+    settleNow()
   }
 
   /** It has come, or was lost. */

@@ -8,12 +8,12 @@ let own: string | undefined
 
 /** This thread is a worker with that entry module. */
 export function setOwnEntry(url: string): void {
-  own = comparable(url)
+  own = url
 }
 
 /** Whether that is the entry module of this worker. */
 export function isOwnEntry(url: string): boolean {
-  return own !== undefined && own === comparable(url)
+  return own !== undefined && comparable(own) === comparable(url)
 }
 
 /** A URL without links on the way, and without what TypeScript loaders add. */

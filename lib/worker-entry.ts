@@ -2,7 +2,7 @@
 // Loads what the worker is for: an entry module, which may talk through `parentPort` instead, or a host of modules.
 
 import { MessagePort, parentPort } from 'node:worker_threads'
-import { type EntryPlace, type LoadedEntry, loadEntry } from './entry'
+import { type EntryPlace, type LoadedEntry, loadEntry } from './entry-module'
 import type { RawScript } from './raw-script'
 import { join } from './scopes'
 import type { Client } from './worker-client'

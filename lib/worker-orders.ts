@@ -4,7 +4,6 @@
 import process from 'node:process'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
-import { settleNow } from './drain'
 import { ThreadmillError } from './errors'
 import { native } from './native'
 import { closePorts, listOf, type Parcel } from './parcel'
@@ -20,6 +19,8 @@ export interface OrdersHost {
   exit(): void
   /** An input has come ahead of its task, which is about to be there if it is not yet. */
   inputCame(): void
+  /** It is to settle now what has come back of the tasks that it submitted. */
+  settleNow(): void
   /** An output has come that it asked `worker` for. */
   collected(worker: number, key: number, read: Read): void
 }
@@ -139,7 +140,7 @@ export class Orders {
       case 'hear':
         // Not within a drain, which may be what reads this.
         Promise.resolve().then(() => {
-          settleNow()
+          this.#host.settleNow()
           const report: Report = { type: 'heard', left: order.left }
           this.#control.postMessage(report)
         })

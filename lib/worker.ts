@@ -8,7 +8,6 @@
 
 import './worker-addon'
 import { AsyncResource } from 'node:async_hooks'
-import { createRequire, syncBuiltinESMExports } from 'node:module'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import { type Transferable, workerData } from 'node:worker_threads'
@@ -17,8 +16,8 @@ import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
 import { decode, isRaw, PLAIN, POSTED } from './codec'
-import { onRing } from './drain'
-import type { LoadedEntry } from './entry'
+import { onRing } from './doorbell'
+import type { LoadedEntry } from './entry-module'
 import { read } from './flat-read'
 import type { HeapWatch } from './heap-watch'
 import { taskContext } from './lazy'
@@ -109,6 +108,7 @@ function setWaiting(waits: boolean): void {
 const orders = new Orders(control, {
   exit,
   inputCame: () => freshTurn(),
+  settleNow: () => seatPool?.settleNow(),
   collected: (...given) => seatPool?.collected(...given),
 })
 const client = new Client(index, {
@@ -458,11 +458,19 @@ async function exit(): Promise<void> {
   process.exit()
 }
 
+/** Node's own, which `node:module` gives as well; few workers need the rest of that. */
+function syncExports(): void {
+  const Module = (require.main?.constructor ?? {}) as Partial<typeof import('node:module')>
+  const { syncBuiltinESMExports = (require('node:module') as typeof import('node:module')).syncBuiltinESMExports } =
+    Module
+  syncBuiltinESMExports()
+}
+
 async function start(): Promise<void> {
   // Entry modules see their own data where they look for it.
-  const threads = createRequire(__filename)('node:worker_threads')
+  const threads = require('node:worker_threads') as { workerData: unknown }
   threads.workerData = usersData
-  syncBuiltinESMExports()
+  syncExports()
   setOwnEntry(place.url)
   onRing(freshTurn)
   const memory = native.attachWorker(poolId, index)

@@ -47,7 +47,8 @@ export function pack(folder) {
     writeFileSync(path.join(folder, file), text)
     fingerprints.set(file, createHash('sha256').update(text).digest('hex').slice(0, 16))
   }
-  writeFileSync(path.join(folder, BASE), textOf(LOADER) + tableText(places, fingerprints))
+  const base = textOf(LOADER) + tableText(places, fingerprints)
+  writeFileSync(path.join(folder, BASE), base)
   writeFileSync(path.join(folder, LOADER), `'use strict'\nmodule.exports = require('./${BASE}')\n`)
   for (const [name, file] of places) {
     const up = path.posix.relative(path.posix.dirname(name), '.') || '.'
@@ -55,6 +56,7 @@ export function pack(folder) {
     const text = `'use strict'\n// See ${file}.\nconst { load } = require('${up}/${BASE}')\nmodule.exports = load('${name}')\n`
     writeFileSync(path.join(folder, name), name === IMPORT ? text + exported : text)
   }
+  writeFileSync(path.join(folder, WORKER), workerText(base))
 }
 
 /** What a module requires while it is loaded: what stands outside of functions, and so at the start of a line. */
@@ -87,6 +89,20 @@ function packText(modules) {
   const start =
     '(typeof arguments === "undefined" ? {} : module).exports = (function (define, require, __filename, __dirname) {'
   return `${start}\n'use strict'\n${modules.join('')}})\n`
+}
+
+/**
+ * What a worker begins with: the loader, so that only one file is to be found, read and compiled. What has been loaded before
+ * the worker begins may have brought it, and what comes later is to find it.
+ */
+function workerText(base) {
+  return `'use strict'
+const file = require.resolve('./${BASE}')
+if (require.cache[file] === undefined) {
+require.cache[file] = module
+${base}}
+require(file).load('${WORKER}')
+`
 }
 
 /** Tells the loader in which pack each module lies. */

@@ -282,7 +282,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 57] = [
+    let functions: [(&CStr, sys::napi_callback); 59] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -340,6 +340,8 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"setWorkerLimit", Some(owner::set_limit)),
         (c"shareText", Some(texts::share)),
         (c"sharedText", Some(texts::shared)),
+        (c"holdText", Some(texts::hold)),
+        (c"heldText", Some(texts::held)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;

@@ -187,6 +187,45 @@ pub(crate) fn new_string(env: sys::napi_env, text: &str) -> Raw<sys::napi_value>
     Ok(value)
 }
 
+/// `node_api_create_external_string_latin1` of Node-API 10, which Node 20 has as well; a finaliser is left out.
+#[cfg(unix)]
+type NewExternal = unsafe extern "C" fn(
+    sys::napi_env,
+    *const std::ffi::c_char,
+    isize,
+    *const c_void,
+    *const c_void,
+    *mut sys::napi_value,
+    *mut bool,
+) -> sys::napi_status;
+
+#[cfg(unix)]
+static NEW_EXTERNAL: std::sync::LazyLock<Option<NewExternal>> = std::sync::LazyLock::new(|| {
+    // SAFETY: the name is a C string.
+    let found =
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"node_api_create_external_string_latin1".as_ptr()) };
+    // SAFETY: a function of that name is this one, in whatever has it.
+    (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, NewExternal>(found) })
+});
+
+/// A new string of one byte for each character; the engine uses the memory as it is, where it can.
+pub(crate) fn new_static_string(env: sys::napi_env, text: &'static [u8]) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    let (start, length) = (text.as_ptr().cast(), text.len() as isize);
+    #[cfg(unix)]
+    if let Some(new_external) = *NEW_EXTERNAL {
+        let mut copied = false;
+        // SAFETY: the text is as long as said, and stays for ever.
+        check(unsafe {
+            new_external(env, start, length, ptr::null(), ptr::null(), &raw mut value, &raw mut copied)
+        })?;
+        return Ok(value);
+    }
+    // SAFETY: the text is as long as said.
+    check(unsafe { sys::napi_create_string_latin1(env, start, length, &raw mut value) })?;
+    Ok(value)
+}
+
 /// A new array with room for `length` elements.
 pub(crate) fn new_array(env: sys::napi_env, length: usize) -> Raw<sys::napi_value> {
     let mut value = ptr::null_mut();

@@ -10,8 +10,10 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-const entryFile = fileURLToPath(new URL('../../dist/entry.js', import.meta.url))
-const { loadEntry, resolveEntry } = createRequire(import.meta.url)(entryFile)
+const dist = (name) => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url))
+const require = createRequire(import.meta.url)
+const { loadEntry } = require(dist('entry-module.js'))
+const { resolveEntry } = require(dist('entry.js'))
 
 const TYPE = 'ERR_THREADMILL_INVALID_ARG_TYPE'
 const VALUE = 'ERR_THREADMILL_INVALID_ARG_VALUE'
@@ -40,7 +42,7 @@ async function load(place, name) {
     const { parentPort, workerData } = require('node:worker_threads')
     const { loadEntry } = require(workerData.entryFile)
     ;(${loadAndCall})({ ...workerData, loadEntry }).then((result) => parentPort.postMessage(result))`
-  const worker = new Worker(program, { eval: true, workerData: { entryFile, place, name } })
+  const worker = new Worker(program, { eval: true, workerData: { entryFile: dist('entry-module.js'), place, name } })
   const there = await new Promise((resolve, reject) => {
     worker.once('message', resolve).once('error', reject).once('exit', reject)
   })
@@ -270,7 +272,7 @@ describe('names', () => {
   function placesOf(names) {
     const program = `const { resolveEntry } = require(process.argv[1])
       for (const name of process.argv.slice(2)) console.log(JSON.stringify(resolveEntry(name).place))`
-    return inApp(['-e', program, entryFile, ...names])
+    return inApp(['-e', program, dist('entry.js'), ...names])
   }
 
   test('relative paths and files of the working directory', async () => {

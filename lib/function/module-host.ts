@@ -6,7 +6,7 @@
 //     Numbers stand for names once the module is loaded, in the order in which they were told.
 // F2. Calls that come while the module loads begin after that, in their order.
 
-import { type EntryFunction, importUrl, type LoadedEntry } from '../entry'
+import { type EntryFunction, importUrl, type LoadedEntry } from '../entry-module'
 import type { ExportKind, Packed } from './packing'
 
 type Callable = (...args: unknown[]) => unknown

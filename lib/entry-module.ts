@@ -1,0 +1,167 @@
+// Stage: run. Thread: a JS worker, or the owner env for its own tasks.
+// Loads the entry module of a JS lane. Only own properties count as exports (E2 in entry.ts).
+
+import { realpathSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ErrorCode } from '..'
+import { describe, ThreadmillError } from './errors'
+import { importFrom } from './packs'
+
+/** A function that runs tasks: the input and the client come in, the output or a promise of it goes out. */
+export type EntryFunction = (input: unknown, client: unknown) => unknown
+
+/** What the owner hands to a worker: enough to load the entry there. Cloneable. */
+export interface EntryPlace {
+  /** A `file:`, `data:` or `node:` URL; a package name as it was given when nothing was found for it. */
+  readonly url: string
+  /** Must be this export; `undefined` for the search. */
+  readonly symbol: string | undefined
+  /** Whether the worker serves the exports of a module that it is told later, instead of an entry function. */
+  readonly isModuleHost?: boolean
+}
+
+/** A loaded entry module. */
+export interface LoadedEntry {
+  readonly fn: EntryFunction
+  /**
+   * The export of that name, for one call; `fn` without a name. Some modules number their exports.
+   * @throws ThreadmillError `ERR_THREADMILL_ENTRY` when it is missing or no function
+   */
+  find(name: string | number | undefined): EntryFunction
+}
+
+const ENTRY: ErrorCode = 'ERR_THREADMILL_ENTRY'
+const TYPESCRIPT = /^file:[^?#]*\.(?:[cm]?ts|tsx)(?:[?#]|$)/
+/**
+ * Errors of a Node that does not run such TypeScript by itself. They come up before any code of the module runs, but for
+ * what it imports dynamically while it loads.
+ */
+const NEEDS_LOADER = new Set<unknown>([
+  'ERR_UNKNOWN_FILE_EXTENSION',
+  'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
+  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
+])
+const MAX_LISTED = 20
+
+/** The value of an own property; `undefined` when there is none, and for primitive holders. */
+export function ownValue(holder: unknown, name: string): unknown {
+  const usable = (typeof holder === 'object' && holder !== null) || typeof holder === 'function'
+  return usable && Object.hasOwn(holder, name) ? (holder as Record<string, unknown>)[name] : undefined
+}
+
+/**
+ * Loads an entry module into this thread. `otherwise` gives what stands for an entry function in a module without one.
+ * Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`, whose `cause` is the error of the import, if there was
+ * one.
+ */
+export async function loadEntry(place: EntryPlace, otherwise?: () => EntryFunction | undefined): Promise<LoadedEntry> {
+  const namespace = await importModule(place.url)
+  // The default of a CommonJS module is its exports object, whose own default is that of the source when transpiled.
+  const inner = ownValue(namespace, 'default')
+  const holders = [namespace, inner, ownValue(inner, 'default')]
+  const valuesOf = (name: string): unknown[] => holders.map((holder) => ownValue(holder, name))
+  const lookUp = (name: string) =>
+    valuesOf(name).find((value) => typeof value === 'function') as EntryFunction | undefined
+  const missing = (lack: string) =>
+    entryError(`entry module ${shown(place.url)} has no ${lack}; it exports ${exportNames(holders)}`)
+  const find = (given: string | number): EntryFunction => {
+    const name = String(given)
+    const found = lookUp(name)
+    if (found !== undefined) return found
+    const value = valuesOf(name).find((each) => each !== undefined)
+    throw missing(value === undefined ? `export '${name}'` : `function '${name}': that is ${describe(value)}`)
+  }
+  const search = (): EntryFunction => {
+    const found = lookUp('workerEntrypoint') ?? lookUp('processTask') ?? lookUp('default') ?? otherwise?.()
+    if (found !== undefined) return found
+    throw missing('function workerEntrypoint, processTask or default, and does not listen on parentPort')
+  }
+  const fn = place.symbol === undefined ? search() : find(place.symbol)
+  return { fn, find: (name) => (name === undefined ? fn : find(name)) }
+}
+
+/** Bun takes what follows a dot in a data: URL for the extension of a file. */
+function importable(url: string): string {
+  return 'bun' in process.versions && url.startsWith('data:') ? url.replaceAll('.', '%2E') : url
+}
+
+async function importModule(url: string): Promise<unknown> {
+  if (!URL.canParse(url)) throw notFound(url)
+  try {
+    return await importUrl(url)
+  } catch (error) {
+    throw loadError(url, error, needsLoader(url, error) ? LOADERS : '')
+  }
+}
+
+/**
+ * Imports a module, TypeScript also through the `tsx` that the module itself could import. Rejects with the error of the
+ * import.
+ */
+export async function importUrl(url: string): Promise<unknown> {
+  try {
+    return await importFrom(importable(url))
+  } catch (error) {
+    if (!needsLoader(url, error)) throw error
+    const { packageOf } = require('./entry') as typeof import('./entry')
+    const api = packageOf('tsx/esm/api', path.dirname(realpathSync(fileURLToPath(url))))
+    if (api === undefined) throw error
+    // For this module and what it imports only. Registering tsx would not do: what failed to import once stays failed
+    // under its URL.
+    const { tsImport } = (await importFrom(api)) as { tsImport(url: string, parent: string): Promise<unknown> }
+    return await tsImport(url, url)
+  }
+}
+
+function needsLoader(url: string, error: unknown): boolean {
+  return TYPESCRIPT.test(url) && NEEDS_LOADER.has(ownValue(error, 'code'))
+}
+
+const LOADERS =
+  "; use Node 22.18 or newer with erasable syntax, install 'tsx' beside the module, or compile it " +
+  `(this is Node ${process.versions.node})`
+
+function entryError(message: string, cause?: unknown): ThreadmillError {
+  return new ThreadmillError(ENTRY, message, cause === undefined ? undefined : { cause })
+}
+
+function loadError(url: string, cause: unknown, advice = ''): ThreadmillError {
+  const hasMessage = cause instanceof Error && typeof cause.message === 'string'
+  const [reason] = (hasMessage ? cause.message : describe(cause)).split('\n', 1)
+  return entryError(`cannot load entry module ${shown(url)}: ${reason}${advice}`, cause)
+}
+
+/** What a task is told whose worker could not load its module, for that reason. */
+export function unusableEntry(reason: unknown): ThreadmillError {
+  // One of ours has the error of the module as its cause.
+  const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
+  const isOurs = code === ENTRY && cause !== undefined
+  const message = reason instanceof Error ? reason.message : 'the entry module cannot be used'
+  return new ThreadmillError(ENTRY, message, { cause: isOurs ? cause : reason })
+}
+
+function notFound(name: string): ThreadmillError {
+  const folder = process.cwd()
+  let cause: unknown
+  try {
+    const { createRequire } = require('node:module') as typeof import('node:module')
+    createRequire(path.join(folder, 'entry.js')).resolve(name)
+  } catch (error) {
+    cause = error
+  }
+  return entryError(`cannot load entry module '${name}': neither a file nor an importable package in ${folder}`, cause)
+}
+
+/** A URL as it appears in messages: data: URLs shortened. */
+function shown(url: string): string {
+  return `'${url.startsWith('data:') && url.length > 80 ? `${url.slice(0, 80)}...` : url}'`
+}
+
+function exportNames(holders: readonly unknown[]): string {
+  const objects = holders.filter((holder) => typeof holder === 'object' || typeof holder === 'function')
+  const names = [...new Set(objects.flatMap((holder) => Object.keys(holder ?? {})))]
+  const shownNames = names.filter((name) => name !== '__esModule' && name !== 'module.exports')
+  if (shownNames.length === 0) return 'nothing'
+  return shownNames.slice(0, MAX_LISTED).join(', ') + (shownNames.length > MAX_LISTED ? ', ...' : '')
+}
