@@ -9,13 +9,17 @@ import path from 'node:path'
 /** Modules that others are loaded with. */
 const IMPORT = 'index.js'
 const LANE = 'lane-parts.js'
+const FUNCTIONS = 'function/index.js'
 const WORKER = 'worker.js'
 /** Loads packs, and lies with a table of all modules in a file that is loaded as any other. */
 const LOADER = 'packs.js'
 const BASE = 'pack-base.js'
 
+/** What is imported from outside, of what is packed. */
+const ENTRIES = [IMPORT, FUNCTIONS]
+
 /** The files that packing adds. */
-export const PACKS = [BASE, 'pack-core.js', 'pack-lane.js', 'pack-worker.js']
+export const PACKS = [BASE, 'pack-core.js', 'pack-lane.js', 'pack-function.js', 'pack-worker.js']
 
 /** Packs what lies in `folder`; all of it has just been compiled. */
 export function pack(folder) {
@@ -30,13 +34,13 @@ export function pack(folder) {
     for (const other of requiredAtLoad(name, textOf(name))) closure(other, found)
     return found
   }
-  const [atImport, inLane, inWorker] = [IMPORT, LANE, WORKER].map((name) => closure(name))
+  const [atImport, inLane, inFunctions, inWorker] = [IMPORT, LANE, FUNCTIONS, WORKER].map((name) => closure(name))
   const atLane = new Set([...inLane].filter((name) => !atImport.has(name)))
+  const atFunctions = new Set([...inFunctions].filter((name) => !atImport.has(name) && !atLane.has(name)))
   const [, ...files] = PACKS
-  const packs = new Map(files.map((file, index) => [file, [...[atImport, atLane, inWorker][index]]]))
+  const packs = new Map(files.map((file, index) => [file, [...[atImport, atLane, atFunctions, inWorker][index]]]))
   const places = new Map([...packs].reverse().flatMap(([file, names]) => names.map((name) => [name, file])))
-  // What an import can ask for is found by scanning the text, and a pack has none in sight; see cjs-module-lexer.
-  const exported = `0 && (module.exports = { ${namesOf(IMPORT, textOf).join(', ')} })\n`
+  const exported = new Map(ENTRIES.map((name) => [name, namesOf(name, textOf)]))
 
   const fingerprints = new Map()
   for (const [file, names] of packs) {
@@ -54,7 +58,12 @@ export function pack(folder) {
     const up = path.posix.relative(path.posix.dirname(name), '.') || '.'
     // A call of what was required is no re-export to that scan.
     const text = `'use strict'\n// See ${file}.\nconst { load } = require('${up}/${BASE}')\nmodule.exports = load('${name}')\n`
-    writeFileSync(path.join(folder, name), name === IMPORT ? text + exported : text)
+    // What an import can ask for is found by scanning the text, and a pack has none in sight; see cjs-module-lexer.
+    const names = exported.get(name)
+    writeFileSync(
+      path.join(folder, name),
+      names === undefined ? text : `${text}0 && (module.exports = { ${names.join(', ')} })\n`,
+    )
   }
   writeFileSync(path.join(folder, WORKER), workerText(base))
 }

@@ -39,6 +39,7 @@ const JS_SOURCES = [
   'function-worker.d.ts',
   'metrics.d.ts',
   'dashboard.d.ts',
+  'scripts/pack.mjs',
   'native/index.d.ts',
 ]
 /** What the page of the dashboard draws its charts with. */

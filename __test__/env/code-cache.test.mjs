@@ -85,7 +85,7 @@ describe('code cache', () => {
     const folder = newFolder()
     await run(KERNEL, folder)
     const stored = filesIn(folder)
-    assert.deepEqual(namesIn(folder), ['pack-core.bin'])
+    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'pack-function.bin'])
     await run(KERNEL, folder)
     assert.deepEqual(filesIn(folder), stored)
   })
@@ -94,7 +94,12 @@ describe('code cache', () => {
     const folder = newFolder()
     await run(KERNEL, folder)
     await run(JS, folder)
-    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'pack-lane.bin', 'worker-pack-worker.bin'])
+    assert.deepEqual(namesIn(folder).sort(), [
+      'pack-core.bin',
+      'pack-function.bin',
+      'pack-lane.bin',
+      'worker-pack-worker.bin',
+    ])
     const stored = filesIn(folder)
     for (const source of [KERNEL, JS, KERNEL]) await run(source, folder)
     assert.deepEqual(filesIn(folder), stored)
@@ -252,7 +257,7 @@ describe('code cache', () => {
     await run(`${change}\n${KERNEL}\nsetFlagsFromString('--expose-gc')`, folder)
     await run(`${change}\n${JS}\nsetFlagsFromString('--expose-gc')`, folder)
     // Its worker may have stored before, but not the process at its end.
-    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'worker-pack-worker.bin'])
+    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'pack-function.bin', 'worker-pack-worker.bin'])
     await run(
       `${change}\nsetFlagsFromString('--expose-gc')\n${KERNEL.replace(/import (.*) from (.*)/, 'const $1 = await import($2)')}`,
       folder,
@@ -285,14 +290,19 @@ describe('code cache', () => {
     for (const name of ['12-0', 'notes.txt', 'pack-core.bin']) utimesSync(place(name), 1, 1)
     writeFileSync(place('pack-core.bin'), '')
     await run(KERNEL, folder)
-    assert.deepEqual(readdirSync(path.join(folder, kind)).sort(), ['13-1', 'notes.txt', 'pack-core.bin'])
+    assert.deepEqual(readdirSync(path.join(folder, kind)).sort(), [
+      '13-1',
+      'notes.txt',
+      'pack-core.bin',
+      'pack-function.bin',
+    ])
   })
 
   test('processes that begin at the same time store whole files', async () => {
     const folder = newFolder()
     await Promise.all(Array.from({ length: 6 }, () => run(JS, folder)))
     const names = namesIn(folder)
-    assert.deepEqual(names.sort(), ['pack-core.bin', 'pack-lane.bin', 'worker-pack-worker.bin'])
+    assert.deepEqual(names.sort(), ['pack-core.bin', 'pack-function.bin', 'pack-lane.bin', 'worker-pack-worker.bin'])
     const stored = filesIn(folder)
     await run(JS, folder)
     assert.deepEqual(filesIn(folder), stored)

@@ -31,8 +31,12 @@ describe('entry points', () => {
   test('the package loads them when one is asked for', async () => {
     const source = `
       import { createRequire } from 'node:module'
+      import fs from 'node:fs'
       const require = createRequire(import.meta.url)
-      const loaded = () => Object.keys(require.cache).some((file) => /function.pool\\.js$/.test(file))
+      const { readFileSync } = fs
+      const read = []
+      fs.readFileSync = (file, ...rest) => (read.push(String(file)), readFileSync(file, ...rest))
+      const loaded = () => [...read, ...Object.keys(require.cache)].some((file) => file.endsWith('pack-function.js'))
       const threadmill = require('threadmill')
       console.log(loaded(), Object.keys(threadmill).includes('FunctionPool'), typeof threadmill.FunctionPool, loaded())`
     const { stdout, stderr } = await runProgram(source, { limit: 20_000 })
