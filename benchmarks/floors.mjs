@@ -26,6 +26,7 @@ const FLOORS = {
   'moves.1 MiB.1': over(1, '1 MiB moved both ways, one in flight, over the best peer'),
   'moves.1 MiB.16': over(1, '1 MiB moved both ways, 16 in flight, over the best peer'),
   'lane-start.first': under(1, 'first JS result after the constructor, time over piscina'),
+  'lane-start.imported': under(1, 'first JS result with the import, time over piscina'),
   'lane-start.memory': under(1, 'memory of an idle worker over piscina'),
   'lane-start.close': under(1, 'close() with 4 workers, time over piscina'),
   'lane-start.destroy': under(1, 'destroy() with 4 workers, time over piscina'),

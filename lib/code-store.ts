@@ -77,7 +77,7 @@ function removeOldest(folders: readonly string[]): void {
 }
 
 /** Writes a file of the cache, at once or not at all: others may be reading it, or writing the same. */
-export function write(file: string, head: readonly string[], code: Buffer): void {
+export function write(file: string, head: readonly string[], code: Uint8Array): void {
   const folder = path.dirname(file)
   const own = path.join(folder, `${process.pid}-${threadId}`)
   try {

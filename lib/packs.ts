@@ -169,9 +169,10 @@ interface Compiled {
   /** Where its code is stored. */
   readonly place: string
   readonly script: Script
-  /** What the stored code was used for, and its length; nothing where none is. */
+  /** What the stored code was used for; nothing where none is. */
   readonly knownUses: ReadonlySet<string>
-  readonly knownLength: number
+  /** Whether the engine has not taken it. */
+  readonly isRefused: boolean
 }
 
 const compiled: Compiled[] = []
@@ -186,10 +187,9 @@ function compile(pack: Pack): Run | undefined {
     const source = typeof text === 'string' ? text : heldText(text)
     const script = new Script(source, stored === undefined ? { filename } : { filename, cachedData: stored.code })
     const run = script.runInThisContext() as Run
-    const isKnown = stored !== undefined && script.cachedDataRejected === false
     const place = nameOf(pack, isWorker)
-    const known = isKnown ? stored : { uses: new Set<string>(), code: { length: 0 } }
-    compiled.push({ pack, place, script, knownUses: known.uses, knownLength: known.code.length })
+    const isRefused = stored !== undefined && script.cachedDataRejected === true
+    compiled.push({ pack, place, script, knownUses: isRefused ? new Set() : (stored?.uses ?? new Set()), isRefused })
     return run
   } catch {
     return undefined
@@ -253,12 +253,15 @@ function storeMissing(): void {
     const { write } = require('./code-store') as typeof import('./code-store')
     // Flags can be set at any time.
     if (!codeFolder()?.endsWith(engine())) return
-    for (const [at, { pack, place, script, knownUses, knownLength }] of compiled.entries()) {
+    for (const [at, { pack, place, script, knownUses, isRefused }] of compiled.entries()) {
       if (!lacks(knownUses)) continue
-      const [code, all] = [script.createCachedData(), new Set([...knownUses, ...used])]
-      // What was not called for long is thrown away.
-      if (code.length > knownLength) write(place, [pack.fingerprint, ...all], code)
-      compiled[at] = { pack, place, script, knownUses: all, knownLength: code.length }
+      const stored = isRefused ? undefined : read(pack, isWorker)
+      const made = script.createCachedData()
+      // What was not called for long is thrown away, and another process may have stored more.
+      const code = stored !== undefined && stored.code.length >= made.length ? stored.code : made
+      const all = new Set([...(stored?.uses ?? []), ...used])
+      write(place, [pack.fingerprint, ...all], code)
+      compiled[at] = { pack, place, script, knownUses: all, isRefused: false }
     }
   } catch {
     // Where nothing can be written, nothing is.

@@ -1,11 +1,8 @@
 // The package as built in the folder above.
-import { createRequire } from 'node:module'
 import { taskFile } from './task-file.mjs'
 
-const require = createRequire(import.meta.url)
-
 export async function threadmill() {
-  const { WorkerPool } = require('../../dist/index.js')
+  const { WorkerPool } = await import('../../dist/index.js')
   return ({ task, workers, data }) => {
     const file = taskFile(task === 'move' ? 'move-threadmill' : task)
     const pool = new WorkerPool(file, { maxWorkers: workers, workerData: data })
