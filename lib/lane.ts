@@ -19,7 +19,7 @@ import { Guests } from './guests'
 import { JsWorker } from './js-worker'
 import { LaneMail } from './lane-mail'
 import type { LaneHost, LaneSettings } from './lane-settings'
-import { heapWatch, LaneThread } from './lane-thread'
+import { heapWatch, IS_NODE, LaneThread } from './lane-thread'
 import { native } from './native'
 import type { End, Observer } from './owner'
 import { workerCode } from './packs'
@@ -128,6 +128,8 @@ export class JsLane implements EntryLane {
 
   /** Share of the time that the event loop of a worker was busy; null when it has no thread. */
   utilization(index: number): number | null {
+    // Workers of Deno have that once it is loaded.
+    if (!IS_NODE) require('node:perf_hooks')
     return this.#threads[index]?.worker.performance.eventLoopUtilization().utilization ?? null
   }
 

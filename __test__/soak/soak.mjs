@@ -79,6 +79,8 @@ class Run {
     this.isWild = false
     // Workers are ended for the sake of tasks that were given up.
     this.isRough = false
+    // A task that was given up may go on, and submit others.
+    this.mayGoOn = false
     this.ending = undefined
     this.nests = nests
     this.added = new Set()
@@ -119,7 +121,9 @@ class Run {
     if (isCrasher(item)) this.crashers += item.times ?? 1
     if (isCrasher(item) && item.options.retries !== undefined) this.crashers += 3
     if (item.kind === 'lateCrash') this.isWild = true
-    if (giveUp !== undefined || item.options.timeout !== undefined) this.isRough = true
+    const isRough = giveUp !== undefined || item.options.timeout !== undefined
+    if (isRough) this.isRough = true
+    if (isRough && item.kind === 'nest') this.mayGoOn = true
     if (giveUp?.by === 'signal') options.signal = groupOf(giveUp.group).signal
     pending.set(item.n, { at, item })
     let cancelled
@@ -320,6 +324,7 @@ async function perform(operation) {
     case 'idle':
       abortAll()
       await current.pool.whenIdle()
+      while (current.mayGoOn && !current.pool.isIdle) await current.pool.whenIdle()
       if (!current.pool.isIdle) fault('whenIdle has resolved, and the pool is not idle')
       break
     case 'block': {
