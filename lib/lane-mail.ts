@@ -5,6 +5,7 @@
 //     the port's queue.
 
 import process from 'node:process'
+import type { Readable } from 'node:stream'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { rethrow } from './callbacks'
@@ -101,11 +102,14 @@ export class LaneMail {
   /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */
   capture({ worker }: LaneThread, index: number): void {
     for (const stream of STREAMS) {
-      const readable = worker[stream]
-      // Elsewhere it goes to the streams of the process by itself.
-      if (readable === null || (!IS_NODE && !this.#host.jsWorkers[index]?.[stream])) continue
+      // Classes of the user's may have none.
+      const readable = worker[stream] as (Readable & Record<symbol, unknown>) | null | undefined
+      if (!readable) continue
       const holds = Object.getOwnPropertySymbols(readable).find(({ description }) => description === HOLDS)
-      if (holds !== undefined) Object.assign(readable, { [holds]: false })
+      // It may go to the stream of the process by itself: not in Node, unless such a class has it so.
+      const isPiped = holds === undefined ? !IS_NODE : readable[holds] === false
+      if (isPiped && !this.#host.jsWorkers[index]?.[stream]) continue
+      if (holds !== undefined) readable[holds] = false
       readable.on('data', (chunk: Uint8Array) => this.write(index, stream, chunk, 'utf8'))
     }
   }

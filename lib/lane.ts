@@ -538,6 +538,7 @@ export class JsLane implements EntryLane {
   /** All threads are gone. */
   #tellGone(): void {
     this.#mail.endStreams()
+    this.store.clear()
     this.#allGone?.()
   }
 }

@@ -12,7 +12,7 @@ import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
-import { decode, type Encoded, LOCAL, POSTED } from './codec'
+import { decode, type Encoded, LOCAL, PLAIN, POSTED } from './codec'
 import { onRing } from './doorbell'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry-module'
 import { ThreadmillError, wrongType } from './errors'
@@ -348,7 +348,7 @@ export class MainLane implements EntryLane {
       // Without it the task was given up.
       if (held !== undefined) held.end = { succeeded, value }
     } else {
-      const encoded = this.#encode(succeeded, value)
+      const encoded = this.#encode(call, succeeded, value)
       ;[tag, payload, codec, failed] = [5, this.#answerValues.length, encoded.codec, encoded.failed]
       this.#answerValues.push(encoded.data)
     }
@@ -378,21 +378,24 @@ export class MainLane implements EntryLane {
   }
 
   /** The output of a task that a worker submitted. */
-  #encode(succeeded: boolean, value: unknown): Encoded & { failed: boolean } {
-    if (!succeeded) return { ...this.#kept(encodeReason(value), []), failed: true }
+  #encode(call: Call, succeeded: boolean, value: unknown): Encoded & { failed: boolean } {
+    if (!succeeded) return { ...this.#kept(call, encodeReason(value), []), failed: true }
     try {
       const { encoded, list } = encodeMarked(value)
-      return { ...this.#kept(encoded, list), failed: false }
+      return { ...this.#kept(call, encoded, list), failed: false }
     } catch (error) {
-      return { ...this.#kept(encodeReason(error), []), failed: true }
+      return { ...this.#kept(call, encodeReason(error), []), failed: true }
     }
   }
 
   /** Keeps what can only be posted until it is asked for. @throws DataCloneError */
-  #kept(encoded: Encoded, list: Transferable[]): Encoded {
+  #kept({ idIndex, idGeneration }: Call, encoded: Encoded, list: Transferable[]): Encoded {
     if (encoded.codec !== POSTED) return encoded
+    const parcel = moved(encoded.data, list)
+    // Nobody would ask for it.
+    if (!native.mainIsWanted(this.#host.handle, idIndex, idGeneration)) return { codec: PLAIN, data: undefined }
     const key = this.#nextKey++
-    this.#host.lane?.store.keepValue(key, moved(encoded.data, list))
+    this.#host.lane?.store.keepValue(key, parcel)
     return { codec: POSTED, data: key }
   }
 

@@ -148,6 +148,8 @@ export interface Native {
     tasks: Float64Array,
     taskValues: unknown[],
   ): number
+  /** As `isWanted`, for the thread that owns the pool. */
+  mainIsWanted(pool: number, idIndex: number, idGeneration: number): boolean
   /** As `setBlocked`, for the thread that owns the pool. */
   blockMain(pool: number, idIndex: number, idGeneration: number, blocked: boolean): void
   /** Sets the number of native workers, at most `mostThreads` of the figures. */

@@ -169,10 +169,9 @@ interface Compiled {
   /** Where its code is stored. */
   readonly place: string
   readonly script: Script
-  /** What the stored code was used for; nothing where none is. */
+  /** What the stored code was used for, and its length; nothing where the engine has taken none. */
   readonly knownUses: ReadonlySet<string>
-  /** Whether the engine has not taken it. */
-  readonly isRefused: boolean
+  readonly knownLength: number
 }
 
 const compiled: Compiled[] = []
@@ -188,8 +187,9 @@ function compile(pack: Pack): Run | undefined {
     const script = new Script(source, stored === undefined ? { filename } : { filename, cachedData: stored.code })
     const run = script.runInThisContext() as Run
     const place = nameOf(pack, isWorker)
-    const isRefused = stored !== undefined && script.cachedDataRejected === true
-    compiled.push({ pack, place, script, knownUses: isRefused ? new Set() : (stored?.uses ?? new Set()), isRefused })
+    if (stored !== undefined && script.cachedDataRejected === false)
+      compiled.push({ pack, place, script, knownUses: stored.uses, knownLength: stored.code.length })
+    else compiled.push({ pack, place, script, knownUses: new Set(), knownLength: 0 })
     return run
   } catch {
     return undefined
@@ -253,15 +253,19 @@ function storeMissing(): void {
     const { write } = require('./code-store') as typeof import('./code-store')
     // Flags can be set at any time.
     if (!codeFolder()?.endsWith(engine())) return
-    for (const [at, { pack, place, script, knownUses, isRefused }] of compiled.entries()) {
+    for (const [at, { pack, place, script, knownUses, knownLength }] of compiled.entries()) {
       if (!lacks(knownUses)) continue
-      const stored = isRefused ? undefined : read(pack, isWorker)
       const made = script.createCachedData()
-      // What was not called for long is thrown away, and another process may have stored more.
-      const code = stored !== undefined && stored.code.length >= made.length ? stored.code : made
-      const all = new Set([...(stored?.uses ?? []), ...used])
-      write(place, [pack.fingerprint, ...all], code)
-      compiled[at] = { pack, place, script, knownUses: all, isRefused: false }
+      const all = new Set([...knownUses, ...used])
+      // What was not called for long is thrown away.
+      if (made.length > knownLength) write(place, [pack.fingerprint, ...all], made)
+      else {
+        // The code of another process may lack what was used here.
+        const stored = read(pack, isWorker)
+        const isSame = stored?.code.length === knownLength && stored.uses.size === knownUses.size
+        if (isSame) write(place, [pack.fingerprint, ...all], stored.code)
+      }
+      compiled[at] = { pack, place, script, knownUses: all, knownLength: Math.max(made.length, knownLength) }
     }
   } catch {
     // Where nothing can be written, nothing is.

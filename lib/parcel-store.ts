@@ -210,6 +210,13 @@ export class ParcelStore {
     this.heard(worker, left)
   }
 
+  /** Nobody asks for anything any more. */
+  clear(): void {
+    this.#inputs.clear()
+    this.#values.clear()
+    this.#left.clear()
+  }
+
   /** A worker has asked for all that it wants of what another one has left, or has ended. */
   heard(worker: number, left: number): void {
     const entry = this.#left.get(left)

@@ -92,7 +92,7 @@ function postValue(value: unknown, list: readonly Transferable[]): number {
   return key
 }
 
-let nextValue = life * KEYS_PER_LIFE
+let nextValue = (life % 2 ** 20) * KEYS_PER_LIFE
 
 if (concurrency > 1) separate(true)
 

@@ -106,9 +106,11 @@ function packText(modules) {
  */
 function workerText(base) {
   return `'use strict'
+const { cache } = require
 const file = require.resolve('./${BASE}')
-if (require.cache[file] === undefined) {
-require.cache[file] = module
+// Where hooks give the source of modules, there is none.
+if (cache !== undefined && cache[file] === undefined) {
+cache[file] = module
 ${base}}
 require(file).load('${WORKER}')
 `

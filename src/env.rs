@@ -282,7 +282,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 59] = [
+    let functions: [(&CStr, sys::napi_callback); 60] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -331,6 +331,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"stuckWorkers", Some(owner::stuck_workers)),
         (c"joinMain", Some(owner::join_main)),
         (c"exchangeMain", Some(owner::exchange_main)),
+        (c"mainIsWanted", Some(owner::main_is_wanted)),
         (c"blockMain", Some(owner::block_main)),
         (c"retireWorker", Some(owner::retire)),
         (c"idleWorkers", Some(owner::idle_workers)),

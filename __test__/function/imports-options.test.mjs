@@ -1,7 +1,7 @@
 // Modules whose exports run in workers: options, scripts of their own, the proxy that takes all of them, and processes.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { SHARE_ENV, Worker } from 'node:worker_threads'
 import {
   getWorkerFile,
@@ -14,6 +14,8 @@ import {
 import { runProgram } from '../helpers/child.mjs'
 import { rejection } from '../helpers/pool.mjs'
 import { FILE, MODULE, math, persistent } from './imports.mjs'
+
+const PRELOAD = fileURLToPath(new URL('../js/fixtures/preload.cjs', import.meta.url))
 
 describe('options of the worker', () => {
   test('pass on', async (t) => {
@@ -100,6 +102,44 @@ describe('importWorkerProxy', () => {
     assert.deepEqual(seen[0], ['echo', ['a'], MODULE.href, 5000])
     assert.equal((await rejection(proxy.spin())).message, 'Worker timeout after 50ms')
     await proxy.terminate()
+  })
+
+  test('a WorkerType may have no streams, or have them go to those of the process', async () => {
+    const source = `
+      import { EventEmitter } from 'node:events'
+      import { Worker } from 'node:worker_threads'
+      import { importPersistentWorker } from 'threadmill/function'
+      class Bare extends EventEmitter {
+        #worker
+        constructor(file, options) {
+          super()
+          this.#worker = new Worker(file, options)
+          for (const name of ['message', 'error', 'exit']) this.#worker.on(name, (...given) => this.emit(name, ...given))
+        }
+        ref() {
+          this.#worker.ref()
+        }
+        unref() {
+          this.#worker.unref()
+        }
+        terminate() {
+          return this.#worker.terminate()
+        }
+      }
+      class Piped extends Worker {
+        constructor(file, options) {
+          super(file, { ...options, stdout: false, stderr: false })
+        }
+      }
+      for (const WorkerType of [Bare, Piped]) {
+        const options = { execArgv: ['--require', ${JSON.stringify(PRELOAD)}] }
+        const module = await importPersistentWorker(${JSON.stringify(MODULE.href)}, options, { WorkerType })
+        await module.seen()
+        await module.terminate()
+      }`
+    const { code, stdout, stderr } = await runProgram(source)
+    // That of the first class goes nowhere: nobody reads its streams.
+    assert.deepEqual([code, stdout, stderr], [0, 'on stdout\n', 'on stderr\n'])
   })
 
   test('workerFile, WorkerType and bad options', async () => {

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 
 const NESTED = new URL('./fixtures/nested.mjs', import.meta.url)
 
@@ -50,6 +51,29 @@ test('an output that moves outlives its worker, until the worker that submitted 
     const task = pool.run({ do: 'outlive', gate }, { workerAffinity: 0, affinityStrength: 'force' })
     assert.deepEqual(await task, [1, 2, 3])
   }
+})
+
+test('an output that nobody waits for any more is not kept', async () => {
+  const source = `
+    import { setTimeout } from 'node:timers/promises'
+    import { WorkerPool } from 'threadmill'
+    const pool = new WorkerPool(${JSON.stringify(NESTED.href)}, { minWorkers: 2, maxWorkers: 2 })
+    for (const options of [{ mainThread: true }, { workerAffinity: 1, affinityStrength: 'force' }]) {
+      for (let round = 0; round < 5; round++) {
+        const gate = new Int32Array(new SharedArrayBuffer(4))
+        pool.once('worker-exit', () => Atomics.store(gate, 0, 1))
+        const asker = pool.run({ do: 'ask and end', gate, options }, { workerAffinity: 0, affinityStrength: 'force' })
+        await asker.catch(() => {})
+        // What it had asked for goes on.
+        while (Atomics.load(gate, 0) !== 2) await setTimeout(1)
+        await pool.run(1)
+      }
+      gc()
+      console.log(process.memoryUsage().arrayBuffers < 25e6)
+    }
+    await pool.close()`
+  const { code, stdout, stderr } = await runProgram(source, { nodeArgs: ['--expose-gc'] })
+  assert.deepEqual([code, stdout, stderr], [0, 'true\ntrue\n', ''])
 })
 
 test('a worker can use the kernels of its pool, also by name', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ThreadmillError, WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 
 const TASKS = new URL('./fixtures/tasks.mjs', import.meta.url)
 /** Closes the pool after the test. */
@@ -40,6 +41,16 @@ test('values come back as a structured clone', async (t) => {
     if (typeof value === 'number') assert.ok(Object.is(await pool.run(value), value * 2))
     else assert.deepEqual(await pool.run(value), structuredClone(value))
   }
+})
+
+test('workers start where hooks give the source of CommonJS modules', async () => {
+  const source = `
+    import { WorkerPool } from 'threadmill'
+    const pool = new WorkerPool(${JSON.stringify(TASKS.href)}, { maxWorkers: 1 })
+    console.log(await pool.run(21))
+    await pool.close()`
+  const { code, stdout } = await runProgram(source, { nodeArgs: ['--import', fixture('cjs-source.mjs').href] })
+  assert.deepEqual([code, stdout], [0, '42\n'])
 })
 
 test('a hundred thousand numbers give a hundred thousand results', async (t) => {

@@ -158,6 +158,13 @@ pub(crate) unsafe extern "C" fn exchange_main(env: Env, info: Info) -> Js {
     })
 }
 
+/// `mainIsWanted(pool, idIndex, idGeneration)`: as `isWanted`, for the thread that owns the pool.
+pub(crate) unsafe extern "C" fn main_is_wanted(env: Env, info: Info) -> Js {
+    on_pool(env, info, |_, pool, [_, at, generation]| {
+        raw::new_boolean(env, pool.js_is_wanted(MAIN, task_id(env, at, generation)?))
+    })
+}
+
 /// `blockMain(pool, idIndex, idGeneration, blocked)`: as `setBlocked`, for the thread that owns the pool.
 pub(crate) unsafe extern "C" fn block_main(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_, at, generation, blocked]| {

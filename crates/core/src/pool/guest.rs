@@ -167,6 +167,12 @@ impl Pool {
         (at + 1) as u16
     }
 
+    /// Whether somebody hears what that sink is told.
+    pub(super) fn is_there(&self, sink: u16) -> bool {
+        let guest = usize::from(sink).checked_sub(1).and_then(|at| self.guests.lock().get(at).cloned());
+        guest.is_none_or(|guest| guest.sink().is_some())
+    }
+
     /// The env of that sink, a guest, has ended: its tasks that wait are dropped, and nobody hears of the others.
     pub fn guest_left(self: &Arc<Self>, sink: u16) {
         self.drop_waiting(sink);

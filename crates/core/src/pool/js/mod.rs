@@ -392,10 +392,13 @@ impl Pool {
         self.unlock(state, &mut wakes);
     }
 
-    /// Whether a JS worker runs a task that has not been given up.
+    /// Whether a JS worker runs a task that has not been given up, and whose submitter is there.
     pub fn js_is_wanted(&self, index: u32, id: TaskId) -> bool {
         let mut state = self.state.lock();
-        state.js_worker(index).is_some_and(|worker| worker.wanted(id).is_some())
+        let running = state.js_worker(index).and_then(|worker| worker.wanted(id));
+        let Some(sink) = running.map(|running| running.label.sink) else { return false };
+        drop(state);
+        self.is_there(sink)
     }
 
     /// Says whether a task that a JS worker runs waits for others, so that it does not count against the concurrency.

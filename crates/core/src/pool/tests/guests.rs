@@ -86,6 +86,23 @@ fn h1_a_guest_that_goes_leaves_its_tasks_as_errored() {
 }
 
 #[test]
+fn an_output_is_wanted_until_the_guest_has_gone() {
+    let mut fixture = Fixture::new(1);
+    let guest = fixture.guest();
+    let _bell = fixture.js_worker(0);
+    fixture.submit_for(&guest, "faultEcho", js_task());
+    let (_, running) = fixture.js_turn(0);
+    let id = running[0].id;
+    assert!(fixture.pool.js_is_wanted(0, id));
+    assert!(!fixture.pool.js_is_wanted(1, id), "another worker runs it");
+    fixture.pool.guest_left(guest.number);
+    assert!(!fixture.pool.js_is_wanted(0, id));
+    assert!(fixture.answer(0, &running[0]));
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
+    fixture.close();
+}
+
+#[test]
 fn h2_a_number_is_given_out_again_when_nothing_of_it_is_left() {
     let mut fixture = Fixture::new(1);
     let _bell = fixture.js_worker(0);
