@@ -257,14 +257,8 @@ function storeMissing(): void {
       if (!lacks(knownUses)) continue
       const made = script.createCachedData()
       const all = new Set([...knownUses, ...used])
-      // What was not called for long is thrown away.
-      if (made.length > knownLength) write(place, [pack.fingerprint, ...all], made)
-      else {
-        // The code of another process may lack what was used here.
-        const stored = read(pack, isWorker)
-        const isSame = stored?.code.length === knownLength && stored.uses.size === knownUses.size
-        if (isSame) write(place, [pack.fingerprint, ...all], stored.code)
-      }
+      // What was not called for long is thrown away; some uses add nothing.
+      if (made.length >= knownLength) write(place, [pack.fingerprint, ...all], made)
       compiled[at] = { pack, place, script, knownUses: all, knownLength: Math.max(made.length, knownLength) }
     }
   } catch {
