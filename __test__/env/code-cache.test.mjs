@@ -283,7 +283,6 @@ describe('code cache', () => {
 
   test('a use that adds no code is known from then on', async () => {
     const folder = newFolder()
-    // Only what workers begin with has code for it; the other packs are written because of their uses.
     await run(KERNEL, folder)
     await run(JS, folder)
     await run(KERNEL, folder)
