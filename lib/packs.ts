@@ -28,6 +28,8 @@ interface Pack {
 const WORKER = 'worker.js'
 /** Bytes at the start of code: four numbers, with the versions of format and engine, and a hash of the flags. */
 const ENGINE = 16
+/** Code of less than this part of what was stored has lost functions. */
+const MOSTLY = 0.99
 /** How a text with one byte for each character is read. */
 const LATIN1 = 'latin1'
 
@@ -257,8 +259,8 @@ function storeMissing(): void {
       if (!lacks(knownUses)) continue
       const made = script.createCachedData()
       const all = new Set([...knownUses, ...used])
-      // What was not called for long is thrown away; some uses add nothing.
-      if (made.length >= knownLength) write(place, [pack.fingerprint, ...all], made)
+      // What was not called for long is thrown away. Some uses add nothing, and what comes of stored code may be a little less.
+      if (made.length >= MOSTLY * knownLength) write(place, [pack.fingerprint, ...all], made)
       compiled[at] = { pack, place, script, knownUses: all, knownLength: Math.max(made.length, knownLength) }
     }
   } catch {
