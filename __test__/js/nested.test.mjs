@@ -68,8 +68,13 @@ test('an output that nobody waits for any more is not kept', async () => {
         while (Atomics.load(gate, 0) !== 2) await setTimeout(1)
         await pool.run(1)
       }
-      gc()
-      console.log(process.memoryUsage().arrayBuffers < 25e6)
+      // The engine frees memory in the background.
+      const isSmall = () => process.memoryUsage().arrayBuffers < 25e6
+      for (let turn = 0; turn < 500 && !isSmall(); turn++) {
+        gc()
+        await setTimeout(10)
+      }
+      console.log(isSmall())
     }
     await pool.close()`
   const { code, stdout, stderr } = await runProgram(source, { nodeArgs: ['--expose-gc'] })
