@@ -439,10 +439,7 @@ export class JsLane implements EntryLane {
     this.store.endLate(index)
     this.#guests.forget(index)
     this.#threads[index] = undefined
-    this.store.forget(
-      index,
-      [...this.#threads.keys()].filter((other) => this.#threads[other] !== undefined),
-    )
+    this.store.forget(index)
     this.#launched--
     if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]

@@ -195,18 +195,25 @@ export class ParcelStore {
   }
 
   /**
-   * Drops what a worker whose thread has ended kept here. Outputs for `others` stay until each of those has seen what the
-   * scheduler had for it by then: what it wants of them it has asked for when it says so.
+   * Drops what a worker whose thread has ended kept here. Its outputs stay until each of the others has seen what the scheduler
+   * had for it by then: what it wants of them it has asked for when it says so.
    */
-  forget(worker: number, others: readonly number[]): void {
+  forget(worker: number): void {
     for (const key of this.#inputs.keys()) if (keeperOf(key) === worker) this.#inputs.delete(key)
     for (const left of this.#left.keys()) this.heard(worker, left)
     const keys = [...(this.#values.get(worker)?.keys() ?? [])]
     if (keys.length === 0) return
     const left = this.#nextLeft++
-    this.#left.set(left, { worker, keys, heirs: new Set([...others, worker]) })
     const order: Order = { type: 'hear', left }
-    for (const other of others) this.#host.control(other)?.postMessage(order)
+    // Itself, in case there are no others.
+    const heirs = new Set([worker])
+    for (let other = 0; other < this.#host.mostWorkers; other++) {
+      const control = this.#host.control(other)
+      if (control === undefined) continue
+      heirs.add(other)
+      control.postMessage(order)
+    }
+    this.#left.set(left, { worker, keys, heirs })
     this.heard(worker, left)
   }
 

@@ -7,6 +7,17 @@ import type { RawScript } from './raw-script'
 import { join } from './scopes'
 import type { Client } from './worker-client'
 
+/** Entry modules see their own data where they look for it. */
+export function showWorkerData(data: unknown): void {
+  const threads = require('node:worker_threads') as { workerData: unknown }
+  threads.workerData = data
+  // Modules have it from their class; few workers need the rest of `node:module`.
+  const Module = (require.main?.constructor ?? {}) as Partial<typeof import('node:module')>
+  const { syncBuiltinESMExports = (require('node:module') as typeof import('node:module')).syncBuiltinESMExports } =
+    Module
+  syncBuiltinESMExports()
+}
+
 /** Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
 export async function loadModule(place: EntryPlace, client: Client, control: MessagePort): Promise<LoadedEntry> {
   if (place.isModuleHost) return moduleHost()

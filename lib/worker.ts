@@ -44,7 +44,7 @@ import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
-import { loadModule } from './worker-entry'
+import { loadModule, showWorkerData } from './worker-entry'
 import { Orders } from './worker-orders'
 
 const { poolId, index, life, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
@@ -92,6 +92,7 @@ function postValue(value: unknown, list: readonly Transferable[]): number {
   return key
 }
 
+/** Counted exactly, however many threads there were before. */
 let nextValue = (life % 2 ** 20) * KEYS_PER_LIFE
 
 if (concurrency > 1) separate(true)
@@ -458,19 +459,8 @@ async function exit(): Promise<void> {
   process.exit()
 }
 
-/** Node's own, which `node:module` gives as well; few workers need the rest of that. */
-function syncExports(): void {
-  const Module = (require.main?.constructor ?? {}) as Partial<typeof import('node:module')>
-  const { syncBuiltinESMExports = (require('node:module') as typeof import('node:module')).syncBuiltinESMExports } =
-    Module
-  syncBuiltinESMExports()
-}
-
 async function start(): Promise<void> {
-  // Entry modules see their own data where they look for it.
-  const threads = require('node:worker_threads') as { workerData: unknown }
-  threads.workerData = usersData
-  syncExports()
+  showWorkerData(usersData)
   setOwnEntry(place.url)
   onRing(freshTurn)
   const memory = native.attachWorker(poolId, index)
