@@ -17,6 +17,8 @@ const collectGarbage = vm.runInNewContext('gc')
  * @property {(total: number, prepared: any) => unknown} run timed until what it returns has settled
  * @property {(outputs: any, total: number) => void} check throws when the outputs are wrong; not timed
  * @property {(outputs: any) => number} [elapsed] ms, where that is not from the call to the end
+ * @property {number} [least] operations of a run, where that is not the same for all
+ * @property {number} [step] what they are a multiple of, likewise
  */
 
 /**
@@ -99,7 +101,7 @@ export async function rates({
 }) {
   const takes = {}
   for (const contender of contenders) {
-    const total = await warmUp(contender, { least, most, step }, warmup)
+    const total = await warmUp(contender, { least, most, step, ...boundsOf(contender) }, warmup)
     takes[contender.name] = async () => (total * factor * 1000) / (await time(contender, total))
   }
   return measurement({ unit: '/s', better: 'higher', ...about }, await interleave(repetitions, takes))
@@ -112,6 +114,11 @@ export async function rates({
  */
 export async function times({ contenders, repetitions, warmups, ...about }) {
   return measurement({ unit: 'ms', better: 'lower', ...about }, await timesOf({ contenders, repetitions, warmups }))
+}
+
+/** Those of its own. */
+function boundsOf({ least, step }) {
+  return { ...(least !== undefined && { least }), ...(step !== undefined && { step }) }
 }
 
 /** The samples themselves, by contender. */
