@@ -3,8 +3,9 @@
 
 import type { Transferable } from 'node:worker_threads'
 import { Board } from './board'
-import { type Encoded, FLAT, PLAIN, POSTED, putRaw, rawLength } from './codec'
+import { type Encoded, FLAT, MOVED, PLAIN, POSTED, putRaw, rawLength } from './codec'
 import { write, written } from './flat'
+import { moveCopy, moveMemory } from './moves'
 import { ANSWER_STRIDE, native } from './native'
 import { closePorts, encodeMarked, Prepared } from './parcel'
 import { encodeReason } from './reason'
@@ -141,12 +142,17 @@ export class Answers {
   /** @throws what cannot be cloned throws */
   #encode(idIndex: number, idGeneration: number, value: unknown): Encoded {
     const { encoded, list } = encodeMarked(value)
-    if (encoded.codec !== POSTED) return encoded
+    if (encoded.codec !== POSTED) {
+      const memory = encoded.codec === PLAIN ? moveCopy(encoded.data) : -1
+      return memory < 0 ? encoded : { codec: MOVED, data: memory }
+    }
     // Nobody would fetch the output of a task that was given up.
     if (!native.isWanted(idIndex, idGeneration)) {
       if (value instanceof Prepared) closePorts({ value: undefined, list })
       return { codec: PLAIN, data: undefined }
     }
+    const memory = moveMemory(encoded.data, list)
+    if (memory >= 0) return { codec: MOVED, data: memory }
     return { codec: POSTED, data: this.#host.postValue(encoded.data, list) }
   }
 }

@@ -24,8 +24,17 @@ export const FLAT = 3
 export const POSTED = 4
 /** The value stays on its thread: the data is the key under which it is kept there. */
 export const LOCAL = 5
+/** The data is the key under which the addon has the memory of the value; see moves.ts. */
+export const MOVED = 6
 
-export type Codec = typeof PLAIN | typeof JSON_TEXT | typeof V8 | typeof FLAT | typeof POSTED | typeof LOCAL
+export type Codec =
+  | typeof PLAIN
+  | typeof JSON_TEXT
+  | typeof V8
+  | typeof FLAT
+  | typeof POSTED
+  | typeof LOCAL
+  | typeof MOVED
 
 /** A value on its way to another thread. */
 export interface Encoded {

@@ -1,9 +1,10 @@
 // Stage: all. Thread: any. What `lazy.ts` loads, and nothing else.
 
-export { decode, encode, FLAT, LOCAL, POSTED, putRaw, rawLength, readWords } from './codec'
+export { decode, encode, FLAT, LOCAL, MOVED, PLAIN, POSTED, putRaw, rawLength, readWords } from './codec'
 export { resolveEntry } from './entry'
 export { write, written } from './flat'
 export { JsLane } from './lane'
+export { moveCopy, moveMemory } from './moves'
 export { decodeReason } from './reason'
 export { Registry } from './registry'
 export { isOwnEntry } from './self'

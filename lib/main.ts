@@ -12,7 +12,7 @@ import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, Listeners, rethrow } from './callbacks'
-import { decode, type Encoded, LOCAL, PLAIN, POSTED } from './codec'
+import { decode, type Encoded, LOCAL, MOVED, PLAIN, POSTED } from './codec'
 import { onRing } from './doorbell'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry-module'
 import { ThreadmillError, wrongType } from './errors'
@@ -298,6 +298,7 @@ export class MainLane implements EntryLane {
     }
     const read = (): unknown => {
       if (codec === LOCAL) return held?.input
+      if (codec === MOVED) return native.openMemory(payload)
       if (codec === POSTED) return this.#host.lane?.store.takeInput(payload).value
       return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
     }

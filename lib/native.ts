@@ -127,6 +127,14 @@ export interface Native {
   holdText(text: Uint8Array): number
   /** The text with that number; all threads use the same memory. */
   heldText(number: number): string
+  /** Whether memory can go from thread to thread as it is; see src/moves.rs. */
+  canMove(): boolean
+  /** Takes the memory of a typed array over `buffer`, or of that itself, which is detached then; its key, or -1. */
+  takeMemory(value: ArrayBufferView | ArrayBuffer, buffer: ArrayBufferLike): number
+  /** The value that the memory with that key came from, on this thread. Once. */
+  openMemory(key: number): unknown
+  /** In its place: nobody opens it. */
+  dropMemory(key: number): void
   /** A JS worker that would begin a task at once, or -1. */
   idleWorker(pool: number): number
   /** This worker has begun a task whose input the owner keeps. */

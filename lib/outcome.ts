@@ -15,6 +15,8 @@ export const CODECS = 8
 export const NOTICES = ANSWERS + 2 * CODECS
 /** The codec of what comes by the port of its worker; of what those after it stand for is kept on this thread. */
 export const POSTED = 4
+/** The codec of memory that has come with the outcome. */
+export const MOVED = 6
 /** The codec of what lies in the memory of the drain. */
 export const FLAT = 3
 /** Outputs by tag 0 to 3. */

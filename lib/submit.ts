@@ -10,7 +10,7 @@ import type { Settle } from './deferred'
 import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
 import { laneParts } from './lazy'
-import { ENTRY, MAIN_ENTRY } from './native'
+import { ENTRY, MAIN_ENTRY, native } from './native'
 import { checkTaskOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { Observer, Owner, Ticket } from './owner'
 import {
@@ -240,13 +240,16 @@ function admitEntry(
     reject(error)
     return -1
   }
-  const key = encoded.codec >= laneParts().POSTED ? (encoded.data as number) : -1
+  const { POSTED, MOVED, FLAT } = laneParts()
+  const isMoved = encoded.codec === MOVED
+  const key = encoded.codec >= POSTED && !isMoved ? (encoded.data as number) : -1
   if (encoded.lasts) settings = { ...(settings ?? host.plain), isLasting: true }
   try {
     bytes = host.budget?.ofEncoded(encoded.data, bytes) ?? 0
     lane.admit(settings?.wanted ?? -1)
   } catch (error) {
-    lane.discard(key)
+    if (isMoved) native.dropMemory(encoded.data as number)
+    else lane.discard(key)
     throw error
   }
   let slot = -1
@@ -268,7 +271,8 @@ function admitEntry(
     }
   } catch (error) {
     lane.withdraw()
-    lane.discard(key)
+    if (isMoved) native.dropMemory(encoded.data as number)
+    else lane.discard(key)
     unfollow?.()
     throw error
   }
@@ -285,7 +289,7 @@ function admitEntry(
   const { codec, data } = encoded
   const { words } = encoded
   if (words < 0) submitEntry(slot, ticket, codec, data)
-  else if (codec === laneParts().FLAT) submitWords(slot, ticket, data as Float64Array, words)
+  else if (codec === FLAT) submitWords(slot, ticket, data as Float64Array, words)
   else submitRaw(slot, ticket, encoded, words)
   if (signal?.aborted) cancel(slot, { reason: signal.reason })
   return slot
@@ -388,7 +392,7 @@ function encodeInput(
   given: unknown,
   { list: transfer, affinity, policy }: EntrySettings,
 ): EncodedInput {
-  const { encode, FLAT, POSTED, LOCAL, rawLength, write, written } = laneParts()
+  const { encode, FLAT, MOVED, POSTED, LOCAL, moveCopy, moveMemory, PLAIN, rawLength, write, written } = laneParts()
   let input = given
   let list = transfer
   const marked = transferOf(given)
@@ -403,12 +407,18 @@ function encodeInput(
     const encoded = encode(input)
     const words = rawLength(encoded)
     if (words > 0) prepareArena()
-    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1, words }
+    if (encoded.codec !== POSTED) {
+      const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data) : -1
+      if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
+      return { codec: encoded.codec, data: encoded.data, worker: -1, words }
+    }
     ;[input, list] = [encoded.data, []]
   }
   if (repeats(policy) && list.length === 0) {
     return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, words: -1, lasts: true }
   }
+  const memory = repeats(policy) ? -1 : moveMemory(input, list)
+  if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
   // Only a task that may run anywhere goes where somebody waits for it.
   const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
   if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }

@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 
 const { getOwnPropertyDescriptor, getPrototypeOf } = Object
-const { isSharedArrayBuffer } = types
+const { isArrayBuffer, isSharedArrayBuffer } = types
 const Bytes = Uint8Array
 const { prototype: bufferPrototype } = Buffer
 /** Bytes of the memory that small Buffers share; some Nodes round it up. */
@@ -33,6 +33,13 @@ export function memoryOf(view: ArrayBufferView): ArrayBufferLike {
 /** Bytes of a view of unshared memory that keeps its size; 0 for any other, and for one whose memory may have been moved. */
 function fixedLength(view: ArrayBufferView, buffer: ArrayBufferLike): number {
   return isSharedArrayBuffer(buffer) || isResizable.call(buffer) ? 0 : lengthOfView.call(view)
+}
+
+/** Whether all of a value is that buffer, which has bytes and keeps its size, or a typed array over it. */
+export function isMemory(value: unknown, buffer: object): value is ArrayBufferView | ArrayBuffer {
+  if (!isArrayBuffer(buffer) || lengthOf.call(buffer) === 0 || isResizable.call(buffer)) return false
+  if (value === buffer) return true
+  return ArrayBuffer.isView(value) && classNameOf.call(value) !== undefined && bufferOf.call(value) === buffer
 }
 
 /** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
@@ -78,4 +85,12 @@ export function plainClassOf(view: ArrayBufferView): number {
   const buffer = bufferOf.call(view)
   const length = fixedLength(view, buffer)
   return length > 0 && length === lengthOf.call(buffer) ? index : -1
+}
+
+/** A copy in memory of its own, of the class that it has without its subclass; `undefined` of fewer bytes than `least`. */
+export function copyOf(view: ArrayBufferView, least: number): ArrayBufferView | undefined {
+  const name = classNameOf.call(view)
+  if (name === undefined || lengthOfView.call(view) < least) return undefined
+  const Class = CLASSES[names.indexOf(name)] as (new (view: ArrayBufferView) => ArrayBufferView) | undefined
+  return Class && new Class(view)
 }

@@ -15,7 +15,7 @@ import { Answers } from './answers'
 import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
-import { decode, isRaw, PLAIN, POSTED } from './codec'
+import { decode, isRaw, MOVED, PLAIN, POSTED } from './codec'
 import { onRing } from './doorbell'
 import type { LoadedEntry } from './entry-module'
 import { read } from './flat-read'
@@ -364,8 +364,15 @@ function beginTask(
   data: unknown,
   codec: number,
 ): void {
-  if (!answers.board.claim(claim)) return
+  if (!answers.board.claim(claim)) {
+    if (codec === MOVED) native.dropMemory(data as number)
+    return
+  }
   if (answers.isDue(lastEnd)) handOver(0)
+  if (codec === MOVED) {
+    run(idIndex, idGeneration, name, () => native.openMemory(data as number), READ)
+    return
+  }
   if (codec !== POSTED) {
     run(idIndex, idGeneration, name, data, codec)
     return

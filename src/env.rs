@@ -12,8 +12,9 @@
 use crate::cpu_gate::Sampler;
 use crate::ids::Ids;
 use crate::js::{owner, worker};
+use crate::moves::Memories;
 use crate::raw::{self, Fault, Raw, check};
-use crate::{cpu_gate, pool, settle, submit, texts, trace};
+use crate::{cpu_gate, moves, pool, settle, submit, texts, trace};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
@@ -186,6 +187,8 @@ pub(crate) struct EnvState {
     pub(crate) seat: Option<Seat>,
     /// Set once somebody has asked how busy the machine is.
     pub(crate) sampler: Option<Box<Sampler>>,
+    /// Moved memory that JavaScript names by a key.
+    pub(crate) memories: Memories,
     /// Unfinished tasks and closing pools (E3).
     live: u32,
 }
@@ -278,11 +281,12 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         events: Batch::default(),
         seat: None,
         sampler: None,
+        memories: Memories::default(),
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 60] = [
+    let functions: [(&CStr, sys::napi_callback); 64] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -343,6 +347,10 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"sharedText", Some(texts::shared)),
         (c"holdText", Some(texts::hold)),
         (c"heldText", Some(texts::held)),
+        (c"canMove", Some(moves::can_move)),
+        (c"takeMemory", Some(moves::take_memory)),
+        (c"openMemory", Some(moves::open_memory)),
+        (c"dropMemory", Some(moves::drop_memory)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;

@@ -6,6 +6,7 @@
 //!  all      env.rs      state of one env, its doorbell, its cleanup hook
 //!           call.rs     the state and the pool that a call is about
 //!           cpu_gate.rs how busy the machine is
+//!           moves.rs    memory that goes from thread to thread as it is
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
@@ -17,6 +18,7 @@ mod cpu_gate;
 mod env;
 mod ids;
 mod js;
+mod moves;
 mod payload;
 mod pool;
 mod raw;

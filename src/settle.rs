@@ -28,6 +28,7 @@
 
 use crate::call::{Env, Info, Js, on_env};
 use crate::env::{EnvState, Post};
+use crate::moves::free_forsaken;
 use crate::payload::encode;
 use crate::raw::{self, Raw};
 use threadmill_core::completion::{Answer, Event, NO_WORKER, Notice, Outcome};
@@ -125,6 +126,7 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
             record.copy_from_slice(&filled.unwrap_or([0.0, 15.0, 0.0, -1.0, 0.0, 0.0]));
         }
         state.let_go(env, finished);
+        free_forsaken(env);
         raw::new_number(env, count as f64)
     })
 }

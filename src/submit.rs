@@ -10,7 +10,7 @@
 //! | 1 | handle of the pool |
 //! | 2 | number of the kernel |
 //! | 3 | tag of the input: 0 undefined, 1 null, 2 true, 3 false, 4 number, 5 bytes in the arena, 6 in the values, 7 words in the arena |
-//! | 4 | the number; or the offset in the arena, in bytes or words; or the index in the values |
+//! | 4 | the number, for the codec of moved memory its key; or the offset in the arena, in bytes or words; or the index in the values |
 //! | 5 | for what is in the arena: how many bytes or words |
 //! | 6 | for bytes in the arena: the element kind |
 //! | 7 | priority |
@@ -27,6 +27,7 @@
 use crate::call::{Env, Info, Js, on_env, on_pool_if_any};
 use crate::env::EnvState;
 use crate::js::own_value;
+use crate::moves::Memories;
 use crate::payload::{Keep, decode};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
@@ -34,7 +35,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::{ENTRY, Job, MAIN_ENTRY, NO_EXPORT, Payload, PlainJob, Policy, Request, clock};
+use threadmill_core::pool::{
+    ENTRY, Job, MAIN_ENTRY, MOVED, NO_EXPORT, Payload, PlainJob, Policy, Request, clock,
+};
 use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
 
@@ -96,7 +99,7 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
             }));
         } else {
             let requests = group.iter().filter_map(|record| {
-                let request = read_record(source, record, sink, held);
+                let request = read_record(source, record, sink, held, &mut state.memories);
                 request.map_err(|fault| unreadable(source.env, &state.sink, record, fault)).ok()
             });
             let requests: Vec<Request> = requests.collect();
@@ -172,7 +175,13 @@ fn deadline(timeout: f64, now: u64) -> u64 {
     if timeout > 0.0 { now.saturating_add((timeout * 1e6) as u64) } else { 0 }
 }
 
-fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<Request> {
+fn read_record(
+    source: &Source<'_>,
+    record: &[f64],
+    sink: u16,
+    held: Js,
+    memories: &mut Memories,
+) -> Raw<Request> {
     let env = source.env;
     let ticket = record[0] as u32;
     let mut keep = Keep::new(held, ticket);
@@ -183,6 +192,9 @@ fn read_record(source: &Source<'_>, record: &[f64], sink: u16, held: Js) -> Raw<
         1 => Payload::from(Value::Null),
         2 => Payload::from(Value::Bool(true)),
         3 => Payload::from(Value::Bool(false)),
+        4 if record[11] == f64::from(MOVED) => {
+            Payload::Value(memories.take(record[4]).ok_or(Fault(sys::Status::napi_invalid_arg))?)
+        }
         4 => Payload::Number(record[4]),
         5 => Payload::from(Value::Array(from_arena(source, record)?)),
         7 => Payload::from(Value::Words(words(source, record)?)),

@@ -7,6 +7,9 @@ const { native } = require('../../dist/native.js')
 /** Decides which worker gets an input ahead. */
 export const { Ahead } = require('../../dist/ahead.js')
 
+/** Whether memory moves between threads without a message. */
+export const canMove = () => process.env.THREADMILL_MOVES !== 'off' && native.canMove()
+
 /** Address of a typed array's memory. */
 export const addressOf = (view) => native.addressOf(view)
 

@@ -11,18 +11,20 @@ pub(crate) mod worker;
 
 use crate::call::{Env, Js};
 use crate::env::Port;
+use crate::moves::Memories;
 use crate::payload::{encode, kind_of};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::sync::Arc;
 use threadmill_core::completion::Answer;
 use threadmill_core::pool::{
-    AnswerRecord, JsNote, JsTask, NO_EXPORT, Payload, Pool, Visit, Waker, answer_of, clock, read_answer,
+    AnswerRecord, JsNote, JsTask, MOVED, NO_EXPORT, Payload, Pool, Visit, Waker, answer_of, clock,
+    read_answer,
 };
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
 
-/// Numbers per task: id (two), tag (6: words), number or index in the values or offset of the words, codec, index in the values of the name, -1 for
+/// Numbers per task: id (two), tag (6: words), number (of moved memory the key) or index in the values or offset of the words, codec, index in the values of the name, -1 for
 /// none, -2 - number for a number in place of a name, tag to be claimed on the board or 0. A
 /// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
 /// number when its deadline has passed.
@@ -59,6 +61,7 @@ fn give(
     pool: &Arc<Pool>,
     worker: u32,
     (answers, count, values, words): (Js, Js, Js, Option<Js>),
+    memories: &mut Memories,
 ) -> Raw<()> {
     let count = raw::number(env, count)? as usize;
     if count == 0 {
@@ -78,7 +81,8 @@ fn give(
             given.push(answer);
             continue;
         }
-        match raw::scoped(env, || own_value(env, raw::element(env, values, record[3] as u32)?)) {
+        let value = raw::scoped(env, || own_value(env, raw::element(env, values, record[3] as u32)?));
+        match value.and_then(|value| arrived(record, value, memories)) {
             Ok(value) => given.push(answer_of(record, value, clocks)),
             Err(Fault(status)) => {
                 raw::clear_exception(env);
@@ -98,6 +102,17 @@ fn give(
     Ok(())
 }
 
+/// What the value of an answer stands for.
+fn arrived(record: &AnswerRecord, value: Value, memories: &mut Memories) -> Raw<Value> {
+    match value {
+        Value::Number(key) if record[4] == f64::from(MOVED) && record[5] == 0.0 => {
+            let memory = memories.take(key).and_then(Arc::into_inner);
+            memory.ok_or(Fault(sys::Status::napi_invalid_arg))
+        }
+        other => Ok(other),
+    }
+}
+
 /// Whether the env takes no values any more because it is being terminated.
 fn is_ending(env: Env) -> bool {
     let probe = || raw::set_element(env, raw::new_array(env, 1)?, 0, raw::undefined(env)?);
@@ -115,6 +130,7 @@ fn fetch(
     worker: u32,
     visit: Visit,
     (records, values, words): (Js, Js, Option<Js>),
+    memories: &mut Memories,
 ) -> Raw<f64> {
     let mut total = 0;
     loop {
@@ -127,7 +143,7 @@ fn fetch(
         // SAFETY: creating values runs no JavaScript.
         let records = unsafe { raw::doubles(env, records) }?;
         let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
-        let mut out = Out { env, values, used: 0, words, written: 0 };
+        let mut out = Out { env, values, used: 0, words, written: 0, memories: &mut *memories };
         // What was taken is begun or answered, whatever the engine says.
         for note in notes {
             match out.note(note) {
@@ -170,16 +186,17 @@ fn fetch(
     }
 }
 
-struct Out {
+struct Out<'a> {
     env: Env,
     values: Js,
     used: u32,
     /// Where plain values go that are in words, and how far it is full.
     words: Option<Js>,
     written: usize,
+    memories: &'a mut Memories,
 }
 
-impl Out {
+impl Out<'_> {
     fn push(&mut self, value: &Value) -> Raw<f64> {
         let (env, values, at) = (self.env, self.values, self.used);
         raw::scoped(env, || raw::set_element(env, values, at, encode(env, value, None)?))?;
@@ -226,6 +243,9 @@ impl Out {
     fn task(&mut self, JsTask { id, job, tag: claim }: &JsTask) -> Raw<[f64; TASK]> {
         let (tag, payload) = match &job.input {
             Payload::Number(number) => (4.0, *number),
+            Payload::Value(value) if matches!(**value, Value::Foreign(_)) => {
+                (4.0, self.memories.put(value.clone()))
+            }
             Payload::Value(value) => self.value(value)?,
         };
         let options = match job.options.as_deref() {

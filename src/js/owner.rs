@@ -152,9 +152,10 @@ pub(crate) unsafe extern "C" fn post_to_worker(env: Env, info: Info) -> Js {
 
 /// `exchangeMain(pool, answers, count, answerValues, tasks, taskValues)`: as `exchange`, for the thread that owns the pool.
 pub(crate) unsafe extern "C" fn exchange_main(env: Env, info: Info) -> Js {
-    on_pool(env, info, |_, pool, [_, answers, count, answer_values, tasks, task_values]| {
-        give(env, pool, MAIN, (answers, count, answer_values, None))?;
-        raw::new_number(env, fetch(env, pool, MAIN, Visit::Tasks, (tasks, task_values, None))?)
+    on_pool(env, info, |state, pool, [_, answers, count, answer_values, tasks, task_values]| {
+        let memories = &mut state.memories;
+        give(env, pool, MAIN, (answers, count, answer_values, None), memories)?;
+        raw::new_number(env, fetch(env, pool, MAIN, Visit::Tasks, (tasks, task_values, None), memories)?)
     })
 }
 

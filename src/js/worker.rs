@@ -128,15 +128,16 @@ pub(crate) unsafe extern "C" fn exchange(env: Env, info: Info) -> Js {
             2 => Some(Visit::Tasks),
             _ => Some(Visit::Look),
         };
+        let memories = &mut state.memories;
         let Some(Seat { pool, index, attached, board }) = &mut state.seat else {
             return raw::new_number(env, -1.0);
         };
-        give(env, pool, *index, (answers, count, answer_values, Some(given)))?;
+        give(env, pool, *index, (answers, count, answer_values, Some(given)), memories)?;
         let Some(visit) = visit else { return raw::new_number(env, 0.0) };
         if !*attached {
             *attached = pool.js_attach(*index, state.port.clone(), board.take());
         }
-        raw::new_number(env, fetch(env, pool, *index, visit, (tasks, task_values, Some(taken)))?)
+        raw::new_number(env, fetch(env, pool, *index, visit, (tasks, task_values, Some(taken)), memories)?)
     })
 }
 

@@ -194,6 +194,9 @@ pub struct Job {
 /// Codec of inputs that the owner of a pool keeps for whoever begins the task.
 pub const KEPT: u8 = 4;
 
+/// Codec of memory that moves with its task.
+pub const MOVED: u8 = 6;
+
 /// Codec of plain values in words.
 pub const FLAT: u8 = 3;
 
@@ -210,7 +213,7 @@ impl Job {
     /// Whether its input can be had twice: neither was it moved, nor does it lie in memory that others may change.
     pub(crate) fn lasts(&self) -> bool {
         let lasting = self.policy.as_ref().is_some_and(|policy| policy.lasting);
-        !self.in_place && (self.codec != KEPT || lasting)
+        !self.in_place && self.codec != MOVED && (self.codec != KEPT || lasting)
     }
 
     /// The same job once more, sharing its input.

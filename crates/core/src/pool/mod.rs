@@ -47,7 +47,7 @@ pub(crate) mod model {
     pub(crate) use super::parallel::Section;
 }
 
-pub use job::{ENTRY, FLAT, Job, KEPT, MAIN_ENTRY, NO_EXPORT, Payload, PlainJob, Policy};
+pub use job::{ENTRY, FLAT, Job, KEPT, MAIN_ENTRY, MOVED, NO_EXPORT, Payload, PlainJob, Policy};
 pub use js::{
     AnswerRecord, Board, JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Visit, Waker,
     answer_of, read_answer,

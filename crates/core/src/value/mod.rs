@@ -7,11 +7,13 @@
 
 mod array;
 mod element;
+mod foreign;
 mod kind;
 mod region;
 
 pub use array::Array;
 pub use element::{Element, Owned};
+pub use foreign::Foreign;
 pub use kind::ElementKind;
 
 use std::borrow::Cow;
@@ -47,6 +49,8 @@ pub enum Value {
         /// `keys.len()` numbers per object.
         cells: Vec<f64>,
     },
+    /// What only the binding knows; passed on as it is.
+    Foreign(Box<dyn Foreign>),
 }
 
 impl Value {
@@ -73,7 +77,7 @@ impl Value {
                     .map(|(name, value)| Some((name.clone(), value.duplicate()?)))
                     .collect::<Option<_>>()?,
             ),
-            Self::Rows { .. } => return None,
+            Self::Rows { .. } | Self::Foreign(_) => return None,
         })
     }
 
@@ -136,6 +140,7 @@ impl Value {
             }
             Self::Rows { cells, .. } => cells.len() * 8,
             Self::Words(words) => words.len() * 8,
+            Self::Foreign(foreign) => foreign.byte_len(),
             _ => 0,
         }
     }

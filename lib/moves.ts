@@ -1,0 +1,53 @@
+// Stage: submit, run and settle. Thread: any.
+// Memory that goes from thread to thread with its task, without a message, where the addon can do that (src/moves.rs).
+
+import process from 'node:process'
+import * as threads from 'node:worker_threads'
+import { native } from './native'
+import { copyOf, isMemory } from './views'
+
+/** Not in Node 20. */
+const { isMarkedAsUntransferable: isMarked } = threads as {
+  readonly isMarkedAsUntransferable?: (buffer: object) => boolean
+}
+
+/** Whether the addon can do it. Others that do as Node does have another engine. */
+let canMove: boolean | undefined
+
+function mayMove(): boolean {
+  canMove ??= askAddon()
+  return canMove
+}
+
+function askAddon(): boolean {
+  const isOther = 'bun' in process.versions || 'deno' in process.versions
+  return !isOther && process.env.THREADMILL_MOVES !== 'off' && native.canMove()
+}
+
+/**
+ * Moves a value out of this thread's reach, if it is an `ArrayBuffer` or a typed array over one that is all that `list` names.
+ * @returns its key for the addon, -1 when it has to be posted
+ * @throws DataCloneError
+ */
+export function moveMemory(value: unknown, list: readonly object[]): number {
+  const [buffer] = list as readonly [ArrayBuffer]
+  if (list.length !== 1 || !isMemory(value, buffer)) return -1
+  if (!mayMove()) return -1
+  if (isMarked !== undefined) return isMarked(buffer) ? -1 : native.takeMemory(value, buffer)
+  // Only a transfer knows whether the buffer may be transferred.
+  const own: ArrayBufferView | ArrayBuffer = structuredClone(value, { transfer: [buffer] })
+  return native.takeMemory(own, 'buffer' in own ? own.buffer : own)
+}
+
+/** The engine of Node 22 ends the process where memory of another thread changes its length: `transfer(length)`. */
+const MAY_COPY = !process.version.startsWith('v22.')
+/** Memory of a view from this many bytes on is copied here and moved, instead of copied on both sides. */
+const MUCH = 16 * 1024
+
+/** Moves a copy of a typed array, if there is much of it; -1 as above. */
+export function moveCopy(view: unknown): number {
+  if (!ArrayBuffer.isView(view)) return -1
+  const copy = MAY_COPY && mayMove() ? copyOf(view, MUCH) : undefined
+  // Nobody can have said of it that it must not be transferred.
+  return copy === undefined ? -1 : native.takeMemory(copy, copy.buffer)
+}

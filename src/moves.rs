@@ -1,0 +1,305 @@
+//! Stage: submit, run and settle. Thread: any env; memory on its way belongs to whichever thread has it.
+//! Memory that moves from thread to thread without a copy and without a message. The backing store is taken out of its
+//! `ArrayBuffer`, goes with the task like any other value, and becomes another `ArrayBuffer` where it arrives: what Node does
+//! for a transfer list, without the message port. Node-API has no call for it; four functions of V8 do it, whose binary
+//! interface Node keeps within a major version. So it is done on the majors where it was tried, on Linux for x86-64, and once
+//! it has worked on a small buffer; elsewhere [`can_move`] says no, and memory goes by the port.
+//!
+//! Z1. A store has one owner: an `ArrayBuffer`, a [`Memory`], or the list of those that nobody wants any more. Only V8 frees
+//!     one, in an env, for a store may be dropped on threads that have none.
+//! Z2. What JavaScript names by a key, it names once.
+
+#![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
+
+use crate::call::{Env, Info, Js, on_env};
+use crate::raw::{self, Fault, Raw, check};
+use napi::sys;
+use parking_lot::Mutex;
+use std::any::Any;
+use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use threadmill_core::value::{Foreign, Value};
+
+/// Majors of Node whose V8 this was tried with.
+const TRIED: [u32; 4] = [20, 22, 24, 26];
+
+/// `std::shared_ptr<v8::BackingStore>`: the store, and what counts its owners. Both null: of none.
+#[repr(C)]
+#[derive(Debug)]
+struct Store {
+    store: *mut c_void,
+    count: *mut c_void,
+}
+
+// SAFETY: stores may be handed from thread to thread; Node does so with every transfer.
+unsafe impl Send for Store {}
+
+/// An object that C++ returns through memory of the caller's because it has a destructor. C does that with whatever needs more
+/// than two registers, so there is more room than for the store.
+#[repr(C)]
+struct Returned {
+    store: MaybeUninit<Store>,
+    unused: MaybeUninit<[usize; 2]>,
+}
+
+/// A handle of V8 is a `napi_value`, and so is `this` of its methods.
+struct Engine {
+    /// `v8::Isolate::GetCurrent()`
+    isolate: unsafe extern "C" fn() -> *mut c_void,
+    /// `v8::ArrayBuffer::IsDetachable() const`
+    is_detachable: unsafe extern "C" fn(Js) -> bool,
+    /// `v8::ArrayBuffer::GetBackingStore()`
+    store: unsafe extern "C" fn(Js) -> Returned,
+    /// `v8::ArrayBuffer::New(v8::Isolate*, std::shared_ptr<v8::BackingStore>)`; leaves an empty pointer behind
+    new_buffer: unsafe extern "C" fn(*mut c_void, *mut Store) -> Js,
+}
+
+static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn find_engine() -> Option<Engine> {
+    let find = |name: &CStr| {
+        // SAFETY: the name is a C string.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        (!found.is_null()).then_some(found)
+    };
+    let isolate = find(c"_ZN2v87Isolate10GetCurrentEv")?;
+    let is_detachable = find(c"_ZNK2v811ArrayBuffer12IsDetachableEv")?;
+    let store = find(c"_ZN2v811ArrayBuffer15GetBackingStoreEv")?;
+    let new_buffer = find(c"_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE")?;
+    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
+    Some(unsafe {
+        Engine {
+            isolate: std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *mut c_void>(isolate),
+            is_detachable: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> bool>(
+                is_detachable,
+            ),
+            store: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> Returned>(store),
+            new_buffer: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, *mut Store) -> Js>(
+                new_buffer,
+            ),
+        }
+    })
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn find_engine() -> Option<Engine> {
+    None
+}
+
+/// Takes the memory of a buffer, which is detached then; `None` when that cannot be.
+fn take_store(env: Env, buffer: Js) -> Raw<Option<Store>> {
+    let Some(engine) = &*ENGINE else { return Ok(None) };
+    // SAFETY: an `ArrayBuffer` of the current scope, on the thread of its isolate.
+    if !unsafe { (engine.is_detachable)(buffer) } {
+        return Ok(None);
+    }
+    // SAFETY: as above; the function fills in the store.
+    let store = unsafe { (engine.store)(buffer).store.assume_init() };
+    // SAFETY: as above.
+    if let Err(fault) = check(unsafe { sys::napi_detach_arraybuffer(env, buffer) }) {
+        forsake(store);
+        return Err(fault);
+    }
+    Ok(Some(store))
+}
+
+/// A new buffer of that memory.
+fn new_buffer(mut store: Store) -> Raw<Js> {
+    let Some(engine) = &*ENGINE else { return Err(Fault(sys::Status::napi_generic_failure)) };
+    // SAFETY: on the thread of the isolate, in a scope of it; the store is ours, and what it leaves behind is empty.
+    let buffer = unsafe { (engine.new_buffer)((engine.isolate)(), &raw mut store) };
+    if buffer.is_null() { Err(Fault(sys::Status::napi_generic_failure)) } else { Ok(buffer) }
+}
+
+/// Whether a buffer keeps its memory through all of it: what would not hold for an engine of another shape.
+fn works(env: Env) -> Raw<bool> {
+    const BYTES: usize = 64;
+    let (mut data, mut buffer) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: plain creation.
+    check(unsafe { sys::napi_create_arraybuffer(env, BYTES, &raw mut data, &raw mut buffer) })?;
+    let Some(mut store) = take_store(env, buffer)? else { return Ok(false) };
+    let Some(engine) = &*ENGINE else { return Ok(false) };
+    // SAFETY: as in `new_buffer`.
+    let again = unsafe { (engine.new_buffer)((engine.isolate)(), &raw mut store) };
+    let (mut found, mut length, mut detached) = (ptr::null_mut(), 0, false);
+    // SAFETY: buffers of the current scope.
+    unsafe {
+        check(sys::napi_is_detached_arraybuffer(env, buffer, &raw mut detached))?;
+        check(sys::napi_get_arraybuffer_info(env, again, &raw mut found, &raw mut length))?;
+    }
+    Ok(detached && found == data && length == BYTES && store.store.is_null() && store.count.is_null())
+}
+
+/// Stores that nobody wants, until an env frees them.
+static FORSAKEN: Mutex<Vec<Store>> = Mutex::new(Vec::new());
+static ARE_FORSAKEN: AtomicBool = AtomicBool::new(false);
+
+fn forsake(store: Store) {
+    FORSAKEN.lock().push(store);
+    ARE_FORSAKEN.store(true, Ordering::Release);
+}
+
+/// Frees what was dropped on its way: buffers that nobody holds are garbage.
+pub(crate) fn free_forsaken(env: Env) {
+    if !ARE_FORSAKEN.load(Ordering::Relaxed) || !ARE_FORSAKEN.swap(false, Ordering::Acquire) {
+        return;
+    }
+    let stores = std::mem::take(&mut *FORSAKEN.lock());
+    for store in stores {
+        let _ = raw::scoped(env, || new_buffer(store));
+    }
+}
+
+/// What a store was seen through: nothing, or a typed array of this type, offset in bytes and length in elements.
+type Window = Option<(sys::napi_typedarray_type, usize, usize)>;
+
+/// Memory on its way.
+#[derive(Debug)]
+struct Memory {
+    store: Mutex<Option<Store>>,
+    byte_len: usize,
+    window: Window,
+}
+
+impl Foreign for Memory {
+    fn byte_len(&self) -> usize {
+        self.byte_len
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(store) = self.store.get_mut().take() {
+            forsake(store);
+        }
+    }
+}
+
+/// Takes the memory of `value`, a typed array over `buffer` or that itself; `None` when that cannot be.
+fn take(env: Env, value: Js, buffer: Js) -> Raw<Option<Memory>> {
+    let same = |other: Js| {
+        let mut same = false;
+        // SAFETY: both belong to the current scope.
+        check(unsafe { sys::napi_strict_equals(env, other, buffer, &raw mut same) })?;
+        Ok(same)
+    };
+    if !raw::is_array_buffer(env, buffer)? {
+        return Ok(None);
+    }
+    let (mut data, mut byte_len) = (ptr::null_mut(), 0);
+    // SAFETY: a buffer of the current scope.
+    check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut byte_len) })?;
+    let window = if raw::is_typed_array(env, value)? {
+        let view = raw::view(env, value)?;
+        if !same(view.buffer)? {
+            return Ok(None);
+        }
+        Some((view.kind, (view.data as usize).saturating_sub(data as usize), view.length))
+    } else if same(value)? {
+        None
+    } else {
+        return Ok(None);
+    };
+    if byte_len == 0 {
+        return Ok(None);
+    }
+    let store = take_store(env, buffer)?;
+    Ok(store.map(|store| Memory { store: Mutex::new(Some(store)), byte_len, window }))
+}
+
+/// Makes a JavaScript value of memory that has arrived.
+pub(crate) fn open(env: Env, foreign: &dyn Foreign) -> Raw<Js> {
+    let gone = Fault(sys::Status::napi_invalid_arg);
+    let memory = (foreign as &dyn Any).downcast_ref::<Memory>().ok_or(gone)?;
+    let store = memory.store.lock().take().ok_or(gone)?;
+    let buffer = new_buffer(store)?;
+    let Some((kind, offset, length)) = memory.window else { return Ok(buffer) };
+    let mut view = ptr::null_mut();
+    // SAFETY: length and offset lie inside the buffer, as they did before.
+    check(unsafe { sys::napi_create_typedarray(env, kind, length, buffer, offset, &raw mut view) })?;
+    Ok(view)
+}
+
+/// Memory that JavaScript names by a key (Z2): what a task is about to be submitted with or answered by, and inputs of tasks
+/// that have yet to begin.
+#[derive(Default)]
+pub(crate) struct Memories {
+    values: Vec<Option<Arc<Value>>>,
+    free: Vec<u32>,
+}
+
+impl Memories {
+    /// Keeps memory on its way; its key.
+    pub(crate) fn put(&mut self, value: Arc<Value>) -> f64 {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.values.push(None);
+            self.values.len() as u32 - 1
+        });
+        self.values[key as usize] = Some(value);
+        f64::from(key)
+    }
+
+    /// Gives it back.
+    pub(crate) fn take(&mut self, key: f64) -> Option<Arc<Value>> {
+        let value = self.values.get_mut(key as usize)?.take()?;
+        self.free.push(key as u32);
+        Some(value)
+    }
+}
+
+/// `canMove()`: whether memory moves this way here.
+pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
+    static WORKS: Mutex<Option<bool>> = Mutex::new(None);
+    on_env(env, info, |_, [_unused]| {
+        let mut works_here = WORKS.lock();
+        let answer = if let Some(known) = *works_here {
+            known
+        } else {
+            let mut version = ptr::null();
+            // SAFETY: what it gives lives as long as the process.
+            let major = unsafe {
+                check(sys::napi_get_node_version(env, &raw mut version))?;
+                (*version).major
+            };
+            TRIED.contains(&major) && works(env)?
+        };
+        *works_here = Some(answer);
+        raw::new_boolean(env, answer)
+    })
+}
+
+/// `takeMemory(value, buffer)`: moves the memory of `value`, a typed array over `buffer` or that itself, out of this thread's
+/// reach; its key, -1 when that cannot be.
+pub(crate) unsafe extern "C" fn take_memory(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [value, buffer]| {
+        free_forsaken(env);
+        let key = match take(env, value, buffer)? {
+            Some(memory) => state.memories.put(Arc::new(Value::Foreign(Box::new(memory)))),
+            None => -1.0,
+        };
+        raw::new_number(env, key)
+    })
+}
+
+/// `openMemory(key)`: the value that the memory with that key came from, on this thread.
+pub(crate) unsafe extern "C" fn open_memory(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [key]| {
+        let value = state.memories.take(raw::number(env, key)?);
+        match value.as_deref() {
+            Some(Value::Foreign(foreign)) => open(env, &**foreign),
+            _ => Err(Fault(sys::Status::napi_invalid_arg)),
+        }
+    })
+}
+
+/// `dropMemory(key)`: nobody will open it here.
+pub(crate) unsafe extern "C" fn drop_memory(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [key]| {
+        drop(state.memories.take(raw::number(env, key)?));
+        raw::undefined(env)
+    })
+}
