@@ -24,6 +24,7 @@ mod inbox;
 mod job;
 mod js;
 mod launch;
+mod lookout;
 mod parallel;
 mod placement;
 mod record;
@@ -68,6 +69,7 @@ use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
 use js::JsWorker;
+use lookout::Lookout;
 use parallel::Section;
 use slot::{PoolClaims, Slot, native};
 use state::{Ended, State};
@@ -116,6 +118,7 @@ pub struct Pool {
     id: u32,
     name: String,
     sizing: Sizing,
+    lookout: Lookout,
     /// The same with what nobody needs before it is asked for.
     explained: OnceLock<Sizing>,
     capacity: usize,
@@ -174,6 +177,7 @@ impl Pool {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: options.name,
             sizing: options.sizing,
+            lookout: Lookout::default(),
             explained: OnceLock::new(),
             capacity: options.capacity,
             pin: options.pin,

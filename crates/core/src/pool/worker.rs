@@ -221,11 +221,7 @@ impl Worker<'_> {
         if self.pool.active_threads() == 1 && self.pool.sizing.affinity == 1 {
             return;
         }
-        let until = clock::now() + SPIN;
-        while !self.pool.has_waiting() && clock::now() < until {
-            // Whoever else is ready to run on this CPU, the submitter perhaps, goes first.
-            std::thread::yield_now();
-        }
+        self.pool.lookout.look(SPIN, || self.pool.has_waiting());
     }
 }
 

@@ -175,11 +175,7 @@ impl Pool {
         if !looks || !notes.is_empty() || !out.is_empty() {
             return true;
         }
-        // Whoever awaits a result often has the next task at hand, and ringing takes longer than this.
-        let until = clock::now() + JS_SPIN;
-        while !self.has_waiting_js() && clock::now() < until {
-            std::thread::yield_now();
-        }
+        self.lookout.look(JS_SPIN, || self.has_waiting_js());
         self.js_take(index, (true, true), notes, out)
     }
 
