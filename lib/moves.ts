@@ -11,6 +11,10 @@ const { isMarkedAsUntransferable: isMarked } = threads as {
   readonly isMarkedAsUntransferable?: (buffer: object) => boolean
 }
 
+// Users patch globals: taken once, at load.
+const { isView } = ArrayBuffer
+const clone = structuredClone
+
 /** Whether the addon can do it. Others that do as Node does have another engine. */
 let canMove: boolean | undefined
 
@@ -35,7 +39,7 @@ export function moveMemory(value: unknown, list: readonly object[]): number {
   if (!mayMove()) return -1
   if (isMarked !== undefined) return isMarked(buffer) ? -1 : native.takeMemory(value, buffer)
   // Only a transfer knows whether the buffer may be transferred.
-  const own: ArrayBufferView | ArrayBuffer = structuredClone(value, { transfer: [buffer] })
+  const own: ArrayBufferView | ArrayBuffer = clone(value, { transfer: [buffer] })
   return native.takeMemory(own, 'buffer' in own ? own.buffer : own)
 }
 
@@ -46,7 +50,7 @@ const MUCH = 16 * 1024
 
 /** Moves a copy of a typed array, if there is much of it; -1 as above. */
 export function moveCopy(view: unknown): number {
-  if (!ArrayBuffer.isView(view)) return -1
+  if (!isView(view)) return -1
   const copy = MAY_COPY && mayMove() ? copyOf(view, MUCH) : undefined
   // Nobody can have said of it that it must not be transferred.
   return copy === undefined ? -1 : native.takeMemory(copy, copy.buffer)

@@ -5,6 +5,7 @@ import { types } from 'node:util'
 
 const { getOwnPropertyDescriptor, getPrototypeOf } = Object
 const { isArrayBuffer, isSharedArrayBuffer } = types
+const { isView } = ArrayBuffer
 const Bytes = Uint8Array
 const { prototype: bufferPrototype } = Buffer
 /** Bytes of the memory that small Buffers share; some Nodes round it up. */
@@ -39,7 +40,7 @@ function fixedLength(view: ArrayBufferView, buffer: ArrayBufferLike): number {
 export function isMemory(value: unknown, buffer: object): value is ArrayBufferView | ArrayBuffer {
   if (!isArrayBuffer(buffer) || lengthOf.call(buffer) === 0 || isResizable.call(buffer)) return false
   if (value === buffer) return true
-  return ArrayBuffer.isView(value) && classNameOf.call(value) !== undefined && bufferOf.call(value) === buffer
+  return isView(value) && classNameOf.call(value) !== undefined && bufferOf.call(value) === buffer
 }
 
 /** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
