@@ -162,6 +162,14 @@ export interface WorkerPoolOptions {
   /** Order of waiting tasks of equal priority: as submitted, or by expected cost, longest first. @default 'fifo' */
   readonly schedule?: 'fifo' | 'longest-first' | undefined
   /**
+   * A file that keeps what tasks take, by `key`, for later processes: read here, written when the pool has ended or its
+   * process exits. With `schedule: 'longest-first'` the very first tasks of a process are in order then. It is made, with
+   * its folders, when it does not exist; several pools may share it. It has 10,000 keys at most, those used last.
+   * `ERR_THREADMILL_INVALID_ARG_VALUE` is thrown for a file that no pool has written, `ERR_THREADMILL_IO` for one that
+   * cannot be read. @default none
+   */
+  readonly costs?: string | URL | undefined
+  /**
    * Binds native workers to CPU cores: worker i to the i-th core of the list (round robin), or `'compact'` (fill
    * neighbouring cores first), or `'spread'` (one worker per physical core first). Linux and Windows. @default none
    */

@@ -6,6 +6,7 @@ import type { IWorker, Kernels, PoolStats } from '..'
 import type { ByteBudget } from './bytes'
 import { Listeners } from './callbacks'
 import * as channels from './channels'
+import type { KeptCosts } from './costs'
 import type { Settle } from './deferred'
 import * as deferred from './deferred'
 import { connect, disconnect } from './drain'
@@ -63,6 +64,8 @@ export class PoolCore implements EntryHost {
   readonly #entry: PoolEntry | undefined
   /** Follows tasks, where that is wanted. */
   tracer: TaskTracer | undefined
+  /** What tasks take, where that is kept. */
+  costs: KeptCosts | undefined
   /** Shows what happens, where that is wanted. */
   timeline: Timeline | undefined
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
@@ -539,6 +542,7 @@ export class PoolCore implements EntryHost {
   leaveCore(): void {
     flush()
     this.#figures.leave()
+    this.costs?.write()
     this.timeline?.poolEnds()
     disconnect(this)
   }

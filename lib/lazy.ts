@@ -26,6 +26,11 @@ export function memoryWatch(): typeof import('./memory').watchMemory {
   return (require('./memory') as typeof import('./memory')).watchMemory
 }
 
+/** What keeps the costs of a pool. */
+export function costFiles(): typeof import('./costs') {
+  return require('./costs') as typeof import('./costs')
+}
+
 /** What shows the timeline of a pool. */
 export function timelines(): typeof import('./timeline/timeline').Timeline {
   return (require('./timeline/timeline') as typeof import('./timeline/timeline')).Timeline

@@ -175,6 +175,10 @@ export interface Native {
   cpuShares(anew: boolean): number[]
   /** JSON of the times of the pool's tasks by key. */
   keyFigures(pool: number): string
+  /** JSON of what tasks take by key, `[[key, ms, runs], ...]`, least recently used first. */
+  learnedCosts(pool: number): string
+  /** Takes over what was learned elsewhere: ms and runs of each key. */
+  learnCosts(pool: number, keys: readonly string[], figures: Float64Array): void
   /** JSON of the pool's figures. */
   figures(pool: number): string
   /** Runs a kernel on this thread. For benchmarks and tests. */

@@ -9,7 +9,7 @@ import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { healthMonitor, laneParts, memoryWatch, taskStream, timelines } from './lazy'
+import { costFiles, healthMonitor, laneParts, memoryWatch, taskStream, timelines } from './lazy'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,
@@ -254,7 +254,7 @@ function createCore([first, second]: unknown[]): PoolCore {
 
 /** Makes the core, and begins what it does besides its tasks. */
 function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry): PoolCore {
-  const { signals, memory } = shell
+  const { signals, memory, costs } = shell
   // The copies of a pool in its workers do nothing.
   if (entry?.isOwn) return new PoolCore(settings, shell, entry)
   if (signals !== undefined) checkMainThread()
@@ -262,6 +262,7 @@ function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry):
   try {
     if (signals !== undefined) core.handleSignals(signals)
     if (memory !== undefined) memoryWatch()(core, memory)
+    if (costs !== undefined) core.costs = costFiles().keepCosts(core.handle, costs)
   } catch (error) {
     core.end(2)
     throw error

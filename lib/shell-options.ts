@@ -15,6 +15,8 @@ export interface ShellSettings {
   readonly signals: readonly NodeJS.Signals[] | undefined
   /** What to watch of the memory, if anything. */
   readonly memory: MemorySettings | undefined
+  /** The file that keeps what tasks take. */
+  readonly costs: string | undefined
 }
 
 /** How memory is watched. */
@@ -41,9 +43,24 @@ export function checkShellOptions(value: unknown): ShellSettings {
       capacityBytes === Number.POSITIVE_INFINITY
         ? capacityBytes
         : wholeNumber('options.capacityBytes', capacityBytes, 1, Number.MAX_SAFE_INTEGER),
+    costs: checkFile('options.costs', option('costs')),
     memory: checkMemoryOptions(option),
     signals: signals === false ? undefined : checkSignals('options.handleSignals', signals),
   }
+}
+
+/** The path of a file. */
+function checkFile(name: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  const expectation = `a path or a 'file:' URL`
+  if (value instanceof URL) {
+    if (value.protocol !== 'file:') throw wrongValue(name, expectation, value.href)
+    const { fileURLToPath } = require('node:url') as typeof import('node:url')
+    return fileURLToPath(value)
+  }
+  if (typeof value !== 'string') throw wrongType(name, expectation, value)
+  if (value === '' || value.includes('\0')) throw wrongValue(name, expectation, value)
+  return value
 }
 
 function checkMemoryOptions(option: (key: keyof JsPoolOptions, otherwise?: unknown) => unknown) {

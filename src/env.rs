@@ -286,7 +286,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 64] = [
+    let functions: [(&CStr, sys::napi_callback); 66] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -307,6 +307,8 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"machine", Some(cpu_gate::machine)),
         (c"cpuShares", Some(cpu_gate::cpu_shares)),
         (c"keyFigures", Some(pool::key_figures)),
+        (c"learnedCosts", Some(pool::learned_costs)),
+        (c"learnCosts", Some(pool::learn_costs)),
         (c"traceStart", Some(trace::start)),
         (c"traceStop", Some(trace::stop)),
         (c"traceNow", Some(trace::now)),

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::call::{Env, Info, Js, on_env, on_pool_if_any};
+use crate::call::{Env, Info, Js, on_env, on_pool, on_pool_if_any};
 use crate::env::OwnedPool;
 use crate::payload::{Keep, decode, encode};
 use crate::raw::{self, Fault, Raw};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use threadmill_core::kernel::{Detached, Input, KernelContext};
 use threadmill_core::kernels as registry;
 use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing, clock};
-use threadmill_core::scheduler::{Schedule, TaskId};
+use threadmill_core::scheduler::{LearnedCost, Schedule, TaskId};
 use threadmill_core::value::Value;
 
 /// `kernels()`: the names of the kernels of this build, in the order of their numbers.
@@ -158,6 +158,30 @@ pub(crate) unsafe extern "C" fn key_figures(env: Env, info: Info) -> Js {
     on_pool_if_any(env, info, |_, pool, [_]| match pool {
         Some(pool) => json(env, &pool.key_figures()),
         None => raw::undefined(env),
+    })
+}
+
+/// `learnedCosts(handle)`: `[[key, ms, runs], ...]` as JSON, least recently used first.
+pub(crate) unsafe extern "C" fn learned_costs(env: Env, info: Info) -> Js {
+    on_pool(env, info, |_, pool, [_]| {
+        let costs = pool.learned_costs();
+        let rows: Vec<_> = costs.iter().map(|cost| (&cost.name, cost.nanos / 1e6, cost.count)).collect();
+        json(env, &rows)
+    })
+}
+
+/// `learnCosts(handle, keys, figures)`: takes over what was learned elsewhere; `figures` has ms and runs of each key.
+pub(crate) unsafe extern "C" fn learn_costs(env: Env, info: Info) -> Js {
+    on_pool(env, info, |_, pool, [_, keys, figures]| {
+        // SAFETY: no JavaScript runs while the slice is in use: keys are strings.
+        let figures = unsafe { raw::doubles(env, figures) }?;
+        let mut learned = Vec::with_capacity(figures.len() / 2);
+        for (at, [millis, runs]) in figures.as_chunks::<2>().0.iter().enumerate() {
+            let name = raw::scoped(env, || raw::string(env, raw::element(env, keys, at as u32)?))?;
+            learned.push(LearnedCost { name, nanos: millis * 1e6, count: *runs as u64 });
+        }
+        pool.learn_costs(learned);
+        raw::undefined(env)
     })
 }
 

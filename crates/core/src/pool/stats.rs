@@ -4,6 +4,7 @@
 use super::times::{Summary, Times};
 use super::{Cell, JsWorkerFigures, Pool, Sizing, native};
 use crate::kernels;
+use crate::scheduler::LearnedCost;
 use crate::sync::{AtomicU64, Ordering};
 use serde::Serialize;
 use std::sync::Arc;
@@ -150,6 +151,16 @@ impl Pool {
             Some((state.scheduler.costs.name(key)?.to_owned(), times.summaries()))
         });
         named.map(|(key, [wait_time, run_time])| KeyFigures { key, wait_time, run_time }).collect()
+    }
+
+    /// What tasks take, by key, least recently used first. O(keys).
+    pub fn learned_costs(&self) -> Vec<LearnedCost> {
+        self.state.lock().scheduler.costs.export()
+    }
+
+    /// Takes over what was learned elsewhere; what was measured here stands. O(costs log keys).
+    pub fn learn_costs(&self, learned: impl IntoIterator<Item = LearnedCost>) {
+        self.state.lock().scheduler.costs.import(learned);
     }
 
     /// Figures of this moment. O(workers).
