@@ -296,14 +296,20 @@ export class MainLane implements EntryLane {
       overhead: 0,
       abort: new Abort(),
     }
+    let isOpen = codec !== MOVED
     const read = (): unknown => {
       if (codec === LOCAL) return held?.input
-      if (codec === MOVED) return native.openMemory(payload)
+      if (codec === MOVED) {
+        isOpen = true
+        return native.openMemory(payload)
+      }
       if (codec === POSTED) return this.#host.lane?.store.takeInput(payload).value
       return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
     }
     const end = (succeeded: boolean, value: unknown): void => {
       this.#unfinished.delete(call)
+      // Of a function that was not found.
+      if (!isOpen) native.dropMemory(payload)
       this.#answer(call, codec === LOCAL ? payload : -1, succeeded, value)
     }
     this.#unfinished.add(call)
