@@ -71,6 +71,17 @@ test('floors and limits stand side by side for each version of Node', () => {
   assert.match(partContent('provenance', reports, {}), /`0123456789ab`.*Node 20\.20\.2 and 24\.1\.0/s)
 })
 
+test('another machine has a table of floors of its own, and the figures of scaling', () => {
+  const reports = mergeReports([read()])
+  const scaling = { ...read().scenarios.tasks, floors: [] }
+  const others = [{ ...read(), parallelism: 16, scenarios: { ...read().scenarios, scaling } }]
+  const text = partContent('other-machine', reports, {}, others)
+  assert.match(text, /16 cores,/)
+  assert.match(text, /\| ≥ 20× \|/)
+  assert.match(partContent('scaling', reports, {}, others), /1\.02 M\/s/)
+  assert.doesNotMatch(partContent('scaling', reports, {}), /1\.02 M\/s/)
+})
+
 test('scenarios of several runs are put together when they belong together', () => {
   const { scenarios, ...about } = read()
   const { tasks, ...others } = scenarios
@@ -116,7 +127,7 @@ test('the page shows scenarios that there are', () => {
   const page = readFileSync(new URL('../../docs/performance.md', import.meta.url), 'utf8')
   const parts = partsOf(page)
   assert.equal(parts.length, page.match(/<!-- bench:/g).length)
-  const scenarios = parts.filter((part) => !['provenance', 'floors', 'limits'].includes(part))
+  const scenarios = parts.filter((part) => !['provenance', 'floors', 'limits', 'other-machine'].includes(part))
   for (const name of [...scenarios, ...Object.values(CHARTS).map(({ scenario }) => scenario)]) {
     if (name === undefined) continue
     assert.ok(existsSync(new URL(`../../benchmarks/scenarios/${name}.mjs`, import.meta.url)), name)

@@ -11,13 +11,18 @@ const IMAGES = new URL('../../docs/images/performance/', import.meta.url)
 
 /**
  * @param {string[]} files that --json has written. Scenarios may come from several of them; versions of Node too: the first
- * one is the one whose tables and charts are shown, the others are beside it where the floors are
+ * one is the one whose tables and charts are shown, the others are beside it where the floors are. Those of a machine with
+ * another number of cores than the first file's have a table of floors of their own, and the figures of scaling
  */
 export async function publish(files) {
-  const reports = mergeReports(files.map((file) => JSON.parse(readFileSync(file, 'utf8'))))
+  const all = files.map((file) => JSON.parse(readFileSync(file, 'utf8')))
+  const isFirst = ({ parallelism }) => parallelism === all[0].parallelism
+  const reports = mergeReports(all.filter(isFirst))
+  const others = mergeReports(all.filter((report) => !isFirst(report)))
   const charts = chartsOf(reports[0])
+  if (others.length > 0) charts.scaling = chartsOf(others[0]).scaling
   const page = readFileSync(PAGE, 'utf8')
-  const text = fill(page, (name) => partContent(name, reports, charts))
+  const text = fill(page, (name) => partContent(name, reports, charts, others))
   rmSync(IMAGES, { recursive: true, force: true })
   mkdirSync(IMAGES, { recursive: true })
   for (const [name, chart] of Object.entries(charts)) writeFileSync(new URL(`${name}.svg`, IMAGES), draw(chart))
