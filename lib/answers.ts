@@ -143,7 +143,7 @@ export class Answers {
   #encode(idIndex: number, idGeneration: number, value: unknown): Encoded {
     const { encoded, list } = encodeMarked(value)
     if (encoded.codec !== POSTED) {
-      const memory = encoded.codec === PLAIN ? moveCopy(encoded.data) : -1
+      const memory = encoded.codec === PLAIN ? moveCopy(encoded.data, value) : -1
       return memory < 0 ? encoded : { codec: MOVED, data: memory }
     }
     // Nobody would fetch the output of a task that was given up.

@@ -4,7 +4,7 @@
 import process from 'node:process'
 import * as threads from 'node:worker_threads'
 import { native } from './native'
-import { copyOf, isMemory } from './views'
+import { copyOf, isMemory, lengthOfView } from './views'
 
 /** Not in Node 20. */
 const { isMarkedAsUntransferable: isMarked } = threads as {
@@ -48,10 +48,10 @@ const MAY_COPY = !process.version.startsWith('v22.')
 /** Memory of a view from this many bytes on is copied here and moved, instead of copied on both sides. */
 const MUCH = 16 * 1024
 
-/** Moves a copy of a typed array, if there is much of it; -1 as above. */
-export function moveCopy(view: unknown): number {
-  if (!isView(view)) return -1
-  const copy = MAY_COPY && mayMove() ? copyOf(view, MUCH) : undefined
+/** Moves a copy of a typed array, if there is much of it; -1 as above. `given`: what may not be moved itself. */
+export function moveCopy(view: unknown, given: unknown): number {
+  if (!MAY_COPY || !isView(view) || lengthOfView.call(view) < MUCH || !mayMove()) return -1
+  const own = view === given ? copyOf(view) : view
   // Nobody can have said of it that it must not be transferred.
-  return copy === undefined ? -1 : native.takeMemory(copy, copy.buffer)
+  return own === undefined ? -1 : native.takeMemory(own, own.buffer)
 }

@@ -243,13 +243,13 @@ function admitEntry(
   const { POSTED, MOVED, FLAT } = laneParts()
   const isMoved = encoded.codec === MOVED
   const key = encoded.codec >= POSTED && !isMoved ? (encoded.data as number) : -1
+  const discard = (): void => (isMoved ? native.dropMemory(encoded.data as number) : lane.discard(key))
   if (encoded.lasts) settings = { ...(settings ?? host.plain), isLasting: true }
   try {
     bytes = host.budget?.ofEncoded(encoded.data, bytes) ?? 0
     lane.admit(settings?.wanted ?? -1)
   } catch (error) {
-    if (isMoved) native.dropMemory(encoded.data as number)
-    else lane.discard(key)
+    discard()
     throw error
   }
   let slot = -1
@@ -271,8 +271,7 @@ function admitEntry(
     }
   } catch (error) {
     lane.withdraw()
-    if (isMoved) native.dropMemory(encoded.data as number)
-    else lane.discard(key)
+    discard()
     unfollow?.()
     throw error
   }
@@ -407,11 +406,9 @@ function encodeInput(
     const encoded = encode(input)
     const words = rawLength(encoded)
     if (words > 0) prepareArena()
-    if (encoded.codec !== POSTED) {
-      const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data) : -1
-      if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
-      return { codec: encoded.codec, data: encoded.data, worker: -1, words }
-    }
+    const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data, input) : -1
+    if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
+    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1, words }
     ;[input, list] = [encoded.data, []]
   }
   if (repeats(policy) && list.length === 0) {

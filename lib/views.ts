@@ -21,7 +21,8 @@ const typedPrototype = getPrototypeOf(Uint8Array.prototype) as object
 const classNameOf = getter<string | undefined>(typedPrototype, Symbol.toStringTag)
 const bufferOf = getter<ArrayBufferLike>(typedPrototype, 'buffer')
 const bufferOfDataView = getter<ArrayBufferLike>(DataView.prototype, 'buffer')
-const lengthOfView = getter<number>(typedPrototype, 'byteLength')
+/** Bytes of a typed array. */
+export const lengthOfView = getter<number>(typedPrototype, 'byteLength')
 /** Bytes of an ArrayBuffer. */
 export const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
 const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
@@ -88,10 +89,8 @@ export function plainClassOf(view: ArrayBufferView): number {
   return length > 0 && length === lengthOf.call(buffer) ? index : -1
 }
 
-/** A copy in memory of its own, of the class that it has without its subclass; `undefined` of fewer bytes than `least`. */
-export function copyOf(view: ArrayBufferView, least: number): ArrayBufferView | undefined {
-  const name = classNameOf.call(view)
-  if (name === undefined || lengthOfView.call(view) < least) return undefined
-  const Class = CLASSES[names.indexOf(name)] as (new (view: ArrayBufferView) => ArrayBufferView) | undefined
-  return Class && new Class(view)
+/** A copy in memory of its own, of the class that it has without its subclass. */
+export function copyOf(view: ArrayBufferView): ArrayBufferView | undefined {
+  const Class = CLASSES[names.indexOf(classNameOf.call(view) as string)]
+  return Class && new (Class as unknown as new (view: ArrayBufferView) => ArrayBufferView)(view)
 }

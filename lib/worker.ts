@@ -369,10 +369,6 @@ function beginTask(
     return
   }
   if (answers.isDue(lastEnd)) handOver(0)
-  if (codec === MOVED) {
-    run(idIndex, idGeneration, name, () => native.openMemory(data as number), READ)
-    return
-  }
   if (codec !== POSTED) {
     run(idIndex, idGeneration, name, data, codec)
     return
@@ -396,6 +392,11 @@ function beginTask(
 /** Stands for the codec of an input that a function gives. */
 const READ = -1
 
+function inputOf(codec: number, data: unknown): unknown {
+  if (codec === READ) return (data as () => unknown)()
+  return codec === MOVED ? native.openMemory(data as number) : decode(codec, data)
+}
+
 /** Runs a task. */
 function run(idIndex: number, idGeneration: number, sent: string | number | undefined, data: unknown, codec = 0): void {
   let name = sent
@@ -416,7 +417,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   let called: EntryWithHooks | undefined
   let knownBy: 'context' | 'client' | 'nothing' = isSeparate() ? 'client' : 'nothing'
   try {
-    const input = codec === 0 ? data : codec === READ ? (data as () => unknown)() : decode(codec, data)
+    const input = codec === PLAIN ? data : inputOf(codec, data)
     const fn = loaded.find(name) as EntryWithHooks
     called = fn
     const isPlain = fn.preTask === undefined && context === undefined

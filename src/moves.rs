@@ -107,11 +107,11 @@ fn take_store(env: Env, buffer: Js) -> Raw<Option<Store>> {
     Ok(Some(store))
 }
 
-/// A new buffer of that memory.
-fn new_buffer(mut store: Store) -> Raw<Js> {
+/// A new buffer of that memory; what is left of the store is empty.
+fn new_buffer(store: &mut Store) -> Raw<Js> {
     let Some(engine) = &*ENGINE else { return Err(Fault(sys::Status::napi_generic_failure)) };
-    // SAFETY: on the thread of the isolate, in a scope of it; the store is ours, and what it leaves behind is empty.
-    let buffer = unsafe { (engine.new_buffer)((engine.isolate)(), &raw mut store) };
+    // SAFETY: on the thread of the isolate, in a scope of it; the store is ours.
+    let buffer = unsafe { (engine.new_buffer)((engine.isolate)(), &raw mut *store) };
     if buffer.is_null() { Err(Fault(sys::Status::napi_generic_failure)) } else { Ok(buffer) }
 }
 
@@ -122,9 +122,7 @@ fn works(env: Env) -> Raw<bool> {
     // SAFETY: plain creation.
     check(unsafe { sys::napi_create_arraybuffer(env, BYTES, &raw mut data, &raw mut buffer) })?;
     let Some(mut store) = take_store(env, buffer)? else { return Ok(false) };
-    let Some(engine) = &*ENGINE else { return Ok(false) };
-    // SAFETY: as in `new_buffer`.
-    let again = unsafe { (engine.new_buffer)((engine.isolate)(), &raw mut store) };
+    let again = new_buffer(&mut store)?;
     let (mut found, mut length, mut detached) = (ptr::null_mut(), 0, false);
     // SAFETY: buffers of the current scope.
     unsafe {
@@ -149,8 +147,8 @@ pub(crate) fn free_forsaken(env: Env) {
         return;
     }
     let stores = std::mem::take(&mut *FORSAKEN.lock());
-    for store in stores {
-        let _ = raw::scoped(env, || new_buffer(store));
+    for mut store in stores {
+        let _ = raw::scoped(env, || new_buffer(&mut store));
     }
 }
 
@@ -190,15 +188,15 @@ fn take(env: Env, value: Js, buffer: Js) -> Raw<Option<Memory>> {
     if !raw::is_array_buffer(env, buffer)? {
         return Ok(None);
     }
-    let (mut data, mut byte_len) = (ptr::null_mut(), 0);
+    let mut byte_len = 0;
     // SAFETY: a buffer of the current scope.
-    check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut byte_len) })?;
+    check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, ptr::null_mut(), &raw mut byte_len) })?;
     let window = if raw::is_typed_array(env, value)? {
         let view = raw::view(env, value)?;
         if !same(view.buffer)? {
             return Ok(None);
         }
-        Some((view.kind, (view.data as usize).saturating_sub(data as usize), view.length))
+        Some((view.kind, view.offset, view.length))
     } else if same(value)? {
         None
     } else {
@@ -215,8 +213,8 @@ fn take(env: Env, value: Js, buffer: Js) -> Raw<Option<Memory>> {
 pub(crate) fn open(env: Env, foreign: &dyn Foreign) -> Raw<Js> {
     let gone = Fault(sys::Status::napi_invalid_arg);
     let memory = (foreign as &dyn Any).downcast_ref::<Memory>().ok_or(gone)?;
-    let store = memory.store.lock().take().ok_or(gone)?;
-    let buffer = new_buffer(store)?;
+    let mut store = memory.store.lock().take().ok_or(gone)?;
+    let buffer = new_buffer(&mut store)?;
     let Some((kind, offset, length)) = memory.window else { return Ok(buffer) };
     let mut view = ptr::null_mut();
     // SAFETY: length and offset lie inside the buffer, as they did before.
@@ -265,7 +263,7 @@ pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
                 check(sys::napi_get_node_version(env, &raw mut version))?;
                 (*version).major
             };
-            TRIED.contains(&major) && works(env)?
+            TRIED.contains(&major) && works(env).unwrap_or(false)
         };
         *works_here = Some(answer);
         raw::new_boolean(env, answer)

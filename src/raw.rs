@@ -121,6 +121,8 @@ pub(crate) struct View {
     pub(crate) length: usize,
     pub(crate) data: *mut c_void,
     pub(crate) buffer: sys::napi_value,
+    /// Where it begins in the buffer, in bytes.
+    pub(crate) offset: usize,
 }
 
 /// Describes a typed array.
@@ -139,7 +141,7 @@ pub(crate) fn view(env: sys::napi_env, value: sys::napi_value) -> Raw<View> {
             &raw mut offset,
         )
     })?;
-    Ok(View { kind, length, data, buffer })
+    Ok(View { kind, length, data, buffer, offset })
 }
 
 /// The numbers of a `Float64Array`, for this call only.

@@ -6,7 +6,7 @@ import { workersText } from '../lib/format.mjs'
 import { allQueued, rates } from '../lib/harness.mjs'
 import { Outcome } from '../lib/outcome.mjs'
 import { aheadOf } from '../lib/statistics.mjs'
-import { runSync, WorkerPool } from '../lib/subjects.mjs'
+import { WorkerPool } from '../lib/subjects.mjs'
 import { calibrateRounds, work } from '../lib/work.mjs'
 import { load } from '../rivals/index.mjs'
 
@@ -19,70 +19,50 @@ const EACH = 100
 export async function measure() {
   const outcome = new Outcome()
   const { input, check } = calibrateKernel()
-  const kernels = await compare(
-    outcome,
-    'kernels',
-    COUNTS.map((count) => {
-      const pool = new WorkerPool({ name: 'bench', threads: count })
-      return { count, pool, run: (total) => allQueued(() => pool.kernels.sha256(input), total), check }
-    }),
-  )
+  const kernels = await compare(outcome, 'kernels', {
+    open: (count) => new WorkerPool({ name: 'bench', threads: count }),
+    run: (pool, total) => allQueued(() => pool.kernels.sha256(input), total),
+    check,
+  })
   // The floor speaks of 16 cores.
   if (COUNTS.includes(16)) outcome.judge('scaling', 1 / aheadOf(kernels, workersText(16)) / 16)
-  await threads(outcome, input)
+
+  // What the cores give: the same kernel, called by as many threads without a pool, each of which does its share.
+  const openThreads = await load('postMessage')
+  const shareOf = (pool, count) => pool.run({ input, count })
+  await compare(outcome, 'kernels, threads without a pool', {
+    open: (count) => openThreads({ task: 'hash', workers: count }),
+    run: (pool, total, count) => Promise.all(Array.from({ length: count }, () => shareOf(pool, total / count))),
+    check,
+  })
 
   const rounds = calibrateRounds(2)
   const expected = work(rounds)
-  const open = await load('threadmill')
-  await compare(
-    outcome,
-    'JS tasks',
-    COUNTS.map((count) => {
-      const pool = open({ task: 'work', workers: count })
-      return {
-        count,
-        pool,
-        run: (total) => allQueued(() => pool.run(rounds), total),
-        check: (outputs) => assert.ok(outputs.every((output) => output === expected)),
-      }
-    }),
-  )
+  const openPool = await load('threadmill')
+  await compare(outcome, 'JS tasks', {
+    open: (count) => openPool({ task: 'work', workers: count }),
+    run: (pool, total) => allQueued(() => pool.run(rounds), total),
+    check: (outputs) => assert.ok(outputs.every((output) => output === expected)),
+  })
   return outcome
 }
 
-/** What the cores give: the same kernel, called by as many threads without a pool, each of which does its share. */
-async function threads(outcome, input) {
-  const open = await load('postMessage')
-  const digest = runSync('sha256', input)
-  await compare(
-    outcome,
-    'kernels, threads without a pool',
-    COUNTS.map((count) => {
-      const pool = open({ task: 'hash', workers: count })
-      return {
-        count,
-        pool,
-        run: (total) => Promise.all(Array.from({ length: count }, () => pool.run({ input, count: total / count }))),
-        check: (outputs) => assert.ok(outputs.every((output) => output === digest)),
-      }
-    }),
-  )
-}
-
-async function compare(outcome, id, subjects) {
+/** The same work by each number of workers. */
+async function compare(outcome, id, { open, run, check }) {
+  const pools = COUNTS.map(open)
   const measured = await rates({
     id,
     name: id,
     group: 'tasks of 2 ms',
     column: id,
-    contenders: subjects.map(({ count, run, check }) => ({
+    contenders: COUNTS.map((count, at) => ({
       name: workersText(count),
       least: EACH * count,
       step: count,
-      run,
+      run: (total) => run(pools[at], total, count),
       check,
     })),
   })
-  await Promise.all(subjects.map(({ pool }) => pool.close()))
+  await Promise.all(pools.map((pool) => pool.close()))
   return outcome.add(measured)
 }

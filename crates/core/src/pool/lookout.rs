@@ -22,13 +22,22 @@ pub(super) struct Lookout {
 impl Lookout {
     /// Waits until `found`, at most `limit` ns.
     pub(super) fn look(&self, limit: u64, found: impl Fn() -> bool) {
-        let mut now = clock::now();
+        self.look_by(limit, found, (clock::now, std::thread::yield_now));
+    }
+
+    fn look_by(
+        &self,
+        limit: u64,
+        found: impl Fn() -> bool,
+        (clock, give_way): (impl Fn() -> u64, impl Fn()),
+    ) {
+        let mut now = clock();
         let until = now + limit;
         // A hint: to look once too often does no harm.
         while now < until && now >= self.crowded.load(Ordering::Relaxed) && !found() {
             let before = now;
-            std::thread::yield_now();
-            now = clock::now();
+            give_way();
+            now = clock();
             if now - before > LOST {
                 self.crowded.store(now + REST, Ordering::Relaxed);
             }
@@ -41,31 +50,36 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// How often it looks, for something that is there at the third time; each look takes `time` ns.
-    fn looks(lookout: &Lookout, limit: u64, time: u64) -> u32 {
+    /// How often it looks at most 10 us for something that is not there; a yield takes `time` ns.
+    fn looks(lookout: &Lookout, now: &Cell<u64>, time: u64) -> u32 {
         let times = Cell::new(0);
-        lookout.look(limit, || {
+        let found = || {
             times.set(times.get() + 1);
-            let until = clock::now() + time;
-            while clock::now() < until {}
-            times.get() == 3
-        });
+            false
+        };
+        lookout.look_by(10_000, found, (|| now.get(), || now.set(now.get() + time)));
         times.get()
     }
 
     #[test]
-    fn looks_until_it_finds_something_and_not_for_long() {
-        let lookout = Lookout::default();
-        assert_eq!(looks(&lookout, u64::MAX / 2, 0), 3);
-        assert_eq!(looks(&lookout, 0, 0), 0);
+    fn looks_until_the_time_is_over_or_there_is_something() {
+        let (lookout, now) = (Lookout::default(), Cell::new(5));
+        assert_eq!(looks(&lookout, &now, 1000), 10);
+        assert_eq!(looks(&lookout, &now, LOST), 1);
+        lookout.look_by(u64::MAX / 2, || true, (|| now.get(), || panic!("there is something")));
+        // On the real clock.
+        lookout.look(0, || panic!("the time is over"));
+        lookout.look(u64::MAX / 2, || true);
     }
 
     #[test]
     fn after_a_lost_time_slice_nobody_looks_for_a_while() {
-        let lookout = Lookout::default();
-        assert_eq!(looks(&lookout, u64::MAX / 2, 2 * LOST), 1);
-        assert_eq!(looks(&lookout, u64::MAX / 2, 0), 0);
-        lookout.crowded.store(clock::now(), Ordering::Relaxed);
-        assert_eq!(looks(&lookout, u64::MAX / 2, 0), 3);
+        let (lookout, now) = (Lookout::default(), Cell::new(5));
+        assert_eq!(looks(&lookout, &now, LOST + 1), 1);
+        assert_eq!(looks(&lookout, &now, 1000), 0);
+        now.set(now.get() + REST - 1);
+        assert_eq!(looks(&lookout, &now, 1000), 0);
+        now.set(now.get() + 1);
+        assert_eq!(looks(&lookout, &now, 1000), 10);
     }
 }
