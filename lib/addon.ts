@@ -2,7 +2,6 @@
 // Finds the addon. The loader in native/ tries one place after the other and finds out about the C library; that takes longer
 // than to load the addon, and where only one can be meant it is not asked.
 
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -70,6 +69,7 @@ const CLAIMED = Symbol.for('threadmill.claimed')
 function onlyAddon(): string | undefined {
   // They tell the loader what to take.
   for (const name in process.env) if (name.startsWith('NAPI_RS_')) return undefined
+  const { existsSync } = require('node:fs') as typeof import('node:fs')
   const { platform, arch } = process
   const names = (VARIANTS[platform] ?? []).map((variant) => `${platform}-${arch}${variant}`)
   const built = names.map((name) => path.join(__dirname, '..', 'native', `threadmill.${name}.node`))

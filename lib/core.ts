@@ -15,15 +15,15 @@ import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
-import type { LaneHost, LaneSettings } from './lane-settings'
-import { highMemory, laneParts, mainLane, traceToFile } from './lazy'
+import type { LaneSettings } from './lane-settings'
+import { highMemory, mainLane, traceToFile } from './lazy'
+import { LazyLane, type LazyLaneHost } from './lazy-lane'
 import type { MainLane } from './main'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
 import { type Ending, PoolEnd } from './pool-end'
 import { flush, submitNumber } from './port'
-import type { Registry } from './registry'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import { Sizing } from './sizing'
@@ -59,7 +59,6 @@ export class PoolCore implements EntryHost {
   readonly tickets: Ticket[] = []
   readonly listeners = new Listeners()
   readonly events = new Listeners()
-  readonly lane: JsLane | undefined
   readonly budget: ByteBudget | undefined
   readonly #entry: PoolEntry | undefined
   /** Follows tasks, where that is wanted. */
@@ -70,8 +69,8 @@ export class PoolCore implements EntryHost {
   timeline: Timeline | undefined
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
   readonly isInert: boolean
-  /** What workers share with this thread; none without workers. */
-  readonly #registry: Registry | undefined
+  /** None without an entry module. */
+  readonly #js: LazyLane | undefined
   #main: MainLane | undefined
   #kernels: Kernels | undefined
   pending = 0
@@ -87,6 +86,8 @@ export class PoolCore implements EntryHost {
   readonly #idleWaiters = this.#waiters.idle
   readonly #figures: PoolFigures
   readonly #shell: ShellSettings
+  /** Whether somebody estimates what tasks of the entry function cost. */
+  readonly #isEstimated: boolean
 
   constructor(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry) {
     this.settings = settings
@@ -101,6 +102,8 @@ export class PoolCore implements EntryHost {
     connect(this)
     if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#waiters.newBudget(shell.capacityBytes)
     this.#entry = entry
+    const { inherentCost, workerCost } = entry?.settings ?? {}
+    this.#isEstimated = (inherentCost ?? workerCost) !== undefined
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.isInert = entry?.isOwn === true
     if (entry?.settings.followsQuota ?? settings.threads === undefined) {
@@ -109,17 +112,9 @@ export class PoolCore implements EntryHost {
     if (!this.isInert) channels.poolCreated(settings.name, this.threads, this.#sizing.jsWorkers)
     if (process.env.THREADMILL_TRACE && !this.isInert) traceToFile(this, process.env.THREADMILL_TRACE)
     if (entry === undefined || entry.isOwn) return
-    const parts = laneParts()
-    const registry = new parts.Registry((index) => this.#workerAt(index))
-    this.#registry = registry
-    const seat = {
-      settings,
-      maxWorkers: this.#sizing.jsWorkers,
-      threads: this.threads,
-      shared: registry.shared.buffer,
-    }
     try {
-      this.lane = new parts.JsLane(this.#laneHost(registry), entry.place, entry.settings, seat)
+      this.#js = this.#lazyLane(entry)
+      this.resizeUpTo(entry.settings.minWorkers)
     } catch (error) {
       this.timeline?.poolEnds()
       native.closePool(this.handle, 2, true)
@@ -128,7 +123,17 @@ export class PoolCore implements EntryHost {
     }
   }
 
-  #laneHost(registry: Registry): LaneHost {
+  #lazyLane({ place, settings }: PoolEntry): LazyLane {
+    const host = {
+      lane: this.#laneHost(),
+      seat: { settings: this.settings, maxWorkers: this.#sizing.jsWorkers, threads: this.threads },
+      workerAt: (index: number) => this.#workerAt(index),
+      added: (task: TaskHandle<unknown>) => this.added(task),
+    }
+    return new LazyLane(host, place, settings)
+  }
+
+  #laneHost(): LazyLaneHost['lane'] {
     return {
       handle: this.handle,
       name: this.settings.name,
@@ -150,8 +155,6 @@ export class PoolCore implements EntryHost {
         if (memory !== undefined) highMemory()(this, memory, heapUsed, worker)
       },
       startMain: () => this.main.admit(),
-      told: (details, worker) => registry.told(details, worker, (task) => this.added(task)),
-      forgotten: (worker, reason) => registry.forget(worker, reason),
     }
   }
 
@@ -168,18 +171,18 @@ export class PoolCore implements EntryHost {
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
   isForEntry(options: unknown): boolean {
-    if (typeof options !== 'object' || options === null) return this.lane !== undefined || this.isInert
+    if (typeof options !== 'object' || options === null) return this.#entry !== undefined
     if (own(options, 'kernel') !== undefined) return false
-    return this.lane !== undefined || this.isInert || isForMain(options)
+    return this.#entry !== undefined || isForMain(options)
   }
 
   /** Workers of the lane that a pool of this kind is for. */
   get parallelism(): number {
-    return this.lane === undefined ? this.threads : this.#sizing.jsWorkers
+    return this.#js === undefined ? this.threads : this.#sizing.jsWorkers
   }
 
   get workers(): readonly IWorker[] {
-    return this.lane?.workers ?? this.#sizing.nativeWorkers
+    return this.#js === undefined ? this.#sizing.nativeWorkers : (this.#js.known?.workers ?? [])
   }
 
   /** Settings of a call without options. */
@@ -196,7 +199,8 @@ export class PoolCore implements EntryHost {
 
   laneOf({ isMain }: EntrySettings): EntryLane {
     if (isMain) return this.main
-    const lane = this.lane as JsLane
+    const js = this.#js as LazyLane
+    const lane = js.known ?? js.launching()
     lane.check()
     return lane
   }
@@ -211,7 +215,7 @@ export class PoolCore implements EntryHost {
         disposeTimeout: this.#shell.disposeTimeout,
         place: entry?.place,
         entryPoint: entry?.entryPoint,
-        lane: this.lane,
+        lane: () => this.knownLane(),
         kernels: this.kernels,
         addTask: (input, options) => this.addTask(input, options),
         settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
@@ -223,7 +227,7 @@ export class PoolCore implements EntryHost {
   }
 
   #workerAt(index: number): IWorker | undefined {
-    return index === MAIN_WORKER ? this.#main?.worker : this.lane?.worker(index)
+    return index === MAIN_WORKER ? this.#main?.worker : this.knownLane()?.worker(index)
   }
 
   // --- tasks ---
@@ -248,7 +252,8 @@ export class PoolCore implements EntryHost {
 
   entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
     const worker = (index: number) => this.#workerAt(index)
-    const expected = this.lane === undefined ? 0 : expectedCost(this.lane, ENTRY)
+    const lane = this.knownLane()
+    const expected = lane === undefined ? 0 : expectedCost(lane, ENTRY)
     return new TaskHandle({ id: this.#newId(), argument, options: options ?? {}, kernel: undefined, expected, worker })
   }
 
@@ -285,7 +290,7 @@ export class PoolCore implements EntryHost {
 
   /** Whether tasks of the entry function need one that nobody asked for. */
   get #needsHandle(): boolean {
-    return this.#isWatched || this.lane?.estimate !== undefined
+    return this.#isWatched || this.#isEstimated
   }
 
   /** A handle for a task that is about to be submitted. */
@@ -296,7 +301,7 @@ export class PoolCore implements EntryHost {
   }
 
   #newId(): number {
-    return this.#registry?.shared.newId() ?? this.#nextId++
+    return this.#js?.shared.newId() ?? this.#nextId++
   }
 
   /** Checks and submits; throws before anything is queued or moved. */
@@ -414,7 +419,7 @@ export class PoolCore implements EntryHost {
 
   /** Listeners of events have come or gone. */
   watchChanged(): void {
-    if (this.#registry !== undefined) this.#registry.shared.isWatched = this.#isTold
+    if (this.#js !== undefined) this.#js.shared.isWatched = this.#isTold
   }
 
   /** Tasks that a JS worker submitted or has seen settled. */
@@ -474,15 +479,16 @@ export class PoolCore implements EntryHost {
 
   stats(): PoolStats {
     flush()
+    const lane = this.knownLane()
     return this.#figures.stats({
       name: this.settings.name,
       completed: this.#completed,
       errored: this.#errored,
       retries: this.#retries,
-      crashCount: this.lane?.crashes.count ?? 0,
-      bounds: this.lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
-      utilization: (index) => this.lane?.utilization(index) ?? null,
-      crashes: (index) => this.lane?.crashes.of(index) ?? 0,
+      crashCount: lane?.crashes.count ?? 0,
+      bounds: lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
+      utilization: (index) => lane?.utilization(index) ?? null,
+      crashes: (index) => lane?.crashes.of(index) ?? 0,
     })
   }
 
@@ -513,10 +519,17 @@ export class PoolCore implements EntryHost {
     return this.#end.onRelease(listener)
   }
 
+  /** Launches JS workers until that many exist, or the most there may be. */
+  resizeUpTo(workers: number): void {
+    if (this.#js === undefined || this.ending >= 0) return
+    if (workers > 0) this.#js.launching().resizeUpTo(workers)
+  }
+
   /** Replaces a JS worker after its current task, or all of them. */
   recycle(worker: IWorker | undefined): void {
-    if (worker === undefined) this.lane?.recycleAll()
-    else this.lane?.recycle(worker.id)
+    const lane = this.knownLane()
+    if (worker === undefined) lane?.recycleAll()
+    else lane?.recycle(worker.id)
   }
 
   /** Calls listeners of an event. */
@@ -531,6 +544,16 @@ export class PoolCore implements EntryHost {
 
   closed(): void {
     this.#end.closed()
+  }
+
+  /** The JS lane of a pool with an entry module. */
+  get lane(): JsLane | undefined {
+    return this.#js?.lane
+  }
+
+  /** The same, if it has been used. */
+  knownLane(): JsLane | undefined {
+    return this.#js?.known
   }
 
   /** The executor on this thread, if there has been a task for it. */

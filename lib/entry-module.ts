@@ -1,9 +1,7 @@
 // Stage: run. Thread: a JS worker, or the owner env for its own tasks.
 // Loads the entry module of a JS lane. Only own properties count as exports (E2 in entry.ts).
 
-import { realpathSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { ErrorCode } from '..'
 import { describe, ThreadmillError } from './errors'
 import { importFrom } from './packs'
@@ -15,6 +13,8 @@ export type EntryFunction = (input: unknown, client: unknown) => unknown
 export interface EntryPlace {
   /** A `file:`, `data:` or `node:` URL; a package name as it was given when nothing was found for it. */
   readonly url: string
+  /** The file that it is, if it is one and nothing else. */
+  readonly file?: string | undefined
   /** Must be this export; `undefined` for the search. */
   readonly symbol: string | undefined
   /** Whether the worker serves the exports of a module that it is told later, instead of an entry function. */
@@ -51,12 +51,17 @@ export function ownValue(holder: unknown, name: string): unknown {
 }
 
 /**
- * Loads an entry module into this thread. `otherwise` gives what stands for an entry function in a module without one.
+ * Loads an entry module into this thread. `otherwise` gives what stands for an entry function in a module without one;
+ * `required`, what an import of a file gives, if there is another way to tell.
  * Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`, whose `cause` is the error of the import, if there was
  * one.
  */
-export async function loadEntry(place: EntryPlace, otherwise?: () => EntryFunction | undefined): Promise<LoadedEntry> {
-  const namespace = await importModule(place.url)
+export async function loadEntry(
+  place: EntryPlace,
+  otherwise?: () => EntryFunction | undefined,
+  required?: (file: string) => unknown,
+): Promise<LoadedEntry> {
+  const namespace = await importModule(place, required)
   // The default of a CommonJS module is its exports object, whose own default is that of the source when transpiled.
   const inner = ownValue(namespace, 'default')
   const holders = [namespace, inner, ownValue(inner, 'default')]
@@ -86,10 +91,10 @@ function importable(url: string): string {
   return 'bun' in process.versions && url.startsWith('data:') ? url.replaceAll('.', '%2E') : url
 }
 
-async function importModule(url: string): Promise<unknown> {
+async function importModule({ url, file }: EntryPlace, required?: (file: string) => unknown): Promise<unknown> {
   if (!URL.canParse(url)) throw notFound(url)
   try {
-    return await importUrl(url)
+    return (file === undefined ? undefined : required?.(file)) ?? (await importUrl(url))
   } catch (error) {
     throw loadError(url, error, needsLoader(url, error) ? LOADERS : '')
   }
@@ -105,6 +110,8 @@ export async function importUrl(url: string): Promise<unknown> {
   } catch (error) {
     if (!needsLoader(url, error)) throw error
     const { packageOf } = require('./entry') as typeof import('./entry')
+    const { realpathSync } = require('node:fs') as typeof import('node:fs')
+    const { fileURLToPath } = require('node:url') as typeof import('node:url')
     const api = packageOf('tsx/esm/api', path.dirname(realpathSync(fileURLToPath(url))))
     if (api === undefined) throw error
     // For this module and what it imports only. Registering tsx would not do: what failed to import once stays failed

@@ -5,7 +5,6 @@
 // E2. Only own properties count as exports.
 
 import { readFileSync, statSync } from 'node:fs'
-import { isBuiltin } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type EntryFunction, type EntryPlace, ownValue } from './entry-module'
@@ -29,10 +28,14 @@ export function resolveEntry(
   entrypointSymbol: unknown,
 ): { place: EntryPlace; fn: EntryFunction | undefined } {
   const symbol = checkSymbol('options.entrypointSymbol', entrypointSymbol)
-  if (typeof module !== 'function') return { place: { url: moduleUrl(module), symbol }, fn: undefined }
+  if (typeof module !== 'function') return { place: placeOf(moduleUrl(module), symbol), fn: undefined }
   const url = locationUrl(`modulePath of ${describe(module)}`, ownValue(module, 'modulePath'))
   const ownSymbol = checkSymbol(`moduleSymbol of ${describe(module)}`, ownValue(module, 'moduleSymbol'))
-  return { place: { url, symbol: symbol ?? ownSymbol }, fn: module as EntryFunction }
+  return { place: placeOf(url, symbol ?? ownSymbol), fn: module as EntryFunction }
+}
+
+function placeOf(url: string, symbol: string | undefined): EntryPlace {
+  return { url, file: /^file:[^?#]*$/.test(url) ? fileURLToPath(url) : undefined, symbol }
 }
 
 function checkSymbol(name: string, value: unknown): string | undefined {
@@ -88,6 +91,7 @@ function nameUrl(name: string): string {
   const folder = process.cwd()
   const file = path.resolve(folder, name)
   if (!PACKAGE.test(name) || isFile(file)) return pathToFileURL(file).href
+  const { isBuiltin } = require('node:module') as typeof import('node:module')
   return isBuiltin(name) ? `node:${name}` : (packageOf(name, folder) ?? name)
 }
 

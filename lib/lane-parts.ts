@@ -1,10 +1,8 @@
 // Stage: all. Thread: any. What `lazy.ts` loads, and nothing else.
 
 export { decode, encode, FLAT, LOCAL, MOVED, PLAIN, POSTED, putRaw, rawLength, readWords } from './codec'
-export { resolveEntry } from './entry'
 export { write, written } from './flat'
 export { JsLane } from './lane'
 export { moveCopy, moveMemory } from './moves'
 export { decodeReason } from './reason'
 export { Registry } from './registry'
-export { isOwnEntry } from './self'

@@ -3,7 +3,7 @@
 
 import process from 'node:process'
 import { setImmediate, setTimeout } from 'node:timers'
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { MessagePort, Worker } from 'node:worker_threads'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
@@ -22,6 +22,8 @@ export interface ThreadHost {
 
 /** See the head of this file. By itself it does not keep the process alive. */
 export class LaneThread {
+  /** Its number. */
+  readonly index: number
   readonly worker: Worker
   readonly control: MessagePort
   readonly #patience: number
@@ -38,13 +40,17 @@ export class LaneThread {
 
   /** Launches a thread that runs `script`. @throws what the runtime throws */
   constructor(
+    index: number,
     name: string,
     script: string,
     launch: Omit<Launch, 'control'>,
     { launcher, workerOptions, stdout, stderr, disposeTimeout }: LaneSettings,
     host: ThreadHost,
   ) {
+    // Those who only call kernels do without.
+    const { MessageChannel, Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
     const { port1, port2 } = new MessageChannel()
+    this.index = index
     const workerData: Launch = { ...launch, control: port2 }
     try {
       this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, {

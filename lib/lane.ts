@@ -6,43 +6,36 @@
 // J4. A worker that cannot load the entry module is not launched again: what waits rejects with the reason.
 // J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
-import path from 'node:path'
 import { receiveMessageOnPort } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { addonFile } from './addon'
 import { Crashes } from './crashes'
 import { settleNow } from './drain'
-import { type EntryPlace, unusableEntry } from './entry-module'
+import { unusableEntry } from './entry-module'
 import type { ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
 import { Guests } from './guests'
 import { JsWorker } from './js-worker'
+import type { LaneLauncher } from './lane-launcher'
 import { LaneMail } from './lane-mail'
 import type { LaneHost, LaneSettings } from './lane-settings'
-import { heapWatch, IS_NODE, LaneThread } from './lane-thread'
+import { IS_NODE, type LaneThread, type ThreadHost } from './lane-thread'
 import { native } from './native'
 import type { End, Observer } from './owner'
-import { workerCode } from './packs'
 import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
 import { isAlone, type Report } from './protocol'
 import { decodeReason } from './reason'
 import { IdleSweep, idleWorkers } from './retire'
-import type { SeatSettings } from './seat'
 import { StuckWorkers } from './stuck'
 import type { EntryLane, Pushed } from './submit'
 
-const SCRIPT = path.join(__dirname, 'worker.js')
-
 /** See the head of this file. */
-export class JsLane implements EntryLane {
+export class JsLane implements EntryLane, ThreadHost {
   readonly handle: number
   readonly isLocal = false
   readonly #host: LaneHost
-  readonly #place: EntryPlace
   readonly #settings: LaneSettings
-  readonly #seat: SeatSettings
-  readonly #poolId: number
+  readonly #launcher: LaneLauncher
   readonly #threads: (LaneThread | undefined)[] = []
   readonly #workers: JsWorker[] = []
   readonly #mail: LaneMail
@@ -62,8 +55,6 @@ export class JsLane implements EntryLane {
   /** Why the entry module cannot be used. */
   #broken: { readonly reason: unknown } | undefined
   #closing = false
-  /** Threads launched so far. */
-  #lives = 0
   #gone: Promise<void> | undefined
   #allGone: (() => void) | undefined
   /** Smoothed run time of the entry function, ms. */
@@ -71,12 +62,11 @@ export class JsLane implements EntryLane {
   /** Present when there are estimators. */
   readonly estimate: Estimation | undefined
 
-  constructor(host: LaneHost, place: EntryPlace, settings: LaneSettings, seat: SeatSettings) {
+  constructor(host: LaneHost, settings: LaneSettings, launcher: LaneLauncher) {
     this.handle = host.handle
     this.#host = host
-    this.#place = place
     this.#settings = settings
-    this.#seat = seat
+    this.#launcher = launcher
     this.store = new ParcelStore(this.#storeHost())
     this.#guests = new Guests(host, this.store)
     this.#stuck = new StuckWorkers({
@@ -96,8 +86,6 @@ export class JsLane implements EntryLane {
     this.estimate = estimation(settings, this.#workers)
     ;[this.#min, this.#max] = [settings.minWorkers, settings.maxWorkers]
     this.#sweep = new IdleSweep(this, settings.idleTimeout)
-    this.#poolId = native.shareWorkers(host.handle, settings.maxWorkers)
-    this.#fill()
   }
 
   #storeHost(): StoreHost {
@@ -337,34 +325,13 @@ export class JsLane implements EntryLane {
   }
 
   #launch(index: number): void {
-    if (!native.joinWorker(this.handle, index)) return
-    let thread: LaneThread
-    try {
-      thread = new LaneThread(
-        `threadmill-${this.#host.name}-js-${index}`,
-        SCRIPT,
-        {
-          poolId: this.#poolId,
-          index,
-          life: this.#lives++,
-          place: this.#place,
-          concurrency: this.#settings.workerConcurrency,
-          heap: heapWatch(this.#settings, this.#host.memory),
-          seat: this.#seat,
-          workerData: this.#settings.workerData,
-          threadmillAddon: addonFile(),
-          threadmillCode: workerCode(addonFile() === undefined ? undefined : native.holdText),
-        },
-        this.#settings,
-        {
-          reported: (from, report) => this.#reported(index, from, report),
-          exited: (from, code) => this.#exited(index, from, code),
-        },
-      )
-    } catch (error) {
-      native.leaveWorker(this.handle, index, 0, 'the worker could not be launched')
-      throw error
-    }
+    const thread = this.#launcher.launch(index)
+    if (thread !== undefined) this.adopt(thread)
+  }
+
+  /** A thread has been launched for it. */
+  adopt(thread: LaneThread): void {
+    const { index } = thread
     this.#threads[index] = thread
     this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#mail.post(index, ...message))
     this.#launched++
@@ -373,7 +340,8 @@ export class JsLane implements EntryLane {
     this.#host.launched(this.#workers[index])
   }
 
-  #reported(index: number, thread: LaneThread, report: Report): void {
+  reported(thread: LaneThread, report: Report): void {
+    const { index } = thread
     if (isAlone(report)) {
       this.store.arrived(index, report[0], { value: report[1] })
       return
@@ -431,7 +399,8 @@ export class JsLane implements EntryLane {
     else native.rejectWaiting(this.handle, 0, `the workers of pool '${this.#host.name}' crash again and again`)
   }
 
-  #exited(index: number, thread: LaneThread, exitCode: number): void {
+  exited(thread: LaneThread, exitCode: number): void {
+    const { index } = thread
     // What it had told before comes first.
     settleNow()
     this.#readPort(index)
@@ -505,7 +474,7 @@ export class JsLane implements EntryLane {
       try {
         const received = receiveMessageOnPort(thread.control)
         if (received === undefined) return
-        this.#reported(index, thread, received.message as Report)
+        this.reported(thread, received.message as Report)
       } catch {
         // One that this thread cannot read: whoever asks for it is told.
       }

@@ -37,7 +37,7 @@ export interface MainHost {
   /** The entry function, where it need not be loaded. */
   readonly entryPoint: EntryFunction | undefined
   /** Keeps what workers post. */
-  readonly lane: JsLane | undefined
+  lane(): JsLane | undefined
   readonly kernels: Kernels
   addTask(input: unknown, options: object | undefined): TaskHandle<never>
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
@@ -303,7 +303,7 @@ export class MainLane implements EntryLane {
         isOpen = true
         return native.openMemory(payload)
       }
-      if (codec === POSTED) return this.#host.lane?.store.takeInput(payload).value
+      if (codec === POSTED) return this.#host.lane()?.store.takeInput(payload).value
       return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
     }
     const end = (succeeded: boolean, value: unknown): void => {
@@ -402,7 +402,7 @@ export class MainLane implements EntryLane {
     // Nobody would ask for it.
     if (!native.mainIsWanted(this.#host.handle, idIndex, idGeneration)) return { codec: PLAIN, data: undefined }
     const key = this.#nextKey++
-    this.#host.lane?.store.keepValue(key, parcel)
+    this.#host.lane()?.store.keepValue(key, parcel)
     return { codec: POSTED, data: key }
   }
 

@@ -20,11 +20,12 @@ export type Ending = -1 | 0 | 1 | 2
 export interface EndHost {
   readonly handle: number
   readonly settings: { readonly name: string }
-  readonly lane: JsLane | undefined
   readonly isInert: boolean
   ending: Ending
   /** Unfinished tasks. */
   readonly pending: number
+  /** The JS lane, if it has been used. */
+  knownLane(): JsLane | undefined
   /** The executor on this thread, if there has been a task for it. */
   knownMain(): MainLane | undefined
   /** Takes the last figures; nothing comes of the core any more. */
@@ -100,7 +101,7 @@ export class PoolEnd {
       // Tasks that do not return end with their workers.
       if (mode === 2) {
         this.#shutdown?.hurry()
-        host.lane?.shutdown(true)
+        host.knownLane()?.shutdown(true)
         host.knownMain()?.leave()
       } else if (host.pending === 0) this.shutIdleLanes()
     }
@@ -111,7 +112,7 @@ export class PoolEnd {
   shutIdleLanes(): void {
     const leave = (): void => {
       this.#isLeaving = true
-      this.#host.lane?.shutdown(false)
+      this.#host.knownLane()?.shutdown(false)
       this.#host.knownMain()?.leave()
     }
     if (this.#shutdown === undefined) leave()
@@ -127,7 +128,7 @@ export class PoolEnd {
   #shutLanes(): void {
     this.#isLeaving = true
     const isForced = this.#host.ending === 2
-    const lanes = [this.#host.lane?.shutdown(isForced), this.#host.knownMain()?.shutdown(isForced)]
+    const lanes = [this.#host.knownLane()?.shutdown(isForced), this.#host.knownMain()?.shutdown(isForced)]
     if (lanes.every((lane) => lane === undefined)) this.#release()
     else {
       // Nothing is unfinished any more; the workers say goodbye.

@@ -5,11 +5,12 @@ import type { Duplex } from 'node:stream'
 import type { HealthOptions, IWorker, Kernels, MapOptions, PoolStats, PoolTrace } from '..'
 import { checkType } from './callbacks'
 import { PoolCore, type PoolEntry } from './core'
+import { resolveEntry } from './entry'
 import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { costFiles, healthMonitor, laneParts, memoryWatch, taskStream, timelines } from './lazy'
+import { costFiles, healthMonitor, memoryWatch, taskStream, timelines } from './lazy'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,
@@ -22,6 +23,7 @@ import {
   ownOr,
   type PoolSettings,
 } from './options'
+import { isOwnEntry } from './self'
 import {
   checkCloseOptions,
   checkHealthOptions,
@@ -145,7 +147,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   resizeUpTo(workers: number): void {
-    this.#core.lane?.resizeUpTo(workers)
+    this.#core.resizeUpTo(workers)
   }
 
   postMessageToWorkers(type: string, contents?: unknown): this {
@@ -246,7 +248,6 @@ function createCore([first, second]: unknown[]): PoolCore {
   const settings = checkPoolOptions(options)
   const shell = checkShellOptions(options)
   const lane = checkLaneOptions(typeof second === 'number' ? second : options, settings)
-  const { isOwnEntry, resolveEntry } = laneParts()
   const { place, fn } = resolveEntry(first, own(options, 'entrypointSymbol'))
   const entryPoint = fn ?? checkEntryPoint(own(options, 'entryPoint'))
   return begun(settings, shell, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })

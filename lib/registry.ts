@@ -1,37 +1,10 @@
-// Stage: submit and settle. Thread: owner env; `Shared` in its workers too.
+// Stage: submit and settle. Thread: owner env.
 // What the owner knows of tasks that workers submitted: their numbers always, the rest while somebody listens to events.
 
 import type { IWorker } from '..'
 import { decode } from './codec'
 import { decodeReason } from './reason'
 import { TaskHandle } from './task'
-
-/** What the threads of a pool share. */
-export class Shared {
-  readonly buffer: SharedArrayBuffer
-  readonly #ids: BigInt64Array
-  readonly #flags: Int32Array
-
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(16)) {
-    this.buffer = buffer
-    this.#ids = new BigInt64Array(buffer, 0, 1)
-    this.#flags = new Int32Array(buffer, 8, 1)
-  }
-
-  /** The number of the next task with a handle. */
-  newId(): number {
-    return Number(Atomics.add(this.#ids, 0, 1n))
-  }
-
-  /** Whether the owner listens to events. */
-  get isWatched(): boolean {
-    return Atomics.load(this.#flags, 0) === 1
-  }
-
-  set isWatched(watched: boolean) {
-    Atomics.store(this.#flags, 0, watched ? 1 : 0)
-  }
-}
 
 /** A value that was encoded when it was told of. */
 type Told = readonly [codec: number, data: unknown]
@@ -71,7 +44,6 @@ interface Entry {
 
 /** See the head of this file. */
 export class Registry {
-  readonly shared = new Shared()
   readonly #entries = new Map<number, Entry>()
   readonly #workerAt: (index: number) => IWorker | undefined
 

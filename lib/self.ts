@@ -1,9 +1,6 @@
 // Stage: submit. Thread: a JS worker.
 // Which entry module this thread was started for, so that a module may make the very pool that it is the entry of.
 
-import { realpathSync } from 'node:fs'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-
 let own: string | undefined
 
 /** This thread is a worker with that entry module. */
@@ -19,6 +16,8 @@ export function isOwnEntry(url: string): boolean {
 /** A URL without links on the way, and without what TypeScript loaders add. */
 function comparable(text: string): string {
   if (!text.startsWith('file:')) return text
+  const { realpathSync } = require('node:fs') as typeof import('node:fs')
+  const { fileURLToPath, pathToFileURL } = require('node:url') as typeof import('node:url')
   const url = new URL(text)
   for (const key of ['tsx-namespace', 'namespace']) url.searchParams.delete(key)
   try {

@@ -4,6 +4,7 @@
 import { MessagePort, parentPort } from 'node:worker_threads'
 import { type EntryPlace, type LoadedEntry, loadEntry } from './entry-module'
 import type { RawScript } from './raw-script'
+import { required } from './required'
 import { join } from './scopes'
 import type { Client } from './worker-client'
 
@@ -22,7 +23,7 @@ export function showWorkerData(data: unknown): void {
 export async function loadModule(place: EntryPlace, client: Client, control: MessagePort): Promise<LoadedEntry> {
   if (place.isModuleHost) return moduleHost()
   watchParentPort(client, control)
-  return loadEntry(place, () => rawScript?.entry())
+  return loadEntry(place, () => rawScript?.entry(), required)
 }
 
 function moduleHost(): LoadedEntry {

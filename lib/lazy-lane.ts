@@ -1,0 +1,84 @@
+// Stage: all. Thread: owner env.
+// The JS lane of a pool. It is loaded with the first use, and when that needs a thread, then after the thread is launched,
+// for both take their time.
+
+import type { IWorker } from '..'
+import type { EntryPlace } from './entry-module'
+import type { JsLane } from './lane'
+import { LaneLauncher } from './lane-launcher'
+import type { LaneHost, LaneSettings } from './lane-settings'
+import { laneParts } from './lazy'
+import { native } from './native'
+import type { SeatSettings } from './seat'
+import { Shared } from './shared'
+import type { TaskHandle } from './task'
+
+/** The pool, as seen from here. */
+export interface LazyLaneHost {
+  /** What the lane needs, but for tasks of its workers. */
+  readonly lane: Omit<LaneHost, 'told' | 'forgotten'>
+  readonly seat: Omit<SeatSettings, 'shared'>
+  workerAt(index: number): IWorker | undefined
+  /** A worker has submitted that task. */
+  added(task: TaskHandle<unknown>): void
+}
+
+/** See the head of this file. */
+export class LazyLane {
+  readonly shared = new Shared()
+  readonly #host: LazyLaneHost
+  readonly #settings: LaneSettings
+  readonly #launcher: LaneLauncher
+  /** Once it has been used. */
+  known: JsLane | undefined
+
+  constructor(host: LazyLaneHost, place: EntryPlace, settings: LaneSettings) {
+    this.#host = host
+    this.#settings = settings
+    const { handle, name, memory } = host.lane
+    this.#launcher = new LaneLauncher({
+      handle,
+      name,
+      memory,
+      poolId: native.shareWorkers(handle, settings.maxWorkers),
+      place,
+      settings,
+      seat: { ...host.seat, shared: this.shared.buffer },
+      // They say nothing before the next turn of the event loop.
+      threads: {
+        reported: (thread, report) => this.lane.reported(thread, report),
+        exited: (thread, exitCode) => this.lane.exited(thread, exitCode),
+      },
+    })
+  }
+
+  /** The lane itself. */
+  get lane(): JsLane {
+    this.known ??= this.#make()
+    return this.known
+  }
+
+  /** The same, for somebody who is about to need a worker. @throws what the runtime throws */
+  launching(): JsLane {
+    return this.known ?? this.#launchAhead()
+  }
+
+  #launchAhead(): JsLane {
+    const first = this.#launcher.launch(0)
+    const { lane } = this
+    if (first !== undefined) lane.adopt(first)
+    return lane
+  }
+
+  #make(): JsLane {
+    const { Registry, JsLane } = laneParts()
+    const { lane, workerAt, added } = this.#host
+    const registry = new Registry(workerAt)
+    const host: LaneHost = {
+      ...lane,
+      told: (details, worker) => registry.told(details, worker, added),
+      forgotten: (worker, reason) => registry.forget(worker, reason),
+    }
+    return new JsLane(host, this.#settings, this.#launcher)
+  }
+}
