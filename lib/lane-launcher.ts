@@ -7,7 +7,7 @@ import type { EntryPlace } from './entry-module'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread, type ThreadHost } from './lane-thread'
 import { native } from './native'
-import { workerCode } from './packs'
+import { workerCode, workerFolder } from './packs'
 import type { SeatSettings } from './seat'
 
 const SCRIPT = path.join(__dirname, 'worker.js')
@@ -41,8 +41,10 @@ export class LaneLauncher {
     const { handle, name, memory, poolId, place, settings, seat, threads } = this.#host
     if (!native.joinWorker(handle, index)) return undefined
     const file = addonFile()
+    const folder = workerFolder()
+    let thread: LaneThread
     try {
-      return new LaneThread(
+      thread = new LaneThread(
         index,
         `threadmill-${name}-js-${index}`,
         SCRIPT,
@@ -56,7 +58,7 @@ export class LaneLauncher {
           seat,
           workerData: settings.workerData,
           threadmillAddon: file,
-          threadmillCode: workerCode(file === undefined ? undefined : native.holdText),
+          threadmillFolder: folder,
         },
         settings,
         threads,
@@ -65,5 +67,8 @@ export class LaneLauncher {
       native.leaveWorker(handle, index, 0, 'the worker could not be launched')
       throw error
     }
+    // While it starts.
+    if (folder !== undefined) thread.give(workerCode(file === undefined ? undefined : native.holdText))
+    return thread
   }
 }

@@ -6,6 +6,7 @@ import { setImmediate, setTimeout } from 'node:timers'
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
+import type { WorkerCode } from './packs'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
 
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
@@ -80,6 +81,12 @@ export class LaneThread {
     })
     port1.unref()
     this.worker.unref()
+  }
+
+  /** Gives it what it is to run, before anything else is posted; `undefined` where it has to look. */
+  give(code: WorkerCode | undefined): void {
+    const order: Order = code ?? { type: 'code', text: undefined, stored: undefined }
+    this.control.postMessage(order)
   }
 
   /** Whether tasks may be meant for it. */

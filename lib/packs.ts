@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { Script } from 'node:vm'
+import type { MessagePort } from 'node:worker_threads'
 
 type Load = (name: string) => unknown
 /** Makes the exports of a module. */
@@ -86,11 +87,11 @@ function codeFolder(): string | undefined {
   return folder === '' ? undefined : folder
 }
 
-/** What workers need not find and read. */
+/** What workers need not find and read. The first message to each of them. */
 export interface WorkerCode {
-  readonly folder: string
+  readonly type: 'code'
   /** A number: that of a text that the addon holds, whose memory workers share. */
-  readonly text: string | number
+  readonly text: string | number | undefined
   readonly stored: Stored | undefined
 }
 
@@ -105,13 +106,18 @@ let forWorkers: WorkerCode | undefined
 /** The file of the addon, in a worker. */
 let addon: string | undefined
 
-/** The code of workers, in memory that they share; `undefined` where nothing is kept. `hold`: has the addon hold the text. */
+/** Where workers find code and keep it; `undefined` where nothing is kept, and for modules that are not packed. */
+export function workerFolder(): string | undefined {
+  return places.has(WORKER) ? codeFolder() : undefined
+}
+
+/** The code of workers, in memory that they share; `undefined` where they have to look. `hold`: has the addon hold the text. */
 export function workerCode(hold?: (text: Uint8Array) => number): WorkerCode | undefined {
   const pack = places.get(WORKER)
-  if (forWorkers?.stored !== undefined || pack === undefined || codeFolder() === undefined) return forWorkers
+  if (forWorkers?.stored !== undefined || pack === undefined) return forWorkers
   try {
     const text = hold?.(bytesOf(pack)) ?? textOf(pack)
-    forWorkers = { folder: folder as string, text, stored: shared(read(pack, true)) }
+    forWorkers = { type: 'code', text, stored: shared(read(pack, true)) }
   } catch {
     // They find out themselves.
   }
@@ -125,15 +131,23 @@ function shared(stored: Stored | undefined): Stored | undefined {
   return { code, uses: stored.uses }
 }
 
+/** What is asked here of what a worker is started with. */
+interface Launched {
+  readonly control: MessagePort
+  readonly threadmillAddon: string | undefined
+  readonly threadmillFolder: string | undefined
+}
+
 /** This thread is a worker: its owner says where the code lies, whatever its environment and flags say. */
 function enterWorker(): void {
-  const { workerData } = require('node:worker_threads') as typeof import('node:worker_threads')
-  const launch = workerData as { threadmillAddon?: string; threadmillCode?: WorkerCode } | null | undefined
-  if (typeof launch !== 'object' || launch === null || !('threadmillCode' in launch)) return
+  const { receiveMessageOnPort, workerData } = require('node:worker_threads') as typeof import('node:worker_threads')
+  const launch = workerData as Launched | null | undefined
+  if (typeof launch !== 'object' || launch === null || !('threadmillFolder' in launch)) return
   isWorker = true
-  forWorkers = launch.threadmillCode
   addon = launch.threadmillAddon
-  folder = forWorkers?.folder ?? ''
+  folder = launch.threadmillFolder ?? ''
+  // It has long been there: an owner posts it at once, and a thread takes its time to start.
+  if (folder !== '') forWorkers = receiveMessageOnPort(launch.control)?.message as WorkerCode | undefined
   // What was loaded before the worker began is nothing that others will need for it.
   compiled.length = 0
 }
@@ -183,7 +197,7 @@ function compile(pack: Pack): Run | undefined {
   const filename = path.join(__dirname, pack.file)
   const given = isWorker && pack === places.get(WORKER) ? forWorkers : undefined
   try {
-    const text = given === undefined ? textOf(pack) : given.text
+    const text = given?.text ?? textOf(pack)
     const stored = given?.stored ?? read(pack, isWorker)
     const source = typeof text === 'string' ? text : heldText(text)
     const script = new Script(source, stored === undefined ? { filename } : { filename, cachedData: stored.code })

@@ -25,8 +25,8 @@ export interface Launch {
   readonly workerData: unknown
   /** The file of the addon, which need not be searched again. */
   readonly threadmillAddon: string | undefined
-  /** What it is to run, compiled. */
-  readonly threadmillCode: WorkerCode | undefined
+  /** Where it finds what it is to run, compiled, if not in the first message; where it keeps that. */
+  readonly threadmillFolder: string | undefined
 }
 
 /** Heap of a worker, in bytes, and in times what it was after the first task, from which on it is replaced. */
@@ -72,6 +72,7 @@ export type Report =
 /** What the owner tells a worker on its control port; `Alone` is an input. */
 export type Order =
   | Alone
+  | WorkerCode
   | { readonly type: 'exit' }
   | ({ readonly type: 'input'; readonly key: number } & Parcel)
   | { readonly type: 'refused'; readonly key: number; readonly codec: number; readonly data: unknown }

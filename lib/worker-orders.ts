@@ -115,6 +115,9 @@ export class Orders {
       case 'exit':
         this.#host.exit()
         break
+      case 'code':
+        // It has come late.
+        break
       case 'return': {
         this.giveBack()
         const report: Report = { type: 'returned-all' }

@@ -24,9 +24,9 @@ const stripsTypes = Boolean(process.features.typescript)
 const fixture = (name) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 
 /** Loads `place` and calls its function, or another of its exports, with 'x'. Self-contained: workers run its text. */
-async function loadAndCall({ loadEntry, place, name }) {
+async function loadAndCall({ loadEntry, place, name, required }) {
   try {
-    const entry = await loadEntry(place)
+    const entry = await loadEntry(place, undefined, required)
     return { output: await entry.find(name)('x'), same: entry.find(undefined) === entry.fn }
   } catch (error) {
     const { cause } = error
@@ -35,18 +35,22 @@ async function loadAndCall({ loadEntry, place, name }) {
   }
 }
 
-/** The result of `loadAndCall` here and in a worker, which must be the same. */
+/** The result of `loadAndCall` here and in a worker, by import and in the way of workers, which must be the same. */
 async function load(place, name) {
   const here = await loadAndCall({ loadEntry, place, name })
   const program = `
     const { parentPort, workerData } = require('node:worker_threads')
-    const { loadEntry } = require(workerData.entryFile)
-    ;(${loadAndCall})({ ...workerData, loadEntry }).then((result) => parentPort.postMessage(result))`
-  const worker = new Worker(program, { eval: true, workerData: { entryFile: dist('entry-module.js'), place, name } })
-  const there = await new Promise((resolve, reject) => {
-    worker.once('message', resolve).once('error', reject).once('exit', reject)
-  })
-  assert.deepEqual(there, here)
+    const { dist, isImported } = workerData
+    const { loadEntry } = require(dist + 'entry-module.js')
+    const required = isImported ? undefined : require(dist + 'required.js').required
+    ;(${loadAndCall})({ ...workerData, loadEntry, required }).then((result) => parentPort.postMessage(result))`
+  for (const isImported of [true, false]) {
+    const worker = new Worker(program, { eval: true, workerData: { dist: dist(''), place, name, isImported } })
+    const there = await new Promise((resolve, reject) => {
+      worker.once('message', resolve).once('error', reject).once('exit', reject)
+    })
+    assert.deepEqual(there, here)
+  }
   return here
 }
 
@@ -91,12 +95,13 @@ describe('forms', () => {
 
   test('the location of a module itself: import.meta.url, __filename; its import.meta.url is the place', async () => {
     const { place } = resolveEntry(import.meta.url)
-    assert.deepEqual(place, { url: import.meta.url, symbol: undefined })
+    assert.deepEqual(place, { url: import.meta.url, file: fileURLToPath(import.meta.url), symbol: undefined })
     assert.equal(resolveEntry(fileURLToPath(import.meta.url)).place.url, import.meta.url)
     await assertOutput(pathToFileURL(file).href, file, 'where')
   })
 
   test('a query of a file: URL stays', async () => {
+    assert.equal(resolveEntry(`${pathToFileURL(file).href}?v=1`).place.file, undefined)
     await assertOutput(`${pathToFileURL(file).href}?v=1`, `${pathToFileURL(file).href}?v=1`, 'where')
   })
 
@@ -129,10 +134,14 @@ describe('forms', () => {
       return entry.place
     }
     const url = pathToFileURL(file).href
-    assert.deepEqual(place({ modulePath: file, moduleSymbol: 'other' }), { url, symbol: 'other' })
-    assert.deepEqual(place({ modulePath: url }), { url, symbol: undefined })
-    assert.deepEqual(place({ modulePath: new URL(url) }), { url, symbol: undefined })
-    assert.deepEqual(place({ modulePath: file, moduleSymbol: 'other' }, 'processTask'), { url, symbol: 'processTask' })
+    const there = { url, file }
+    assert.deepEqual(place({ modulePath: file, moduleSymbol: 'other' }), { ...there, symbol: 'other' })
+    assert.deepEqual(place({ modulePath: url }), { ...there, symbol: undefined })
+    assert.deepEqual(place({ modulePath: new URL(url) }), { ...there, symbol: undefined })
+    assert.deepEqual(place({ modulePath: file, moduleSymbol: 'other' }, 'processTask'), {
+      ...there,
+      symbol: 'processTask',
+    })
     assert.equal(resolveEntry(file).fn, undefined)
     assert.deepEqual(await load(place({ modulePath: file, moduleSymbol: 'other' })), { output: 'other x', same: true })
   })

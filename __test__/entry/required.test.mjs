@@ -1,0 +1,100 @@
+// Entry modules in workers, where they are required: what runs, how often, and that hooks of loaders see them.
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { after, before, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { WorkerPool } from 'threadmill'
+
+let folder
+before(() => {
+  folder = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'threadmill-required-')))
+})
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+function write(name, source) {
+  const file = path.join(folder, name)
+  mkdirSync(path.dirname(file), { recursive: true })
+  writeFileSync(file, source)
+  return file
+}
+
+/** What the entry function of a module gives in a pool with these options. */
+async function outputOf(file, options) {
+  const pool = new WorkerPool(file, { maxWorkers: 1, ...options })
+  try {
+    return await pool.run('x')
+  } finally {
+    await pool.destroy()
+  }
+}
+
+const COUNT = 'globalThis.runs = (globalThis.runs ?? 0) + 1'
+
+test('modules run once: plain, with await at the top, and what they import', async () => {
+  write('counted.mjs', `${COUNT}; export const runs = globalThis.runs`)
+  write('waits.mjs', `${COUNT}; await 1; export const runs = globalThis.runs`)
+  const runs = 'export default () => globalThis.runs'
+  assert.equal(await outputOf(write('plain.mjs', `${COUNT}; ${runs}`)), 1)
+  assert.equal(await outputOf(write('awaits.mjs', `${COUNT}; await 1; ${runs}`)), 1)
+  assert.equal(await outputOf(write('imports.mjs', `import './counted.mjs'; import './waits.mjs'; ${runs}`)), 2)
+  assert.equal(await outputOf(write('plain.cjs', `${COUNT}; module.exports = () => globalThis.runs`)), 1)
+})
+
+test('modules that throw run once, whatever they throw', async () => {
+  const failing = (code) =>
+    `${COUNT}; throw Object.assign(new Error('run ' + globalThis.runs), { code: ${JSON.stringify(code)} })`
+  const files = [
+    write('throws.mjs', failing('ODD')),
+    write('throws.cjs', failing('ODD')),
+    write('throws-not-found.cjs', failing('MODULE_NOT_FOUND')),
+    write('throws-late.mjs', `await 1; ${failing('ODD')}`),
+    write('throws-null.cjs', `${COUNT}; if (globalThis.runs > 1) throw new Error('run 2'); throw null`),
+  ]
+  for (const file of files) {
+    const error = await outputOf(file).then(assert.fail, (reason) => reason)
+    assert.equal(error.code, 'ERR_THREADMILL_ENTRY')
+    assert.match(error.message, file.includes('null') ? /: null$/ : /: run 1$/)
+  }
+})
+
+test('files of both kinds, by extension and by the type of their package', async () => {
+  write('module/package.json', '{ "type": "module" }')
+  write('script/package.json', '{ "type": "commonjs" }')
+  assert.equal(await outputOf(write('module/entry.js', `export const processTask = (x) => 'module ' + x`)), 'module x')
+  assert.equal(await outputOf(write('script/entry.js', `exports.processTask = (x) => 'script ' + x`)), 'script x')
+})
+
+test('an export by the name of module.exports hides no other', async () => {
+  const source = `const own = () => 'own'; export { own as 'module.exports' }; export const processTask = () => 'named'`
+  write('named/package.json', '{ "type": "module" }')
+  assert.equal(await outputOf(write('named.mjs', source)), 'named')
+  assert.equal(await outputOf(write('named/entry.js', source)), 'named')
+})
+
+test('hooks see the entry module', async () => {
+  const hooks = write(
+    'hooks.mjs',
+    `export async function load(url, context, next) {
+      const loaded = await next(url, context)
+      return url.endsWith('hooked.mjs') ? { ...loaded, source: "export default () => 'hooked'" } : loaded
+    }`,
+  )
+  const preload = pathToFileURL(
+    write('preload.mjs', `import { register } from 'node:module'; register(${JSON.stringify(pathToFileURL(hooks))})`),
+  ).href
+  const file = write('hooked.mjs', `export default () => 'plain'`)
+  assert.equal(await outputOf(file), 'plain')
+  assert.equal(await outputOf(file, { execArgv: ['--import', preload] }), 'hooked')
+  assert.equal(await outputOf(file, { execArgv: [`--import=${preload}`] }), 'hooked')
+  assert.equal(await outputOf(file, { env: { ...process.env, NODE_OPTIONS: `--import ${preload}` } }), 'hooked')
+})
+
+test('the entry module is the one that others import', async () => {
+  const file = write(
+    'self.mjs',
+    `export const mark = {}; export default async () => (await import('./self.mjs')).mark === mark`,
+  )
+  assert.equal(await outputOf(file), true)
+})
