@@ -3,7 +3,18 @@
 
 import type { Transferable } from 'node:worker_threads'
 import { Board } from './board'
-import { type Encoded, FLAT, MOVED, PLAIN, POSTED, putRaw, rawLength } from './codec'
+import {
+  type Encoded,
+  FLAT,
+  IN_ADDON,
+  MOST_RAW_WORDS,
+  MOVED,
+  PLAIN,
+  POSTED,
+  putRaw,
+  rawLength,
+  writeRaw,
+} from './codec'
 import { write, written } from './flat'
 import { moveCopy, moveMemory } from './moves'
 import { ANSWER_STRIDE, native } from './native'
@@ -73,7 +84,8 @@ export class Answers {
     if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
     else {
       let encoded: Encoded | undefined
-      if (count < 0) {
+      if (count === IN_ADDON) encoded = { codec: MOVED, data: native.keepSerialized() }
+      else if (count < 0) {
         try {
           encoded = failed ? encodeReason(value) : this.#encode(idIndex, idGeneration, value)
         } catch (error) {
@@ -125,14 +137,20 @@ export class Answers {
     return brought
   }
 
-  /** Writes a plain value behind the others; how many words it takes, -1 for any other. */
+  /** Writes a value behind the others; how many words it takes, -1 for one that has to be encoded. */
   #write(value: object): number {
     const count = write(value)
-    if (count < 0) return -1
+    if (count < 0) return this.#writeRaw(value)
     this.#reserve(count)
     const { words } = this.board
     for (let i = 0; i < count; i++) words[this.#wordsUsed + i] = written[i] as number
     return count
+  }
+
+  /** The same for what has no shorter way. `IN_ADDON`: the addon has it. */
+  #writeRaw(value: object): number {
+    this.#reserve(MOST_RAW_WORDS)
+    return writeRaw(value, this.board.words, this.board.bytes, this.#wordsUsed)
   }
 
   #reserve(count: number): void {

@@ -10,6 +10,7 @@ import { types } from 'node:util'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn } from './instances'
+import { deserialize, hasSerializer, serialize, serializeInto } from './serializer'
 import { lengthOf, memoryOf, plainView } from './views'
 
 /** The data is the value itself, and the caller copies it. */
@@ -60,7 +61,6 @@ const mapForEach = Map.prototype.forEach
 const setForEach = Set.prototype.forEach
 const objectPrototype = Object.prototype
 const arrayPrototype = Array.prototype
-const Bytes = Uint8Array
 const domException = DOMException.prototype
 const isInChain = objectPrototype.isPrototypeOf
 
@@ -99,14 +99,36 @@ export function decode(codec: number, data: unknown): unknown {
   if (codec === FLAT) return readWords(data as Float64Array, 0)
   if (codec === JSON_TEXT) return parse(data as string)
   if (codec !== V8) return data
-  // From a copy, for the input may be memory that is used again.
-  return serializer().deserialize(new Bytes(data as Uint8Array))
+  return deserialize(data as Uint8Array, 0, (data as Uint8Array).length)
 }
 
 // --- words ---
 
 /** Most bytes of V8's serializer that go as words; see flat.ts. */
 const MOST_RAW = 2048
+
+/** Most words of `writeRaw`. */
+export const MOST_RAW_WORDS = 2 + MOST_RAW / 8
+/** In place of a count of words: it takes more, and the addon has it; its key is the data of `MOVED`. */
+export const IN_ADDON = 0
+
+/**
+ * Writes what has no shorter way at `offset`, where there is room for `MOST_RAW_WORDS`; `bytes`: the same memory. Returns how
+ * many words it takes, `IN_ADDON`, or -1 for what has to be encoded.
+ */
+export function writeRaw(value: object, words: Float64Array, bytes: Uint8Array, offset: number): number {
+  if (isView(value) || isJson(value)) return -1
+  const isKnownWhole = survey(value)
+  stranger = undefined
+  if (!isKnownWhole || isRefused(value, false)) return -1
+  const length = serializeInto(value, bytes, (offset + 2) * 8, MOST_RAW)
+  if (length < 0) return -1
+  if (length > MOST_RAW) return IN_ADDON
+  const count = 2 + ceil(length / 8)
+  words[offset] = count
+  words[offset + 1] = length * 16 + RAW
+  return count
+}
 
 /** How many words it takes to put an encoded value with others; -1 for one that goes alone. */
 export function rawLength({ codec, data }: Encoded): number {
@@ -130,10 +152,7 @@ export function isRaw(words: Float64Array, offset: number): boolean {
 /** Reads what lies at `offset`. */
 export function readWords(words: Float64Array, offset: number): unknown {
   if (!isRaw(words, offset)) return read(words, offset)
-  // What is read has memory of its own.
-  return serializer().deserialize(
-    new Bytes(words.buffer, words.byteOffset + (offset + 2) * 8, (words[offset + 1] as number) >>> 4),
-  )
+  return deserialize(words, (offset + 2) * 8, (words[offset + 1] as number) >>> 4)
 }
 
 function posted(data: unknown): Encoded {
@@ -186,6 +205,8 @@ function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encode
 
 /** Whether what `isJson` or `survey` has just looked at has some, or errors: what may be marked. */
 let hasInstances = false
+/** Whether what `survey` has just looked at has shared memory. */
+let hasShared = false
 /** The one of a class that is not known at which `survey` has just stopped. */
 let stranger: object | undefined
 
@@ -209,6 +230,13 @@ function learnClass(object: object): void {
   for (const candidate of candidates) learn(candidate)
 }
 
+/** Whether V8's serializer can write a value by itself, and nothing in it can be refused or is shared. */
+export function isVouched(value: object): boolean {
+  const isKnownWhole = survey(value)
+  stranger = undefined
+  return isKnownWhole && !hasInstances && !hasShared
+}
+
 /** Whether it has the class of one of `candidates`. */
 function isOfClass(candidates: readonly object[], prototype: object | null): boolean {
   for (const candidate of candidates) if (getPrototypeOf(candidate) === prototype) return true
@@ -227,18 +255,10 @@ function needsTransfer(error: unknown): boolean {
 
 // --- V8 ---
 
-/** Most values do without, and it takes a while to load. */
-let parts: typeof import('./serializer') | undefined
-
-function serializer(): typeof import('./serializer') {
-  parts ??= require('./serializer') as typeof import('./serializer')
-  return parts
-}
-
 /** `undefined` when only the platform can clone it, or knows the error. */
 function serialized(value: unknown): Encoded | undefined {
   try {
-    const data = serializer().serialize(value)
+    const data = serialize(value)
     return data === undefined ? undefined : { codec: V8, data }
   } catch {
     return undefined
@@ -265,7 +285,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
   const first: object[] = []
   const stack: object[] = [root]
   let [top, count] = [1, 0]
-  let [instances, isCloned] = [false, true]
+  let [instances, isCloned, shared] = [false, true, false]
   const push: Push = (member) => {
     if (typeof member === 'object' && member !== null) stack[top++] = member
   }
@@ -275,7 +295,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
     if (isProxy(object)) return false
     let large = true
     // Bun's serializer would copy it.
-    if (!serializer().HAS_SERIALIZER && isShared(object)) return false
+    if (!hasSerializer() && isShared(object)) return false
     if (isArray(object) && object.length > LONG) {
       if (!pushElements(object, push)) return false
     } else if (isArray(object) || isPlainPrototype(getPrototypeOf(object))) {
@@ -298,7 +318,8 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
       instances = true
     } else if (isView(object) || isAnyArrayBuffer(object)) {
       const buffer = isView(object) ? memoryOf(object) : object
-      if (buffers !== undefined && !isSharedArrayBuffer(buffer)) buffers[buffers.length] = buffer as ArrayBuffer
+      if (isSharedArrayBuffer(buffer)) shared = true
+      else if (buffers !== undefined) buffers[buffers.length] = buffer as ArrayBuffer
     } else if (!isDate(object) && !isRegExp(object) && !isBoxedPrimitive(object)) {
       const prototype = getPrototypeOf(object) as object
       if (!isKnown(prototype) && !isOfClass(candidates, prototype)) {
@@ -316,6 +337,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
     }
   }
   hasInstances = instances
+  hasShared = shared
   return true
 }
 

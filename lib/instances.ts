@@ -9,6 +9,7 @@
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
 import { types } from 'node:util'
+import { hasSerializer } from './serializer'
 
 const { getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, keys, prototype: objectPrototype } = Object
 const { isArray } = Array
@@ -82,8 +83,7 @@ let wasSought = false
 function canAsk(): boolean {
   if (!wasSought) {
     wasSought = true
-    const { HAS_SERIALIZER } = require('./serializer') as typeof import('./serializer')
-    ask = HAS_SERIALIZER ? seek() : undefined
+    ask = hasSerializer() ? seek() : undefined
   }
   return ask !== undefined
 }

@@ -1,6 +1,20 @@
 // Stage: all. Thread: any. What `lazy.ts` loads, and nothing else.
 
-export { decode, encode, FLAT, LOCAL, MOVED, PLAIN, POSTED, putRaw, rawLength, readWords } from './codec'
+export {
+  decode,
+  encode,
+  FLAT,
+  IN_ADDON,
+  LOCAL,
+  MOST_RAW_WORDS,
+  MOVED,
+  PLAIN,
+  POSTED,
+  putRaw,
+  rawLength,
+  readWords,
+  writeRaw,
+} from './codec'
 export { write, written } from './flat'
 export { JsLane } from './lane'
 export { moveCopy, moveMemory } from './moves'

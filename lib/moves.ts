@@ -3,8 +3,10 @@
 
 import process from 'node:process'
 import * as threads from 'node:worker_threads'
+import { isVouched } from './codec'
+import { ThreadmillError } from './errors'
 import { native } from './native'
-import { copyOf, isMemory, lengthOfView } from './views'
+import { copyOf, isMemory, isMovable, lengthOfView } from './views'
 
 /** Not in Node 20. */
 const { isMarkedAsUntransferable: isMarked } = threads as {
@@ -28,19 +30,40 @@ function askAddon(): boolean {
   return !isOther && process.env.THREADMILL_MOVES !== 'off' && native.canMove()
 }
 
+let canClone: boolean | undefined
+
+/** Whether the engine's serializer can be called. */
+export function mayClone(): boolean {
+  canClone ??= mayMove() && native.canClone()
+  return canClone
+}
+
 /**
- * Moves a value out of this thread's reach, if it is an `ArrayBuffer` or a typed array over one that is all that `list` names.
+ * Moves a value out of this thread's reach, if all that `list` names are buffers, and it is one of them, a typed array over
+ * one, or an object of which the engine knows all.
  * @returns its key for the addon, -1 when it has to be posted
  * @throws DataCloneError
  */
 export function moveMemory(value: unknown, list: readonly object[]): number {
   const [buffer] = list as readonly [ArrayBuffer]
-  if (list.length !== 1 || !isMemory(value, buffer)) return -1
+  if (list.length !== 1 || !isMemory(value, buffer)) return moveGroup(value, list)
   if (!mayMove()) return -1
   if (isMarked !== undefined) return isMarked(buffer) ? -1 : native.takeMemory(value, buffer)
   // Only a transfer knows whether the buffer may be transferred.
   const own: ArrayBufferView | ArrayBuffer = clone(value, { transfer: [buffer] })
   return native.takeMemory(own, 'buffer' in own ? own.buffer : own)
+}
+
+/** As `moveMemory`, for an object with memory in it. */
+function moveGroup(value: unknown, list: readonly object[]): number {
+  if (typeof value !== 'object' || value === null || !list.every(isMovable) || !mayClone()) return -1
+  if (new Set(list).size !== list.length || !isVouched(value)) return -1
+  if (isMarked !== undefined) return list.some(isMarked) ? -1 : native.takeGroup(value, list)
+  const own = clone({ value, list }, { transfer: [...list] })
+  const key = native.takeGroup(own.value, own.list)
+  // Nothing in it can be refused.
+  if (key < 0) throw new ThreadmillError('ERR_THREADMILL_SYSTEM', 'a value could not be moved')
+  return key
 }
 
 /** The engine of Node 22 ends the process where memory of another thread changes its length: `transfer(length)`. */

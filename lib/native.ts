@@ -131,6 +131,17 @@ export interface Native {
   canMove(): boolean
   /** Takes the memory of a typed array over `buffer`, or of that itself, which is detached then; its key, or -1. */
   takeMemory(value: ArrayBufferView | ArrayBuffer, buffer: ArrayBufferLike): number
+  /** Moves the memory of these buffers with the value that they are part of; its key, -1 when that cannot be. */
+  takeGroup(value: unknown, buffers: readonly ArrayBuffer[]): number
+  /** Whether the engine's serializer is called. */
+  canClone(): boolean
+  /** Writes a value there; its length in bytes, -1 when the engine alone cannot. More than `most` is to be taken next. */
+  serialize(value: unknown, room: Uint8Array, offset: number, most: number): number
+  takeSerialized(): ArrayBuffer
+  /** Its key for `openMemory`. */
+  keepSerialized(): number
+  /** @throws RangeError for what is too deep for this thread */
+  deserialize(view: ArrayBufferView, offset: number, length: number): unknown
   /** The value that the memory with that key came from, on this thread. Once. */
   openMemory(key: number): unknown
   /** In its place: nobody opens it. */

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '..'
 import { ThreadmillError } from './errors'
 import { laneParts } from './lazy'
+import { native } from './native'
 import type { End, Owner } from './owner'
 
 /** In place of a worker's number. */
@@ -45,6 +46,19 @@ export function settleAnswer(end: End, succeeded: boolean, codec: number, data: 
   } catch (error) {
     succeeded = false
     value = error
+  }
+  end(succeeded, value)
+}
+
+/** Settles with memory, or with an object that is read now: `data` is its key then. */
+export function settleMoved(end: End, data: unknown): void {
+  let [succeeded, value] = [true, data]
+  if (typeof data === 'number') {
+    try {
+      value = native.openMemory(data)
+    } catch (error) {
+      ;[succeeded, value] = [false, error]
+    }
   }
   end(succeeded, value)
 }

@@ -157,6 +157,17 @@ export function submitRaw(slot: number, ticket: Ticket, encoded: Encoded, count:
   commitWords(slot, ticket, start, count)
 }
 
+/** Writes what flat.ts does not, as `writeRaw` of the codec, to be submitted next; after `prepareArena`. */
+export function writeRawInput(input: object): number {
+  const { MOST_RAW_WORDS, writeRaw } = laneParts()
+  return writeRaw(input, arenaWords, arena, room(MOST_RAW_WORDS))
+}
+
+/** Submits what `writeRawInput` has written. */
+export function submitWritten(slot: number, ticket: Ticket, count: number): void {
+  commitWords(slot, ticket, (arenaUsed + 7) >>> 3, count)
+}
+
 /** Where so many words can be put. */
 function room(count: number): number {
   const start = (arenaUsed + 7) >>> 3

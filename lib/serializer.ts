@@ -1,56 +1,53 @@
 // Stage: submit and settle. Thread: any env, the owner and its JS workers alike.
-// V8's serializer, for values that have no shorter way.
+// V8's serializer, for values that have no shorter way: the engine's own where the addon can call it (src/clones.rs), else
+// Node's classes around it.
 
-import { Deserializer, deserialize as deserializePlainly, Serializer, serialize as serializePlainly } from 'node:v8'
+import { mayClone } from './moves'
+import { native } from './native'
 
-/** Notes what only the platform can clone. */
-class Writer extends Serializer {
-  platform = false
+const Bytes = Uint8Array
+const slice = Uint8Array.prototype.slice
 
-  _writeHostObject(): void {
-    this.platform = true
-  }
+/** What most values have room in. */
+const ROOM = 4096
 
-  _getSharedArrayBufferId(): number {
-    this.platform = true
-    return 0
-  }
+let room: Uint8Array | undefined
+let parts: typeof import('./node-serializer') | undefined
 
-  /** What is thrown does not matter: the caller asks the platform for the error. */
-  _getDataCloneError(): undefined {
-    return undefined
-  }
-
-  declare _setTreatArrayBufferViewsAsHostObjects: (treat: boolean) => void
+/** They take a while to load. */
+function classes(): typeof import('./node-serializer') {
+  parts ??= require('./node-serializer') as typeof import('./node-serializer')
+  return parts
 }
 
-/** Bun has the functions, and not the classes. */
-export const HAS_SERIALIZER = (() => {
-  try {
-    return new Serializer() !== undefined
-  } catch {
-    return false
-  }
-})()
+/** Whether there is one that tells what only the platform can clone. */
+export function hasSerializer(): boolean {
+  return mayClone() || classes().HAS_SERIALIZER
+}
 
 /**
  * Serializes a value; `undefined` when only the platform can clone what is in it.
  * @throws when it cannot be cloned
  */
 export function serialize(value: unknown): Uint8Array | undefined {
-  if (!HAS_SERIALIZER) return serializePlainly(value)
-  const writer = new Writer()
-  // Views then keep their offset and their buffer, which they may share.
-  writer._setTreatArrayBufferViewsAsHostObjects(false)
-  writer.writeHeader()
-  writer.writeValue(value)
-  return writer.platform ? undefined : writer.releaseBuffer()
+  if (!mayClone()) return classes().serialize(value)
+  room ??= new Bytes(ROOM)
+  const length = native.serialize(value, room, 0, ROOM)
+  if (length < 0) return undefined
+  return length <= ROOM ? slice.call(room, 0, length) : new Bytes(native.takeSerialized())
 }
 
-/** Reads what `serialize` has made. The memory may be used again afterwards. */
-export function deserialize(bytes: Uint8Array): unknown {
-  if (!HAS_SERIALIZER) return deserializePlainly(bytes)
-  const reader = new Deserializer(bytes)
-  reader.readHeader()
-  return reader.readValue()
+/**
+ * Serializes a value into `bytes`, from `offset` on, if that takes `most` bytes at most. Returns how many; more than `most` when
+ * the addon has them, for `keepSerialized`; -1 where that cannot be.
+ */
+export function serializeInto(value: object, bytes: Uint8Array, offset: number, most: number): number {
+  return mayClone() ? native.serialize(value, bytes, offset, most) : -1
+}
+
+/** Reads what `serialize` has made, so many bytes from the start of a view. The memory may be used again afterwards. */
+export function deserialize(view: Uint8Array | Float64Array, offset: number, length: number): unknown {
+  if (mayClone()) return native.deserialize(view, offset, length)
+  // From a copy, for what is read keeps its memory.
+  return classes().deserialize(new Bytes(new Bytes(view.buffer, view.byteOffset + offset, length)))
 }

@@ -23,6 +23,8 @@ import {
   submitRaw,
   submitValue,
   submitWords,
+  submitWritten,
+  writeRawInput,
 } from './port'
 import { lasting, repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
@@ -326,20 +328,24 @@ const NOT_PLAIN = -2
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
   if (typeof input !== 'object' || input === null || lane.isLocal || transferOf(input) !== undefined) return NOT_PLAIN
   const { resolve, reject, task, promise } = settlement
-  const { write, written } = laneParts()
+  const { IN_ADDON, MOVED, write, written } = laneParts()
   // Before it is written: whoever hears of a new worker may submit something.
   lane.admit(-1)
   let count: number
+  let raw = -1
+  let key = -1
   try {
     prepareArena()
     count = write(input)
+    if (count < 0) raw = writeRawInput(input)
+    if (raw === IN_ADDON) key = native.keepSerialized()
   } catch (error) {
     lane.withdraw()
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
     return -1
   }
-  if (count < 0) {
+  if (count < 0 && raw < 0) {
     lane.withdraw()
     return NOT_PLAIN
   }
@@ -349,13 +355,16 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
     host.checkRoom()
   } catch (error) {
     lane.withdraw()
+    if (key >= 0) native.dropMemory(key)
     throw error
   }
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
   host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
-  submitWords(slot, ticket, written, count)
+  if (count >= 0) submitWords(slot, ticket, written, count)
+  else if (key < 0) submitWritten(slot, ticket, raw)
+  else submitEntry(slot, ticket, MOVED, key)
   return slot
 }
 

@@ -37,9 +37,14 @@ function fixedLength(view: ArrayBufferView, buffer: ArrayBufferLike): number {
   return isSharedArrayBuffer(buffer) || isResizable.call(buffer) ? 0 : lengthOfView.call(view)
 }
 
+/** Whether it is a buffer that has bytes and keeps its size. */
+export function isMovable(buffer: object): buffer is ArrayBuffer {
+  return isArrayBuffer(buffer) && lengthOf.call(buffer) > 0 && !isResizable.call(buffer)
+}
+
 /** Whether all of a value is that buffer, which has bytes and keeps its size, or a typed array over it. */
 export function isMemory(value: unknown, buffer: object): value is ArrayBufferView | ArrayBuffer {
-  if (!isArrayBuffer(buffer) || lengthOf.call(buffer) === 0 || isResizable.call(buffer)) return false
+  if (!isMovable(buffer)) return false
   if (value === buffer) return true
   return isView(value) && classNameOf.call(value) !== undefined && bufferOf.call(value) === buffer
 }

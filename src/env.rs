@@ -9,12 +9,13 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
+use crate::clones::Bytes;
 use crate::cpu_gate::Sampler;
 use crate::ids::Ids;
 use crate::js::{owner, worker};
 use crate::moves::Memories;
 use crate::raw::{self, Fault, Raw, check};
-use crate::{cpu_gate, moves, pool, settle, submit, texts, trace};
+use crate::{clones, cpu_gate, moves, pool, settle, submit, texts, trace};
 use napi::sys;
 use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
@@ -189,6 +190,8 @@ pub(crate) struct EnvState {
     pub(crate) sampler: Option<Box<Sampler>>,
     /// Moved memory that JavaScript names by a key.
     pub(crate) memories: Memories,
+    /// What was written and has not been asked for.
+    pub(crate) serialized: Option<Bytes>,
     /// Unfinished tasks and closing pools (E3).
     live: u32,
 }
@@ -282,11 +285,12 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         seat: None,
         sampler: None,
         memories: Memories::default(),
+        serialized: None,
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 66] = [
+    let functions: [(&CStr, sys::napi_callback); 72] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -353,6 +357,12 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"takeMemory", Some(moves::take_memory)),
         (c"openMemory", Some(moves::open_memory)),
         (c"dropMemory", Some(moves::drop_memory)),
+        (c"canClone", Some(clones::can_clone)),
+        (c"serialize", Some(clones::serialize)),
+        (c"takeSerialized", Some(clones::take_serialized)),
+        (c"keepSerialized", Some(clones::keep_serialized)),
+        (c"deserialize", Some(clones::deserialize)),
+        (c"takeGroup", Some(clones::take_group)),
     ];
     for (name, callback) in functions {
         set_function(env, exports, name, callback, state.cast())?;

@@ -7,6 +7,7 @@
 //!           call.rs     the state and the pool that a call is about
 //!           cpu_gate.rs how busy the machine is
 //!           moves.rs    memory that goes from thread to thread as it is
+//!           clones.rs   values as the engine writes them, with memory that moves
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
@@ -14,6 +15,7 @@
 //! ```
 
 mod call;
+mod clones;
 mod cpu_gate;
 mod env;
 mod ids;

@@ -12,6 +12,7 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js, on_env};
+use crate::clones::Group;
 use crate::raw::{self, Fault, Raw, check};
 use napi::sys;
 use parking_lot::Mutex;
@@ -29,7 +30,7 @@ const TRIED: [u32; 4] = [20, 22, 24, 26];
 /// `std::shared_ptr<v8::BackingStore>`: the store, and what counts its owners. Both null: of none.
 #[repr(C)]
 #[derive(Debug)]
-struct Store {
+pub(crate) struct Store {
     store: *mut c_void,
     count: *mut c_void,
 }
@@ -90,14 +91,25 @@ fn find_engine() -> Option<Engine> {
     None
 }
 
-/// Takes the memory of a buffer, which is detached then; `None` when that cannot be.
-fn take_store(env: Env, buffer: Js) -> Raw<Option<Store>> {
-    let Some(engine) = &*ENGINE else { return Ok(None) };
+/// The isolate of this thread.
+pub(crate) fn current_isolate() -> Option<*mut c_void> {
+    // SAFETY: it has no arguments.
+    ENGINE.as_ref().map(|engine| unsafe { (engine.isolate)() })
+}
+
+/// Whether a buffer can lose its memory.
+pub(crate) fn is_detachable(buffer: Js) -> bool {
     // SAFETY: an `ArrayBuffer` of the current scope, on the thread of its isolate.
-    if !unsafe { (engine.is_detachable)(buffer) } {
+    ENGINE.as_ref().is_some_and(|engine| unsafe { (engine.is_detachable)(buffer) })
+}
+
+/// Takes the memory of a buffer, which is detached then; `None` when that cannot be.
+pub(crate) fn take_store(env: Env, buffer: Js) -> Raw<Option<Store>> {
+    let Some(engine) = &*ENGINE else { return Ok(None) };
+    if !is_detachable(buffer) {
         return Ok(None);
     }
-    // SAFETY: as above; the function fills in the store.
+    // SAFETY: an `ArrayBuffer` of the current scope, on the thread of its isolate; the function fills in the store.
     let store = unsafe { (engine.store)(buffer).store.assume_init() };
     // SAFETY: as above.
     if let Err(fault) = check(unsafe { sys::napi_detach_arraybuffer(env, buffer) }) {
@@ -108,7 +120,7 @@ fn take_store(env: Env, buffer: Js) -> Raw<Option<Store>> {
 }
 
 /// A new buffer of that memory; what is left of the store is empty.
-fn new_buffer(store: &mut Store) -> Raw<Js> {
+pub(crate) fn new_buffer(store: &mut Store) -> Raw<Js> {
     let Some(engine) = &*ENGINE else { return Err(Fault(sys::Status::napi_generic_failure)) };
     // SAFETY: on the thread of the isolate, in a scope of it; the store is ours.
     let buffer = unsafe { (engine.new_buffer)((engine.isolate)(), &raw mut *store) };
@@ -136,7 +148,7 @@ fn works(env: Env) -> Raw<bool> {
 static FORSAKEN: Mutex<Vec<Store>> = Mutex::new(Vec::new());
 static ARE_FORSAKEN: AtomicBool = AtomicBool::new(false);
 
-fn forsake(store: Store) {
+pub(crate) fn forsake(store: Store) {
     FORSAKEN.lock().push(store);
     ARE_FORSAKEN.store(true, Ordering::Release);
 }
@@ -209,9 +221,19 @@ fn take(env: Env, value: Js, buffer: Js) -> Raw<Option<Memory>> {
     Ok(store.map(|store| Memory { store: Mutex::new(Some(store)), byte_len, window }))
 }
 
-/// Makes a JavaScript value of memory that has arrived.
-pub(crate) fn open(env: Env, foreign: &dyn Foreign) -> Raw<Js> {
+/// Whether a value is an object on its way.
+pub(crate) fn is_group(value: &Value) -> bool {
+    matches!(value, Value::Foreign(foreign) if (&**foreign as &dyn Any).is::<Group>())
+}
+
+/// Makes a JavaScript value of memory that has arrived, or of a group. `is_caught`: what is too deep for this thread is a
+/// fault; otherwise it is null, and an exception.
+pub(crate) fn open(env: Env, foreign: &dyn Foreign, is_caught: bool) -> Raw<Js> {
     let gone = Fault(sys::Status::napi_invalid_arg);
+    if let Some(group) = (foreign as &dyn Any).downcast_ref::<Group>() {
+        let value = group.open(is_caught)?;
+        return if is_caught && value.is_null() { Err(gone) } else { Ok(value) };
+    }
     let memory = (foreign as &dyn Any).downcast_ref::<Memory>().ok_or(gone)?;
     let mut store = memory.store.lock().take().ok_or(gone)?;
     let buffer = new_buffer(&mut store)?;
@@ -288,7 +310,7 @@ pub(crate) unsafe extern "C" fn open_memory(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [key]| {
         let value = state.memories.take(raw::number(env, key)?);
         match value.as_deref() {
-            Some(Value::Foreign(foreign)) => open(env, &**foreign),
+            Some(Value::Foreign(foreign)) => open(env, &**foreign, false),
             _ => Err(Fault(sys::Status::napi_invalid_arg)),
         }
     })

@@ -199,7 +199,7 @@ pub(crate) fn encode(
         Value::String(text) => return raw::new_string(env, text),
         Value::BigInt(number) => out = encode_bigint(env, *number)?,
         Value::Array(array) => out = encode_array(env, array, held)?,
-        Value::Foreign(foreign) => return moves::open(env, &**foreign),
+        Value::Foreign(foreign) => return moves::open(env, &**foreign, true),
         Value::Words(words) => out = encode_array(env, &Array::from_vec(words.to_vec()), None)?,
         Value::List(items) => {
             out = raw::new_array(env, items.len())?;

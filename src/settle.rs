@@ -28,9 +28,10 @@
 
 use crate::call::{Env, Info, Js, on_env};
 use crate::env::{EnvState, Post};
-use crate::moves::free_forsaken;
+use crate::moves::{free_forsaken, is_group};
 use crate::payload::encode;
 use crate::raw::{self, Raw};
+use std::sync::Arc;
 use threadmill_core::completion::{Answer, Event, NO_WORKER, Notice, Outcome};
 use threadmill_core::error::KernelError;
 use threadmill_core::pool::FLAT;
@@ -154,7 +155,7 @@ impl Out {
                     Outcome::Answer(answer) => answer.overhead as f64 / 1e6,
                     _ => 0.0,
                 };
-                let (tag, value) = self.outcome(ticket, outcome)?;
+                let (tag, value) = self.outcome(state, ticket, outcome)?;
                 let worker = match (worker, state.port.ids.get(ticket)) {
                     (NO_WORKER, None) => -2.0,
                     (NO_WORKER, _) => -1.0,
@@ -197,7 +198,7 @@ impl Out {
                 [handle_of(state, pool), 18.0, key, f64::from(worker), 0.0, 0.0]
             }
             Event::Retried { ticket, outcome, worker, count, delay } => {
-                let (tag, number) = self.outcome(ticket, outcome)?;
+                let (tag, number) = self.outcome(state, ticket, outcome)?;
                 let parts = [f64::from(count), delay as f64 / 1e6, tag, number];
                 let value = Value::List(parts.map(Value::Number).into());
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
@@ -220,7 +221,7 @@ impl Out {
         })
     }
 
-    fn outcome(&mut self, ticket: u32, outcome: Outcome) -> Raw<(f64, f64)> {
+    fn outcome(&mut self, state: &mut EnvState, ticket: u32, outcome: Outcome) -> Raw<(f64, f64)> {
         let env = self.env;
         Ok(match outcome {
             Outcome::Ok(Value::Undefined) => (0.0, 0.0),
@@ -234,6 +235,12 @@ impl Out {
             },
             Outcome::Answer(answer) => {
                 let base = if answer.failed { 28.0 } else { 20.0 };
+                if is_group(&answer.value) {
+                    // Reading it can throw, which is for JavaScript to see.
+                    let key = state.memories.put(Arc::new(answer.value));
+                    let index = raw::scoped(env, || self.push(raw::new_number(env, key)?))?;
+                    return Ok((base + f64::from(answer.codec), index));
+                }
                 let value = raw::scoped(env, || self.push(encode(env, &answer.value, None)?));
                 match value {
                     Ok(index) if answer.codec == FLAT => (base + f64::from(FLAT), -1.0 - index),

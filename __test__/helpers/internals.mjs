@@ -10,6 +10,9 @@ export const { Ahead } = require('../../dist/ahead.js')
 /** Whether memory moves between threads without a message. */
 export const canMove = () => process.env.THREADMILL_MOVES !== 'off' && native.canMove()
 
+/** Whether the engine's serializer is called. */
+export const canClone = () => canMove() && native.canClone()
+
 /** Address of a typed array's memory. */
 export const addressOf = (view) => native.addressOf(view)
 

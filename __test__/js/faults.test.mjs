@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
+import { canClone } from '../helpers/internals.mjs'
 
 const FAULTS = new URL('./fixtures/faults.mjs', import.meta.url)
 
@@ -45,7 +46,8 @@ test('an output with hostile getters and an input without room fail alone', asyn
   )
   await pool.run('no room')
   const [large, small] = await Promise.allSettled([pool.run({ v: new Uint8Array(10e6) }), pool.run('fine')])
-  assert.equal(large.status, 'rejected')
+  // The engine has another way to make memory, where it reads the input itself.
+  assert.equal(large.status, canClone() ? 'fulfilled' : 'rejected')
   assert.equal(small.value, 'fine')
   await pool.close()
 })

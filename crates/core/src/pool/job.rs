@@ -213,7 +213,9 @@ impl Job {
     /// Whether its input can be had twice: neither was it moved, nor does it lie in memory that others may change.
     pub(crate) fn lasts(&self) -> bool {
         let lasting = self.policy.as_ref().is_some_and(|policy| policy.lasting);
-        !self.in_place && self.codec != MOVED && (self.codec != KEPT || lasting)
+        let moves = self.codec == MOVED
+            && !matches!(&self.input, Payload::Value(value) if matches!(&**value, Value::Foreign(input) if input.lasts()));
+        !self.in_place && !moves && (self.codec != KEPT || lasting)
     }
 
     /// The same job once more, sharing its input.

@@ -8,4 +8,9 @@ use std::fmt::Debug;
 pub trait Foreign: Any + Debug + Send + Sync {
     /// Bytes of memory that it keeps alive.
     fn byte_len(&self) -> usize;
+
+    /// Whether whoever runs the task leaves it as it is, so that the task can run again.
+    fn lasts(&self) -> bool {
+        false
+    }
 }

@@ -1,0 +1,389 @@
+//! Stage: submit, run and settle. Thread: any env; what is written belongs to whichever thread has it.
+//! Values as V8's serializer writes them, and objects whose memory moves: their buffers go as in `moves.rs`, all else of them
+//! as bytes. Node has the serializer as classes of JavaScript, around which a small value takes three times what the engine
+//! takes for it, and has each byte copied once more. So the engine's own classes are called, where `moves.rs` does that, too,
+//! and once a value has come through it as it was; elsewhere [`can_clone`] says no, and Node's classes are used.
+//!
+//! Y1. Neither writing nor reading leaves an exception behind, but for what `deserialize` and `openMemory` throw.
+//! Y2. Buffers lose their memory only when all else has been written.
+
+#![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
+
+use crate::call::{Env, Info, Js, on_env};
+use crate::moves::{self, Store, current_isolate, is_detachable, new_buffer, take_store};
+use crate::raw::{self, Fault, Raw, check};
+use napi::sys;
+use parking_lot::Mutex;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::{Arc, LazyLock};
+use threadmill_core::value::{Foreign, Value};
+
+/// `v8::Maybe<bool>`.
+#[repr(C)]
+struct Maybe {
+    is_there: bool,
+    value: bool,
+}
+
+impl Maybe {
+    fn is_true(&self) -> bool {
+        self.is_there && self.value
+    }
+}
+
+/// `std::pair<uint8_t*, size_t>`.
+#[repr(C)]
+struct Pair {
+    data: *mut u8,
+    length: usize,
+}
+
+/// Room for an object of C++: a serializer is one pointer, a `TryCatch` six.
+type Room = MaybeUninit<[usize; 16]>;
+type This = *mut c_void;
+
+/// A `v8::Local` is a `napi_value`, and so is an empty one null.
+struct Engine {
+    /// `v8::Isolate::GetCurrentContext()`
+    context: unsafe extern "C" fn(This) -> Js,
+    /// `v8::TryCatch::TryCatch(v8::Isolate*)` and its destructor
+    new_catch: unsafe extern "C" fn(This, This),
+    drop_catch: unsafe extern "C" fn(This),
+    /// `v8::ValueSerializer`
+    new_writer: unsafe extern "C" fn(This, This),
+    drop_writer: unsafe extern "C" fn(This),
+    write_header: unsafe extern "C" fn(This),
+    write_value: unsafe extern "C" fn(This, Js, Js) -> Maybe,
+    leave_out: unsafe extern "C" fn(This, u32, Js),
+    release: unsafe extern "C" fn(This) -> Pair,
+    /// `v8::ValueDeserializer`
+    new_reader: unsafe extern "C" fn(This, This, *const u8, usize),
+    drop_reader: unsafe extern "C" fn(This),
+    read_header: unsafe extern "C" fn(This, Js) -> Maybe,
+    read_value: unsafe extern "C" fn(This, Js) -> Js,
+    put_in: unsafe extern "C" fn(This, u32, Js),
+}
+
+static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn find_engine() -> Option<Engine> {
+    macro_rules! find {
+        ($name:literal) => {{
+            // SAFETY: the name is a C string.
+            let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
+            if found.is_null() {
+                return None;
+            }
+            // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
+            unsafe { std::mem::transmute(found) }
+        }};
+    }
+    Some(Engine {
+        context: find!(c"_ZN2v87Isolate17GetCurrentContextEv"),
+        new_catch: find!(c"_ZN2v88TryCatchC1EPNS_7IsolateE"),
+        drop_catch: find!(c"_ZN2v88TryCatchD1Ev"),
+        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateE"),
+        drop_writer: find!(c"_ZN2v815ValueSerializerD1Ev"),
+        write_header: find!(c"_ZN2v815ValueSerializer11WriteHeaderEv"),
+        write_value: find!(c"_ZN2v815ValueSerializer10WriteValueENS_5LocalINS_7ContextEEENS1_INS_5ValueEEE"),
+        leave_out: find!(c"_ZN2v815ValueSerializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE"),
+        release: find!(c"_ZN2v815ValueSerializer7ReleaseEv"),
+        new_reader: find!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhm"),
+        drop_reader: find!(c"_ZN2v817ValueDeserializerD1Ev"),
+        read_header: find!(c"_ZN2v817ValueDeserializer10ReadHeaderENS_5LocalINS_7ContextEEE"),
+        read_value: find!(c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE"),
+        put_in: find!(c"_ZN2v817ValueDeserializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE"),
+    })
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn find_engine() -> Option<Engine> {
+    None
+}
+
+/// What the serializer has written.
+#[derive(Debug)]
+pub(crate) struct Bytes {
+    data: *mut u8,
+    length: usize,
+}
+
+// SAFETY: memory of the C library.
+unsafe impl Send for Bytes {}
+// SAFETY: nobody writes to it.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        // SAFETY: the serializer has filled that many.
+        unsafe { std::slice::from_raw_parts(self.data, self.length) }
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        // SAFETY: a serializer without a delegate takes memory of the C library, and has let go of it.
+        unsafe { libc::free(self.data.cast()) };
+    }
+}
+
+/// An object of C++ on the stack, which stays where it is.
+struct Object<'a> {
+    this: This,
+    drop: unsafe extern "C" fn(This),
+    _room: &'a mut Room,
+}
+
+impl<'a> Object<'a> {
+    fn new(room: &'a mut Room, make: impl FnOnce(This), drop: unsafe extern "C" fn(This)) -> Self {
+        let this = room.as_mut_ptr().cast();
+        make(this);
+        Self { this, drop, _room: room }
+    }
+}
+
+impl Drop for Object<'_> {
+    fn drop(&mut self) {
+        // SAFETY: its constructor has run.
+        unsafe { (self.drop)(self.this) };
+    }
+}
+
+/// Writes a value, without the memory of `buffers`; `None` for what the engine cannot write by itself.
+fn write(value: Js, buffers: &[Js]) -> Option<Bytes> {
+    let engine = ENGINE.as_ref()?;
+    let isolate = current_isolate()?;
+    let (mut catch, mut writer) = (Room::uninit(), Room::uninit());
+    // SAFETY: on the thread of the isolate, in a scope of it; the objects end before their room, in the order of a stack.
+    unsafe {
+        let context = (engine.context)(isolate);
+        let _catch = Object::new(&mut catch, |this| (engine.new_catch)(this, isolate), engine.drop_catch);
+        let writer = Object::new(&mut writer, |this| (engine.new_writer)(this, isolate), engine.drop_writer);
+        (engine.write_header)(writer.this);
+        for (id, &buffer) in buffers.iter().enumerate() {
+            (engine.leave_out)(writer.this, id as u32, buffer);
+        }
+        if !(engine.write_value)(writer.this, context, value).is_true() {
+            return None;
+        }
+        let Pair { data, length } = (engine.release)(writer.this);
+        (!data.is_null()).then_some(Bytes { data, length })
+    }
+}
+
+/// Reads a value; null with an exception when it is too deep for this thread, `is_caught`: without one.
+fn read(bytes: &[u8], buffers: &[Js], is_caught: bool) -> Js {
+    let (Some(engine), Some(isolate)) = (ENGINE.as_ref(), current_isolate()) else {
+        return ptr::null_mut();
+    };
+    let (mut catch, mut reader) = (Room::uninit(), Room::uninit());
+    // SAFETY: as in `write`. The bytes come from there, and nobody writes to them meanwhile: no JavaScript runs.
+    unsafe {
+        let context = (engine.context)(isolate);
+        let _catch = is_caught
+            .then(|| Object::new(&mut catch, |this| (engine.new_catch)(this, isolate), engine.drop_catch));
+        let make = |this| (engine.new_reader)(this, isolate, bytes.as_ptr(), bytes.len());
+        let reader = Object::new(&mut reader, make, engine.drop_reader);
+        for (id, &buffer) in buffers.iter().enumerate() {
+            (engine.put_in)(reader.this, id as u32, buffer);
+        }
+        if !(engine.read_header)(reader.this, context).is_true() {
+            return ptr::null_mut();
+        }
+        (engine.read_value)(reader.this, context)
+    }
+}
+
+/// An object on its way: its bytes, and the memory that moves with it.
+#[derive(Debug)]
+pub(crate) struct Group {
+    bytes: Bytes,
+    stores: Mutex<Vec<Store>>,
+    /// Whether there were any.
+    moves: bool,
+    byte_len: usize,
+}
+
+impl Foreign for Group {
+    fn byte_len(&self) -> usize {
+        self.byte_len
+    }
+
+    fn lasts(&self) -> bool {
+        !self.moves
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for store in self.stores.get_mut().drain(..) {
+            moves::forsake(store);
+        }
+    }
+}
+
+impl Group {
+    /// Makes the object of it, once if anything moves; null as `read` gives it.
+    pub(crate) fn open(&self, is_caught: bool) -> Raw<Js> {
+        let stores = std::mem::take(&mut *self.stores.lock());
+        let mut buffers = Vec::with_capacity(stores.len());
+        for mut store in stores {
+            buffers.push(new_buffer(&mut store)?);
+        }
+        Ok(read(self.bytes.as_slice(), &buffers, is_caught))
+    }
+}
+
+/// Takes `value` with the memory of `buffers`; `None` when that cannot be, and nothing has happened.
+fn take(env: Env, value: Js, buffers: &[Js]) -> Raw<Option<Group>> {
+    for &buffer in buffers {
+        if !raw::is_array_buffer(env, buffer)? || !is_detachable(buffer) {
+            return Ok(None);
+        }
+    }
+    let Some(bytes) = write(value, buffers) else { return Ok(None) };
+    let moves = !buffers.is_empty();
+    let mut group = Group { byte_len: bytes.length, bytes, stores: Mutex::default(), moves };
+    for &buffer in buffers {
+        let mut length = 0;
+        // SAFETY: a buffer of the current scope.
+        check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, ptr::null_mut(), &raw mut length) })?;
+        group.byte_len += length;
+        let store = take_store(env, buffer)?.ok_or(Fault(sys::Status::napi_generic_failure))?;
+        group.stores.get_mut().push(store);
+    }
+    Ok(Some(group))
+}
+
+/// Whether values come through as they were: what would not hold for an engine of another shape.
+fn works(env: Env) -> Raw<bool> {
+    const NAME: &std::ffi::CStr = c"self";
+    let (mut object, mut data, mut buffer, mut function) =
+        (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: plain creation, and values of the current scope.
+    unsafe {
+        check(sys::napi_create_object(env, &raw mut object))?;
+        check(sys::napi_create_arraybuffer(env, 64, &raw mut data, &raw mut buffer))?;
+        check(sys::napi_set_named_property(env, object, NAME.as_ptr(), object))?;
+        check(sys::napi_set_named_property(env, object, c"buffer".as_ptr(), buffer))?;
+        check(sys::napi_create_function(
+            env,
+            NAME.as_ptr(),
+            NAME.count_bytes() as isize,
+            Some(can_clone),
+            ptr::null_mut(),
+            &raw mut function,
+        ))?;
+    }
+    if write(function, &[]).is_some() {
+        return Ok(false);
+    }
+    let Some(group) = take(env, object, &[buffer])? else { return Ok(false) };
+    let again = group.open(true)?;
+    if again.is_null() {
+        return Ok(false);
+    }
+    let (mut inner, mut moved, mut found, mut length, mut is_same) =
+        (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0, false);
+    // SAFETY: values of the current scope.
+    unsafe {
+        check(sys::napi_get_named_property(env, again, NAME.as_ptr(), &raw mut inner))?;
+        check(sys::napi_strict_equals(env, again, inner, &raw mut is_same))?;
+        check(sys::napi_get_named_property(env, again, c"buffer".as_ptr(), &raw mut moved))?;
+        check(sys::napi_get_arraybuffer_info(env, moved, &raw mut found, &raw mut length))?;
+    }
+    Ok(is_same && found == data && length == 64)
+}
+
+/// `canClone()`: whether the engine is called here. Not before `canMove()`.
+pub(crate) unsafe extern "C" fn can_clone(env: Env, info: Info) -> Js {
+    static WORKS: Mutex<Option<bool>> = Mutex::new(None);
+    on_env(env, info, |_, [_unused]| {
+        let mut works_here = WORKS.lock();
+        let answer = *works_here.get_or_insert_with(|| works(env).unwrap_or(false));
+        raw::new_boolean(env, answer)
+    })
+}
+
+/// `serialize(value, room, offset, most)`: writes a value; its length in bytes, -1 for what the engine cannot write by itself.
+/// They are in `room`, a `Uint8Array`, from `offset` on, if they are `most` at most; else `takeSerialized` or
+/// `keepSerialized` is to follow.
+pub(crate) unsafe extern "C" fn serialize(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [value, room, offset, most]| {
+        let Some(bytes) = write(value, &[]) else { return raw::new_number(env, -1.0) };
+        let view = raw::view(env, room)?;
+        let (offset, most) = (raw::number(env, offset)? as usize, raw::number(env, most)? as usize);
+        let length = bytes.length;
+        if length <= most && offset.checked_add(length).is_some_and(|end| end <= view.length) {
+            // SAFETY: inside a view, of bytes at least; what is copied is other memory.
+            unsafe { ptr::copy_nonoverlapping(bytes.data, view.data.cast::<u8>().add(offset), length) };
+        } else {
+            state.serialized = Some(bytes);
+        }
+        raw::new_number(env, length as f64)
+    })
+}
+
+/// `takeSerialized()`: what `serialize` had no room for, in an `ArrayBuffer`.
+pub(crate) unsafe extern "C" fn take_serialized(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [_unused]| {
+        let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        let buffer = raw::construct_array_buffer(env, bytes.length)?;
+        let (mut data, mut length) = (ptr::null_mut(), 0);
+        // SAFETY: a buffer of the current scope; it is as long as the bytes, or nothing is copied.
+        unsafe {
+            check(sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut length))?;
+            if length != bytes.length {
+                return Err(Fault(sys::Status::napi_invalid_arg));
+            }
+            ptr::copy_nonoverlapping(bytes.data, data.cast(), length);
+        }
+        Ok(buffer)
+    })
+}
+
+/// `keepSerialized()`: the same, kept here; its key for `openMemory`.
+pub(crate) unsafe extern "C" fn keep_serialized(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [_unused]| {
+        let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        let group = Group { byte_len: bytes.length, bytes, stores: Mutex::default(), moves: false };
+        let key = state.memories.put(Arc::new(Value::Foreign(Box::new(group))));
+        raw::new_number(env, key)
+    })
+}
+
+/// `deserialize(bytes, offset, length)`: the value that was written there, in bytes from the start of a typed array.
+pub(crate) unsafe extern "C" fn deserialize(env: Env, info: Info) -> Js {
+    on_env(env, info, |_, [bytes, offset, length]| {
+        let view = raw::view(env, bytes)?;
+        let (offset, length) = (raw::number(env, offset)? as usize, raw::number(env, length)? as usize);
+        let size = view.length * if view.kind == DOUBLES { 8 } else { 1 };
+        if offset.checked_add(length).is_none_or(|end| end > size) {
+            return Err(Fault(sys::Status::napi_invalid_arg));
+        }
+        // SAFETY: inside the view, which nobody writes to meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>().add(offset), length) };
+        Ok(read(bytes, &[], false))
+    })
+}
+
+/// `Float64Array` among the types of typed arrays.
+const DOUBLES: sys::napi_typedarray_type = 8;
+
+/// `takeGroup(value, buffers)`: moves the memory of `buffers`, an array of them, out of this thread's reach, with the value
+/// that they are part of; its key, -1 when that cannot be.
+pub(crate) unsafe extern "C" fn take_group(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [value, list]| {
+        moves::free_forsaken(env);
+        let count = raw::array_length(env, list)?;
+        let buffers = (0..count).map(|at| raw::element(env, list, at)).collect::<Raw<Vec<_>>>()?;
+        let key = match take(env, value, &buffers)? {
+            Some(group) => state.memories.put(Arc::new(Value::Foreign(Box::new(group)))),
+            None => -1.0,
+        };
+        raw::new_number(env, key)
+    })
+}
