@@ -4,8 +4,8 @@
 //! takes for it, and has each byte copied once more. So the engine's own classes are called, where `moves.rs` does that, too,
 //! and once a value has come through it as it was; elsewhere [`can_clone`] says no, and Node's classes are used.
 //!
-//! Y1. Neither writing nor reading leaves an exception behind, but for what `deserialize` and `openMemory` throw.
-//! Y2. Buffers lose their memory only when all else has been written.
+//! X1. Neither writing nor reading leaves an exception behind, but for what `deserialize` and `openMemory` throw.
+//! X2. Buffers lose their memory only when all else has been written.
 
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
@@ -44,26 +44,33 @@ struct Pair {
 type Room = MaybeUninit<[usize; 16]>;
 type This = *mut c_void;
 
-/// A `v8::Local` is a `napi_value`, and so is an empty one null.
+type On<A> = unsafe extern "C" fn(This) -> A;
+type OnIsolate = unsafe extern "C" fn(This, This);
+type InContext<A> = unsafe extern "C" fn(This, Js) -> A;
+type WriteValue = unsafe extern "C" fn(This, Js, Js) -> Maybe;
+type WithBuffer = unsafe extern "C" fn(This, u32, Js);
+type NewReader = unsafe extern "C" fn(This, This, *const u8, usize);
+
+/// A `v8::Local` is a `napi_value`, and an empty one is null.
 struct Engine {
     /// `v8::Isolate::GetCurrentContext()`
-    context: unsafe extern "C" fn(This) -> Js,
+    context: On<Js>,
     /// `v8::TryCatch::TryCatch(v8::Isolate*)` and its destructor
-    new_catch: unsafe extern "C" fn(This, This),
-    drop_catch: unsafe extern "C" fn(This),
+    new_catch: OnIsolate,
+    drop_catch: On<()>,
     /// `v8::ValueSerializer`
-    new_writer: unsafe extern "C" fn(This, This),
-    drop_writer: unsafe extern "C" fn(This),
-    write_header: unsafe extern "C" fn(This),
-    write_value: unsafe extern "C" fn(This, Js, Js) -> Maybe,
-    leave_out: unsafe extern "C" fn(This, u32, Js),
-    release: unsafe extern "C" fn(This) -> Pair,
+    new_writer: OnIsolate,
+    drop_writer: On<()>,
+    write_header: On<()>,
+    write_value: WriteValue,
+    leave_out: WithBuffer,
+    release: On<Pair>,
     /// `v8::ValueDeserializer`
-    new_reader: unsafe extern "C" fn(This, This, *const u8, usize),
-    drop_reader: unsafe extern "C" fn(This),
-    read_header: unsafe extern "C" fn(This, Js) -> Maybe,
-    read_value: unsafe extern "C" fn(This, Js) -> Js,
-    put_in: unsafe extern "C" fn(This, u32, Js),
+    new_reader: NewReader,
+    drop_reader: On<()>,
+    read_header: InContext<Maybe>,
+    read_value: InContext<Js>,
+    put_in: WithBuffer,
 }
 
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
@@ -71,31 +78,43 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn find_engine() -> Option<Engine> {
     macro_rules! find {
-        ($name:literal) => {{
+        ($name:literal, $type:ty) => {{
             // SAFETY: the name is a C string.
             let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
             if found.is_null() {
                 return None;
             }
             // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-            unsafe { std::mem::transmute(found) }
+            unsafe { std::mem::transmute::<*mut c_void, $type>(found) }
         }};
     }
     Some(Engine {
-        context: find!(c"_ZN2v87Isolate17GetCurrentContextEv"),
-        new_catch: find!(c"_ZN2v88TryCatchC1EPNS_7IsolateE"),
-        drop_catch: find!(c"_ZN2v88TryCatchD1Ev"),
-        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateE"),
-        drop_writer: find!(c"_ZN2v815ValueSerializerD1Ev"),
-        write_header: find!(c"_ZN2v815ValueSerializer11WriteHeaderEv"),
-        write_value: find!(c"_ZN2v815ValueSerializer10WriteValueENS_5LocalINS_7ContextEEENS1_INS_5ValueEEE"),
-        leave_out: find!(c"_ZN2v815ValueSerializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE"),
-        release: find!(c"_ZN2v815ValueSerializer7ReleaseEv"),
-        new_reader: find!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhm"),
-        drop_reader: find!(c"_ZN2v817ValueDeserializerD1Ev"),
-        read_header: find!(c"_ZN2v817ValueDeserializer10ReadHeaderENS_5LocalINS_7ContextEEE"),
-        read_value: find!(c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE"),
-        put_in: find!(c"_ZN2v817ValueDeserializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE"),
+        context: find!(c"_ZN2v87Isolate17GetCurrentContextEv", On<Js>),
+        new_catch: find!(c"_ZN2v88TryCatchC1EPNS_7IsolateE", OnIsolate),
+        drop_catch: find!(c"_ZN2v88TryCatchD1Ev", On<()>),
+        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateE", OnIsolate),
+        drop_writer: find!(c"_ZN2v815ValueSerializerD1Ev", On<()>),
+        write_header: find!(c"_ZN2v815ValueSerializer11WriteHeaderEv", On<()>),
+        write_value: find!(
+            c"_ZN2v815ValueSerializer10WriteValueENS_5LocalINS_7ContextEEENS1_INS_5ValueEEE",
+            WriteValue
+        ),
+        leave_out: find!(
+            c"_ZN2v815ValueSerializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE",
+            WithBuffer
+        ),
+        release: find!(c"_ZN2v815ValueSerializer7ReleaseEv", On<Pair>),
+        new_reader: find!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhm", NewReader),
+        drop_reader: find!(c"_ZN2v817ValueDeserializerD1Ev", On<()>),
+        read_header: find!(
+            c"_ZN2v817ValueDeserializer10ReadHeaderENS_5LocalINS_7ContextEEE",
+            InContext<Maybe>
+        ),
+        read_value: find!(c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE", InContext<Js>),
+        put_in: find!(
+            c"_ZN2v817ValueDeserializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE",
+            WithBuffer
+        ),
     })
 }
 
