@@ -121,6 +121,10 @@ test('only what is between the marks is replaced, and twice is once', () => {
     fill(filled, (name) => `new ${name} $1`),
     filled,
   )
+  assert.equal(
+    fill(page, (name) => (name === 'one' ? undefined : 'new')),
+    page.replace('<!-- bench:two -->\n', '<!-- bench:two -->\n\nnew\n\n'),
+  )
 })
 
 test('the page shows scenarios that there are', () => {

@@ -9,9 +9,12 @@ export function partsOf(text) {
 
 /**
  * @param {string} text
- * @param {(name: string) => string} content
- * @returns {string} the text with every part replaced
+ * @param {(name: string) => string | undefined} content nothing for a part that stays
+ * @returns {string} the text with the other parts replaced
  */
 export function fill(text, content) {
-  return text.replace(PART, (_, start, name, end) => `${start}\n${content(name)}\n\n${end}`)
+  return text.replace(PART, (whole, start, name, end) => {
+    const made = content(name)
+    return made === undefined ? whole : `${start}\n${made}\n\n${end}`
+  })
 }
