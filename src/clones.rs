@@ -380,7 +380,7 @@ pub(crate) unsafe extern "C" fn deserialize(env: Env, info: Info) -> Js {
         let view = raw::view(env, bytes)?;
         let (offset, length) = (raw::number(env, offset)? as usize, raw::number(env, length)? as usize);
         let size = view.length * if view.kind == DOUBLES { 8 } else { 1 };
-        if offset.checked_add(length).is_none_or(|end| end > size) {
+        if view.data.is_null() || offset.checked_add(length).is_none_or(|end| end > size) {
             return Err(Fault(sys::Status::napi_invalid_arg));
         }
         // SAFETY: inside the view, which nobody writes to meanwhile.
