@@ -3,18 +3,7 @@
 
 import type { Transferable } from 'node:worker_threads'
 import { Board } from './board'
-import {
-  type Encoded,
-  FLAT,
-  IN_ADDON,
-  MOST_RAW_WORDS,
-  MOVED,
-  PLAIN,
-  POSTED,
-  putRaw,
-  rawLength,
-  writeRaw,
-} from './codec'
+import { type Encoded, encodeInto, FLAT, MOST_RAW_WORDS, MOVED, PLAIN, POSTED, putRaw, rawLength } from './codec'
 import { write, written } from './flat'
 import { moveCopy, moveMemory } from './moves'
 import { ANSWER_STRIDE, native } from './native'
@@ -74,8 +63,13 @@ export class Answers {
     let failed = hasFailed
     let [tag, payload, codec] = [0, 0, 0]
     let count = -1
+    let encoded: Encoded | undefined
     try {
-      if (typeof value === 'object' && value !== null && !failed && isUnmarked(value)) count = this.#write(value)
+      if (typeof value === 'object' && value !== null && !failed && isUnmarked(value)) {
+        const made = this.#write(value)
+        if (typeof made === 'number') count = made
+        else encoded = made
+      }
     } catch (error) {
       // Of a getter.
       value = error
@@ -83,9 +77,7 @@ export class Answers {
     }
     if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
     else {
-      let encoded: Encoded | undefined
-      if (count === IN_ADDON) encoded = { codec: MOVED, data: native.keepSerialized() }
-      else if (count < 0) {
+      if (count < 0 && encoded === undefined) {
         try {
           encoded = failed ? encodeReason(value) : this.#encode(idIndex, idGeneration, value)
         } catch (error) {
@@ -137,20 +129,17 @@ export class Answers {
     return brought
   }
 
-  /** Writes a value behind the others; how many words it takes, -1 for one that has to be encoded. */
-  #write(value: object): number {
+  /** Writes a value behind the others. Returns how many words it takes, what goes alone, or nothing; see `encodeInto`. */
+  #write(value: object): number | Encoded | undefined {
     const count = write(value)
-    if (count < 0) return this.#writeRaw(value)
+    if (count < 0) {
+      this.#reserve(MOST_RAW_WORDS)
+      return encodeInto(value, this.board.words, this.board.bytes, this.#wordsUsed)
+    }
     this.#reserve(count)
     const { words } = this.board
     for (let i = 0; i < count; i++) words[this.#wordsUsed + i] = written[i] as number
     return count
-  }
-
-  /** The same for what has no shorter way. `IN_ADDON`: the addon has it. */
-  #writeRaw(value: object): number {
-    this.#reserve(MOST_RAW_WORDS)
-    return writeRaw(value, this.board.words, this.board.bytes, this.#wordsUsed)
   }
 
   #reserve(count: number): void {

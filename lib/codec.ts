@@ -10,7 +10,9 @@ import { types } from 'node:util'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn } from './instances'
-import { deserialize, hasSerializer, serialize, serializeInto } from './serializer'
+import { mayClone } from './moves'
+import { native } from './native'
+import { deserialize, hasSerializer, serialize } from './serializer'
 import { lengthOf, memoryOf, plainView } from './views'
 
 /** The data is the value itself, and the caller copies it. */
@@ -107,23 +109,32 @@ export function decode(codec: number, data: unknown): unknown {
 /** Most bytes of V8's serializer that go as words; see flat.ts. */
 const MOST_RAW = 2048
 
-/** Most words of `writeRaw`. */
+/** Room that `encodeInto` takes, in words. */
 export const MOST_RAW_WORDS = 2 + MOST_RAW / 8
-/** In place of a count of words: it takes more, and the addon has it; its key is the data of `MOVED`. */
-export const IN_ADDON = 0
 
 /**
- * Writes what has no shorter way at `offset`, where there is room for `MOST_RAW_WORDS`; `bytes`: the same memory. Returns how
- * many words it takes, `IN_ADDON`, or -1 for what has to be encoded.
+ * Encodes what flat.ts does not write. Returns how many words of it lie at `offset`, where there is room for
+ * `MOST_RAW_WORDS`, or what goes alone; `undefined` for what takes `encode`. `bytes`: the same memory.
  */
-export function writeRaw(value: object, words: Float64Array, bytes: Uint8Array, offset: number): number {
-  if (isView(value) || isJson(value)) return -1
+export function encodeInto(
+  value: object,
+  words: Float64Array,
+  bytes: Uint8Array,
+  offset: number,
+): number | Encoded | undefined {
+  if (isView(value)) return undefined
+  if (isJson(value)) return isRefused(value, false) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
+  if (!mayClone()) return undefined
   const isKnownWhole = survey(value)
   stranger = undefined
-  if (!isKnownWhole || isRefused(value, false)) return -1
-  const length = serializeInto(value, bytes, (offset + 2) * 8, MOST_RAW)
-  if (length < 0) return -1
-  if (length > MOST_RAW) return IN_ADDON
+  if (!isKnownWhole || isRefused(value, false)) return undefined
+  const length = native.serialize(value, bytes, (offset + 2) * 8, MOST_RAW)
+  if (length < 0) return undefined
+  return length > MOST_RAW ? { codec: MOVED, data: native.keepSerialized() } : putHead(words, offset, length)
+}
+
+/** Puts what comes before so many bytes; how many words both take. */
+function putHead(words: Float64Array, offset: number, length: number): number {
   const count = 2 + ceil(length / 8)
   words[offset] = count
   words[offset + 1] = length * 16 + RAW
@@ -139,8 +150,7 @@ export function rawLength({ codec, data }: Encoded): number {
 /** Puts it at `offset`; `bytes`: the same memory. */
 export function putRaw({ data }: Encoded, words: Float64Array, bytes: Uint8Array, offset: number): void {
   const from = data as Uint8Array
-  words[offset] = 2 + ceil(from.length / 8)
-  words[offset + 1] = from.length * 16 + RAW
+  putHead(words, offset, from.length)
   bytes.set(from, (offset + 2) * 8)
 }
 

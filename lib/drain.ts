@@ -245,7 +245,7 @@ function settle(slot: number, tag: number, at: number): void {
     const data = eventValues[payload]
     if (!isOutput) settleFailure(end, owner, codec, data, worker)
     else if (codec === FLAT) settleAnswer(end, true, codec, wordsAt(payload))
-    else if (codec === MOVED) settleMoved(end, data)
+    else if (codec === MOVED) settleMoved(end, data as number)
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)
   } else end(false, explained(owner, failure(tag, eventValues[payload], extra?.reason), worker))

@@ -3,8 +3,8 @@
 export {
   decode,
   encode,
+  encodeInto,
   FLAT,
-  IN_ADDON,
   LOCAL,
   MOST_RAW_WORDS,
   MOVED,
@@ -13,7 +13,6 @@ export {
   putRaw,
   rawLength,
   readWords,
-  writeRaw,
 } from './codec'
 export { write, written } from './flat'
 export { JsLane } from './lane'

@@ -50,15 +50,13 @@ export function settleAnswer(end: End, succeeded: boolean, codec: number, data: 
   end(succeeded, value)
 }
 
-/** Settles with memory, or with an object that is read now: `data` is its key then. */
-export function settleMoved(end: End, data: unknown): void {
-  let [succeeded, value] = [true, data]
-  if (typeof data === 'number') {
-    try {
-      value = native.openMemory(data)
-    } catch (error) {
-      ;[succeeded, value] = [false, error]
-    }
+/** Settles with what the addon has under that key: memory, or an object that is read now. */
+export function settleMoved(end: End, key: number): void {
+  let [succeeded, value]: [boolean, unknown] = [true, undefined]
+  try {
+    value = native.openMemory(key)
+  } catch (error) {
+    ;[succeeded, value] = [false, error]
   }
   end(succeeded, value)
 }

@@ -157,13 +157,13 @@ export function submitRaw(slot: number, ticket: Ticket, encoded: Encoded, count:
   commitWords(slot, ticket, start, count)
 }
 
-/** Writes what flat.ts does not, as `writeRaw` of the codec, to be submitted next; after `prepareArena`. */
-export function writeRawInput(input: object): number {
-  const { MOST_RAW_WORDS, writeRaw } = laneParts()
-  return writeRaw(input, arenaWords, arena, room(MOST_RAW_WORDS))
+/** Encodes what flat.ts does not write, as `encodeInto` does: words of it are to be submitted next. After `prepareArena`. */
+export function encodeInArena(input: object): number | Encoded | undefined {
+  const { MOST_RAW_WORDS, encodeInto } = laneParts()
+  return encodeInto(input, arenaWords, arena, room(MOST_RAW_WORDS))
 }
 
-/** Submits what `writeRawInput` has written. */
+/** Submits the words of `encodeInArena`. */
 export function submitWritten(slot: number, ticket: Ticket, count: number): void {
   commitWords(slot, ticket, (arenaUsed + 7) >>> 3, count)
 }

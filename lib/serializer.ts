@@ -37,14 +37,6 @@ export function serialize(value: unknown): Uint8Array | undefined {
   return length <= ROOM ? slice.call(room, 0, length) : new Bytes(native.takeSerialized())
 }
 
-/**
- * Serializes a value into `bytes`, from `offset` on, if that takes `most` bytes at most. Returns how many; more than `most` when
- * the addon has them, for `keepSerialized`; -1 where that cannot be.
- */
-export function serializeInto(value: object, bytes: Uint8Array, offset: number, most: number): number {
-  return mayClone() ? native.serialize(value, bytes, offset, most) : -1
-}
-
 /** Reads what `serialize` has made, so many bytes from the start of a view. The memory may be used again afterwards. */
 export function deserialize(view: Uint8Array | Float64Array, offset: number, length: number): unknown {
   if (mayClone()) return native.deserialize(view, offset, length)

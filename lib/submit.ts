@@ -16,6 +16,7 @@ import type { Observer, Owner, Ticket } from './owner'
 import {
   ARENA_LIMIT,
   cancel,
+  encodeInArena,
   prepareArena,
   submitBytes,
   submitEntry,
@@ -24,7 +25,6 @@ import {
   submitValue,
   submitWords,
   submitWritten,
-  writeRawInput,
 } from './port'
 import { lasting, repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
@@ -324,28 +324,26 @@ function admitNumber(
 /** In place of a slot. */
 const NOT_PLAIN = -2
 
-/** A plain object without options, the next shortest way. */
+/** An object without options, the next shortest way. */
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
   if (typeof input !== 'object' || input === null || lane.isLocal || transferOf(input) !== undefined) return NOT_PLAIN
   const { resolve, reject, task, promise } = settlement
-  const { IN_ADDON, MOVED, write, written } = laneParts()
+  const { MOVED, write, written } = laneParts()
   // Before it is written: whoever hears of a new worker may submit something.
   lane.admit(-1)
   let count: number
-  let raw = -1
-  let key = -1
+  let other: number | Encoded | undefined
   try {
     prepareArena()
     count = write(input)
-    if (count < 0) raw = writeRawInput(input)
-    if (raw === IN_ADDON) key = native.keepSerialized()
+    if (count < 0) other = encodeInArena(input)
   } catch (error) {
     lane.withdraw()
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
     return -1
   }
-  if (count < 0 && raw < 0) {
+  if (count < 0 && other === undefined) {
     lane.withdraw()
     return NOT_PLAIN
   }
@@ -355,16 +353,16 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
     host.checkRoom()
   } catch (error) {
     lane.withdraw()
-    if (key >= 0) native.dropMemory(key)
+    if (typeof other === 'object' && other.codec === MOVED) native.dropMemory(other.data as number)
     throw error
   }
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
   host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
-  if (count >= 0) submitWords(slot, ticket, written, count)
-  else if (key < 0) submitWritten(slot, ticket, raw)
-  else submitEntry(slot, ticket, MOVED, key)
+  if (other === undefined) submitWords(slot, ticket, written, count)
+  else if (typeof other === 'number') submitWritten(slot, ticket, other)
+  else submitEntry(slot, ticket, other.codec, other.data)
   return slot
 }
 

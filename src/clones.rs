@@ -171,41 +171,50 @@ impl Drop for Object<'_> {
     }
 }
 
-/// Writes a value, without the memory of `buffers`; `None` for what the engine cannot write by itself.
-fn write(value: Js, buffers: &[Js]) -> Option<Bytes> {
+/// Runs `body`, and forgets what it has thrown (X1).
+fn caught<T>(body: impl FnOnce(&Engine, This) -> Option<T>) -> Option<T> {
     let engine = ENGINE.as_ref()?;
     let isolate = current_isolate()?;
-    let (mut catch, mut writer) = (Room::uninit(), Room::uninit());
-    // SAFETY: on the thread of the isolate, in a scope of it; the objects end before their room, in the order of a stack.
-    unsafe {
-        let context = (engine.context)(isolate);
-        let _catch = Object::new(&mut catch, |this| (engine.new_catch)(this, isolate), engine.drop_catch);
-        let writer = Object::new(&mut writer, |this| (engine.new_writer)(this, isolate), engine.drop_writer);
-        (engine.write_header)(writer.this);
-        for (id, &buffer) in buffers.iter().enumerate() {
-            (engine.leave_out)(writer.this, id as u32, buffer);
-        }
-        if !(engine.write_value)(writer.this, context, value).is_true() {
-            return None;
-        }
-        let Pair { data, length } = (engine.release)(writer.this);
-        (!data.is_null()).then_some(Bytes { data, length })
-    }
+    let mut room = Room::uninit();
+    // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room.
+    let make = |this| unsafe { (engine.new_catch)(this, isolate) };
+    let _catch = Object::new(&mut room, make, engine.drop_catch);
+    body(engine, isolate)
 }
 
-/// Reads a value; null with an exception when it is too deep for this thread, `is_caught`: without one.
-fn read(bytes: &[u8], buffers: &[Js], is_caught: bool) -> Js {
+/// Writes a value, without the memory of `buffers`; `None` for what the engine cannot write by itself.
+fn write(value: Js, buffers: &[Js]) -> Option<Bytes> {
+    caught(|engine, isolate| {
+        let mut room = Room::uninit();
+        // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room.
+        unsafe {
+            let context = (engine.context)(isolate);
+            let make = |this| (engine.new_writer)(this, isolate);
+            let writer = Object::new(&mut room, make, engine.drop_writer);
+            (engine.write_header)(writer.this);
+            for (id, &buffer) in buffers.iter().enumerate() {
+                (engine.leave_out)(writer.this, id as u32, buffer);
+            }
+            if !(engine.write_value)(writer.this, context, value).is_true() {
+                return None;
+            }
+            let Pair { data, length } = (engine.release)(writer.this);
+            (!data.is_null()).then_some(Bytes { data, length })
+        }
+    })
+}
+
+/// Reads a value; null with an exception when it is too deep for this thread.
+fn read(bytes: &[u8], buffers: &[Js]) -> Js {
     let (Some(engine), Some(isolate)) = (ENGINE.as_ref(), current_isolate()) else {
         return ptr::null_mut();
     };
-    let (mut catch, mut reader) = (Room::uninit(), Room::uninit());
+    let mut room = Room::uninit();
     // SAFETY: as in `write`. The bytes come from there, and nobody writes to them meanwhile: no JavaScript runs.
     unsafe {
         let context = (engine.context)(isolate);
-        let _catch = is_caught
-            .then(|| Object::new(&mut catch, |this| (engine.new_catch)(this, isolate), engine.drop_catch));
         let make = |this| (engine.new_reader)(this, isolate, bytes.as_ptr(), bytes.len());
-        let reader = Object::new(&mut reader, make, engine.drop_reader);
+        let reader = Object::new(&mut room, make, engine.drop_reader);
         for (id, &buffer) in buffers.iter().enumerate() {
             (engine.put_in)(reader.this, id as u32, buffer);
         }
@@ -245,14 +254,22 @@ impl Drop for Group {
 }
 
 impl Group {
+    fn new(bytes: Bytes, moves: bool) -> Self {
+        Self { byte_len: bytes.length, bytes, stores: Mutex::default(), moves }
+    }
+
+    fn into_value(self) -> Arc<Value> {
+        Arc::new(Value::Foreign(Box::new(self)))
+    }
+
     /// Makes the object of it, once if anything moves; null as `read` gives it.
-    pub(crate) fn open(&self, is_caught: bool) -> Raw<Js> {
+    pub(crate) fn open(&self) -> Raw<Js> {
         let stores = std::mem::take(&mut *self.stores.lock());
         let mut buffers = Vec::with_capacity(stores.len());
         for mut store in stores {
             buffers.push(new_buffer(&mut store)?);
         }
-        Ok(read(self.bytes.as_slice(), &buffers, is_caught))
+        Ok(read(self.bytes.as_slice(), &buffers))
     }
 }
 
@@ -264,8 +281,7 @@ fn take(env: Env, value: Js, buffers: &[Js]) -> Raw<Option<Group>> {
         }
     }
     let Some(bytes) = write(value, buffers) else { return Ok(None) };
-    let moves = !buffers.is_empty();
-    let mut group = Group { byte_len: bytes.length, bytes, stores: Mutex::default(), moves };
+    let mut group = Group::new(bytes, !buffers.is_empty());
     for &buffer in buffers {
         let mut length = 0;
         // SAFETY: a buffer of the current scope.
@@ -301,10 +317,9 @@ fn works(env: Env) -> Raw<bool> {
         return Ok(false);
     }
     let Some(group) = take(env, object, &[buffer])? else { return Ok(false) };
-    let again = group.open(true)?;
-    if again.is_null() {
+    let Some(again) = caught(|_, _| group.open().ok().filter(|again| !again.is_null())) else {
         return Ok(false);
-    }
+    };
     let (mut inner, mut moved, mut found, mut length, mut is_same) =
         (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0, false);
     // SAFETY: values of the current scope.
@@ -368,9 +383,7 @@ pub(crate) unsafe extern "C" fn take_serialized(env: Env, info: Info) -> Js {
 pub(crate) unsafe extern "C" fn keep_serialized(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [_unused]| {
         let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
-        let group = Group { byte_len: bytes.length, bytes, stores: Mutex::default(), moves: false };
-        let key = state.memories.put(Arc::new(Value::Foreign(Box::new(group))));
-        raw::new_number(env, key)
+        raw::new_number(env, state.memories.put(Group::new(bytes, false).into_value()))
     })
 }
 
@@ -385,7 +398,7 @@ pub(crate) unsafe extern "C" fn deserialize(env: Env, info: Info) -> Js {
         }
         // SAFETY: inside the view, which nobody writes to meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>().add(offset), length) };
-        Ok(read(bytes, &[], false))
+        Ok(read(bytes, &[]))
     })
 }
 
@@ -400,7 +413,7 @@ pub(crate) unsafe extern "C" fn take_group(env: Env, info: Info) -> Js {
         let count = raw::array_length(env, list)?;
         let buffers = (0..count).map(|at| raw::element(env, list, at)).collect::<Raw<Vec<_>>>()?;
         let key = match take(env, value, &buffers)? {
-            Some(group) => state.memories.put(Arc::new(Value::Foreign(Box::new(group)))),
+            Some(group) => state.memories.put(group.into_value()),
             None => -1.0,
         };
         raw::new_number(env, key)

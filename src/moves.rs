@@ -221,18 +221,12 @@ fn take(env: Env, value: Js, buffer: Js) -> Raw<Option<Memory>> {
     Ok(store.map(|store| Memory { store: Mutex::new(Some(store)), byte_len, window }))
 }
 
-/// Whether a value is an object on its way.
-pub(crate) fn is_group(value: &Value) -> bool {
-    matches!(value, Value::Foreign(foreign) if (&**foreign as &dyn Any).is::<Group>())
-}
-
-/// Makes a JavaScript value of memory that has arrived, or of a group. `is_caught`: what is too deep for this thread is a
-/// fault; otherwise it is null, and an exception.
-pub(crate) fn open(env: Env, foreign: &dyn Foreign, is_caught: bool) -> Raw<Js> {
+/// Makes a JavaScript value of memory that has arrived, or of a group; null, with an exception, of one that is too deep for
+/// this thread.
+fn open(env: Env, foreign: &dyn Foreign) -> Raw<Js> {
     let gone = Fault(sys::Status::napi_invalid_arg);
     if let Some(group) = (foreign as &dyn Any).downcast_ref::<Group>() {
-        let value = group.open(is_caught)?;
-        return if is_caught && value.is_null() { Err(gone) } else { Ok(value) };
+        return group.open();
     }
     let memory = (foreign as &dyn Any).downcast_ref::<Memory>().ok_or(gone)?;
     let mut store = memory.store.lock().take().ok_or(gone)?;
@@ -310,7 +304,7 @@ pub(crate) unsafe extern "C" fn open_memory(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [key]| {
         let value = state.memories.take(raw::number(env, key)?);
         match value.as_deref() {
-            Some(Value::Foreign(foreign)) => open(env, &**foreign, false),
+            Some(Value::Foreign(foreign)) => open(env, &**foreign),
             _ => Err(Fault(sys::Status::napi_invalid_arg)),
         }
     })

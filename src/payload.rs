@@ -8,7 +8,6 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls and memory of the engine")]
 
-use crate::moves;
 use crate::raw::{self, Fault, Raw, check};
 use napi::sys;
 use std::borrow::Cow;
@@ -199,7 +198,8 @@ pub(crate) fn encode(
         Value::String(text) => return raw::new_string(env, text),
         Value::BigInt(number) => out = encode_bigint(env, *number)?,
         Value::Array(array) => out = encode_array(env, array, held)?,
-        Value::Foreign(foreign) => return moves::open(env, &**foreign, true),
+        // JavaScript gets a key, and opens it (src/moves.rs).
+        Value::Foreign(_) => return Err(Fault(sys::Status::napi_invalid_arg)),
         Value::Words(words) => out = encode_array(env, &Array::from_vec(words.to_vec()), None)?,
         Value::List(items) => {
             out = raw::new_array(env, items.len())?;

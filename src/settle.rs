@@ -28,13 +28,13 @@
 
 use crate::call::{Env, Info, Js, on_env};
 use crate::env::{EnvState, Post};
-use crate::moves::{free_forsaken, is_group};
+use crate::moves::free_forsaken;
 use crate::payload::encode;
 use crate::raw::{self, Raw};
 use std::sync::Arc;
 use threadmill_core::completion::{Answer, Event, NO_WORKER, Notice, Outcome};
 use threadmill_core::error::KernelError;
-use threadmill_core::pool::FLAT;
+use threadmill_core::pool::{FLAT, MOVED};
 use threadmill_core::value::Value;
 
 /// Numbers per record.
@@ -235,8 +235,8 @@ impl Out {
             },
             Outcome::Answer(answer) => {
                 let base = if answer.failed { 28.0 } else { 20.0 };
-                if is_group(&answer.value) {
-                    // Reading it can throw, which is for JavaScript to see.
+                if answer.codec == MOVED && !answer.failed {
+                    // Opening it can throw, which is for JavaScript to see.
                     let key = state.memories.put(Arc::new(answer.value));
                     let index = raw::scoped(env, || self.push(raw::new_number(env, key)?))?;
                     return Ok((base + f64::from(answer.codec), index));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageChannel, markAsUntransferable } from 'node:worker_threads'
 import { transfer, WorkerPool } from 'threadmill'
-import { runProgram } from '../helpers/child.mjs'
+import { assertFreed } from '../helpers/freed.mjs'
 import { addressOf, canClone } from '../helpers/internals.mjs'
 
 const MOVES = new URL('./fixtures/moves.mjs', import.meta.url)
@@ -225,46 +225,5 @@ test('retries of a task whose memory has moved end with its error', async (t) =>
   })
 })
 
-test('memory on its way is freed: of tasks that are cancelled, refused, given up while they run, or left behind', async () => {
-  const { code, stdout, stderr } = await runProgram(
-    `
-    import { WorkerPool } from 'threadmill'
-    const MIB = 2 ** 20
-    const bytes = () => new Uint8Array(8 * MIB).fill(1)
-    const rss = async () => { for (let i = 0; i < 5; i++) { globalThis.gc(); await new Promise((r) => setTimeout(r, 20)) } return process.memoryUsage.rss() / MIB }
-    async function round() {
-      const pool = new WorkerPool(new URL(${JSON.stringify(MOVES.href)}), { maxWorkers: 1, cancelGrace: Infinity })
-      const cell = new Int32Array(new SharedArrayBuffer(4))
-      const busy = pool.run(cell, { name: 'waits' })
-      const tasks = []
-      for (let i = 0; i < 12; i++) { const view = bytes(); tasks.push(pool.addTask({ view }, { name: 'backWhole', transfer: [view.buffer] })) }
-      const ended = Promise.allSettled(tasks)
-      for (const task of tasks.slice(0, 6)) task.cancel()
-      Atomics.store(cell, 0, 1); Atomics.notify(cell, 0)
-      await busy
-      const begun = new Int32Array(new SharedArrayBuffer(8))
-      const given = pool.addTask({ cell: begun, length: 8 * MIB }, { name: 'groupLate', priority: 1 })
-      while (Atomics.load(begun, 1) === 0) await new Promise(setImmediate)
-      given.cancel()
-      Atomics.store(begun, 0, 1); Atomics.notify(begun, 0)
-      await Promise.allSettled([given])
-      await Promise.any(tasks.slice(6))
-      await pool.destroy()
-      const view = bytes()
-      await pool.run({ view }, { transfer: [view.buffer] }).catch(() => {})
-      await ended
-    }
-    await round()
-    const before = await rss()
-    for (let i = 0; i < 12; i++) await round()
-    // What ended threads have left goes a little later.
-    let left = await rss() - before
-    for (let tries = 0; tries < 30 && left > 100; tries++) left = await rss() - before
-    console.log(Math.round(left))
-    `,
-    { nodeArgs: ['--expose-gc'] },
-  )
-  assert.equal(code, 0, stderr)
-  // 1,344 MiB came and went.
-  assert.ok(Number(stdout) < 150, `${stdout} MiB stayed`)
-})
+test('memory on its way is freed: of tasks that are cancelled, refused, given up while they run, or left behind', () =>
+  assertFreed(`(view) => [{ view }, { name: 'backWhole', transfer: [view.buffer] }]`, 'groupLate'))
