@@ -23,6 +23,7 @@ import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
 import { type Ending, PoolEnd } from './pool-end'
+import { PoolEvents } from './pool-events'
 import { flush, submitNumber } from './port'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
@@ -58,7 +59,7 @@ export class PoolCore implements EntryHost {
   readonly #sizing: Sizing
   readonly tickets: Ticket[] = []
   readonly listeners = new Listeners()
-  readonly events = new Listeners()
+  readonly events: PoolEvents
   readonly budget: ByteBudget | undefined
   readonly #entry: PoolEntry | undefined
   /** Follows tasks, where that is wanted. */
@@ -92,6 +93,7 @@ export class PoolCore implements EntryHost {
   constructor(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry) {
     this.settings = settings
     this.#shell = shell
+    this.events = new PoolEvents(settings.name)
     this.#end = new PoolEnd(this, shell)
     const options = { ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined }
     const [handle, threads, mostThreads] = native.createPool(options)
@@ -138,14 +140,8 @@ export class PoolCore implements EntryHost {
       handle: this.handle,
       name: this.settings.name,
       settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
-      launched: (worker) => {
-        channels.workerLaunched(this.settings.name, worker)
-        this.events.call('worker-launched', worker)
-      },
-      exited: (worker, code, error) => {
-        channels.workerExited(this.settings.name, worker, code, error)
-        this.events.call('worker-exit', worker, code, error)
-      },
+      launched: (worker) => this.events.workerLaunched(worker),
+      exited: (worker, code, error) => this.events.workerExited(worker, code, error),
       message: (type, contents, origin) => this.listeners.call(type, contents, origin),
       retried: (observer, count, reason) => this.retried(observer, count, reason),
       explain: this.#entry?.explain,
@@ -368,58 +364,32 @@ export class PoolCore implements EntryHost {
     const wasFull = !this.hasRoom
     this.pending--
     if (this.ending >= 0 && this.pending === 0) this.#end.shutIdleLanes()
-    if (observer instanceof TaskHandle) {
-      channels.taskEnded(this.settings.name, observer, succeeded, value)
-      if (this.events.has('task-complete')) this.#tellEnd(observer, succeeded, value)
-    }
+    this.events.taskEnded(observer, succeeded, value)
     if (wasFull || this.#roomWaiters.length > 0) this.#waiters.tellRoom(wasFull)
     if (this.pending === 0 && this.#idleWaiters.length > 0) this.#waiters.tellIdle()
   }
 
-  #tellEnd(task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
-    if (succeeded) {
-      this.events.call('task-complete', undefined, value, task)
-      return
-    }
-    // Whoever listens has seen the failure.
-    task.then(undefined, () => {})
-    const wrapped = () => Object.assign(new Error('a task failed with a falsy reason'), { reason: value })
-    this.events.call('task-complete', value || wrapped(), undefined, task)
-  }
-
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
     this.#retries++
-    if (!(observer instanceof TaskHandle)) return
-    channels.taskRetried(this.settings.name, observer, count, reason)
-    this.events.call('retry', observer, count, reason)
+    this.events.taskRetried(observer, count, reason)
   }
 
   /** Tells listeners of the new task. */
   added(task: TaskHandle<unknown> | undefined): void {
     if (task === undefined) return
-    if (channels.watchesTasks()) {
-      // Nobody says when subscribers come and go.
-      this.watchChanged()
-      channels.taskSubmitted(this.settings.name, task)
-    }
-    this.events.call('task-added', task)
+    // Nobody says when subscribers of channels come and go.
+    if (channels.watchesTasks()) this.watchChanged()
+    this.events.taskAdded(task)
   }
 
   /** Whether somebody wants handles of all tasks. Asked for every one. */
   get #isWatched(): boolean {
-    return this.tracer !== undefined || this.#isTold
-  }
-
-  /** Whether somebody is told of all tasks. */
-  get #isTold(): boolean {
-    const { events } = this
-    const listens = !events.isEmpty && (events.has('task-added') || events.has('task-complete') || events.has('retry'))
-    return listens || channels.watchesTasks()
+    return this.tracer !== undefined || this.events.areOfTasks
   }
 
   /** Listeners of events have come or gone. */
   watchChanged(): void {
-    if (this.#js !== undefined) this.#js.shared.isWatched = this.#isTold
+    if (this.#js !== undefined) this.#js.shared.isWatched = this.events.areOfTasks
   }
 
   /** Tasks that a JS worker submitted or has seen settled. */

@@ -1,0 +1,59 @@
+// Stage: submit and settle. Thread: owner env.
+// What a pool tells of its tasks and workers: to listeners of its events, and to subscribers of its channels.
+
+import type { IWorker } from '..'
+import { Listeners } from './callbacks'
+import * as channels from './channels'
+import type { Observer } from './owner'
+import { TaskHandle } from './task'
+
+/** See the head of this file. `name`: of the pool. */
+export class PoolEvents extends Listeners {
+  readonly #name: string
+
+  constructor(name: string) {
+    super()
+    this.#name = name
+  }
+
+  /** Whether somebody is told of all tasks. Asked for every one. */
+  get areOfTasks(): boolean {
+    const listens = !this.isEmpty && (this.has('task-added') || this.has('task-complete') || this.has('retry'))
+    return listens || channels.watchesTasks()
+  }
+
+  taskAdded(task: TaskHandle<unknown>): void {
+    if (channels.watchesTasks()) channels.taskSubmitted(this.#name, task)
+    this.call('task-added', task)
+  }
+
+  taskEnded(observer: Observer | undefined, succeeded: boolean, value: unknown): void {
+    if (!(observer instanceof TaskHandle)) return
+    channels.taskEnded(this.#name, observer, succeeded, value)
+    if (!this.has('task-complete')) return
+    if (succeeded) {
+      this.call('task-complete', undefined, value, observer)
+      return
+    }
+    // Whoever listens has seen the failure.
+    observer.then(undefined, () => {})
+    const wrapped = () => Object.assign(new Error('a task failed with a falsy reason'), { reason: value })
+    this.call('task-complete', value || wrapped(), undefined, observer)
+  }
+
+  taskRetried(observer: Observer | undefined, count: number, reason: unknown): void {
+    if (!(observer instanceof TaskHandle)) return
+    channels.taskRetried(this.#name, observer, count, reason)
+    this.call('retry', observer, count, reason)
+  }
+
+  workerLaunched(worker: IWorker): void {
+    channels.workerLaunched(this.#name, worker)
+    this.call('worker-launched', worker)
+  }
+
+  workerExited(worker: IWorker, code: number, error: unknown): void {
+    channels.workerExited(this.#name, worker, code, error)
+    this.call('worker-exit', worker, code, error)
+  }
+}
