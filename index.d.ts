@@ -209,10 +209,17 @@ export interface IWorkerClient {
    */
   readonly signal: AbortSignal
   /**
-   * Submits a task to the worker's own pool, by default with a light affinity to this worker. It settles here, without
-   * the thread that made the pool. Waiting for it never deadlocks: while tasks that a worker submitted are unsettled, its
-   * own unfinished tasks do not count against `workerConcurrency`. Inputs and outputs that only `postMessage` can move go
-   * by way of the thread that made the pool, and wait while it is busy.
+   * Submits a task to the worker's own pool, by default with a light affinity to this worker; the fast path when no handle
+   * is needed. It settles here, without the thread that made the pool. Waiting for it never deadlocks: while tasks that a
+   * worker submitted are unsettled, its own unfinished tasks do not count against `workerConcurrency`. Inputs and outputs
+   * that only `postMessage` can move go by way of the thread that made the pool, and wait while it is busy.
+   *
+   * Rejects with what `pool.run` rejects with.
+   */
+  run<T = any, U = any>(input: T, options?: EntryTaskOptions): Promise<U>
+  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
+  /**
+   * As `run`, with a handle.
    * @throws what `pool.addTask` throws
    */
   addTask<T = any, U = any>(input: T, options?: EntryTaskOptions): Task<U>

@@ -12,8 +12,8 @@ export async function workerEntrypoint(folder, client) {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const place = path.join(folder, entry.name)
     // Symbolic links are neither, so no folder is walked twice.
-    if (entry.isDirectory() && !SKIPPED.has(entry.name)) tasks.push(client.addTask(place))
-    else if (entry.isFile()) tasks.push(client.addTask(place, { name: 'countLines' }))
+    if (entry.isDirectory() && !SKIPPED.has(entry.name)) tasks.push(client.run(place))
+    else if (entry.isFile()) tasks.push(client.run(place, { name: 'countLines' }))
   }
 
   // A task that waits for its own leaves its worker free for others: no depth of the tree can lock the pool up.

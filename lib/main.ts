@@ -114,6 +114,14 @@ class MainClient {
     return this.#host.kernels
   }
 
+  run(input?: unknown, options?: object): Promise<never> {
+    try {
+      return this.addTask(input, options).then()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
   addTask(input?: unknown, options?: object): TaskHandle<never> {
     const task = this.#host.addTask(input, options)
     this.#lane.waitFor(task)

@@ -111,6 +111,18 @@ export class SeatPool implements EntryHost, EntryLane {
     return task
   }
 
+  /** As `pool.run`: without a handle, unless somebody listens to the events of tasks. */
+  run(input: unknown, options: object | undefined): Promise<unknown> {
+    if (options !== undefined && own(options, 'kernel') !== undefined) {
+      return this.submit(kernelOf(options), input, options)
+    }
+    if (this.#shared.isWatched) return this.addTask(input, options).then()
+    const promise = new Promise(executor)
+    const settlement = { resolve: last.resolve, reject: last.reject, task: undefined, promise: undefined }
+    startEntry(this, input, options && this.#placed(options), settlement)
+    return promise
+  }
+
   /** Options without an affinity get that of `plain`. */
   #placed(given: object): object {
     const isFree = own(given, 'workerAffinity') === undefined && own(given, 'affinityKey') === undefined

@@ -102,6 +102,14 @@ export class Client {
     return this
   }
 
+  run(input?: unknown, options?: object): Promise<never> {
+    try {
+      return this.#host.takeSeat().run(input, options) as Promise<never>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
   addTask(input?: unknown, options?: object): TaskHandle<never> {
     return this.#host.takeSeat().addTask(input, options) as TaskHandle<never>
   }

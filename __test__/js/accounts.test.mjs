@@ -18,12 +18,12 @@ function counts(pool) {
   return { tasksAdmitted, tasksCompleted, tasksErrored }
 }
 
-for (const isWatched of [false, true]) {
-  test(`each task of a worker is counted as it ended${isWatched ? ', with listeners' : ''}`, async () => {
+for (const [isWatched, how] of [false, true].flatMap((is) => ['addTask', 'run'].map((how) => [is, how]))) {
+  test(`each task by client.${how} is counted as it ended${isWatched ? ', with listeners' : ''}`, async () => {
     const { pool } = poolWith({ maxWorkers: 2 })
     let ended = 0
     if (isWatched) pool.on('task-complete', () => ended++)
-    assert.equal(await pool.run({ do: 'many', count: 100 }), 150)
+    assert.equal(await pool.run({ do: 'many', count: 100, how }), 150)
     // The core knows it when the task does: nothing has to be reported before.
     assert.deepEqual(counts(pool), { tasksAdmitted: 201, tasksCompleted: 151, tasksErrored: 50 })
     await pool.close()

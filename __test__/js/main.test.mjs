@@ -126,9 +126,12 @@ test('tasks that they add do not deadlock, and have no affinity', async () => {
   const nested = async (client) => {
     const here = await client.addTask((inner) => inner.id, { mainThread: true })
     const there = await client.addTask({ a: 1 })
-    return [here, there.id]
+    const promised = await client.run((inner) => inner.id, { mainThread: true })
+    const refused = await client.run({ a: 1 }, { priority: 'none' }).catch((error) => error.code)
+    return [here, there.id, promised, refused]
   }
-  assert.deepEqual(await pool.run(nested, { mainThread: true }), [-1, 0])
+  const refusal = 'ERR_THREADMILL_INVALID_ARG_VALUE'
+  assert.deepEqual(await pool.run(nested, { mainThread: true }), [-1, 0, -1, refusal])
   await pool.close()
 })
 

@@ -31,6 +31,28 @@ test('a failure reaches the task that submitted it, bad options throw there', as
   assert.equal(await pool.run({ do: 'bad' }), 'ERR_THREADMILL_OUT_OF_RANGE')
 })
 
+test('client.run gives promises, which do what handles do', async (t) => {
+  const run = { name: 'byRun' }
+  for (const maxWorkers of [1, 2]) {
+    const pool = closing(t, new WorkerPool(NESTED, { maxWorkers }))
+    assert.equal(await pool.run({ do: 'chain', depth: 300 }, run), 300)
+    assert.deepEqual(
+      await pool.run({ do: 'fan', count: 10_000 }, run),
+      Array.from({ length: 10_000 }, (_, index) => index),
+    )
+    assert.equal(await pool.run({ do: 'fail' }, run), 'caught deep')
+    assert.deepEqual(await pool.run({ do: 'bad' }, run), [
+      'ERR_THREADMILL_OUT_OF_RANGE',
+      'ERR_THREADMILL_UNKNOWN_KERNEL',
+      'DataCloneError',
+      'Promise',
+    ])
+    assert.equal(await pool.run({ do: 'kernel' }, run), createHash('sha256').update('hello').digest('hex'))
+    assert.deepEqual(await pool.run({ do: 'where' }, run), { onMain: true })
+    await pool.whenIdle()
+  }
+})
+
 test('a worker can share, transfer and get back what only postMessage can move', async (t) => {
   for (const maxWorkers of [1, 2]) {
     const pool = closing(t, new WorkerPool(NESTED, { maxWorkers }))

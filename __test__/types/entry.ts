@@ -64,6 +64,8 @@ typed.run('text', { workerAffinity: 'Main' })
 const busy = async (_input: number, client: IWorkerClient) => {
   client.progress(1, 2).postMessageToPool('note', new ArrayBuffer(1), [])
   exactly<Promise<string>>()(client.kernels.sha256('text'))
+  exactly<Promise<number>>()(client.run(10, { kernel: 'fib' }))
+  exactly<Promise<string>>()(client.run<number, string>(10))
   return exactly<Task<number>>()(client.addTask(10, { kernel: 'fib' }))
 }
 new WorkerPool('./worker.js', { entryPoint: busy as never })

@@ -32,6 +32,7 @@ export async function measure() {
       warmups: pick(2, 15, 30),
       contenders: [
         { name: 'threadmill', run: () => pool.run(TOTAL, { name: 'fanOut' }), check },
+        { name: 'threadmill, with handles', run: () => pool.run(TOTAL, { name: 'fanOutTasks' }), check },
         { name: TASKS, run: () => byTask.fanOut(TOTAL), check },
         { name: LISTS, run: () => byList.fanOut(TOTAL), check },
       ],

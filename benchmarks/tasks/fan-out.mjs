@@ -1,7 +1,12 @@
 // A task that submits as many as its input says to its own pool, and awaits them; they give back their inputs.
 export { default } from './echo.mjs'
 
-export async function fanOut(total, client) {
-  const outputs = await Promise.all(Array.from({ length: total }, (_, index) => client.addTask(index)))
-  return outputs.reduce((sum, output) => sum + output, 0)
+export const fanOut = async (total, client) => sum(Array.from({ length: total }, (_, index) => client.run(index)))
+
+/** The same with handles. */
+export const fanOutTasks = async (total, client) =>
+  sum(Array.from({ length: total }, (_, index) => client.addTask(index)))
+
+async function sum(outputs) {
+  return (await Promise.all(outputs)).reduce((total, output) => total + output, 0)
 }
