@@ -22,7 +22,7 @@ use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use threadmill_core::completion::{CompletionSink, Event, Notice, Outcome};
+use threadmill_core::completion::{Answer, CompletionSink, Event, Notice, Outcome};
 use threadmill_core::mailbox::{Batch, Mailbox};
 use threadmill_core::pool::{Board, Pool};
 use threadmill_core::scheduler::TaskId;
@@ -92,19 +92,21 @@ unsafe impl Send for Bell {}
 unsafe impl Sync for Bell {}
 
 impl Port {
-    /// `shard`: `None` for what comes last of all.
     fn post(&self, place: Place, post: Post) {
-        if !self.open.load(Ordering::Relaxed) {
-            return;
-        }
-        let must_ring = match place {
-            Place::First => self.mailbox.post_first(post),
-            Place::Shard(shard) => self.mailbox.post(shard, post),
-            Place::Last => self.mailbox.post_last(post),
-        };
-        if must_ring {
+        if self.put(place, post) {
             self.call();
         }
+    }
+
+    /// As `post`, without ringing: whether somebody has to.
+    #[must_use]
+    fn put(&self, place: Place, post: Post) -> bool {
+        self.open.load(Ordering::Relaxed)
+            && match place {
+                Place::First => self.mailbox.post_first(post),
+                Place::Shard(shard) => self.mailbox.post(shard, post),
+                Place::Last => self.mailbox.post_last(post),
+            }
     }
 
     /// Rings from any thread.
@@ -150,6 +152,25 @@ impl CompletionSink for Port {
 
     fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
         self.post(Place::Shard(worker), Post::Words { ticket, worker, run: Box::new((run_time, words)) });
+    }
+
+    fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
+        self.put(Place::Shard(worker), Post::Number { ticket, worker, number, run_time })
+    }
+
+    fn answer_unrung(&self, ticket: u32, answer: Answer, worker: u32, run_time: u64) -> bool {
+        let post = match answer.into_words() {
+            Ok(words) => Post::Words { ticket, worker, run: Box::new((run_time, words)) },
+            Err(answer) => {
+                let outcome = Outcome::Answer(Box::new(answer));
+                Event::Settled { ticket, outcome, worker, run_time, held: false }.into()
+            }
+        };
+        self.put(Place::Shard(worker), post)
+    }
+
+    fn ring(&self) {
+        self.call();
     }
 
     fn admitted(&self, ticket: u32, id: TaskId) {

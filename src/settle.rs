@@ -61,25 +61,24 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
         if state.events.is_empty() {
             state.port.mailbox.collect(&mut state.events);
         }
-        while !state.events.is_empty()
+        while let Some(post) = state.events.front()
             && let Some(record) = records.next()
-            && let Some(post) = state.events.pop()
         {
             count += 1;
+            // Read where it lies.
+            if let &Post::Number { ticket, worker, number, run_time } = post {
+                state.port.ids.clear(ticket);
+                let run_time = run_time as f64 / 1e6;
+                record.copy_from_slice(&[f64::from(ticket), 4.0, number, f64::from(worker), run_time, 0.0]);
+                finished += 1;
+                state.events.pop();
+                continue;
+            }
+            let Some(post) = state.events.pop() else { break };
             let event = match post {
                 Post::Number { ticket, worker, number, run_time } => {
-                    state.port.ids.clear(ticket);
-                    let run_time = run_time as f64 / 1e6;
-                    record.copy_from_slice(&[
-                        f64::from(ticket),
-                        4.0,
-                        number,
-                        f64::from(worker),
-                        run_time,
-                        0.0,
-                    ]);
-                    finished += 1;
-                    continue;
+                    let outcome = Outcome::Ok(Value::Number(number));
+                    Event::Settled { ticket, outcome, worker, run_time, held: false }
                 }
                 Post::Words { ticket, worker, run } if run.1.len() <= words.len() => {
                     state.port.ids.clear(ticket);

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use threadmill_core::error::KernelError;
 use threadmill_core::pool::{
-    ENTRY, Job, MAIN_ENTRY, MOVED, NO_EXPORT, Payload, PlainJob, Policy, Request, clock,
+    ENTRY, Job, MAIN_ENTRY, MOVED, NO_EXPORT, Payload, PlainJob, Policy, Pool, Request, clock,
 };
 use threadmill_core::scheduler::{Affinity, Lane, Strength, TaskSpec, Time};
 use threadmill_core::value::{Array, ElementKind, Value};
@@ -83,7 +83,7 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
         let lane = lane_of(group[0][2] as u16);
         // The event loop of a JS worker may be slow to come by: while another is idle, it is called, too.
         let is_left = lane == Lane::Native && group.len() >= POSTED || !pool.has_idle_worker(lane);
-        if is_plain && is_left && pool.post(lane, group.iter().map(|record| plain(record, source, sink))) {
+        if is_plain && is_left && post(&pool, lane, group, source, sink) {
             continue;
         }
         if is_plain {
@@ -95,7 +95,7 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
                     ..TaskSpec::plain(lane)
                 },
                 cost_key: None,
-                job: plain(record, source, sink).into(),
+                job: plain(record, input_of(record, source), source.now, sink).into(),
             }));
         } else {
             let requests = group.iter().filter_map(|record| {
@@ -107,6 +107,19 @@ fn submit(state: &mut EnvState, source: &Source<'_>, records: &[f64], held: Js) 
         }
     }
     Ok(())
+}
+
+/// Leaves plain records with the pool; `false` when that has no room for all of them.
+fn post(pool: &Arc<Pool>, lane: Lane, group: &[[f64; STRIDE]], source: &Source<'_>, sink: u16) -> bool {
+    // Most are numbers. Each way of its own is so short that jobs are made where they are to lie.
+    if group.iter().all(|record| record[3] == 4.0) {
+        pool.post(
+            lane,
+            group.iter().map(|record| plain(record, Payload::Number(record[4]), source.now, sink)),
+        )
+    } else {
+        pool.post(lane, group.iter().map(|record| plain(record, input_of(record, source), source.now, sink)))
+    }
 }
 
 /// The engine would not tell what an input is, although it has passed its check. Costs that task, and no other.
@@ -150,13 +163,9 @@ fn export(options: f64) -> u32 {
     if options <= -2.0 { (-2.0 - options) as u32 } else { NO_EXPORT }
 }
 
-fn plain(record: &[f64; STRIDE], source: &Source<'_>, sink: u16) -> PlainJob {
-    let now = source.now;
-    let input = match record[3] {
-        // A record whose words are not there was refused before.
-        7.0 => Payload::from(words(source, record).map_or(Value::Undefined, Value::Words)),
-        _ => Payload::Number(record[4]),
-    };
+#[expect(clippy::inline_always, reason = "made where it is to lie, in the caller's list")]
+#[inline(always)]
+fn plain(record: &[f64; STRIDE], input: Payload, now: u64, sink: u16) -> PlainJob {
     PlainJob {
         ticket: record[0] as u32,
         kernel: record[2] as u16,
@@ -167,6 +176,15 @@ fn plain(record: &[f64; STRIDE], source: &Source<'_>, sink: u16) -> PlainJob {
         submitted: now,
         export: export(record[10]),
         deadline: deadline(record[9], now),
+    }
+}
+
+/// The input of a plain record.
+fn input_of(record: &[f64], source: &Source<'_>) -> Payload {
+    match record[3] {
+        // A record whose words are not there was refused before.
+        7.0 => Payload::from(words(source, record).map_or(Value::Undefined, Value::Words)),
+        _ => Payload::Number(record[4]),
     }
 }
 

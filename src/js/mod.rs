@@ -19,7 +19,7 @@ use std::sync::Arc;
 use threadmill_core::completion::Answer;
 use threadmill_core::pool::{
     AnswerRecord, JsNote, JsTask, MOVED, NO_EXPORT, Payload, Pool, Visit, Waker, answer_of, clock,
-    read_answer,
+    is_primitive, read_answer, read_primitive,
 };
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
@@ -75,6 +75,11 @@ fn give(
     let (records, _) = records.as_chunks::<{ size_of::<AnswerRecord>() / 8 }>();
     let records = records.get(..count).ok_or(Fault(sys::Status::napi_invalid_arg))?;
     let clocks = (records[count - 1][8], clock::now());
+    if records.iter().all(is_primitive) {
+        // Nothing to ask the engine for, so they become answers one by one where they are needed.
+        pool.js_answers(worker, records.iter().map(|record| read_primitive(record, clocks)));
+        return Ok(());
+    }
     let mut given = Vec::with_capacity(count);
     for record in records {
         if let Some(answer) = read_answer(record, words, clocks) {
@@ -240,7 +245,7 @@ impl Out<'_> {
         Ok([0.0, 0.0, 9.0, self.push(&pair)?, f64::from(mail.codec), -1.0, 0.0])
     }
 
-    fn task(&mut self, JsTask { id, job, tag: claim }: &JsTask) -> Raw<[f64; TASK]> {
+    fn task(&mut self, JsTask { id, payload: job, tag: claim, .. }: &JsTask) -> Raw<[f64; TASK]> {
         let (tag, payload) = match &job.input {
             Payload::Number(number) => (4.0, *number),
             Payload::Value(value) if matches!(**value, Value::Foreign(_)) => {

@@ -54,6 +54,20 @@ pub struct Answer {
     pub times: Option<(u64, u64)>,
 }
 
+impl Answer {
+    /// A plain value in words, if there is nothing else to tell.
+    ///
+    /// # Errors
+    ///
+    /// Gives back any other answer.
+    pub fn into_words(self) -> Result<Box<[f64]>, Self> {
+        match self {
+            Self { failed: false, codec: FLAT, value: Value::Words(words), overhead: 0, .. } => Ok(words),
+            other => Err(other),
+        }
+    }
+}
+
 /// Number of a worker in completions of tasks that no worker began.
 pub const NO_WORKER: u32 = u32::MAX;
 
@@ -212,6 +226,29 @@ pub trait CompletionSink: Send + Sync + 'static {
         let outcome = Outcome::Answer(Box::new(answer));
         self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
+
+    /// As `number`, without ringing. `true`: somebody has to [`ring`](Self::ring) for it, soon.
+    #[must_use]
+    fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
+        self.number(ticket, number, worker, run_time);
+        false
+    }
+
+    /// As `deliver` of what a JS worker gave, without ringing, and as before.
+    #[must_use]
+    fn answer_unrung(&self, ticket: u32, answer: Answer, worker: u32, run_time: u64) -> bool {
+        match answer.into_words() {
+            Ok(words) => self.words(ticket, words, worker, run_time),
+            Err(answer) => {
+                let outcome = Outcome::Answer(Box::new(answer));
+                self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
+            }
+        }
+        false
+    }
+
+    /// Rings for what was handed over without; also when nothing was.
+    fn ring(&self) {}
 
     /// `deliver` of the [`Event::Settled`] of a task that was never admitted.
     fn refused(&self, event: Event) {

@@ -2,6 +2,7 @@
 
 pub mod completion;
 pub mod error;
+mod in_place;
 pub mod kernel;
 pub mod kernels;
 pub mod mailbox;

@@ -64,6 +64,14 @@ impl<T> Batch<T> {
         None
     }
 
+    /// The next item, where it lies.
+    pub fn front(&mut self) -> Option<&T> {
+        while self.queues.get(self.at)?.is_empty() {
+            self.at += 1;
+        }
+        self.queues[self.at].front()
+    }
+
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.queues[self.at.min(SHARDS + 1)..].iter().all(VecDeque::is_empty)

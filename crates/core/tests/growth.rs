@@ -150,7 +150,7 @@ fn j2_256_js_workers_of_a_pool_are_rung_and_share_what_is_posted() {
         }
         served.insert(index);
         let answers = tasks.drain(..).map(|task| {
-            let Payload::Number(input) = task.job.input else { panic!("numbers are posted") };
+            let Payload::Number(input) = task.payload.input else { panic!("numbers are posted") };
             (task.id, Answer { value: Value::Number(-input), ..Answer::default() })
         });
         pool.js_answers(index, answers);

@@ -329,7 +329,7 @@ fn js_lane(tasks: usize, group: usize, prepare: fn(&Pool)) {
             assert!(pool.js_turn(0, Visit::Tasks, &mut notes, &mut taken));
             open -= taken.len();
             let answers = taken.drain(..).map(|task| {
-                let Payload::Number(input) = task.job.input else { unreachable!("numbers are posted") };
+                let Payload::Number(input) = task.payload.input else { unreachable!("numbers are posted") };
                 assert!(task.tag == 0 || board.claim(task.tag));
                 (task.id, Answer { value: Value::Number(input), times: Some((0, 0)), ..Answer::default() })
             });

@@ -7,7 +7,7 @@
 //! H2. The number of a guest that has gone is given out again when nothing with that number is left in the pool.
 
 use super::Pool;
-use crate::completion::{CompletionSink, Event, Outcome};
+use crate::completion::{Answer, CompletionSink, Event, Outcome};
 use crate::scheduler::TaskId;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::sync::Arc;
@@ -118,6 +118,28 @@ impl CompletionSink for Guest {
     fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
         if let Some(sink) = self.settled(true, false) {
             sink.number(ticket, number, worker, run_time);
+        }
+    }
+
+    fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
+        if let Some(sink) = self.settled(true, false) {
+            sink.words(ticket, words, worker, run_time);
+        }
+    }
+
+    fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
+        let sink = self.settled(true, false);
+        sink.is_some_and(|sink| sink.number_unrung(ticket, number, worker, run_time))
+    }
+
+    fn answer_unrung(&self, ticket: u32, answer: Answer, worker: u32, run_time: u64) -> bool {
+        let sink = self.settled(!answer.failed, false);
+        sink.is_some_and(|sink| sink.answer_unrung(ticket, answer, worker, run_time))
+    }
+
+    fn ring(&self) {
+        if let Some(sink) = self.sink() {
+            sink.ring();
         }
     }
 

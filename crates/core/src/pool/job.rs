@@ -219,6 +219,8 @@ impl Job {
     }
 
     /// The same job once more, sharing its input.
+    #[expect(clippy::inline_always, reason = "made in its place, see in_place.rs")]
+    #[inline(always)]
     pub(crate) fn share(&self) -> Self {
         let input = match &self.input {
             Payload::Number(number) => Payload::Number(*number),

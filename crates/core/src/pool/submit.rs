@@ -21,10 +21,12 @@ impl Pool {
         }
         let inbox = self.inbox(lane);
         let mut earliest = u64::MAX;
-        let batch = batch.inspect(|job| {
+        #[expect(clippy::manual_inspect, reason = "`inspect` hides from `extend` how many there are")]
+        let batch = batch.map(|job| {
             if job.deadline != 0 {
                 earliest = earliest.min(job.deadline);
             }
+            job
         });
         match inbox.post(batch) {
             Posted::Left => {

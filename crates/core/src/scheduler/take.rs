@@ -4,6 +4,7 @@
 use super::slab::NIL;
 use super::task::{Hold, Lane, Taken, Time, WorkerRef};
 use super::{Claims, Scheduler};
+use crate::in_place;
 
 /// A task whose measured cost is below this, in nanoseconds, is tiny: fetching the next one costs about as much as
 /// running it, so several are taken at a time.
@@ -159,10 +160,11 @@ impl<P> Scheduler<P> {
     fn hand_over(&mut self, visit: &mut Visit<'_, P>, slot: u32, payload: P) {
         self.lanes[visit.worker.lane as usize].hand(&mut self.slab, slot, visit.worker.index);
         let record = &self.slab[slot];
-        visit.out.push(Taken {
+        in_place::push(visit.out, || Taken {
             id: record.id(slot),
             payload,
             report_begin: record.start_limit() != u64::MAX,
+            tag: 0,
         });
     }
 

@@ -191,6 +191,8 @@ pub struct Taken<P> {
     pub payload: P,
     /// Its begin starts a deadline, so [`Scheduler::began`](super::Scheduler::began) has to be called in time.
     pub report_begin: bool,
+    /// For whoever takes it, 0 at first.
+    pub tag: u32,
 }
 
 /// A task that has left with the end of its run.

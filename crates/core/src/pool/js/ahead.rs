@@ -115,6 +115,26 @@ impl Board {
     }
 }
 
+/// Whether an answer is a value of its record alone.
+pub fn is_primitive(record: &AnswerRecord) -> bool {
+    record[2] <= 4.0
+}
+
+/// Reads an answer of its record alone.
+pub fn read_primitive(record: &AnswerRecord, clocks: (f64, u64)) -> (TaskId, Answer) {
+    answer_of(record, primitive(record), clocks)
+}
+
+fn primitive(record: &AnswerRecord) -> Value {
+    match record[2] as u32 {
+        4 => Value::Number(record[3]),
+        1 => Value::Null,
+        2 => Value::Bool(true),
+        3 => Value::Bool(false),
+        _ => Value::Undefined,
+    }
+}
+
 /// Reads an answer; `None` for one that only JavaScript can read. `last` on the clock of the worker is `now` on ours.
 pub fn read_answer(
     record: &AnswerRecord,
@@ -122,11 +142,7 @@ pub fn read_answer(
     (last, now): (f64, u64),
 ) -> Option<(TaskId, Answer)> {
     let value = match record[2] as u32 {
-        0 => Value::Undefined,
-        1 => Value::Null,
-        2 => Value::Bool(true),
-        3 => Value::Bool(false),
-        4 => Value::Number(record[3]),
+        0..=4 => primitive(record),
         6 => {
             let words = words.get(record[3] as usize..)?;
             // The first one tells how many there are.

@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "memory shared with JavaScript")]
 
+use super::delivery::Delivery;
 use super::{Board, JsWorker, MAIN, Running, Waker, js};
 use crate::completion::{Notice, Outcome};
 use crate::error::ErrorCode;
@@ -115,6 +116,7 @@ impl Pool {
     pub fn js_leave(self: &Arc<Self>, index: u32, parting: Parting, reason: &str) -> Left {
         let now = clock::now();
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
+        let mut delivery = Delivery::new(self, 0);
         let mut state = self.state.lock();
         // What it had ended has ended, although it could not say so any more.
         if let Some(board) = state.js_worker(index).and_then(|worker| worker.board.clone()) {
@@ -122,7 +124,7 @@ impl Pool {
             let answers = unsafe { board.take_answers(now) };
             let recorder = self.trace.recorder();
             for (id, answer) in answers {
-                self.accept(&mut state, index, id, answer, (now, &mut wakes), &recorder);
+                self.accept(&mut state, index, id, answer, (now, &mut wakes, &mut delivery), &recorder);
             }
         }
         // So that they count as waiting, and are for those who are left.

@@ -8,25 +8,27 @@
 //! J11. See ahead.rs: what a worker has taken and not begun still waits.
 
 mod ahead;
+mod delivery;
 mod figures;
 mod given_up;
 mod mail;
 mod membership;
 
-pub use ahead::{AnswerRecord, Board, answer_of, read_answer};
+pub use ahead::{AnswerRecord, Board, answer_of, is_primitive, read_answer, read_primitive};
 pub use figures::JsWorkerFigures;
 pub use mail::{JsMail, JsNote};
 pub use membership::{Left, Parting, Retire};
 
 use super::cpu::CpuClock;
-use super::job::{FLAT, Job, Policy};
+use super::job::{Job, Policy};
 use super::times::Times;
 use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::{Lane, TaskId, Time, WorkerRef};
+use crate::scheduler::{Lane, Taken, TaskId, Time, WorkerRef};
 use crate::trace::{How, Recorder};
 use crate::value::Value;
+use delivery::Delivery;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -84,6 +86,23 @@ pub(super) struct JsWorker {
 }
 
 impl JsWorker {
+    /// Makes the record of a task that it takes now. Field by field in its place: what is made elsewhere and copied at once
+    /// waits for the processor's store buffer.
+    fn note_taken(&mut self, task: &JsTask, now: u64, moves: bool) {
+        self.running.push_back(Running::BLANK);
+        let Some(running) = self.running.back_mut() else { return };
+        let job = &task.payload;
+        running.id = task.id;
+        running.label = job.label();
+        running.submitted = job.submitted;
+        running.started = now;
+        running.got = now;
+        running.job = Some(job.share());
+        running.repeatable = job.may_be_repeated(moves);
+        running.tag = task.tag;
+        running.grace = job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace);
+    }
+
     /// A task that it runs and that has not been given up.
     fn wanted(&mut self, id: TaskId) -> Option<&mut Running> {
         self.running.iter_mut().find(|running| running.id == id && !running.abandoned)
@@ -112,6 +131,19 @@ pub(super) struct Running {
 }
 
 impl Running {
+    const BLANK: Self = Self {
+        id: TaskId { index: 0, generation: 0 },
+        label: Label { ticket: 0, sink: 0, kernel: 0, in_place: false },
+        submitted: 0,
+        started: 0,
+        got: 0,
+        abandoned: false,
+        job: None,
+        repeatable: false,
+        tag: 0,
+        grace: f64::NAN,
+    };
+
     /// Its job, when it was posted ahead, so that nobody has seen it begin.
     pub(super) fn began_unseen(&self) -> Option<&Job> {
         self.job.as_ref().filter(|_| self.tag != 0)
@@ -123,16 +155,8 @@ impl Running {
     }
 }
 
-/// A task for a JS worker.
-#[derive(Debug)]
-pub struct JsTask {
-    /// Names it in the answer.
-    pub id: TaskId,
-    /// Its input and options.
-    pub job: Job,
-    /// What the worker has to claim on its board before it begins the task; 0 for nothing.
-    pub tag: u32,
-}
+/// A task for a JS worker. Its tag is what the worker has to claim on its board before it begins the task; 0 for nothing.
+pub type JsTask = Taken<Job>;
 
 /// What a JS worker comes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +211,7 @@ impl Pool {
         out: &mut Vec<JsTask>,
     ) -> bool {
         let now = clock::now();
-        let (mut wakes, mut taken) = (Vec::new(), Vec::new());
+        let mut wakes = Vec::new();
         let recorder = self.trace.recorder();
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -205,39 +229,28 @@ impl Pool {
             return true;
         }
         let most = worker.most_ahead(if index == MAIN { 0 } else { self.recycle_tasks });
-        while taken.len() < JS_TASKS {
-            let before = taken.len();
-            let most = most.saturating_sub(before).max(1);
-            self.take(&recorder, state, (js(index), most, now), &mut taken, &mut wakes);
-            if taken.len() == before {
+        let first = out.len();
+        while out.len() - first < JS_TASKS {
+            let before = out.len();
+            let most = most.saturating_sub(before - first).max(1);
+            self.take(&recorder, state, (js(index), most, now), out, &mut wakes);
+            if out.len() == before {
                 break;
             }
         }
         let mut timed = Vec::new();
-        for task in taken {
-            let job = task.payload;
+        for (at, task) in out[first..].iter_mut().enumerate() {
+            let job = &task.payload;
             let Some(worker) = state.js_worker(index) else { break };
             if task.report_begin {
                 timed.push(task.id);
             }
-            let tag = if out.is_empty() || task.report_begin { 0 } else { worker.post_ahead() };
-            if tag == 0 {
-                self.record_start(&recorder, js(index), task.id, &job, now);
+            task.tag = if at == 0 || task.report_begin { 0 } else { worker.post_ahead() };
+            if task.tag == 0 {
+                self.record_start(&recorder, js(index), task.id, job, now);
             }
             worker.begun += 1;
-            worker.running.push_back(Running {
-                id: task.id,
-                label: job.label(),
-                submitted: job.submitted,
-                started: now,
-                got: now,
-                abandoned: false,
-                job: Some(job.share()),
-                repeatable: job.may_be_repeated(index != MAIN),
-                tag,
-                grace: job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace),
-            });
-            out.push(JsTask { id: task.id, job, tag });
+            worker.note_taken(task, now, index != MAIN);
         }
         for id in timed {
             state.scheduler.began(id, Time(now));
@@ -267,20 +280,27 @@ impl Pool {
     pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
         let mut wakes = Vec::new();
         let recorder = self.trace.recorder();
+        let mut delivery = Delivery::new(self, 1);
         let mut state = self.state.lock();
-        let counts = self.accept(&mut state, index, id, answer, (clock::now(), &mut wakes), &recorder);
+        let to = (clock::now(), &mut wakes, &mut delivery);
+        let counts = self.accept(&mut state, index, id, answer, to, &recorder);
         self.unlock(state, &mut wakes);
         counts
     }
 
     /// The answers of a JS worker to several tasks, in their order; the same for each as [`Pool::js_answer`].
-    pub fn js_answers(self: &Arc<Self>, index: u32, answers: impl Iterator<Item = (TaskId, Answer)>) {
+    pub fn js_answers(
+        self: &Arc<Self>,
+        index: u32,
+        answers: impl ExactSizeIterator<Item = (TaskId, Answer)>,
+    ) {
         let now = clock::now();
         let mut wakes = Vec::new();
         let recorder = self.trace.recorder();
+        let mut delivery = Delivery::new(self, answers.len());
         let mut state = self.state.lock();
         for (id, answer) in answers {
-            self.accept(&mut state, index, id, answer, (now, &mut wakes), &recorder);
+            self.accept(&mut state, index, id, answer, (now, &mut wakes, &mut delivery), &recorder);
         }
         self.unlock(state, &mut wakes);
     }
@@ -291,7 +311,7 @@ impl Pool {
         index: u32,
         id: TaskId,
         mut answer: Answer,
-        (now, wakes): (u64, &mut Vec<WorkerRef>),
+        (now, wakes, delivery): (u64, &mut Vec<WorkerRef>, &mut Delivery<'_>),
         recorder: &Recorder,
     ) -> bool {
         let Some(worker) = state.js_worker(index) else { return false };
@@ -337,16 +357,9 @@ impl Pool {
         if !running.abandoned {
             match answer {
                 Answer { failed: false, codec: 0, value: Value::Number(number), overhead: 0, .. } => {
-                    self.note_settled();
-                    self.sink(running.label.sink).number(running.label.ticket, number, index, run_time);
+                    delivery.number(&running.label, number, index, run_time);
                 }
-                Answer { failed: false, codec: FLAT, value: Value::Words(words), overhead: 0, .. } => {
-                    self.note_settled();
-                    self.sink(running.label.sink).words(running.label.ticket, words, index, run_time);
-                }
-                other => {
-                    self.settle_as(state, &running.label, Outcome::Answer(Box::new(other)), index, run_time);
-                }
+                other => delivery.answer(&running.label, other, index, run_time),
             }
         }
         self.came_to_rest(state, index, now, wakes);
@@ -374,9 +387,12 @@ impl Pool {
         if running.tag == 0 {
             self.trace.recorder().ended(js(index), &running, now, How::Unbegun);
         }
-        let from_start = task.job.policy.as_deref().and_then(Policy::start_limit);
+        let from_start = task.payload.policy.as_deref().and_then(Policy::start_limit);
         let returned = !running.abandoned
-            && state.scheduler.give_back(js(index), task.id, task.job, None, from_start, &mut wakes).is_ok();
+            && state
+                .scheduler
+                .give_back(js(index), task.id, task.payload, None, from_start, &mut wakes)
+                .is_ok();
         if !returned {
             state.scheduler.complete(js(index), task.id, 0, false, Time(now));
             if !running.abandoned {

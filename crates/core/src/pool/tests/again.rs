@@ -225,7 +225,7 @@ fn the_first_task_that_waits_for_its_own_runs_again_too() {
     assert_eq!(left, Left { waiting: 1, repeated: 1 });
     let _second = fixture.js_worker(0);
     let (_, tasks) = fixture.js_turn(0);
-    match (&tasks[0].job.input, &tasks[0].job.options) {
+    match (&tasks[0].payload.input, &tasks[0].payload.options) {
         (Payload::Value(input), Some(options)) => {
             assert_eq!((input.as_str(), options.as_str()), (Some("the input"), Some("the export")));
         }

@@ -1,12 +1,13 @@
 //! Tasks that a JS worker has taken ahead (J11), with this thread in the part of the workers.
 
-use super::super::{Board, JsTask, Left, Parting, Retire};
+use super::super::{Board, JsTask, Left, Parting, Pool, Retire};
 use super::fixture::{Fixture, number};
 use super::js::{Bell, js_task};
-use crate::completion::{Answer, Outcome};
-use crate::scheduler::TaskSpec;
+use crate::completion::{Answer, CompletionSink, Event, Outcome};
+use crate::scheduler::{TaskId, TaskSpec};
+use crate::sync::Mutex;
 use crate::value::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 impl Fixture {
     /// A worker that takes tiny tasks several at a time, once it has run one.
@@ -217,5 +218,59 @@ fn answers_that_a_worker_has_not_handed_over_outlive_it() {
     let _second = fixture.js_worker(0);
     fixture.run_next(0);
     fixture.outcomes(1);
+    fixture.close();
+}
+
+/// Notes what it is told and when it is rung, which it has to be for the first outcome.
+#[derive(Default)]
+struct Rung {
+    pool: OnceLock<Weak<Pool>>,
+    notes: Mutex<Vec<&'static str>>,
+}
+
+impl CompletionSink for Rung {
+    fn deliver(&self, event: Event) {
+        panic!("{event:?} should be told without a ring");
+    }
+
+    fn number_unrung(&self, _ticket: u32, _number: f64, _worker: u32, _run_time: u64) -> bool {
+        let mut notes = self.notes.lock();
+        notes.push("number");
+        notes.len() == 1
+    }
+
+    fn ring(&self) {
+        let pool = self.pool.get().and_then(Weak::upgrade).expect("the pool is there");
+        let note = if pool.state.try_lock().is_some() { "ring, unlocked" } else { "ring" };
+        self.notes.lock().push(note);
+    }
+
+    fn admitted(&self, _ticket: u32, _id: TaskId) {}
+}
+
+#[test]
+fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait() {
+    let mut fixture = Fixture::new(1);
+    let board = fixture.with_tiny_waiting(0);
+    let rung = Arc::<Rung>::default();
+    rung.pool.set(Arc::downgrade(&fixture.pool)).unwrap();
+    let sink: Arc<dyn CompletionSink> = rung.clone();
+    fixture.number = fixture.pool.attach(&sink);
+    for _ in 0..40 {
+        fixture.submit_entry(1.0, js_task());
+    }
+    // The first outcome is told, the bell is rung; or all are.
+    for (count, at, ring) in [(32, 32, "ring, unlocked"), (8, 1, "ring")] {
+        let (_, tasks) = fixture.js_turn(0);
+        assert_eq!(tasks.len(), count);
+        assert!(tasks.iter().all(|task| begin(&board, task)));
+        let answers = tasks.iter().map(|task| {
+            (task.id, Answer { value: Value::Number(0.0), times: Some((0, 0)), ..Answer::default() })
+        });
+        fixture.pool.js_answers(0, answers);
+        let notes = std::mem::take(&mut *rung.notes.lock());
+        assert_eq!((notes.len(), notes[at]), (count + 1, ring));
+    }
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
     fixture.close();
 }

@@ -53,7 +53,7 @@ impl Fixture {
     }
 
     pub(super) fn answer(&self, index: u32, task: &JsTask) -> bool {
-        let Payload::Number(number) = task.job.input else { panic!("a number was submitted") };
+        let Payload::Number(number) = task.payload.input else { panic!("a number was submitted") };
         let answer = Answer { value: Value::Number(number + 1.0), ..Answer::default() };
         self.pool.js_answer(index, task.id, answer)
     }

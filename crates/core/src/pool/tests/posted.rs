@@ -82,7 +82,7 @@ fn i2_a_submission_of_the_js_lane_does_not_overtake_what_was_posted() {
     assert!(fixture.answer(0, &task));
     for expected in 1..=3 {
         let (_, tasks) = fixture.js_turn(0);
-        assert_eq!(tasks[0].job.ticket, expected);
+        assert_eq!(tasks[0].payload.ticket, expected);
         assert!(fixture.answer(0, &tasks[0]));
     }
     fixture.outcomes(4);
