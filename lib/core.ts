@@ -24,11 +24,11 @@ import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSetting
 import type { Observer, Ticket } from './owner'
 import { type Ending, PoolEnd } from './pool-end'
 import { PoolEvents } from './pool-events'
-import { flush, submitNumber } from './port'
+import { flush, submitEntry, submitNumber } from './port'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import { Sizing } from './sizing'
-import { allocate } from './slots'
+import * as slots from './slots'
 import { PoolFigures } from './stats'
 import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
 import { TaskHandle } from './task'
@@ -38,6 +38,7 @@ import { Waiters } from './waiters'
 
 // They are used for every task: no way through the exports of another module.
 const { executor, last } = deferred
+const { allocate, rejecters } = slots
 
 /** The module of a pool. */
 export interface PoolEntry {
@@ -229,6 +230,8 @@ export class PoolCore implements EntryHost {
   // --- tasks ---
 
   run(input: unknown, options: object | undefined): Promise<unknown> {
+    if (options === undefined && typeof input === 'number' && this.#js?.known !== undefined)
+      return this.#submitNumber(input)
     return this.isForEntry(options) ? this.submitEntry(input, options) : this.submit(kernelOf(options), input, options)
   }
 
@@ -253,11 +256,28 @@ export class PoolCore implements EntryHost {
     return new TaskHandle({ id: this.#newId(), argument, options: options ?? {}, kernel: undefined, expected, worker })
   }
 
+  /** As `submitEntry`, for a number without options: the shortest way. */
+  #submitNumber(input: number): Promise<unknown> {
+    const ticket = this.tickets[ENTRY]
+    const lane = this.#js?.known
+    const isOpen = this.ending < 0 && this.pending < this.settings.capacity && this.budget === undefined
+    if (lane === undefined || ticket === undefined || !isOpen || this.#needsHandle())
+      return this.submitEntry(input, undefined)
+    lane.check()
+    lane.admit(-1)
+    const promise = new Promise(executor)
+    const slot = allocate(ticket, last.resolve)
+    rejecters[slot] = last.reject
+    this.pending++
+    submitEntry(slot, ticket, 0, input)
+    return promise
+  }
+
   /** As `submit`, for the entry function of the pool's module. */
   submitEntry(input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
     const { resolve, reject } = last
-    const task = given ?? (this.#needsHandle ? this.entryTask(input, options) : undefined)
+    const task = given ?? (this.#needsHandle() ? this.entryTask(input, options) : undefined)
     this.startEntry(input, options, resolve, reject, task, promise)
     return promise
   }
@@ -276,7 +296,7 @@ export class PoolCore implements EntryHost {
       return -1
     }
     const settlement =
-      given === undefined && this.#needsHandle
+      given === undefined && this.#needsHandle()
         ? handled(this.entryTask(input, options), resolve, reject)
         : { resolve, reject, task: given, promise }
     const slot = startEntry(this, input, options, settlement)
@@ -285,8 +305,8 @@ export class PoolCore implements EntryHost {
   }
 
   /** Whether tasks of the entry function need one that nobody asked for. */
-  get #needsHandle(): boolean {
-    return this.#isWatched || this.#isEstimated
+  #needsHandle(): boolean {
+    return this.#isWatched() || this.#isEstimated
   }
 
   /** A handle for a task that is about to be submitted. */
@@ -304,7 +324,7 @@ export class PoolCore implements EntryHost {
   submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new Promise(executor)
     const { resolve, reject } = last
-    const task = given ?? (this.#isWatched ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
+    const task = given ?? (this.#isWatched() ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
     this.start(kernel, input, options, resolve, reject, task, promise)
     return promise
   }
@@ -313,7 +333,7 @@ export class PoolCore implements EntryHost {
   submitPlain(kernel: Kernel, input: number): Promise<unknown> {
     const ticket = this.tickets[kernel.index]
     // The first one makes the ticket; one that is refused learns why.
-    if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.#isWatched)
+    if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.#isWatched())
       return this.submit(kernel, input, undefined)
     const promise = new Promise(executor)
     this.pending++
@@ -332,7 +352,7 @@ export class PoolCore implements EntryHost {
     promise?: Promise<unknown>,
   ): number {
     const settlement =
-      task === undefined && this.#isWatched
+      task === undefined && this.#isWatched()
         ? handled(this.task(kernel, input, (options ?? {}) as GivenOptions), resolve, reject)
         : { resolve, reject, task, promise }
     const slot = startKernel(this, kernel, input, options, settlement)
@@ -383,7 +403,7 @@ export class PoolCore implements EntryHost {
   }
 
   /** Whether somebody wants handles of all tasks. Asked for every one. */
-  get #isWatched(): boolean {
+  #isWatched(): boolean {
     return this.tracer !== undefined || this.events.areOfTasks
   }
 

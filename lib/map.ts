@@ -124,32 +124,32 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
         this.#finish()
       } else this.#waiters.shift()?.resolve({ done: false, value: entry.value })
     }
-    if (this.#isLow && !this.#pumping) {
+    if (this.#isLow() && !this.#pumping) {
       this.#pumping = true
       this.#pump()
         .catch((error: unknown) => this.#fail(error))
         .finally(() => {
           this.#pumping = false
           // Room may have been made while the pump was on its way out.
-          if (this.#isLow) this.#advance()
+          if (this.#isLow()) this.#advance()
         })
     }
   }
 
   /** Whether there is room for as many as are worth submitting. */
-  get #isLow(): boolean {
-    return this.#wantsMore && this.#entries.length <= this.#settings.concurrency - this.#step
+  #isLow(): boolean {
+    return this.#wantsMore() && this.#entries.length <= this.#settings.concurrency - this.#step
   }
 
-  get #wantsMore(): boolean {
+  #wantsMore(): boolean {
     return !this.#finished && !this.#exhausted && this.#entries.length < this.#settings.concurrency
   }
 
   /** Starts tasks until the window is full or the source is at its end. Runs beside the consumer. */
   async #pump(): Promise<void> {
-    while (this.#wantsMore) {
+    while (this.#wantsMore()) {
       await this.#room()
-      if (!this.#wantsMore) return
+      if (!this.#wantsMore()) return
       const result: unknown = await this.#context.runInAsyncScope(() => this.#source.next())
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
       const { done, value } = result as IteratorResult<unknown>

@@ -6,6 +6,7 @@
 
 import type { Encoded } from './codec'
 import { laneParts } from './lazy'
+import { lookOut } from './lookout'
 import { native, SUBMIT_STRIDE } from './native'
 import * as outcome from './outcome'
 import type { Ticket } from './owner'
@@ -72,6 +73,7 @@ function commit(ticket: Ticket, mayWait: boolean): void {
 function flushScheduledNow(): void {
   flushScheduled = false
   if (buffered > 0) flush()
+  lookOut()
 }
 
 /** Hands everything buffered to the scheduler. */

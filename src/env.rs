@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use threadmill_core::completion::{Answer, CompletionSink, Event, Notice, Outcome};
 use threadmill_core::mailbox::{Batch, Mailbox};
-use threadmill_core::pool::{Board, Pool};
+use threadmill_core::pool::{Board, Lookout, Pool};
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::Value;
 
@@ -213,8 +213,10 @@ pub(crate) struct EnvState {
     pub(crate) memories: Memories,
     /// What was written and has not been asked for.
     pub(crate) serialized: Option<Bytes>,
+    /// Where this thread waits for outcomes.
+    pub(crate) lookout: Lookout,
     /// Unfinished tasks and closing pools (E3).
-    live: u32,
+    pub(crate) live: u32,
 }
 
 impl EnvState {
@@ -307,16 +309,18 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         sampler: None,
         memories: Memories::default(),
         serialized: None,
+        lookout: Lookout::default(),
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 72] = [
+    let functions: [(&CStr, sys::napi_callback); 73] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
         (c"drain", Some(settle::drain)),
         (c"ring", Some(settle::ring)),
+        (c"lookOut", Some(settle::look_out)),
         (c"kernels", Some(pool::kernels)),
         (c"kernel", Some(pool::kernel)),
         (c"createPool", Some(pool::create)),

@@ -295,3 +295,20 @@ pub(crate) unsafe extern "C" fn ring(env: Env, info: Info) -> Js {
         raw::undefined(env)
     })
 }
+
+/// Longest time that [`look_out`] waits, ns.
+const LOOK: u64 = 10_000;
+
+/// `lookOut()`: waits for an outcome, 10 us at most. Whether there is one that has not been drained, or nothing to wait for;
+/// `undefined` in a JS worker.
+pub(crate) unsafe extern "C" fn look_out(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [_unused]| {
+        if state.seat.is_some() {
+            return raw::undefined(env);
+        }
+        let mailbox = &state.port.mailbox;
+        let found = || state.live == 0 || mailbox.is_rung();
+        state.lookout.look(LOOK, found);
+        raw::new_boolean(env, found())
+    })
+}

@@ -106,6 +106,11 @@ impl<T> Mailbox<T> {
         !self.rung.load(Ordering::Relaxed) && !self.rung.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether something was posted since the last `collect`.
+    pub fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
+    }
+
     /// Takes all items in exchange for the empty queues of `into`.
     ///
     /// # Panics

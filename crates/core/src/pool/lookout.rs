@@ -1,27 +1,26 @@
-//! Stage: schedule. Thread: workers, without the pool's lock.
+//! Stage: schedule and settle. Thread: workers, without the pool's lock; threads that wait for outcomes.
 //! Looking out for work for a moment, before a worker parks: whoever awaits a result often has the next task at hand, and to
-//! be woken takes longer. A worker that looks lets others run on its CPU, the submitter perhaps. Where others have work
-//! without end that costs it the CPU for whole time slices, in which nobody rings; so after one was lost, workers park at once
-//! for a while.
+//! be woken takes longer. Who looks lets others run on its CPU, the submitter perhaps. Where others have work without end
+//! that costs it the CPU for whole time slices, in which nobody rings; so after one was lost, nobody looks for a while.
 
 use super::clock;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Time that a worker loses to others of the same CPU from which on they are no submitters, ns.
+/// Time that a thread loses to others of the same CPU from which on they are no submitters, ns.
 const LOST: u64 = 1_000_000;
 /// How long nobody looks after that, ns.
 const REST: u64 = 200_000_000;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub(super) struct Lookout {
+pub struct Lookout {
     /// Until when nobody looks, ns.
     crowded: AtomicU64,
 }
 
 impl Lookout {
     /// Waits until `found`, at most `limit` ns.
-    pub(super) fn look(&self, limit: u64, found: impl Fn() -> bool) {
+    pub fn look(&self, limit: u64, found: impl Fn() -> bool) {
         self.look_by(limit, found, (clock::now, std::thread::yield_now));
     }
 

@@ -53,6 +53,7 @@ pub use js::{
     AnswerRecord, Board, JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Visit, Waker,
     answer_of, is_primitive, read_answer, read_primitive,
 };
+pub use lookout::Lookout;
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
@@ -69,7 +70,6 @@ use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
 use js::JsWorker;
-use lookout::Lookout;
 use parallel::Section;
 use slot::{PoolClaims, Slot, native};
 use state::{Ended, State};

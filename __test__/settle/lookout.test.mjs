@@ -1,0 +1,92 @@
+// When a thread waits for outcomes at the end of a turn (Q4 in lib/lookout.ts).
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { WorkerPool } from 'threadmill'
+
+const { Patience } = createRequire(import.meta.url)(createRequire(import.meta.url).resolve('../../dist/lookout.js'))
+
+/** A thread whose turns end; `found` says what comes of looking out, `sleeps` whether its event loop sleeps if it does not. */
+function thread(found, sleeps) {
+  let [looks, idle] = [0, 0]
+  const patience = new Patience(
+    () => {
+      looks++
+      return found()
+    },
+    () => idle,
+  )
+  /** The turns of so many in which it looked out. */
+  return (turns) =>
+    Array.from({ length: turns }, () => {
+      const before = looks
+      patience.turnEnds()
+      const looked = looks > before
+      if (!(looked && found()) && sleeps()) idle++
+      return looked
+    })
+}
+
+const count = (looked) => looked.filter(Boolean).length
+
+test('a thread that has nothing else to do looks out, and lets its event loop sleep now and then', () => {
+  const looked = thread(
+    () => true,
+    () => true,
+  )(1000)
+  assert.equal(looked[0], false, 'nothing is known yet')
+  assert.deepEqual(looked.slice(1, 35), [...Array(32).fill(true), false, true])
+  assert.ok(count(looked) > 960, `${count(looked)}`)
+})
+
+test('a thread that is busy does not', () => {
+  let busy = false
+  const run = thread(
+    () => true,
+    () => !busy,
+  )
+  run(100)
+  busy = true
+  // It finds out within one round.
+  run(34)
+  assert.equal(count(run(1000)), 0)
+  busy = false
+  assert.ok(count(run(1000)) > 900, 'it has time again')
+})
+
+test('what is not found in time is not looked for every time', () => {
+  let isThere = false
+  const run = thread(
+    () => isThere,
+    () => true,
+  )
+  const misses = count(run(10_000))
+  assert.ok(misses > 10 && misses < 30, `${misses}`)
+  isThere = true
+  run(1025)
+  assert.ok(count(run(1000)) > 950)
+})
+
+test('a worker of a pool never looks out', () => {
+  const run = thread(
+    () => undefined,
+    () => true,
+  )
+  assert.equal(count(run(10_000)), 1)
+})
+
+test('timers and I/O have their turns between tiny tasks that are awaited one by one', async (t) => {
+  const pool = new WorkerPool('data:text/javascript,export default (x) => x', { maxWorkers: 1 })
+  t.after(() => pool.close())
+  await pool.run(0)
+  let [timers, immediates, tasks] = [0, 0, 0]
+  const timer = setInterval(() => timers++, 1)
+  const again = () => {
+    immediates++
+    if (timers < 20) setImmediate(again)
+  }
+  again()
+  while (timers < 20) assert.equal(await pool.run(tasks), tasks++)
+  clearInterval(timer)
+  assert.ok(immediates >= 20 && tasks >= 20)
+})

@@ -1,0 +1,78 @@
+// Stage: settle. Thread: owner env.
+// Waiting for outcomes of tiny tasks at the end of the turn that has submitted them: to put the thread to sleep and wake it
+// takes longer than they do.
+//
+// Q4. A thread looks out only while its event loop has nothing else to do, as far as its idle time tells, and only as long
+//     as that is of use: after misses it pauses, twice as long each time. What is found is settled by the event loop, in its
+//     turn.
+
+import { native } from './native'
+
+/** Turns that look out, before one is left to the event loop, to see whether it sleeps. */
+const ROUND = 32
+/** Turns of the longest pause. */
+const LONGEST = 1024
+/** Turns after one in which the event loop had other things to do. */
+const BUSY = 8
+
+/** When a thread looks out. */
+export class Patience {
+  readonly #look: () => boolean | undefined
+  readonly #idleTime: () => number
+  /** Turns of this round that are left. */
+  #looks = 0
+  /** Turns to come that do nothing. */
+  #pause = 0
+  /** Turns without an outcome in time, one after the other. */
+  #misses = 0
+  /** Idle time when the event loop was left to itself. */
+  #slept = Number.POSITIVE_INFINITY
+
+  /**
+   * @param look waits a moment; whether there is an outcome. `undefined`: it never will
+   * @param idleTime what of its time the event loop has slept, in any unit
+   */
+  constructor(look: () => boolean | undefined, idleTime: () => number) {
+    this.#look = look
+    this.#idleTime = idleTime
+  }
+
+  /** The turn has submitted tasks that are measured to be tiny, and ends. */
+  turnEnds(): void {
+    if (this.#pause > 0) this.#pause--
+    else if (this.#looks > 0 || this.#hasTime()) this.#lookOut()
+  }
+
+  /** Whether the event loop has slept since it was left to itself. Begins a round. */
+  #hasTime(): boolean {
+    const before = this.#slept
+    this.#slept = this.#idleTime()
+    if (this.#slept > before) this.#looks = ROUND
+    else if (before < Number.POSITIVE_INFINITY) this.#pause = BUSY
+    return this.#looks > 0
+  }
+
+  #lookOut(): void {
+    this.#looks--
+    const found = this.#look()
+    if (found === undefined) this.#pause = Number.POSITIVE_INFINITY
+    else if (!found) this.#pause = Math.min(2 ** this.#misses++, LONGEST)
+    else {
+      this.#misses = 0
+      if (this.#looks > 0) return
+      this.#slept = this.#idleTime()
+      this.#pause = 1
+    }
+  }
+}
+
+const patience = new Patience(
+  () => native.lookOut(),
+  // Not everywhere; then nobody looks out.
+  () => performance.eventLoopUtilization?.().idle ?? 0,
+)
+
+/** As `Patience.turnEnds`, for this thread. */
+export function lookOut(): void {
+  patience.turnEnds()
+}
