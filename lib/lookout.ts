@@ -66,10 +66,14 @@ export class Patience {
   }
 }
 
+// Fake timers of test frameworks replace the methods of the global, with some that give nothing.
+const { performance: clock } = globalThis
+const utilization = clock.eventLoopUtilization as (() => { readonly idle: number } | undefined) | undefined
+
 const patience = new Patience(
   () => native.lookOut(),
   // Not everywhere; then nobody looks out.
-  () => performance.eventLoopUtilization?.().idle ?? 0,
+  () => utilization?.call(clock)?.idle ?? 0,
 )
 
 /** As `Patience.turnEnds`, for this thread. */

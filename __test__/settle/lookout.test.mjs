@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 
 const { Patience } = createRequire(import.meta.url)(createRequire(import.meta.url).resolve('../../dist/lookout.js'))
 
@@ -73,6 +74,19 @@ test('a worker of a pool never looks out', () => {
     () => true,
   )
   assert.equal(count(run(10_000)), 1)
+})
+
+test('what test frameworks make of the clock does not matter', async () => {
+  const source = `
+    for (const name of ['eventLoopUtilization', 'now']) performance[name] = () => undefined
+    const { WorkerPool } = await import('threadmill')
+    const pool = new WorkerPool('data:text/javascript,export default (x) => x', { maxWorkers: 1 })
+    let sum = 0
+    for (let n = 1; n <= 200; n++) sum += await pool.run(n)
+    await pool.close()
+    console.log(sum)`
+  const { code, stdout, stderr } = await runProgram(source)
+  assert.deepEqual({ code, stdout: stdout.trim(), stderr }, { code: 0, stdout: '20100', stderr: '' })
 })
 
 test('timers and I/O have their turns between tiny tasks that are awaited one by one', async (t) => {
