@@ -20,8 +20,9 @@ use crate::unwind::guarded;
 use crate::value::Value;
 use std::sync::Arc;
 
-/// How long a worker looks for work before it parks, ns.
-const SPIN: u64 = 10_000;
+/// How long a worker looks for work before it parks, ns: longer than a submitter takes to wake up and submit the next task,
+/// or each would find the other asleep for ever.
+const SPIN: u64 = 50_000;
 
 /// What the locked part of a turn decided.
 enum Turn {
