@@ -24,13 +24,21 @@ import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSetting
 import type { Observer, Ticket } from './owner'
 import { type Ending, PoolEnd } from './pool-end'
 import { PoolEvents } from './pool-events'
-import { flush, submitEntry, submitNumber } from './port'
+import { flush, submitNumber } from './port'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
 import { Sizing } from './sizing'
-import * as slots from './slots'
+import { allocate } from './slots'
 import { PoolFigures } from './stats'
-import { type EntryHost, type EntryLane, type GivenOptions, type Settlement, startEntry, startKernel } from './submit'
+import {
+  admitNumber,
+  type EntryHost,
+  type EntryLane,
+  type GivenOptions,
+  type Settlement,
+  startEntry,
+  startKernel,
+} from './submit'
 import { TaskHandle } from './task'
 import type { Timeline } from './timeline/timeline'
 import type { TaskTracer } from './trace'
@@ -38,7 +46,6 @@ import { Waiters } from './waiters'
 
 // They are used for every task: no way through the exports of another module.
 const { executor, last } = deferred
-const { allocate, rejecters } = slots
 
 /** The module of a pool. */
 export interface PoolEntry {
@@ -264,12 +271,8 @@ export class PoolCore implements EntryHost {
     if (lane === undefined || ticket === undefined || !isOpen || this.#needsHandle())
       return this.submitEntry(input, undefined)
     lane.check()
-    lane.admit(-1)
     const promise = new Promise(executor)
-    const slot = allocate(ticket, last.resolve)
-    rejecters[slot] = last.reject
-    this.pending++
-    submitEntry(slot, ticket, 0, input)
+    admitNumber(this, lane, ticket, input, last.resolve, last.reject)
     return promise
   }
 

@@ -221,7 +221,7 @@ function admitEntry(
       host.checkRoom()
       const slot =
         typeof input === 'number'
-          ? admitNumber(host, lane, ticket, input, settlement)
+          ? admitNumber(host, lane, ticket, input, settlement.resolve, settlement.reject, settlement)
           : admitPlain(host, lane, ticket, input, settlement)
       if (slot !== NOT_PLAIN) return slot
     }
@@ -304,19 +304,21 @@ function settingsOf(host: EntryHost, options: object): EntrySettings {
   return transfer === undefined ? host.plain : { ...host.plain, list: checkTransferList('options.transfer', transfer) }
 }
 
-/** A number without options, the shortest way. */
-function admitNumber(
+/** A number without options, the shortest way; what it is settled with apart, for callers that need nothing else. */
+export function admitNumber(
   host: EntryHost,
   lane: EntryLane,
   ticket: Ticket,
   input: number,
-  { resolve, reject, task, promise }: Settlement,
+  resolve: Settle,
+  reject: Settle,
+  handle?: Settlement,
 ): number {
   lane.admit(-1)
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
   host.began()
-  if (task !== undefined && promise !== undefined) task.attach(slot, promise)
+  if (handle?.task !== undefined && handle.promise !== undefined) handle.task.attach(slot, handle.promise)
   submitEntry(slot, ticket, 0, input)
   return slot
 }

@@ -150,10 +150,6 @@ impl CompletionSink for Port {
         self.post(Place::Shard(worker), Post::Number { ticket, worker, number, run_time });
     }
 
-    fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
-        self.post(Place::Shard(worker), Post::Words { ticket, worker, run: Box::new((run_time, words)) });
-    }
-
     fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
         self.put(Place::Shard(worker), Post::Number { ticket, worker, number, run_time })
     }

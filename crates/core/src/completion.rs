@@ -220,13 +220,6 @@ pub trait CompletionSink: Send + Sync + 'static {
         self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
 
-    /// The same with a plain value in words, which a JS worker gave.
-    fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
-        let answer = Answer { codec: FLAT, value: Value::Words(words), ..Answer::default() };
-        let outcome = Outcome::Answer(Box::new(answer));
-        self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
-    }
-
     /// As `number`, without ringing. `true`: somebody has to [`ring`](Self::ring) for it, soon.
     #[must_use]
     fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
@@ -237,13 +230,8 @@ pub trait CompletionSink: Send + Sync + 'static {
     /// As `deliver` of what a JS worker gave, without ringing, and as before.
     #[must_use]
     fn answer_unrung(&self, ticket: u32, answer: Answer, worker: u32, run_time: u64) -> bool {
-        match answer.into_words() {
-            Ok(words) => self.words(ticket, words, worker, run_time),
-            Err(answer) => {
-                let outcome = Outcome::Answer(Box::new(answer));
-                self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
-            }
-        }
+        let outcome = Outcome::Answer(Box::new(answer));
+        self.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
         false
     }
 

@@ -2,7 +2,6 @@
 
 pub mod completion;
 pub mod error;
-mod in_place;
 pub mod kernel;
 pub mod kernels;
 pub mod mailbox;

@@ -121,12 +121,6 @@ impl CompletionSink for Guest {
         }
     }
 
-    fn words(&self, ticket: u32, words: Box<[f64]>, worker: u32, run_time: u64) {
-        if let Some(sink) = self.settled(true, false) {
-            sink.words(ticket, words, worker, run_time);
-        }
-    }
-
     fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
         let sink = self.settled(true, false);
         sink.is_some_and(|sink| sink.number_unrung(ticket, number, worker, run_time))

@@ -219,7 +219,7 @@ impl Job {
     }
 
     /// The same job once more, sharing its input.
-    #[expect(clippy::inline_always, reason = "made in its place, see in_place.rs")]
+    #[expect(clippy::inline_always, reason = "made where it is to lie, see `note_taken`")]
     #[inline(always)]
     pub(crate) fn share(&self) -> Self {
         let input = match &self.input {

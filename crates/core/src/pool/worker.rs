@@ -8,6 +8,7 @@
 use super::cell::Cell;
 use super::host::NativeHost;
 use super::job::Job;
+use super::lookout::WORKER;
 use super::parallel::Section;
 use super::{Ended, Pool, TAKE_AHEAD, clock, native};
 use crate::completion::{CompletionSink, Event, Outcome};
@@ -19,10 +20,6 @@ use crate::trace::{How, Recorder};
 use crate::unwind::guarded;
 use crate::value::Value;
 use std::sync::Arc;
-
-/// How long a worker looks for work before it parks, ns: longer than a submitter takes to wake up and submit the next task,
-/// or each would find the other asleep for ever.
-const SPIN: u64 = 50_000;
 
 /// What the locked part of a turn decided.
 enum Turn {
@@ -222,7 +219,7 @@ impl Worker<'_> {
         if self.pool.active_threads() == 1 && self.pool.sizing.affinity == 1 {
             return;
         }
-        self.pool.lookout.look(SPIN, || self.pool.has_waiting());
+        self.pool.lookout.look(WORKER, || self.pool.has_waiting());
     }
 }
 

@@ -4,7 +4,7 @@
 use super::slab::NIL;
 use super::task::{Hold, Lane, Taken, Time, WorkerRef};
 use super::{Claims, Scheduler};
-use crate::in_place;
+use std::iter::once_with;
 
 /// A task whose measured cost is below this, in nanoseconds, is tiny: fetching the next one costs about as much as
 /// running it, so several are taken at a time.
@@ -160,12 +160,13 @@ impl<P> Scheduler<P> {
     fn hand_over(&mut self, visit: &mut Visit<'_, P>, slot: u32, payload: P) {
         self.lanes[visit.worker.lane as usize].hand(&mut self.slab, slot, visit.worker.index);
         let record = &self.slab[slot];
-        in_place::push(visit.out, || Taken {
+        // Made where it is to lie: a copy right after its fields were written waits for the processor's store buffer.
+        visit.out.extend(once_with(|| Taken {
             id: record.id(slot),
             payload,
             report_begin: record.start_limit() != u64::MAX,
             tag: 0,
-        });
+        }));
     }
 
     fn take_own(&mut self, visit: &mut Visit<'_, P>) {

@@ -21,6 +21,7 @@ pub use membership::{Left, Parting, Retire};
 
 use super::cpu::CpuClock;
 use super::job::{Job, Policy};
+use super::lookout::WORKER;
 use super::times::Times;
 use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
@@ -37,9 +38,6 @@ const JS_NOTES: usize = 64;
 
 /// Most tasks that it gives: who submitted many gets the first answers while the worker is at the next.
 const JS_TASKS: usize = 32;
-
-/// How long a JS worker looks for a task before it parks, ns.
-const JS_SPIN: u64 = 50_000;
 
 /// Makes the event loop of a JS worker come by. Called without the pool's lock, from any thread.
 pub trait Waker: Send + Sync + 'static {
@@ -199,7 +197,7 @@ impl Pool {
         if !looks || !notes.is_empty() || !out.is_empty() {
             return true;
         }
-        self.lookout.look(JS_SPIN, || self.has_waiting_js());
+        self.lookout.look(WORKER, || self.has_waiting_js());
         self.js_take(index, (true, true), notes, out)
     }
 
