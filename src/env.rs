@@ -1,4 +1,4 @@
-//! Stage: all. Thread: owner env only, except [`Port`], which native workers call.
+//! Stage: all. Thread: owner env only.
 //! What one env (one load of the addon in one JavaScript thread) owns, and how it ends.
 //!
 //! E1. Native workers reach an env only through its [`Port`]. Its doorbell is closed under a write lock by the cleanup
@@ -11,168 +11,19 @@
 
 use crate::clones::Bytes;
 use crate::cpu_gate::Sampler;
-use crate::ids::Ids;
 use crate::js::{owner, worker};
 use crate::moves::Memories;
+use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
 use crate::{clones, cpu_gate, moves, pool, settle, submit, texts, trace};
 use napi::sys;
-use parking_lot::RwLock;
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use threadmill_core::completion::{Answer, CompletionSink, Event, Notice, Outcome};
-use threadmill_core::mailbox::{Batch, Mailbox};
+use std::sync::atomic::Ordering;
+use threadmill_core::completion::CompletionSink;
+use threadmill_core::mailbox::Batch;
 use threadmill_core::pool::{Board, Lookout, Pool};
-use threadmill_core::scheduler::TaskId;
-use threadmill_core::value::Value;
-
-/// The way of completions into an env: a mailbox and a doorbell that the env can close.
-pub(crate) struct Port {
-    bell: RwLock<Option<Bell>>,
-    /// Whether anybody will collect. A hint: what is posted nevertheless is dropped with the port.
-    open: AtomicBool,
-    pub(crate) mailbox: Mailbox<Post>,
-    /// Where a slot's task is, for cancelling.
-    pub(crate) ids: Ids,
-}
-
-/// Where an event stands among others; see [`Mailbox`].
-#[derive(Clone, Copy)]
-enum Place {
-    First,
-    Shard(u32),
-    Last,
-}
-
-/// What happened, small for the case that counts.
-pub(crate) enum Post {
-    /// A task gave a number.
-    Number {
-        ticket: u32,
-        worker: u32,
-        number: f64,
-        /// ns
-        run_time: u64,
-    },
-    /// A task of the JS lane gave a plain value.
-    Words {
-        ticket: u32,
-        worker: u32,
-        /// Run time, ns, and the value; in a box, so that numbers stay small.
-        run: Box<(u64, Box<[f64]>)>,
-    },
-    /// Anything else.
-    Event(Box<Event>),
-}
-
-impl From<Event> for Post {
-    fn from(event: Event) -> Self {
-        match event {
-            Event::Settled {
-                ticket,
-                outcome: Outcome::Ok(Value::Number(number)),
-                worker,
-                run_time,
-                held: false,
-            } => Self::Number { ticket, worker, number, run_time },
-            other => Self::Event(Box::new(other)),
-        }
-    }
-}
-
-/// A threadsafe function that carries no data.
-#[derive(Clone, Copy)]
-struct Bell(sys::napi_threadsafe_function);
-
-// SAFETY: threadsafe functions may be called from any thread; E1 keeps it from being called after its end.
-unsafe impl Send for Bell {}
-// SAFETY: as above.
-unsafe impl Sync for Bell {}
-
-impl Port {
-    fn post(&self, place: Place, post: Post) {
-        if self.put(place, post) {
-            self.call();
-        }
-    }
-
-    /// As `post`, without ringing: whether somebody has to.
-    #[must_use]
-    fn put(&self, place: Place, post: Post) -> bool {
-        self.open.load(Ordering::Relaxed)
-            && match place {
-                Place::First => self.mailbox.post_first(post),
-                Place::Shard(shard) => self.mailbox.post(shard, post),
-                Place::Last => self.mailbox.post_last(post),
-            }
-    }
-
-    /// Rings from any thread.
-    pub(crate) fn call(&self) {
-        let bell = self.bell.read();
-        let Some(Bell(tsfn)) = *bell else { return };
-        // SAFETY: the read lock keeps the cleanup hook waiting until this call has returned (E1).
-        unsafe {
-            sys::napi_call_threadsafe_function(
-                tsfn,
-                ptr::null_mut(),
-                sys::ThreadsafeFunctionCallMode::nonblocking,
-            )
-        };
-    }
-}
-
-impl CompletionSink for Port {
-    fn deliver(&self, event: Event) {
-        // The shard of the worker, so that what one worker tells stays in order.
-        let shard = match &event {
-            Event::Closed { .. } => Place::Last,
-            // Told before whatever its next run leads to, which another worker tells.
-            Event::Retried { .. } => Place::First,
-            Event::Worker { notice: Notice::GivenUp { worker, .. } | Notice::Retired { worker }, .. } => {
-                Place::Shard(*worker)
-            }
-            Event::Worker { notice: Notice::Resumed, .. } => Place::Shard(0),
-            Event::Settled { worker, .. }
-            | Event::Released { worker, .. }
-            | Event::Progress { worker, .. }
-            | Event::Mail { worker, .. }
-            | Event::Wanted { worker, .. }
-            | Event::Discovered { worker, .. }
-            | Event::Message { worker, .. } => Place::Shard(*worker),
-        };
-        self.post(shard, event.into());
-    }
-
-    fn number(&self, ticket: u32, number: f64, worker: u32, run_time: u64) {
-        self.post(Place::Shard(worker), Post::Number { ticket, worker, number, run_time });
-    }
-
-    fn number_unrung(&self, ticket: u32, number: f64, worker: u32, run_time: u64) -> bool {
-        self.put(Place::Shard(worker), Post::Number { ticket, worker, number, run_time })
-    }
-
-    fn answer_unrung(&self, ticket: u32, answer: Answer, worker: u32, run_time: u64) -> bool {
-        let post = match answer.into_words() {
-            Ok(words) => Post::Words { ticket, worker, run: Box::new((run_time, words)) },
-            Err(answer) => {
-                let outcome = Outcome::Answer(Box::new(answer));
-                Event::Settled { ticket, outcome, worker, run_time, held: false }.into()
-            }
-        };
-        self.put(Place::Shard(worker), post)
-    }
-
-    fn ring(&self) {
-        self.call();
-    }
-
-    fn admitted(&self, ticket: u32, id: TaskId) {
-        self.ids.set(ticket, id);
-    }
-}
 
 /// The place of an env that is a JS worker.
 pub(crate) struct Seat {
@@ -243,16 +94,7 @@ impl EnvState {
 
     /// Rings the env's own bell, so that the rest of a batch is drained in another turn of its event loop.
     pub(crate) fn ring(&self) {
-        if let Some(Bell(tsfn)) = *self.port.bell.read() {
-            // SAFETY: as in `hold`.
-            unsafe {
-                sys::napi_call_threadsafe_function(
-                    tsfn,
-                    ptr::null_mut(),
-                    sys::ThreadsafeFunctionCallMode::nonblocking,
-                )
-            };
-        }
+        self.port.call();
     }
 
     /// Gives a pool a handle.
@@ -290,12 +132,7 @@ pub(crate) fn register(env: sys::napi_env, exports: sys::napi_value) -> napi::Re
 }
 
 fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
-    let port = Arc::new(Port {
-        bell: RwLock::new(None),
-        open: AtomicBool::new(true),
-        mailbox: Mailbox::default(),
-        ids: Ids::default(),
-    });
+    let port = Arc::<Port>::default();
     let state = Box::into_raw(Box::new(EnvState {
         sink: port.clone(),
         port,
@@ -487,7 +324,7 @@ unsafe extern "C" fn on_cleanup(data: *mut c_void) {
     let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         // SAFETY: runs on the env's thread with no JavaScript on the stack; the state is freed later.
         let state = unsafe { state(data) };
-        state.port.open.store(false, Ordering::Relaxed);
+        state.port.closed.store(true, Ordering::Relaxed);
         // Waits for native workers that are ringing.
         let bell = state.port.bell.write().take();
         for OwnedPool { pool, sink, owned } in state.pools.drain(..).flatten() {

@@ -23,6 +23,7 @@ mod js;
 mod moves;
 mod payload;
 mod pool;
+mod port;
 mod raw;
 mod settle;
 mod submit;

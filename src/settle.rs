@@ -27,9 +27,10 @@
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::env::{EnvState, Post};
+use crate::env::EnvState;
 use crate::moves::free_forsaken;
 use crate::payload::encode;
+use crate::port::Post;
 use crate::raw::{self, Raw};
 use std::sync::Arc;
 use threadmill_core::completion::{Answer, Event, NO_WORKER, Notice, Outcome};

@@ -10,9 +10,9 @@ pub(crate) mod owner;
 pub(crate) mod worker;
 
 use crate::call::{Env, Js};
-use crate::env::Port;
 use crate::moves::Memories;
 use crate::payload::{encode, kind_of};
+use crate::port::Port;
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use std::sync::Arc;
