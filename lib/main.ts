@@ -11,13 +11,14 @@ import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
-import { checkType, Listeners, rethrow } from './callbacks'
+import { checkType, rethrow } from './callbacks'
 import { decode, type Encoded, LOCAL, MOVED, PLAIN, POSTED } from './codec'
 import { onRing } from './doorbell'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry-module'
 import { ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
 import { taskContext } from './lazy'
+import { MainClient } from './main-client'
 import { ANSWER_STRIDE, MAIN_WORKER, native, TASK_STRIDE } from './native'
 import type { End, Observer } from './owner'
 import { encodeMarked, moved } from './parcel'
@@ -45,7 +46,6 @@ export interface MainHost {
   retried(observer: Observer | undefined, count: number, reason: unknown): void
 }
 
-/** Numbers per answer and per task; see src/js/mod.rs. */
 /** Longest time without a turn of the event loop, ms. */
 const YIELD = 10
 const SIMPLE = [undefined, null, true, false]
@@ -92,62 +92,6 @@ interface Call {
   /** Time of `preTask`, ms. */
   overhead: number
   readonly abort: Abort
-}
-
-/** See `IWorkerClient` in index.d.ts. */
-class MainClient {
-  readonly id = -1
-  readonly listeners = new Listeners()
-  readonly #lane: MainLane
-  readonly #host: MainHost
-
-  constructor(lane: MainLane, host: MainHost) {
-    this.#lane = lane
-    this.#host = host
-  }
-
-  get signal(): AbortSignal {
-    return this.#lane.signal
-  }
-
-  get kernels(): Kernels {
-    return this.#host.kernels
-  }
-
-  run(input?: unknown, options?: object): Promise<never> {
-    try {
-      return this.addTask(input, options).then()
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  addTask(input?: unknown, options?: object): TaskHandle<never> {
-    const task = this.#host.addTask(input, options)
-    this.#lane.waitFor(task)
-    return task
-  }
-
-  postMessageToPool(type: string, contents?: unknown): this {
-    checkType(type)
-    this.#lane.send(type, contents)
-    return this
-  }
-
-  progress(done: number, total: number): this {
-    this.#lane.progress(done, total)
-    return this
-  }
-
-  onMessage(type: string, listener: (contents: never, client: never) => void): this {
-    this.listeners.add(checkType(type), listener)
-    return this
-  }
-
-  removeMessageListener(type: string, listener: (contents: never, client: never) => void): this {
-    this.listeners.remove(checkType(type), listener)
-    return this
-  }
 }
 
 /** See the head of this file. */
