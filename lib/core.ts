@@ -270,7 +270,6 @@ export class PoolCore implements EntryHost {
     const isOpen = this.ending < 0 && this.pending < this.settings.capacity && this.budget === undefined
     if (lane === undefined || ticket === undefined || !isOpen || this.#needsHandle())
       return this.submitEntry(input, undefined)
-    lane.check()
     const promise = new Promise(executor)
     admitNumber(this, lane, ticket, input, last.resolve, last.reject)
     return promise

@@ -8,7 +8,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// How long a worker looks before it parks, ns: longer than a submitter takes to wake up and submit the next task, or each
 /// would find the other asleep for ever.
-pub(super) const WORKER: u64 = 50_000;
+pub(super) const BEFORE_PARKING: u64 = 50_000;
 /// Time that a thread loses to others of the same CPU from which on they are no submitters, ns.
 const LOST: u64 = 1_000_000;
 /// How long nobody looks after that, ns.

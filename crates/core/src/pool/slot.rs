@@ -44,6 +44,11 @@ impl Slot {
         self.cells.get()?.iter().find(|cell| cell.id() == id)
     }
 
+    /// Whether the worker is about to tell the scheduler of tasks that it has settled.
+    pub(super) fn is_behind(&self) -> bool {
+        self.counters.owes() && !self.cells.get().is_some_and(|cells| cells.iter().any(Cell::is_running))
+    }
+
     pub(super) fn record(&self, succeeded: bool, run_time: u64, wait_time: u64) {
         self.counters.record(succeeded, run_time, wait_time);
     }

@@ -2,12 +2,15 @@
 //! Counters of a pool, cheap enough to be always on: each is written by one thread only.
 
 use super::times::{Summary, Times};
-use super::{Cell, JsWorkerFigures, Pool, Sizing, native};
+use super::{Cell, JsWorkerFigures, Pool, Sizing, Slot, clock, native};
 use crate::kernels;
 use crate::scheduler::LearnedCost;
 use crate::sync::{AtomicU64, Ordering};
 use serde::Serialize;
 use std::sync::Arc;
+
+/// Longest time that a worker is waited for which was interrupted before it told what it had settled, ns.
+const CATCH_UP: u64 = 1_000_000_000;
 
 /// What one native worker has done. Written by its own thread with plain adds; readers may see it a little late.
 #[derive(Default)]
@@ -23,6 +26,8 @@ pub(super) struct Counters {
     helped: AtomicU64,
     /// Tasks that the worker settled.
     settled: AtomicU64,
+    /// Those of them that the scheduler knows of.
+    told: AtomicU64,
 }
 
 /// The owner is the only writer, so no read-modify-write is needed.
@@ -49,6 +54,16 @@ impl Counters {
 
     pub(super) fn settled(&self) -> u64 {
         self.settled.load(Ordering::Acquire)
+    }
+
+    /// The scheduler has been told of everything.
+    pub(super) fn tell(&self) {
+        self.told.store(self.settled.load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// Whether somebody may have an output of which the scheduler knows nothing yet.
+    pub(super) fn owes(&self) -> bool {
+        self.told.load(Ordering::Acquire) != self.settled()
     }
 
     pub(super) fn helped(&self, chunks: u64, nanos: u64) {
@@ -153,8 +168,14 @@ impl Pool {
         named.map(|(key, [wait_time, run_time])| KeyFigures { key, wait_time, run_time }).collect()
     }
 
-    /// What tasks take, by key, least recently used first. O(keys).
+    /// What tasks take, by key, least recently used first; of all that have been settled, but those whose worker already runs
+    /// another one. O(keys).
     pub fn learned_costs(&self) -> Vec<LearnedCost> {
+        // Workers hand outputs over before they tell the scheduler, and whoever asks may be the last thing to run.
+        let until = clock::now() + CATCH_UP;
+        while self.slots.iter().any(Slot::is_behind) && clock::now() < until {
+            std::thread::yield_now();
+        }
         self.state.lock().scheduler.costs.export()
     }
 

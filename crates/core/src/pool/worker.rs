@@ -8,7 +8,7 @@
 use super::cell::Cell;
 use super::host::NativeHost;
 use super::job::Job;
-use super::lookout::WORKER;
+use super::lookout::BEFORE_PARKING;
 use super::parallel::Section;
 use super::{Ended, Pool, TAKE_AHEAD, clock, native};
 use crate::completion::{CompletionSink, Event, Outcome};
@@ -85,6 +85,7 @@ impl Worker<'_> {
         let now = clock::now();
         let mut state = self.pool.state.lock();
         state.report(self.index, &mut self.ended, now);
+        self.pool.slots[self.index as usize].counters.tell();
         self.pool.ingest_into(&mut state, &mut self.wakes);
         let me = native(self.index);
         let recorder = self.pool.trace.recorder();
@@ -219,7 +220,7 @@ impl Worker<'_> {
         if self.pool.active_threads() == 1 && self.pool.sizing.affinity == 1 {
             return;
         }
-        self.pool.lookout.look(WORKER, || self.pool.has_waiting());
+        self.pool.lookout.look(BEFORE_PARKING, || self.pool.has_waiting());
     }
 }
 

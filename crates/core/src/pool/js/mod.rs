@@ -21,7 +21,7 @@ pub use membership::{Left, Parting, Retire};
 
 use super::cpu::CpuClock;
 use super::job::{Job, Policy};
-use super::lookout::WORKER;
+use super::lookout::BEFORE_PARKING;
 use super::times::Times;
 use super::{Label, Pool, State, clock};
 use crate::completion::{Answer, Event, Notice, Outcome};
@@ -197,7 +197,7 @@ impl Pool {
         if !looks || !notes.is_empty() || !out.is_empty() {
             return true;
         }
-        self.lookout.look(WORKER, || self.has_waiting_js());
+        self.lookout.look(BEFORE_PARKING, || self.has_waiting_js());
         self.js_take(index, (true, true), notes, out)
     }
 

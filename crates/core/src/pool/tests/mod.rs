@@ -8,11 +8,13 @@ mod js;
 mod posted;
 
 use super::{Request, clock};
-use crate::completion::{Event, Outcome};
+use crate::completion::{CompletionSink, Event, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::{Lane, TaskSpec, Time};
+use crate::scheduler::{Lane, TaskId, TaskSpec, Time};
 use crate::value::Value;
 use fixture::{Fixture, forced, number};
+use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn n1_a_hundred_thousand_jobs_settle_once_each_with_their_own_output() {
@@ -375,5 +377,44 @@ fn threads_start_with_the_tasks_that_need_them() {
     assert_eq!(fixture.pool.state.lock().threads, 2);
     fixture.pool.cancel(first);
     fixture.pool.cancel(second);
+    fixture.close();
+}
+
+/// Says that an outcome has come, and keeps the worker until it may go on.
+struct Turnstile {
+    arrived: crossbeam_channel::Sender<()>,
+    opened: crossbeam_channel::Receiver<()>,
+}
+
+impl CompletionSink for Turnstile {
+    fn deliver(&self, _event: Event) {
+        let _ = self.arrived.send(());
+        let _ = self.opened.recv();
+    }
+
+    fn admitted(&self, _ticket: u32, _id: TaskId) {}
+}
+
+#[test]
+fn whoever_has_an_output_finds_its_costs() {
+    let mut fixture = Fixture::new(1);
+    let (arrived, arrival) = crossbeam_channel::unbounded();
+    let (open, opened) = crossbeam_channel::unbounded();
+    let sink: Arc<dyn CompletionSink> = Arc::new(Turnstile { arrived, opened });
+    fixture.number = fixture.pool.attach(&sink);
+    let mut request = fixture.request("faultEcho", 1.0, TaskSpec::plain(Lane::Native));
+    request.cost_key = Some("a key".to_owned());
+    fixture.pool.submit([request].into_iter());
+    // The worker has handed the output over, and not told the scheduler.
+    arrival.recv_timeout(Duration::from_mins(1)).unwrap();
+    let pool = fixture.pool.clone();
+    let asking = std::thread::spawn(move || pool.learned_costs());
+    for _ in 0..100 {
+        assert!(!asking.is_finished(), "they are waited for");
+        std::thread::yield_now();
+    }
+    open.send(()).unwrap();
+    let costs = asking.join().unwrap();
+    assert!(costs.iter().any(|cost| cost.name == "a key" && cost.count == 1), "{costs:?}");
     fixture.close();
 }
