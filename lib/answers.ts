@@ -3,7 +3,18 @@
 
 import type { Transferable } from 'node:worker_threads'
 import { Board } from './board'
-import { type Encoded, encodeInto, FLAT, MOST_RAW_WORDS, MOVED, PLAIN, POSTED, putRaw, rawLength } from './codec'
+import {
+  type Encoded,
+  encodeAlone,
+  FLAT,
+  MOST_RAW_WORDS,
+  MOVED,
+  PLAIN,
+  POSTED,
+  putHeld,
+  putRaw,
+  rawLength,
+} from './codec'
 import { write, written } from './flat'
 import { moveCopy, moveMemory } from './moves'
 import { ANSWER_STRIDE, native } from './native'
@@ -129,12 +140,15 @@ export class Answers {
     return brought
   }
 
-  /** Writes a value behind the others. Returns how many words it takes, what goes alone, or nothing; see `encodeInto`. */
+  /** Writes a value behind the others. Returns how many words it takes, what goes alone, or nothing; see `encodeAlone`. */
   #write(value: object): number | Encoded | undefined {
     const count = write(value)
     if (count < 0) {
+      // Before: to hand over may have other values serialized.
       this.#reserve(MOST_RAW_WORDS)
-      return encodeInto(value, this.board.words, this.board.bytes, this.#wordsUsed)
+      const made = encodeAlone(value)
+      if (typeof made !== 'number') return made
+      return putHeld(made, this.board.words, this.board.bytes, this.#wordsUsed)
     }
     this.#reserve(count)
     const { words } = this.board

@@ -2,14 +2,15 @@
 // How a value crosses between JavaScript threads when it does not go through postMessage.
 // C1. What `decode` gives for what `encode` gave equals `structuredClone(value)`.
 // C2. `encode` throws for what `structuredClone` refuses, and with the error that it throws.
-// C3. A getter of the user runs once, and only inside `structuredClone`.
+// C3. A getter of the user runs once in `encode`, and only inside `structuredClone`. It may have run before, where the value was
+//     tried in a way that it did not fit: flat.ts, `encodeAlone`.
 // The rare inputs for which C1 to C3 do not hold are listed at `isTree`, `survey` and `plainView`, and in flat.ts. What is
 // too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
-import { isCloneable, isKnown, isWorthLearning, learn } from './instances'
+import { isCloneable, isKnown, isWorthLearning, learn, meet, serializeChecked } from './instances'
 import { mayClone } from './moves'
 import { native } from './native'
 import { deserialize, hasSerializer, serialize } from './serializer'
@@ -53,7 +54,7 @@ const { stringify, parse } = JSON
 const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object
 const { isArray } = Array
 const { isView } = ArrayBuffer
-const { ceil } = Math
+const { ceil, floor } = Math
 const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
 const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isSharedArrayBuffer, isWeakMap, isWeakSet } = types
 const clone = structuredClone
@@ -109,28 +110,47 @@ export function decode(codec: number, data: unknown): unknown {
 /** Most bytes of V8's serializer that go as words; see flat.ts. */
 const MOST_RAW = 2048
 
-/** Room that `encodeInto` takes, in words. */
+/** Room that `putHeld` takes, in words. */
 export const MOST_RAW_WORDS = 2 + MOST_RAW / 8
 
 /**
- * Encodes what flat.ts does not write. Returns how many words of it lie at `offset`, where there is room for
- * `MOST_RAW_WORDS`, or what goes alone; `undefined` for what takes `encode`. `bytes`: the same memory.
+ * Encodes what flat.ts does not write: what goes alone, or so many bytes that the addon holds for `putHeld`, until something else
+ * is serialized; `undefined` for what takes `encode`. Getters may run.
  */
-export function encodeInto(
-  value: object,
-  words: Float64Array,
-  bytes: Uint8Array,
-  offset: number,
-): number | Encoded | undefined {
+export function encodeAlone(value: object): number | Encoded | undefined {
   if (isView(value)) return undefined
-  if (isJson(value)) return isRefused(value, false) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
-  if (!mayClone()) return undefined
-  const isKnownWhole = survey(value)
-  stranger = undefined
-  if (!isKnownWhole || isRefused(value, false)) return undefined
-  const length = native.serialize(value, bytes, (offset + 2) * 8, MOST_RAW)
+  if (!mayClone()) {
+    return isJson(value) && !isRefused(value, false) ? { codec: JSON_TEXT, data: stringify(value) } : undefined
+  }
+  const length = serializeWhole(value)
   if (length < 0) return undefined
-  return length > MOST_RAW ? { codec: MOVED, data: native.keepSerialized() } : putHead(words, offset, length)
+  return length > MOST_RAW ? { codec: MOVED, data: native.keepSerialized() } : length
+}
+
+/** In place of `putHeld`. */
+export function takeHeld(): Encoded {
+  return { codec: V8, data: new Uint8Array(native.takeSerialized()) }
+}
+
+/** Has the addon hold a value as bytes of V8's serializer; how many, -1 when only the platform can tell what it is. */
+function serializeWhole(value: object): number {
+  let written = serializeChecked(value)
+  if (written === STRANGER) {
+    const isKnownWhole = survey(value)
+    stranger = undefined
+    if (!isKnownWhole || isRefused(value, false)) return -1
+    written = native.serialize(value)
+  } else if (written % 2 === 1 && !isCloneable(value)) return -1
+  return written < 0 ? -1 : floor(written / 2)
+}
+
+/** What the addon gives for a value with an object in it that may be of the platform. */
+const STRANGER = -2
+
+/** Puts what the addon holds at `offset`, where there is room for `MOST_RAW_WORDS`; `bytes`: the same memory. */
+export function putHeld(length: number, words: Float64Array, bytes: Uint8Array, offset: number): number {
+  native.putSerialized(bytes, (offset + 2) * 8)
+  return putHead(words, offset, length)
 }
 
 /** Puts what comes before so many bytes; how many words both take. */
@@ -332,7 +352,8 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
       else if (buffers !== undefined) buffers[buffers.length] = buffer as ArrayBuffer
     } else if (!isDate(object) && !isRegExp(object) && !isBoxedPrimitive(object)) {
       const prototype = getPrototypeOf(object) as object
-      if (!isKnown(prototype) && !isOfClass(candidates, prototype)) {
+      if (isKnown(prototype)) meet(prototype)
+      else if (!isOfClass(candidates, prototype)) {
         if (isCloned) stranger = object
         return false
       }

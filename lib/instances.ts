@@ -9,6 +9,7 @@
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
 import { types } from 'node:util'
+import { native } from './native'
 import { hasSerializer } from './serializer'
 
 const { getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, keys, prototype: objectPrototype } = Object
@@ -19,6 +20,10 @@ const clone = structuredClone
 
 /** Prototypes of the classes that are known. */
 const known = new WeakSet<object>()
+/** Those of them that were met last, which V8's serializer is told; no more than the addon takes. */
+const recent: object[] = []
+const MOST_RECENT = 4
+let nextRecent = 0
 /** How often one of the others was met. */
 const strangers = new WeakMap<object, number>()
 /** So often it is tried to know a class: its first instances may hold what keeps it from being told. */
@@ -27,6 +32,18 @@ const MOST_TRIES = 16
 /** Whether objects with that prototype are cloned as plain ones, unless they are marked. */
 export function isKnown(prototype: object): boolean {
   return known.has(prototype)
+}
+
+/** As `serialize` of the addon; what it takes for plain objects is what the platform does. */
+export function serializeChecked(value: object): number {
+  return native.serialize(value, objectPrototype, null, recent[0], recent[1], recent[2], recent[3])
+}
+
+/** That prototype, of a class that is known, was met. */
+export function meet(prototype: object): void {
+  if (recent.includes(prototype)) return
+  recent[nextRecent] = prototype
+  nextRecent = (nextRecent + 1) % MOST_RECENT
 }
 
 /** Whether it is still worth trying to know the class of `object`. Counts as a try. */

@@ -3,16 +3,18 @@
 export {
   decode,
   encode,
-  encodeInto,
+  encodeAlone,
   FLAT,
   LOCAL,
   MOST_RAW_WORDS,
   MOVED,
   PLAIN,
   POSTED,
+  putHeld,
   putRaw,
   rawLength,
   readWords,
+  takeHeld,
 } from './codec'
 export { write, written } from './flat'
 export { JsLane } from './lane'

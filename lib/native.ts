@@ -137,8 +137,14 @@ export interface Native {
   takeGroup(value: unknown, buffers: readonly ArrayBuffer[]): number
   /** Whether the engine's serializer is called. */
   canClone(): boolean
-  /** Writes a value there; its length in bytes, -1 when the engine alone cannot. More than `most` is to be taken next. */
-  serialize(value: unknown, room: Uint8Array, offset: number, most: number): number
+  /**
+   * Writes a value: -1 when the engine alone cannot, -2 when it has an object in it with none of these prototypes, else twice
+   * the length in bytes, and one more if there are instances of classes, which are those from the third prototype on.
+   * Without prototypes nothing in it is of the platform. May run getters. One of the next three is to follow.
+   */
+  serialize(value: unknown, ...prototypes: readonly unknown[]): number
+  /** Puts it there. */
+  putSerialized(room: Uint8Array, offset: number): void
   takeSerialized(): ArrayBuffer
   /** Its key for `openMemory`. */
   keepSerialized(): number

@@ -159,10 +159,14 @@ export function submitRaw(slot: number, ticket: Ticket, encoded: Encoded, count:
   commitWords(slot, ticket, start, count)
 }
 
-/** Encodes what flat.ts does not write, as `encodeInto` does: words of it are to be submitted next. After `prepareArena`. */
+/** As `encodeAlone`; a number of words lies in the arena then, and is to be submitted next. */
 export function encodeInArena(input: object): number | Encoded | undefined {
-  const { MOST_RAW_WORDS, encodeInto } = laneParts()
-  return encodeInto(input, arenaWords, arena, room(MOST_RAW_WORDS))
+  const { MOST_RAW_WORDS, encodeAlone, putHeld } = laneParts()
+  const encoded = encodeAlone(input)
+  if (typeof encoded !== 'number') return encoded
+  // Now that no getter runs any more.
+  prepareArena()
+  return putHeld(encoded, arenaWords, arena, room(MOST_RAW_WORDS))
 }
 
 /** Submits the words of `encodeInArena`. */

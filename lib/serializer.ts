@@ -6,12 +6,6 @@ import { mayClone } from './moves'
 import { native } from './native'
 
 const Bytes = Uint8Array
-const slice = Uint8Array.prototype.slice
-
-/** What most values have room in. */
-const ROOM = 4096
-
-let room: Uint8Array | undefined
 let parts: typeof import('./node-serializer') | undefined
 
 /** They take a while to load. */
@@ -31,10 +25,7 @@ export function hasSerializer(): boolean {
  */
 export function serialize(value: unknown): Uint8Array | undefined {
   if (!mayClone()) return classes().serialize(value)
-  room ??= new Bytes(ROOM)
-  const length = native.serialize(value, room, 0, ROOM)
-  if (length < 0) return undefined
-  return length <= ROOM ? slice.call(room, 0, length) : new Bytes(native.takeSerialized())
+  return native.serialize(value) < 0 ? undefined : new Bytes(native.takeSerialized())
 }
 
 /** Reads what `serialize` has made, so many bytes from the start of a view. The memory may be used again afterwards. */

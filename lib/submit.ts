@@ -236,7 +236,7 @@ function admitEntry(
   let bytes = host.budget?.ofInput(input, settings?.list) ?? 0
   let encoded: EncodedInput
   try {
-    encoded = encodeInput(lane, input, settings ?? host.plain)
+    encoded = encodeInput(lane, input, settings ?? host.plain, host.budget === undefined)
   } catch (error) {
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
@@ -399,8 +399,9 @@ function encodeInput(
   lane: EntryLane,
   given: unknown,
   { list: transfer, affinity, policy }: EntrySettings,
+  mayHold: boolean,
 ): EncodedInput {
-  const { encode, FLAT, MOVED, POSTED, LOCAL, moveCopy, moveMemory, PLAIN, rawLength, write, written } = laneParts()
+  const { FLAT, MOVED, POSTED, LOCAL, moveCopy, moveMemory, PLAIN, rawLength, write, written } = laneParts()
   let input = given
   let list = transfer
   const marked = transferOf(given)
@@ -412,7 +413,7 @@ function encodeInput(
       prepareArena()
       return { codec: FLAT, data: written.slice(0, count), worker: -1, words: count }
     }
-    const encoded = encode(input)
+    const encoded = encodeWhole(input, mayHold)
     const words = rawLength(encoded)
     if (words > 0) prepareArena()
     const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data, input) : -1
@@ -429,6 +430,13 @@ function encodeInput(
   const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
   if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }
   return { codec: POSTED, data: lane.keep(input, list), worker: -1, words: -1 }
+}
+
+/** `mayHold`: nobody has to know how long it is. */
+function encodeWhole(input: unknown, mayHold: boolean): Encoded {
+  const { encode, encodeAlone, takeHeld } = laneParts()
+  const alone = mayHold && typeof input === 'object' && input !== null ? encodeAlone(input) : undefined
+  return typeof alone === 'number' ? takeHeld() : (alone ?? encode(input))
 }
 
 function isSmall(view: CheckedView): boolean {

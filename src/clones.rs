@@ -6,11 +6,14 @@
 //!
 //! X1. Neither writing nor reading leaves an exception behind, but for what `deserialize` and `openMemory` throw.
 //! X2. Buffers lose their memory only when all else has been written.
+//! X3. Writing may run getters of the user: nothing of the env's state is borrowed meanwhile.
 
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::moves::{self, Store, current_isolate, is_detachable, new_buffer, take_store};
+use crate::delegate::{self, Delegate, PLAIN, Scratch};
+use crate::env::state;
+use crate::moves::{self, Store, address, current_isolate, is_detachable, new_buffer, take_store};
 use crate::raw::{self, Fault, Raw, check};
 use napi::sys;
 use parking_lot::Mutex;
@@ -49,6 +52,7 @@ type OnIsolate = unsafe extern "C" fn(This, This);
 type InContext<A> = unsafe extern "C" fn(This, Js) -> A;
 type WriteValue = unsafe extern "C" fn(This, Js, Js) -> Maybe;
 type WithBuffer = unsafe extern "C" fn(This, u32, Js);
+type NewWriter = unsafe extern "C" fn(This, This, *mut Delegate<'_>);
 type NewReader = unsafe extern "C" fn(This, This, *const u8, usize);
 
 /// A `v8::Local` is a `napi_value`, and an empty one is null.
@@ -59,7 +63,7 @@ struct Engine {
     new_catch: OnIsolate,
     drop_catch: On<()>,
     /// `v8::ValueSerializer`
-    new_writer: OnIsolate,
+    new_writer: NewWriter,
     drop_writer: On<()>,
     write_header: On<()>,
     write_value: WriteValue,
@@ -75,15 +79,10 @@ struct Engine {
 
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn find_engine() -> Option<Engine> {
     macro_rules! find {
         ($name:literal, $type:ty) => {{
-            // SAFETY: the name is a C string.
-            let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
-            if found.is_null() {
-                return None;
-            }
+            let found = address($name)?;
             // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
             unsafe { std::mem::transmute::<*mut c_void, $type>(found) }
         }};
@@ -92,7 +91,7 @@ fn find_engine() -> Option<Engine> {
         context: find!(c"_ZN2v87Isolate17GetCurrentContextEv", On<Js>),
         new_catch: find!(c"_ZN2v88TryCatchC1EPNS_7IsolateE", OnIsolate),
         drop_catch: find!(c"_ZN2v88TryCatchD1Ev", On<()>),
-        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateE", OnIsolate),
+        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateEPNS0_8DelegateE", NewWriter),
         drop_writer: find!(c"_ZN2v815ValueSerializerD1Ev", On<()>),
         write_header: find!(c"_ZN2v815ValueSerializer11WriteHeaderEv", On<()>),
         write_value: find!(
@@ -118,34 +117,43 @@ fn find_engine() -> Option<Engine> {
     })
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn find_engine() -> Option<Engine> {
-    None
-}
-
 /// What the serializer has written.
 #[derive(Debug)]
 pub(crate) struct Bytes {
-    data: *mut u8,
     length: usize,
+    memory: Memory,
 }
 
-// SAFETY: memory of the C library.
-unsafe impl Send for Bytes {}
-// SAFETY: nobody writes to it.
-unsafe impl Sync for Bytes {}
+#[derive(Debug)]
+enum Memory {
+    Scratch(Box<Scratch>),
+    /// The C library's.
+    Own(Own),
+}
 
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        // SAFETY: the serializer has filled that many.
-        unsafe { std::slice::from_raw_parts(self.data, self.length) }
+#[derive(Debug)]
+struct Own(*mut u8);
+
+// SAFETY: memory that nobody else has.
+unsafe impl Send for Own {}
+// SAFETY: nobody writes to it.
+unsafe impl Sync for Own {}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // SAFETY: memory of the C library, of which the serializer has let go.
+        unsafe { libc::free(self.0.cast()) };
     }
 }
 
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        // SAFETY: a serializer without a delegate takes memory of the C library, and has let go of it.
-        unsafe { libc::free(self.data.cast()) };
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        let data = match &self.memory {
+            Memory::Scratch(scratch) => scratch.as_ptr().cast(),
+            Memory::Own(Own(data)) => data.cast_const(),
+        };
+        // SAFETY: the serializer has filled that many.
+        unsafe { std::slice::from_raw_parts(data, self.length) }
     }
 }
 
@@ -182,26 +190,73 @@ fn caught<T>(body: impl FnOnce(&Engine, This) -> Option<T>) -> Option<T> {
     body(engine, isolate)
 }
 
-/// Writes a value, without the memory of `buffers`; `None` for what the engine cannot write by itself.
-fn write(value: Js, buffers: &[Js]) -> Option<Bytes> {
-    caught(|engine, isolate| {
+/// What has come of writing a value.
+enum Writing {
+    /// `has_instances`: whether objects of classes are among it.
+    Done { bytes: Bytes, has_instances: bool },
+    /// There is an object in it that may be the platform's.
+    Stranger,
+    /// The engine cannot write it by itself.
+    Refused,
+}
+
+impl Writing {
+    fn bytes(self) -> Option<Bytes> {
+        match self {
+            Self::Done { bytes, .. } => Some(bytes),
+            Self::Stranger | Self::Refused => None,
+        }
+    }
+}
+
+/// Writes a value, without the memory of `buffers`. `plain`: prototypes of what is taken for plain objects; without them it is
+/// known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it there.
+fn write(
+    value: Js,
+    buffers: &[Js],
+    plain: Option<[Js; PLAIN]>,
+    scratch: &mut Option<Box<Scratch>>,
+) -> Writing {
+    let mut own = scratch.take().unwrap_or_else(|| Box::new(Scratch::uninit()));
+    let written = caught(|engine, isolate| {
+        let mut delegate = Delegate::new(isolate, plain, &mut own)?;
+        let delegate = &raw mut delegate;
         let mut room = Room::uninit();
-        // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room.
+        // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room and its delegate, which is
+        // looked at when nothing is written any more.
         unsafe {
             let context = (engine.context)(isolate);
-            let make = |this| (engine.new_writer)(this, isolate);
+            let make = |this| (engine.new_writer)(this, isolate, delegate);
             let writer = Object::new(&mut room, make, engine.drop_writer);
             (engine.write_header)(writer.this);
             for (id, &buffer) in buffers.iter().enumerate() {
                 (engine.leave_out)(writer.this, id as u32, buffer);
             }
-            if !(engine.write_value)(writer.this, context, value).is_true() {
-                return None;
+            let is_done = (engine.write_value)(writer.this, context, value).is_true();
+            if !is_done || (*delegate).is_refused() {
+                let is_stranger = (*delegate).met_stranger();
+                return Some(Err(if is_stranger { Writing::Stranger } else { Writing::Refused }));
             }
             let Pair { data, length } = (engine.release)(writer.this);
-            (!data.is_null()).then_some(Bytes { data, length })
+            let in_scratch = (*delegate).is_scratch(data);
+            (!data.is_null()).then_some(Ok((data, length, in_scratch, (*delegate).has_instances())))
         }
-    })
+    });
+    let failure = match written {
+        Some(Ok((data, length, in_scratch, has_instances))) => {
+            let memory = if in_scratch {
+                Memory::Scratch(own)
+            } else {
+                *scratch = Some(own);
+                Memory::Own(Own(data))
+            };
+            return Writing::Done { bytes: Bytes { length, memory }, has_instances };
+        }
+        Some(Err(failure)) => failure,
+        None => Writing::Refused,
+    };
+    *scratch = Some(own);
+    failure
 }
 
 /// Reads a value; null with an exception when it is too deep for this thread.
@@ -280,7 +335,7 @@ fn take(env: Env, value: Js, buffers: &[Js]) -> Raw<Option<Group>> {
             return Ok(None);
         }
     }
-    let Some(bytes) = write(value, buffers) else { return Ok(None) };
+    let Some(bytes) = write(value, buffers, None, &mut None).bytes() else { return Ok(None) };
     let mut group = Group::new(bytes, !buffers.is_empty());
     for &buffer in buffers {
         let mut length = 0;
@@ -313,7 +368,14 @@ fn works(env: Env) -> Raw<bool> {
             &raw mut function,
         ))?;
     }
-    if write(function, &[]).is_some() {
+    let mut prototype = ptr::null_mut();
+    // SAFETY: values of the current scope.
+    check(unsafe { sys::napi_get_prototype(env, object, &raw mut prototype) })?;
+    let attempt = |value, prototype| write(value, &[], Some([prototype; PLAIN]), &mut None);
+    let is_told = matches!(attempt(function, prototype), Writing::Refused)
+        && matches!(attempt(object, prototype), Writing::Done { has_instances: false, .. })
+        && (!delegate::asks() || matches!(attempt(object, function), Writing::Stranger));
+    if !is_told {
         return Ok(false);
     }
     let Some(group) = take(env, object, &[buffer])? else { return Ok(false) };
@@ -342,22 +404,53 @@ pub(crate) unsafe extern "C" fn can_clone(env: Env, info: Info) -> Js {
     })
 }
 
-/// `serialize(value, room, offset, most)`: writes a value; its length in bytes, -1 for what the engine cannot write by itself.
-/// They are in `room`, a `Uint8Array`, from `offset` on, if they are `most` at most; else `takeSerialized` or
-/// `keepSerialized` is to follow.
+/// `serialize(value, ...prototypes)`: writes a value; -1 for what the engine cannot write by itself, -2 for what has an object
+/// in it whose prototype is none of these, else twice the length in bytes, and one more if there are objects of classes.
+/// Without prototypes it is known that nothing in it is the platform's. `putSerialized`, `takeSerialized` or `keepSerialized`
+/// is to follow.
 pub(crate) unsafe extern "C" fn serialize(env: Env, info: Info) -> Js {
-    on_env(env, info, |state, [value, room, offset, most]| {
-        let Some(bytes) = write(value, &[]) else { return raw::new_number(env, -1.0) };
-        let view = raw::view(env, room)?;
-        let (offset, most) = (raw::number(env, offset)? as usize, raw::number(env, most)? as usize);
-        let length = bytes.length;
-        if length <= most && offset.checked_add(length).is_some_and(|end| end <= view.length) {
-            // SAFETY: inside a view, of bytes at least; what is copied is other memory.
-            unsafe { ptr::copy_nonoverlapping(bytes.data, view.data.cast::<u8>().add(offset), length) };
-        } else {
-            state.serialized = Some(bytes);
+    raw::guard(env, || {
+        let ([value, plain @ ..], data) = raw::arguments::<{ 1 + PLAIN }>(env, info)?;
+        // SAFETY: one of our functions; the state is not used while the value is written (X3).
+        let mut scratch = unsafe { state(data) }.scratch.take();
+        let is_checked = raw::type_of(env, plain[0])? == sys::ValueType::napi_object;
+        let written = write(value, &[], is_checked.then_some(plain), &mut scratch);
+        // SAFETY: as above.
+        let state = unsafe { state(data) };
+        if scratch.is_some() {
+            state.scratch = scratch;
         }
-        raw::new_number(env, length as f64)
+        let answer = match written {
+            Writing::Stranger => -2.0,
+            Writing::Refused => -1.0,
+            Writing::Done { bytes, has_instances } => {
+                let length = bytes.length as f64;
+                state.serialized = Some(bytes);
+                2.0 * length + f64::from(u8::from(has_instances))
+            }
+        };
+        raw::new_number(env, answer)
+    })
+}
+
+/// `putSerialized(room, offset)`: puts what `serialize` has written into a `Uint8Array`, from `offset` on.
+pub(crate) unsafe extern "C" fn put_serialized(env: Env, info: Info) -> Js {
+    on_env(env, info, |state, [room, offset]| {
+        let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        let view = raw::view(env, room)?;
+        let offset = raw::number(env, offset)? as usize;
+        if view.data.is_null() || offset.checked_add(bytes.length).is_none_or(|end| end > view.length) {
+            return Err(Fault(sys::Status::napi_invalid_arg));
+        }
+        // SAFETY: inside a view, of bytes at least; what is copied is other memory.
+        unsafe {
+            let to = view.data.cast::<u8>().add(offset);
+            ptr::copy_nonoverlapping(bytes.as_slice().as_ptr(), to, bytes.length);
+        }
+        if let Memory::Scratch(scratch) = bytes.memory {
+            state.scratch = Some(scratch);
+        }
+        Ok(ptr::null_mut())
     })
 }
 
@@ -373,7 +466,7 @@ pub(crate) unsafe extern "C" fn take_serialized(env: Env, info: Info) -> Js {
             if length != bytes.length {
                 return Err(Fault(sys::Status::napi_invalid_arg));
             }
-            ptr::copy_nonoverlapping(bytes.data, data.cast(), length);
+            ptr::copy_nonoverlapping(bytes.as_slice().as_ptr(), data.cast(), length);
         }
         Ok(buffer)
     })

@@ -11,6 +11,7 @@
 
 use crate::clones::Bytes;
 use crate::cpu_gate::Sampler;
+use crate::delegate::Scratch;
 use crate::js::{owner, worker};
 use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
@@ -60,6 +61,8 @@ pub(crate) struct EnvState {
     pub(crate) memories: Memories,
     /// What was written and has not been asked for.
     pub(crate) serialized: Option<Bytes>,
+    /// Memory for the next value that is serialized.
+    pub(crate) scratch: Option<Box<Scratch>>,
     /// Where this thread waits for outcomes.
     pub(crate) lookout: Lookout,
     /// Unfinished tasks and closing pools (E3).
@@ -142,12 +145,13 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         sampler: None,
         memories: Memories::default(),
         serialized: None,
+        scratch: None,
         lookout: Lookout::default(),
         live: 0,
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 73] = [
+    let functions: [(&CStr, sys::napi_callback); 74] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -217,6 +221,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"dropMemory", Some(moves::drop_memory)),
         (c"canClone", Some(clones::can_clone)),
         (c"serialize", Some(clones::serialize)),
+        (c"putSerialized", Some(clones::put_serialized)),
         (c"takeSerialized", Some(clones::take_serialized)),
         (c"keepSerialized", Some(clones::keep_serialized)),
         (c"deserialize", Some(clones::deserialize)),

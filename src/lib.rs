@@ -17,6 +17,7 @@
 mod call;
 mod clones;
 mod cpu_gate;
+mod delegate;
 mod env;
 mod ids;
 mod js;

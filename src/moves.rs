@@ -60,35 +60,34 @@ struct Engine {
 
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+/// Where the process has the function or table of the engine with that name, on the platforms that this was tried on.
+pub(crate) fn address(name: &CStr) -> Option<*mut c_void> {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    // SAFETY: the name is a C string.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    let found = ptr::null_mut();
+    (!found.is_null()).then_some(found)
+}
+
 fn find_engine() -> Option<Engine> {
-    let find = |name: &CStr| {
-        // SAFETY: the name is a C string.
-        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-        (!found.is_null()).then_some(found)
-    };
-    let isolate = find(c"_ZN2v87Isolate10GetCurrentEv")?;
-    let is_detachable = find(c"_ZNK2v811ArrayBuffer12IsDetachableEv")?;
-    let store = find(c"_ZN2v811ArrayBuffer15GetBackingStoreEv")?;
-    let new_buffer = find(c"_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE")?;
+    type Current = unsafe extern "C" fn() -> *mut c_void;
+    type New = unsafe extern "C" fn(*mut c_void, *mut Store) -> Js;
+    let isolate = address(c"_ZN2v87Isolate10GetCurrentEv")?;
+    let is_detachable = address(c"_ZNK2v811ArrayBuffer12IsDetachableEv")?;
+    let store = address(c"_ZN2v811ArrayBuffer15GetBackingStoreEv")?;
+    let new_buffer = address(c"_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE")?;
     // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
     Some(unsafe {
         Engine {
-            isolate: std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *mut c_void>(isolate),
+            isolate: std::mem::transmute::<*mut c_void, Current>(isolate),
             is_detachable: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> bool>(
                 is_detachable,
             ),
             store: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> Returned>(store),
-            new_buffer: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, *mut Store) -> Js>(
-                new_buffer,
-            ),
+            new_buffer: std::mem::transmute::<*mut c_void, New>(new_buffer),
         }
     })
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn find_engine() -> Option<Engine> {
-    None
 }
 
 /// The isolate of this thread.
