@@ -1,12 +1,15 @@
 //! Stage: complete. Thread: the env of a JS worker.
 //! Outcomes that are handed over together, under the pool's lock. A thread that is rung takes some microseconds to wake up,
-//! so the bell is rung with the first outcome; but while tasks wait, the workers keep the cores busy, and the thread that is
+//! so the bell is rung with the first outcome; but while tasks wait and the workers keep all cores busy, the thread that is
 //! rung comes in place of the one that rings: it finds one outcome, and the locks taken. Then the bells are rung at the end.
 
 use super::JS_TASKS;
 use crate::completion::{Answer, CompletionSink};
 use crate::pool::{Label, Pool};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// What the system grants this process.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
 /// See the head of this file. Rings when it is dropped, so it is made before the lock is taken.
 pub(super) struct Delivery<'a> {
@@ -14,13 +17,18 @@ pub(super) struct Delivery<'a> {
     /// The sink of the last outcome, with its number: most have the same.
     sink: Option<(u16, Arc<dyn CompletionSink>)>,
     unrung: Vec<Arc<dyn CompletionSink>>,
-    /// Whether there are other tasks to run.
-    is_busy: bool,
+    /// Whether bells are rung at the end.
+    is_held: bool,
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(pool: &'a Pool, count: usize) -> Self {
-        Self { pool, sink: None, unrung: Vec::new(), is_busy: count >= JS_TASKS && pool.has_waiting_js() }
+    pub(super) fn new(pool: &'a Pool) -> Self {
+        Self { pool, sink: None, unrung: Vec::new(), is_held: false }
+    }
+
+    /// So many outcomes follow, of one of so many workers.
+    pub(super) fn expect(&mut self, count: usize, workers: usize) {
+        self.is_held = count >= JS_TASKS && workers >= *CORES && self.pool.has_waiting_js();
     }
 
     /// Settles a task that `worker` ran for that many ns, with a number and nothing else to tell.
@@ -46,7 +54,7 @@ impl<'a> Delivery<'a> {
 
     fn ring(&mut self, must_ring: bool) {
         if must_ring && let Some((_, sink)) = &self.sink {
-            if self.is_busy {
+            if self.is_held {
                 self.unrung.push(sink.clone());
             } else {
                 sink.ring();

@@ -116,7 +116,7 @@ impl Pool {
     pub fn js_leave(self: &Arc<Self>, index: u32, parting: Parting, reason: &str) -> Left {
         let now = clock::now();
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
-        let mut delivery = Delivery::new(self, 0);
+        let mut delivery = Delivery::new(self);
         let mut state = self.state.lock();
         // What it had ended has ended, although it could not say so any more.
         if let Some(board) = state.js_worker(index).and_then(|worker| worker.board.clone()) {

@@ -278,7 +278,7 @@ impl Pool {
     pub fn js_answer(self: &Arc<Self>, index: u32, id: TaskId, answer: Answer) -> bool {
         let mut wakes = Vec::new();
         let recorder = self.trace.recorder();
-        let mut delivery = Delivery::new(self, 1);
+        let mut delivery = Delivery::new(self);
         let mut state = self.state.lock();
         let to = (clock::now(), &mut wakes, &mut delivery);
         let counts = self.accept(&mut state, index, id, answer, to, &recorder);
@@ -295,8 +295,9 @@ impl Pool {
         let now = clock::now();
         let mut wakes = Vec::new();
         let recorder = self.trace.recorder();
-        let mut delivery = Delivery::new(self, answers.len());
+        let mut delivery = Delivery::new(self);
         let mut state = self.state.lock();
+        delivery.expect(answers.len(), state.js.len());
         for (id, answer) in answers {
             self.accept(&mut state, index, id, answer, (now, &mut wakes, &mut delivery), &recorder);
         }

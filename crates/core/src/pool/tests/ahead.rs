@@ -249,28 +249,43 @@ impl CompletionSink for Rung {
 }
 
 #[test]
-fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait() {
+fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait_and_all_cores_work() {
     let mut fixture = Fixture::new(1);
     let board = fixture.with_tiny_waiting(0);
     let rung = Arc::<Rung>::default();
     rung.pool.set(Arc::downgrade(&fixture.pool)).unwrap();
     let sink: Arc<dyn CompletionSink> = rung.clone();
     fixture.number = fixture.pool.attach(&sink);
-    for _ in 0..40 {
+    let cores = std::thread::available_parallelism().unwrap().get() as u32;
+    // Two full batches, of which the second is a fair share, and one that is not.
+    for _ in 0..32 + 32 * cores + 8 {
         fixture.submit_entry(1.0, js_task());
     }
-    // The first outcome is told, the bell is rung; or all are.
-    for (count, at, ring) in [(32, 32, "ring, unlocked"), (8, 1, "ring")] {
+    // How many there were, and what was noted.
+    let answer_some = |fixture: &mut Fixture| {
         let (_, tasks) = fixture.js_turn(0);
-        assert_eq!(tasks.len(), count);
         assert!(tasks.iter().all(|task| begin(&board, task)));
         let answers = tasks.iter().map(|task| {
             (task.id, Answer { value: Value::Number(0.0), times: Some((0, 0)), ..Answer::default() })
         });
         fixture.pool.js_answers(0, answers);
-        let notes = std::mem::take(&mut *rung.notes.lock());
+        (tasks.len(), std::mem::take(&mut *rung.notes.lock()))
+    };
+    for (is_full, has_others) in [(true, false), (true, true), (false, true)] {
+        let (count, notes) = answer_some(&mut fixture);
+        assert_eq!(count == 32, is_full);
+        // The first outcome is told, the bell is rung; or all are.
+        let (at, ring) =
+            if is_full && (has_others || cores == 1) { (count, "ring, unlocked") } else { (1, "ring") };
         assert_eq!((notes.len(), notes[at]), (count + 1, ring));
+        for index in 1..cores {
+            fixture.pool.js_join(index);
+        }
     }
+    for index in 1..cores {
+        fixture.pool.js_leave(index, Parting::Closed, "closed");
+    }
+    while answer_some(&mut fixture).0 > 0 {}
     fixture.pool.js_leave(0, Parting::Closed, "closed");
     fixture.close();
 }
