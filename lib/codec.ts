@@ -8,6 +8,7 @@
 // too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
+import { takeStranger } from './flat'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn, meet, serializeChecked } from './instances'
@@ -124,6 +125,9 @@ export function encodeAlone(value: object): number | Encoded | undefined {
   }
   const length = serializeWhole(value)
   if (length < 0) return undefined
+  // The engine of Node 20 does not ask, and nobody would come to know its class.
+  const met = takeStranger()
+  if (met !== undefined) learnClass(met)
   return length > MOST_RAW ? { codec: MOVED, data: native.keepSerialized() } : length
 }
 

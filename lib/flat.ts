@@ -10,8 +10,9 @@
 import { types } from 'node:util'
 import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { isCloneable, isKnown } from './instances'
+import { mayClone } from './moves'
 import { native } from './native'
-import { getter, memoryOf, plainClassOf } from './views'
+import { classOf, getter, isWhole, lengthOfView, memoryOf } from './views'
 
 const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const [UNDEFINED, NULL, FALSE, TRUE] = [0, 1, 2, 3].map((index) => index * 16 + CONSTANT) as [
@@ -78,6 +79,18 @@ let isCyclic = false
 let cyclesExpected = 0
 const MOST_EXPECTED = 16
 let hasInstances = false
+/** Whether there is memory that had no buffer when it was written. */
+let hasBare = false
+/** The instance of a class that is not known at which writing has ended. */
+let stranger: object | undefined
+
+/** Gives it once. */
+export function takeStranger(): object | undefined {
+  const taken = stranger
+  stranger = undefined
+  return taken
+}
+
 /** Values since the last one that could be written. */
 let misses = 0
 /** After that many it is tried with one value of 16 only. */
@@ -136,6 +149,8 @@ export function write(value: object): number {
   numberCount = 0
   isTracked = false
   hasInstances = false
+  hasBare = false
+  stranger = undefined
   try {
     isCyclic = cyclesExpected > 0
     if (!writeObject(value, MOST_DEPTH) || (hasInstances && !isCloneable(value))) {
@@ -224,7 +239,11 @@ function writeNew(object: object, depth: number): boolean {
   if (prototype === setPrototype) return isSet(object) && writeSet(object, depth)
   if (isView(object)) return writeBytes(object)
   if (prototype === regExpPrototype) return isRegExp(object) && writeRegExp(object)
-  if (prototype === null || !isKnown(prototype)) return false
+  if (prototype === null) return false
+  if (!isKnown(prototype)) {
+    stranger = object
+    return false
+  }
   hasInstances = true
   return writePlain(object, depth, true)
 }
@@ -299,30 +318,44 @@ function writeParts(item: number, parts: readonly unknown[], depth: number): boo
   return true
 }
 
-/** Six bytes to a word: a NaN need not keep its bits where numbers are copied. */
 function writeBytes(view: ArrayBufferView): boolean {
-  const index = plainClassOf(view)
+  const index = classOf(view)
   if (index < 0) return false
+  const size = lengthOfView.call(view)
+  if (size === 0) return false
+  // Asked for its buffer, the engine would have to make one.
+  if (index === 0 && mayClone() && native.isInHeap(view)) {
+    hasBare = true
+    return putBytes(view as Uint8Array, size, index)
+  }
+  if (!isWhole(view) || objectCount === MOST_OBJECTS) return false
   const buffer = memoryOf(view)
-  const bytes = new Bytes(buffer)
-  const { length } = bytes
-  if (length > MOST_BYTES || at + length / 6 + 2 > MOST_WORDS || objectCount === MOST_OBJECTS) return false
   // What else is a view of it has to be so on the other side.
-  for (let i = 0; i < objectCount; i++) if (objects[i] === buffer) return false
+  for (let i = 0; i < objectCount; i++) {
+    const other = objects[i] as object
+    if (other === buffer || (hasBare && other !== view && isView(other) && memoryOf(other) === buffer)) return false
+  }
   numbers[objectCount] = -1
   objects[objectCount++] = buffer
+  return putBytes(new Bytes(buffer), size, index)
+}
+
+/** Six bytes to a word: a NaN need not keep its bits where numbers are copied. */
+function putBytes(bytes: Uint8Array, length: number, index: number): boolean {
+  if (length > MOST_BYTES || at + length / 6 + 2 > MOST_WORDS) return false
   written[at++] = (length * 16 + index) * 16 + BYTES
   for (let i = 0; i < length; i += 6) {
-    const low = byteAt(bytes, i) | (byteAt(bytes, i + 1) << 8) | (byteAt(bytes, i + 2) << 16)
-    const high = byteAt(bytes, i + 3) | (byteAt(bytes, i + 4) << 8) | (byteAt(bytes, i + 5) << 16)
+    const low = byteAt(bytes, i, length) | (byteAt(bytes, i + 1, length) << 8) | (byteAt(bytes, i + 2, length) << 16)
+    const high =
+      byteAt(bytes, i + 3, length) | (byteAt(bytes, i + 4, length) << 8) | (byteAt(bytes, i + 5, length) << 16)
     written[at++] = high * 2 ** 24 + low
   }
   return true
 }
 
 /** 0 beyond the end. */
-function byteAt(bytes: Uint8Array, index: number): number {
-  return index < bytes.length ? (bytes[index] as number) : 0
+function byteAt(bytes: Uint8Array, index: number, length: number): number {
+  return index < length ? (bytes[index] as number) : 0
 }
 
 /** In the order of flat-format.ts. */

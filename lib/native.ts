@@ -131,6 +131,8 @@ export interface Native {
   heldText(number: number): string
   /** Whether memory can go from thread to thread as it is; see src/moves.rs. */
   canMove(): boolean
+  /** Whether a typed array has no buffer before it is asked for; only where `canMove()` says so. */
+  isInHeap(view: ArrayBufferView): boolean
   /** Takes the memory of a typed array over `buffer`, or of that itself, which is detached then; its key, or -1. */
   takeMemory(value: ArrayBufferView | ArrayBuffer, buffer: ArrayBufferLike): number
   /** Moves the memory of these buffers with the value that they are part of; its key, -1 when that cannot be. */

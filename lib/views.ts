@@ -85,13 +85,17 @@ export const CLASSES: readonly TypedArrayClass[] = half === undefined ? listed :
 const prototypes = CLASSES.map(({ prototype }) => prototype)
 const names = CLASSES.map(({ name }) => name)
 
-/** Place in `CLASSES` of what is of that very class and all of its own, unshared memory; -1 for any other. */
-export function plainClassOf(view: ArrayBufferView): number {
+/** Place in `CLASSES` of what is of that very class; -1 for any other. */
+export function classOf(view: ArrayBufferView): number {
   const index = prototypes.indexOf(getPrototypeOf(view))
-  if (index < 0 || classNameOf.call(view) !== names[index]) return -1
+  return index < 0 || classNameOf.call(view) !== names[index] ? -1 : index
+}
+
+/** Whether a typed array is of all of its own, unshared memory, and has some. */
+export function isWhole(view: ArrayBufferView): boolean {
   const buffer = bufferOf.call(view)
   const length = fixedLength(view, buffer)
-  return length > 0 && length === lengthOf.call(buffer) ? index : -1
+  return length > 0 && length === lengthOf.call(buffer)
 }
 
 /** A copy in memory of its own, of the class that it has without its subclass. */

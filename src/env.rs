@@ -151,7 +151,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 74] = [
+    let functions: [(&CStr, sys::napi_callback); 75] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -216,6 +216,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"holdText", Some(texts::hold)),
         (c"heldText", Some(texts::held)),
         (c"canMove", Some(moves::can_move)),
+        (c"isInHeap", Some(moves::is_in_heap)),
         (c"takeMemory", Some(moves::take_memory)),
         (c"openMemory", Some(moves::open_memory)),
         (c"dropMemory", Some(moves::drop_memory)),
