@@ -55,7 +55,7 @@ const { stringify, parse } = JSON
 const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object
 const { isArray } = Array
 const { isView } = ArrayBuffer
-const { ceil, floor } = Math
+const { ceil } = Math
 const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
 const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isSharedArrayBuffer, isWeakMap, isWeakSet } = types
 const clone = structuredClone
@@ -138,14 +138,11 @@ export function takeHeld(): Encoded {
 
 /** Has the addon hold a value as bytes of V8's serializer; how many, -1 when only the platform can tell what it is. */
 function serializeWhole(value: object): number {
-  let written = serializeChecked(value)
-  if (written === STRANGER) {
-    const isKnownWhole = survey(value)
-    stranger = undefined
-    if (!isKnownWhole || isRefused(value, false)) return -1
-    written = native.serialize(value)
-  } else if (written % 2 === 1 && !isCloneable(value)) return -1
-  return written < 0 ? -1 : floor(written / 2)
+  const length = serializeChecked(value)
+  if (length !== STRANGER) return length
+  const isKnownWhole = survey(value)
+  stranger = undefined
+  return !isKnownWhole || isRefused(value, false) ? -1 : native.serialize(value)
 }
 
 /** What the addon gives for a value with an object in it that may be of the platform. */

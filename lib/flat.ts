@@ -78,7 +78,11 @@ let isCyclic = false
 /** So many values more are counted so, for after one that was within itself others like it will come. */
 let cyclesExpected = 0
 const MOST_EXPECTED = 16
-let hasInstances = false
+/** Instances that are in no other, and the first of them. */
+let instanceCount = 0
+let firstInstance: object | undefined
+/** Whether what is written is in an instance. */
+let isWithin = false
 /** Whether there is memory that had no buffer when it was written. */
 let hasBare = false
 /** The instance of a class that is not known at which writing has ended. */
@@ -148,12 +152,13 @@ export function write(value: object): number {
   objectCount = 0
   numberCount = 0
   isTracked = false
-  hasInstances = false
+  instanceCount = 0
+  isWithin = false
   hasBare = false
   stranger = undefined
   try {
     isCyclic = cyclesExpected > 0
-    if (!writeObject(value, MOST_DEPTH) || (hasInstances && !isCloneable(value))) {
+    if (!writeObject(value, MOST_DEPTH) || (instanceCount > 0 && !areCloneable(value))) {
       misses++
       return -1
     }
@@ -164,6 +169,7 @@ export function write(value: object): number {
     return at
   } finally {
     isBusy = false
+    firstInstance = undefined
     for (let i = 0; i < objectCount; i++) objects[i] = undefined
   }
 }
@@ -244,8 +250,17 @@ function writeNew(object: object, depth: number): boolean {
     stranger = object
     return false
   }
-  hasInstances = true
-  return writePlain(object, depth, true)
+  if (isWithin) return writePlain(object, depth, true)
+  if (instanceCount++ === 0) firstInstance = object
+  isWithin = true
+  const isWritten = writePlain(object, depth, true)
+  isWithin = false
+  return isWritten
+}
+
+/** Whether the platform would clone the instances in `value`. It takes its time for each value, and for all that is in it. */
+function areCloneable(value: object): boolean {
+  return isCloneable(instanceCount === 1 ? firstInstance : value)
 }
 
 function writePlain(object: object, depth: number, isInstance = false): boolean {

@@ -36,7 +36,8 @@ export function isKnown(prototype: object): boolean {
 
 /** As `serialize` of the addon; what it takes for plain objects is what the platform does. */
 export function serializeChecked(value: object): number {
-  return native.serialize(value, objectPrototype, null, recent[0], recent[1], recent[2], recent[3])
+  const question = recent.length > 0 && canAsk() ? ask : undefined
+  return native.serialize(value, question, objectPrototype, null, recent[0], recent[1], recent[2], recent[3])
 }
 
 /** That prototype, of a class that is known, was met. */

@@ -140,11 +140,12 @@ export interface Native {
   /** Whether the engine's serializer is called. */
   canClone(): boolean
   /**
-   * Writes a value: -1 when the engine alone cannot, -2 when it has an object in it with none of these prototypes, else twice
-   * the length in bytes, and one more if there are instances of classes, which are those from the third prototype on.
-   * Without prototypes nothing in it is of the platform. May run getters. One of the next three is to follow.
+   * Writes a value: its length in bytes, -1 when the engine alone cannot, -2 when it has an object in it with none of these
+   * prototypes. Where it has instances of classes, whose are those from the third one on, `ask` is called with the only one or
+   * with all of it, and may throw: -1. Without prototypes nothing in it is of the platform. May run getters. One of the next
+   * three is to follow.
    */
-  serialize(value: unknown, ...prototypes: readonly unknown[]): number
+  serialize(value: unknown, ask?: (value: unknown) => void, ...prototypes: readonly unknown[]): number
   /** Puts it there. */
   putSerialized(room: Uint8Array, offset: number): void
   takeSerialized(): ArrayBuffer

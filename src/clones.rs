@@ -192,8 +192,8 @@ fn caught<T>(body: impl FnOnce(&Engine, This) -> Option<T>) -> Option<T> {
 
 /// What has come of writing a value.
 enum Writing {
-    /// `has_instances`: whether objects of classes are among it.
-    Done { bytes: Bytes, has_instances: bool },
+    /// `instance`: an object of a class that is in it; or all of it, if there are more. Null if there is none.
+    Done { bytes: Bytes, instance: Js },
     /// There is an object in it that may be the platform's.
     Stranger,
     /// The engine cannot write it by itself.
@@ -209,12 +209,12 @@ impl Writing {
     }
 }
 
-/// Writes a value, without the memory of `buffers`. `plain`: prototypes of what is taken for plain objects; without them it is
-/// known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it there.
+/// Writes a value, without the memory of `buffers`. `plain`: prototypes of what is taken for plain objects, and a handle of its
+/// own for the delegate; without them it is known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it there.
 fn write(
     value: Js,
     buffers: &[Js],
-    plain: Option<[Js; PLAIN]>,
+    plain: Option<([Js; PLAIN], Js)>,
     scratch: &mut Option<Box<Scratch>>,
 ) -> Writing {
     let mut own = scratch.take().unwrap_or_else(|| Box::new(Scratch::uninit()));
@@ -239,18 +239,23 @@ fn write(
             }
             let Pair { data, length } = (engine.release)(writer.this);
             let in_scratch = (*delegate).is_scratch(data);
-            (!data.is_null()).then_some(Ok((data, length, in_scratch, (*delegate).has_instances())))
+            let instance = match ((*delegate).instances(), plain) {
+                (1, Some((_, instance))) => instance,
+                (0, _) | (_, None) => ptr::null_mut(),
+                _ => value,
+            };
+            (!data.is_null()).then_some(Ok((data, length, in_scratch, instance)))
         }
     });
     let failure = match written {
-        Some(Ok((data, length, in_scratch, has_instances))) => {
+        Some(Ok((data, length, in_scratch, instance))) => {
             let memory = if in_scratch {
                 Memory::Scratch(own)
             } else {
                 *scratch = Some(own);
                 Memory::Own(Own(data))
             };
-            return Writing::Done { bytes: Bytes { length, memory }, has_instances };
+            return Writing::Done { bytes: Bytes { length, memory }, instance };
         }
         Some(Err(failure)) => failure,
         None => Writing::Refused,
@@ -368,12 +373,12 @@ fn works(env: Env) -> Raw<bool> {
             &raw mut function,
         ))?;
     }
-    let mut prototype = ptr::null_mut();
+    let (mut prototype, again) = (ptr::null_mut(), raw::new_number(env, 0.5)?);
     // SAFETY: values of the current scope.
     check(unsafe { sys::napi_get_prototype(env, object, &raw mut prototype) })?;
-    let attempt = |value, prototype| write(value, &[], Some([prototype; PLAIN]), &mut None);
+    let attempt = |value, prototype| write(value, &[], Some(([prototype; PLAIN], again)), &mut None);
     let is_told = matches!(attempt(function, prototype), Writing::Refused)
-        && matches!(attempt(object, prototype), Writing::Done { has_instances: false, .. })
+        && matches!(attempt(object, prototype), Writing::Done { instance, .. } if instance.is_null())
         && (!delegate::asks() || matches!(attempt(object, function), Writing::Stranger));
     if !is_told {
         return Ok(false);
@@ -404,17 +409,24 @@ pub(crate) unsafe extern "C" fn can_clone(env: Env, info: Info) -> Js {
     })
 }
 
-/// `serialize(value, ...prototypes)`: writes a value; -1 for what the engine cannot write by itself, -2 for what has an object
-/// in it whose prototype is none of these, else twice the length in bytes, and one more if there are objects of classes.
-/// Without prototypes it is known that nothing in it is the platform's. `putSerialized`, `takeSerialized` or `keepSerialized`
-/// is to follow.
+/// `serialize(value, ask, ...prototypes)`: writes a value; its length in bytes, -1 for what the engine cannot write by itself,
+/// -2 for what has an object in it whose prototype is none of these. Without prototypes it is known that nothing in it is the
+/// platform's. Where it has objects of classes `ask` is called, with the only one or with all of it; when that throws, it is as
+/// if the engine could not. `putSerialized`, `takeSerialized` or `keepSerialized` is to follow.
 pub(crate) unsafe extern "C" fn serialize(env: Env, info: Info) -> Js {
     raw::guard(env, || {
-        let ([value, plain @ ..], data) = raw::arguments::<{ 1 + PLAIN }>(env, info)?;
+        let ([value, ask, plain @ ..], data) = raw::arguments::<{ 2 + PLAIN }>(env, info)?;
         // SAFETY: one of our functions; the state is not used while the value is written (X3).
         let mut scratch = unsafe { state(data) }.scratch.take();
         let is_checked = raw::type_of(env, plain[0])? == sys::ValueType::napi_object;
-        let written = write(value, &[], is_checked.then_some(plain), &mut scratch);
+        let plain = if is_checked { Some((plain, raw::new_number(env, 0.5)?)) } else { None };
+        let mut written = write(value, &[], plain, &mut scratch);
+        if let Writing::Done { instance, .. } = written
+            && !instance.is_null()
+            && !allows(env, ask, instance)?
+        {
+            written = Writing::Refused;
+        }
         // SAFETY: as above.
         let state = unsafe { state(data) };
         if scratch.is_some() {
@@ -423,14 +435,35 @@ pub(crate) unsafe extern "C" fn serialize(env: Env, info: Info) -> Js {
         let answer = match written {
             Writing::Stranger => -2.0,
             Writing::Refused => -1.0,
-            Writing::Done { bytes, has_instances } => {
+            Writing::Done { bytes, .. } => {
                 let length = bytes.length as f64;
                 state.serialized = Some(bytes);
-                2.0 * length + f64::from(u8::from(has_instances))
+                length
             }
         };
         raw::new_number(env, answer)
     })
+}
+
+/// Whether `ask`, if it is a function, throws nothing about a value.
+fn allows(env: Env, ask: Js, value: Js) -> Raw<bool> {
+    if raw::type_of(env, ask)? != sys::ValueType::napi_function {
+        return Ok(true);
+    }
+    let (mut result, mut pending, mut error) = (ptr::null_mut(), false, ptr::null_mut());
+    // SAFETY: values of the current scope; what was thrown is taken.
+    unsafe {
+        if sys::napi_call_function(env, ask, ask, 1, &raw const value, &raw mut result)
+            == sys::Status::napi_ok
+        {
+            return Ok(true);
+        }
+        check(sys::napi_is_exception_pending(env, &raw mut pending))?;
+        if pending {
+            check(sys::napi_get_and_clear_last_exception(env, &raw mut error))?;
+        }
+    }
+    Ok(false)
 }
 
 /// `putSerialized(room, offset)`: puts what `serialize` has written into a `Uint8Array`, from `offset` on.

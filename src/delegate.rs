@@ -156,7 +156,9 @@ pub(crate) struct Delegate<'a> {
     scratch: &'a mut Scratch,
     is_refused: bool,
     stranger: bool,
-    has_instances: bool,
+    /// Objects of classes, and a handle that becomes that of the first one.
+    instances: u32,
+    instance: Js,
 }
 
 /// Whether the serializer asks which objects are the platform's.
@@ -165,19 +167,25 @@ pub(crate) fn asks() -> bool {
 }
 
 impl<'a> Delegate<'a> {
-    /// `None` where there cannot be one. `plain`: prototypes (D2); without them nothing is asked.
-    pub(crate) fn new(isolate: This, plain: Option<[Js; PLAIN]>, scratch: &'a mut Scratch) -> Option<Self> {
+    /// `None` where there cannot be one. `plain`: prototypes (D2), and a handle of the scope that the caller is in, whose place
+    /// nobody else uses; without them nothing is asked.
+    pub(crate) fn new(
+        isolate: This,
+        plain: Option<([Js; PLAIN], Js)>,
+        scratch: &'a mut Scratch,
+    ) -> Option<Self> {
         let engine = ENGINE.as_ref()?;
         Some(Self {
             table: &raw const engine.table.0[2],
             engine,
             isolate,
             checks: plain.is_some(),
-            plain: plain.unwrap_or([ptr::null_mut(); PLAIN]),
+            plain: plain.map_or([ptr::null_mut(); PLAIN], |(plain, _)| plain),
             scratch,
             is_refused: false,
             stranger: false,
-            has_instances: false,
+            instances: 0,
+            instance: plain.map_or(ptr::null_mut(), |(_, instance)| instance),
         })
     }
 
@@ -191,9 +199,9 @@ impl<'a> Delegate<'a> {
         self.stranger
     }
 
-    /// Whether there are objects of classes.
-    pub(crate) fn has_instances(&self) -> bool {
-        self.has_instances
+    /// How many objects of classes there are. If any, the handle that was given is of the first one.
+    pub(crate) fn instances(&self) -> u32 {
+        self.instances
     }
 
     /// Whether these bytes lie in the scratch memory; else they are the C library's.
@@ -236,7 +244,13 @@ unsafe extern "C" fn is_host(this: *mut Delegate<'_>, _isolate: This, object: Js
         let prototype = (this.engine.prototype)(object);
         let known = this.plain.iter().position(|&plain| Delegate::is_same(plain, prototype));
         let is_plain = known.is_some() && (this.engine.field_count)(object) == 0;
-        this.has_instances |= known.is_some_and(|at| at >= NO_CLASSES);
+        if known.is_some_and(|at| at >= NO_CLASSES) {
+            if this.instances == 0 {
+                // What ends of scopes do for the one value that outlives them.
+                *this.instance.cast::<usize>() = *object.cast::<usize>();
+            }
+            this.instances = this.instances.saturating_add(1);
+        }
         MaybeBool { is_there: true, value: !is_plain }
     }
 }
