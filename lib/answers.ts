@@ -169,7 +169,7 @@ export class Answers {
     }
     // Nobody would fetch the output of a task that was given up.
     if (!native.isWanted(idIndex, idGeneration)) {
-      if (value instanceof Prepared) closePorts({ value: undefined, list })
+      if (Prepared.is(value)) closePorts({ value: undefined, list })
       return { codec: PLAIN, data: undefined }
     }
     const memory = moveMemory(encoded.data, list)
@@ -180,5 +180,5 @@ export class Answers {
 
 /** Whether nothing of it is to be moved, nor has been. */
 function isUnmarked(value: object): boolean {
-  return !(value instanceof Prepared) && transferOf(value) === undefined
+  return !Prepared.is(value) && transferOf(value) === undefined
 }

@@ -11,7 +11,7 @@ import { types } from 'node:util'
 import { takeStranger } from './flat'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
-import { isCloneable, isKnown, isWorthLearning, learn, meet, serializeChecked } from './instances'
+import { isCloneable, isKnown, isWorthLearning, learn, mayBeLearned, meet, serializeChecked } from './instances'
 import { mayClone } from './moves'
 import { native } from './native'
 import { deserialize, hasSerializer, serialize } from './serializer'
@@ -123,11 +123,11 @@ export function encodeAlone(value: object): number | Encoded | undefined {
   if (!mayClone()) {
     return isJson(value) && !isRefused(value, false) ? { codec: JSON_TEXT, data: stringify(value) } : undefined
   }
+  // As long as its class may come to be known, which `encode` sees to.
+  const met = takeStranger()
+  if (met !== undefined && mayBeLearned(met)) return undefined
   const length = serializeWhole(value)
   if (length < 0) return undefined
-  // The engine of Node 20 does not ask, and nobody would come to know its class.
-  const met = takeStranger()
-  if (met !== undefined) learnClass(met)
   return length > MOST_RAW ? { codec: MOVED, data: native.keepSerialized() } : length
 }
 
@@ -191,6 +191,7 @@ function posted(data: unknown): Encoded {
 }
 
 function encodeObject(value: object, mayMove: boolean): Encoded {
+  takeStranger()
   const encoded = withoutPlatform(value, mayMove)
   if (encoded !== undefined) return encoded
   const stopper = stranger

@@ -85,10 +85,10 @@ let firstInstance: object | undefined
 let isWithin = false
 /** Whether there is memory that had no buffer when it was written. */
 let hasBare = false
-/** The instance of a class that is not known at which writing has ended. */
+/** The instance of a class that is not known at which writing has ended; kept no longer than it takes to ask for it. */
 let stranger: object | undefined
 
-/** Gives it once. */
+/** Gives that instance, once. */
 export function takeStranger(): object | undefined {
   const taken = stranger
   stranger = undefined
@@ -140,6 +140,7 @@ let texts = new Map<string, number>()
  * @throws what a getter of the value throws
  */
 export function write(value: object): number {
+  stranger = undefined
   // A getter may submit something.
   if (isBusy) return -1
   // Memory alone is copied as it is.
@@ -155,7 +156,6 @@ export function write(value: object): number {
   instanceCount = 0
   isWithin = false
   hasBare = false
-  stranger = undefined
   try {
     isCyclic = cyclesExpected > 0
     if (!writeObject(value, MOST_DEPTH) || (instanceCount > 0 && !areCloneable(value))) {

@@ -57,6 +57,16 @@ export function isWorthLearning(object: object): boolean {
   return isPossible
 }
 
+/** The same, without counting. */
+export function mayBeLearned(object: object): boolean {
+  const prototype = getPrototypeOf(object) as object
+  const tries = strangers.get(prototype)
+  if (tries !== undefined || !canAsk()) return tries !== undefined && tries < MOST_TRIES
+  if (isOfUser(prototype)) return true
+  strangers.set(prototype, MOST_TRIES)
+  return false
+}
+
 /** Whether no class up to `Object` is of the language, or one of which Node says itself how it is cloned. */
 function isOfUser(from: object): boolean {
   let prototype: object | null = from

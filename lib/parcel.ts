@@ -43,7 +43,7 @@ export function moved(value: unknown, list: readonly Transferable[]): Parcel {
  * @throws TypeError, DataCloneError
  */
 export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Encoded; list: Transferable[] } {
-  if (value instanceof Prepared) return value
+  if (Prepared.is(value)) return value
   const marked = transferOf(value)
   const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
   if (marked === undefined && given.length === 0) {
@@ -56,12 +56,18 @@ export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Enc
 
 /** A value that was encoded before it is asked for, so that what becomes of it since does not matter. */
 export class Prepared {
+  readonly #isPrepared = true
   readonly encoded: Encoded
   readonly list: Transferable[]
 
   constructor(encoded: Encoded, list: Transferable[]) {
     this.encoded = encoded
     this.list = list
+  }
+
+  /** Whether it is one; `instanceof` would ask prototypes, which may be proxies. */
+  static is(value: unknown): value is Prepared {
+    return typeof value === 'object' && value !== null && #isPrepared in value
   }
 }
 

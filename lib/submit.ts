@@ -215,6 +215,7 @@ function admitEntry(
 ): number {
   host.checkOpen()
   let ticket = host.tickets[ENTRY]
+  let isTried = false
   if (options === undefined && ticket !== undefined && carried === undefined) {
     const lane = host.laneOf(host.plain)
     if (host.budget === undefined && lane.estimate === undefined) {
@@ -223,7 +224,8 @@ function admitEntry(
         typeof input === 'number'
           ? admitNumber(host, lane, ticket, input, settlement.resolve, settlement.reject, settlement)
           : admitPlain(host, lane, ticket, input, settlement)
-      if (slot !== NOT_PLAIN) return slot
+      if (slot >= 0 || slot === REJECTED) return slot
+      isTried = slot === UNFIT
     }
   }
   const { resolve, reject, task, promise } = settlement
@@ -236,7 +238,7 @@ function admitEntry(
   let bytes = host.budget?.ofInput(input, settings?.list) ?? 0
   let encoded: EncodedInput
   try {
-    encoded = encodeInput(lane, input, settings ?? host.plain, host.budget === undefined)
+    encoded = encodeInput(lane, input, settings ?? host.plain, isTried, host.budget === undefined)
   } catch (error) {
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
@@ -323,8 +325,11 @@ export function admitNumber(
   return slot
 }
 
-/** In place of a slot. */
+// In place of a slot.
+const REJECTED = -1
 const NOT_PLAIN = -2
+/** An object that neither flat.ts nor the engine alone can write. */
+const UNFIT = -3
 
 /** An object without options, the next shortest way. */
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
@@ -347,7 +352,7 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
   }
   if (count < 0 && other === undefined) {
     lane.withdraw()
-    return NOT_PLAIN
+    return UNFIT
   }
   try {
     // A getter may have submitted something, or closed the pool.
@@ -399,6 +404,7 @@ function encodeInput(
   lane: EntryLane,
   given: unknown,
   { list: transfer, affinity, policy }: EntrySettings,
+  isTried: boolean,
   mayHold: boolean,
 ): EncodedInput {
   const { FLAT, MOVED, POSTED, LOCAL, moveCopy, moveMemory, PLAIN, rawLength, write, written } = laneParts()
@@ -408,12 +414,12 @@ function encodeInput(
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
   if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1, words: -1 }
   if (list === undefined) {
-    const count = typeof input === 'object' && input !== null ? write(input) : -1
+    const count = !isTried && typeof input === 'object' && input !== null ? write(input) : -1
     if (count > 0) {
       prepareArena()
       return { codec: FLAT, data: written.slice(0, count), worker: -1, words: count }
     }
-    const encoded = encodeWhole(input, mayHold)
+    const encoded = encodeWhole(input, mayHold && !isTried)
     const words = rawLength(encoded)
     if (words > 0) prepareArena()
     const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data, input) : -1
@@ -432,7 +438,7 @@ function encodeInput(
   return { codec: POSTED, data: lane.keep(input, list), worker: -1, words: -1 }
 }
 
-/** `mayHold`: nobody has to know how long it is. */
+/** `mayHold`: it has not been tried, and nobody has to know how long it is. */
 function encodeWhole(input: unknown, mayHold: boolean): Encoded {
   const { encode, encodeAlone, takeHeld } = laneParts()
   const alone = mayHold && typeof input === 'object' && input !== null ? encodeAlone(input) : undefined

@@ -10,6 +10,7 @@ import './worker-addon'
 import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
 import { setImmediate } from 'node:timers'
+import { types } from 'node:util'
 import { type Transferable, workerData } from 'node:worker_threads'
 import { Answers } from './answers'
 import { Board } from './board'
@@ -56,6 +57,7 @@ const YIELD = 10
 /** Tasks that one exchange brings at most, as in the core. */
 const TASKS = 32
 const { now } = native
+const { isPromise } = types
 
 /** What follows the tasks that the running one submits. */
 function tracer(): TaskContext | undefined {
@@ -415,6 +417,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   let result: unknown
   const outer = enter(running)
   let called: EntryWithHooks | undefined
+  let isLater = false
   let knownBy: 'context' | 'client' | 'nothing' = isSeparate() ? 'client' : 'nothing'
   try {
     const input = codec === PLAIN ? data : inputOf(codec, data)
@@ -432,14 +435,17 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
       const start = (): unknown => (knownBy === 'context' ? callIn(running, call) : call())
       result = context === undefined ? start() : context.run(start)
     }
-    if (typeof result === 'object') result = settledLater(result)
+    if (typeof result === 'object') {
+      result = settledLater(result)
+      isLater = isPromise(result)
+    }
   } catch (error) {
     enter(outer)
     answer(idIndex, idGeneration, error, true, overhead, began)
     return
   }
   enter(outer)
-  if (!(result instanceof Promise)) {
+  if (!isLater) {
     sawOutput(called)
     answer(idIndex, idGeneration, result, false, overhead, began)
     return
@@ -451,7 +457,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     answer(idIndex, idGeneration, value, failed, overhead, began)
     scheduleTurn()
   }
-  result.then(
+  ;(result as Promise<unknown>).then(
     (value) => end(value, false),
     (error) => end(error, true),
   )

@@ -17,7 +17,7 @@ use crate::moves::{self, Store, address, current_isolate, is_detachable, new_buf
 use crate::raw::{self, Fault, Raw, check};
 use napi::sys;
 use parking_lot::Mutex;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::{Arc, LazyLock};
@@ -355,15 +355,16 @@ fn take(env: Env, value: Js, buffers: &[Js]) -> Raw<Option<Group>> {
 
 /// Whether values come through as they were: what would not hold for an engine of another shape.
 fn works(env: Env) -> Raw<bool> {
-    const NAME: &std::ffi::CStr = c"self";
+    const NAME: &CStr = c"self";
     let (mut object, mut data, mut buffer, mut function) =
         (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     // SAFETY: plain creation, and values of the current scope.
     unsafe {
         check(sys::napi_create_object(env, &raw mut object))?;
         check(sys::napi_create_arraybuffer(env, 64, &raw mut data, &raw mut buffer))?;
-        check(sys::napi_set_named_property(env, object, NAME.as_ptr(), object))?;
-        check(sys::napi_set_named_property(env, object, c"buffer".as_ptr(), buffer))?;
+        // Setters that somebody has given to all objects are not to be called.
+        let members = [own_property(NAME, object), own_property(c"buffer", buffer)];
+        check(sys::napi_define_properties(env, object, members.len(), members.as_ptr()))?;
         check(sys::napi_create_function(
             env,
             NAME.as_ptr(),
@@ -399,12 +400,36 @@ fn works(env: Env) -> Raw<bool> {
     Ok(is_same && found == data && length == 64)
 }
 
+/// An enumerable property with that value.
+fn own_property(name: &CStr, value: Js) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
+        utf8name: name.as_ptr(),
+        name: ptr::null_mut(),
+        method: None,
+        getter: None,
+        setter: None,
+        value,
+        attributes: sys::PropertyAttributes::enumerable | sys::PropertyAttributes::writable,
+        data: ptr::null_mut(),
+    }
+}
+
+/// Whether the process ends with an exception that no JavaScript catches: those of the serializer are caught here.
+fn aborts_on_exceptions() -> bool {
+    const FLAG: &str = "--abort-on-uncaught-exception";
+    let is_flag = |text: &[u8]| String::from_utf8_lossy(text).replace('_', "-").contains(FLAG);
+    // As the process began, whatever has become of its environment.
+    let read = |file: &str| std::fs::read(file).is_ok_and(|text| is_flag(&text));
+    read("/proc/self/cmdline") || read("/proc/self/environ")
+}
+
 /// `canClone()`: whether the engine is called here. Not before `canMove()`.
 pub(crate) unsafe extern "C" fn can_clone(env: Env, info: Info) -> Js {
     static WORKS: Mutex<Option<bool>> = Mutex::new(None);
     on_env(env, info, |_, [_unused]| {
         let mut works_here = WORKS.lock();
-        let answer = *works_here.get_or_insert_with(|| works(env).unwrap_or(false));
+        let answer =
+            *works_here.get_or_insert_with(|| !aborts_on_exceptions() && works(env).unwrap_or(false));
         raw::new_boolean(env, answer)
     })
 }

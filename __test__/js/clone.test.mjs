@@ -466,6 +466,18 @@ test('what is marked with nothing to move arrives as itself, again and again', a
   }
 })
 
+test('an output with a proxy as its prototype costs no worker', async (t) => {
+  const own = new WorkerPool(VALUES, { maxWorkers: 1 })
+  t.after(() => own.close())
+  let exits = 0
+  own.on('worker-exit', () => exits++)
+  for (const input of [1, { a: 'x'.repeat(300) }]) {
+    assert.deepEqual(await own.run(input, { name: 'proxied' }), { input })
+    await assert.doesNotReject(own.run(1))
+  }
+  assert.equal(exits, 0)
+})
+
 test('a getter that submits does not get more tasks into the pool than there is room for', async (t) => {
   const small = new WorkerPool(VALUES, { maxWorkers: 1, capacity: 2 })
   t.after(() => small.close())

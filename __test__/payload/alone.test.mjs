@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import * as threads from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 import { canClone } from '../helpers/internals.mjs'
 import { same } from '../helpers/same.mjs'
 import { PLATFORM, REFUSED, TABLE } from '../helpers/values.mjs'
@@ -32,6 +33,12 @@ function cross(value) {
 
 /** Elsewhere these values are not written. */
 const HERE = { skip: !canClone() }
+
+async function echo(t, value) {
+  const pool = new WorkerPool(ECHO, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  return pool.run(value)
+}
 
 const WAYS = {
   'by itself': (value) => value,
@@ -134,6 +141,94 @@ describe('instances of classes', () => {
   })
 })
 
+describe('a class that cannot be known', () => {
+  test('costs no other value anything', async (t) => {
+    const pool = new WorkerPool(ECHO, { maxWorkers: 1 })
+    t.after(() => pool.close())
+    class Refused {
+      method = () => {}
+    }
+    for (let round = 0; round < 60; round++) {
+      await assert.rejects(pool.run(new Refused()), { name: 'DataCloneError' })
+      await assert.rejects(pool.run(round, { name: 'refused' }), { name: 'DataCloneError' })
+    }
+    for (let round = 0; round < 40; round++) {
+      const value = { round, text: 'x'.repeat(5000), list: [new Map([[round, 1n]])] }
+      same(await pool.run(value), structuredClone(value))
+    }
+  })
+
+  test('nor is its instance changed, or kept', async (t) => {
+    class Holder {
+      constructor(held) {
+        this.held = held
+      }
+    }
+    const value = () => {
+      const holder = new Holder({})
+      const later = () => {
+        holder.held = () => {}
+        return 1
+      }
+      return Object.defineProperty({ holder }, 'later', { get: later, enumerable: true })
+    }
+    const made = cross(value())
+    if (made !== NOT_ALONE) same(made, structuredClone(value()))
+    same(await echo(t, value()), structuredClone(value()))
+    const { stdout, code } = await runProgram(
+      `
+      import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool(new URL(${JSON.stringify(ECHO.href)}), { maxWorkers: 1 })
+      class Kept { constructor() { this.blob = new Blob(['x']); this.bytes = new Uint8Array(100) } }
+      let kept = new Kept()
+      const reference = new WeakRef(kept)
+      await pool.run(kept)
+      kept = undefined
+      for (let i = 0; i < 20 && reference.deref() !== undefined; i++) {
+        await pool.run(i)
+        globalThis.gc()
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      console.log(reference.deref() === undefined)
+      await pool.close()
+      `,
+      { nodeArgs: ['--expose-gc'] },
+    )
+    assert.deepEqual([code, stdout.trim()], [0, 'true'])
+  })
+})
+
+describe('the engine itself', () => {
+  const PROGRAM = `
+    import { WorkerPool } from 'threadmill'
+    if (process.argv[2] === 'setters') {
+      for (const name of ['self', 'buffer']) {
+        Object.defineProperty(Object.prototype, name, { set() { pool.run(new Map([[2, 'y']])) }, configurable: true })
+      }
+    }
+    const pool = new WorkerPool(new URL(${JSON.stringify(ECHO.href)}), { maxWorkers: 1, execArgv: [] })
+    const output = await pool.run(new Map([[1, 'x'.repeat(300)], [2, new Blob(['b'])]]))
+    console.log(output.get(1).length, await output.get(2).text())
+    await pool.run(() => {}).catch((error) => console.log(error.name))
+    await pool.close()
+  `
+
+  test('is tried without what others have given to all objects', async () => {
+    const { stdout, stderr, code } = await runProgram(PROGRAM, { args: ['setters'] })
+    assert.deepEqual([code, stdout], [0, '300 b\nDataCloneError\n'], stderr)
+  })
+
+  for (const [title, options] of [
+    ['as a flag', { nodeArgs: ['--abort-on-uncaught-exception'] }],
+    ['in the environment', { env: { NODE_OPTIONS: '--abort_on_uncaught_exception' } }],
+  ]) {
+    test(`is left alone where it ends the process with what it refuses, ${title}`, async () => {
+      const { stdout, stderr, code } = await runProgram(PROGRAM, options)
+      assert.deepEqual([code, stdout], [0, '300 b\nDataCloneError\n'], stderr)
+    })
+  }
+})
+
 describe('getters', () => {
   /** Too much for flat.ts. */
   const large = (more) => ({ text: 'x'.repeat(300), numbers: Array.from({ length: 100 }, (_, i) => i / 3), ...more })
@@ -177,6 +272,21 @@ describe('getters', () => {
           same(await promise, [large({ round, index }), { index }, 'x'.repeat(index)][at % 3])
         }
       }
+  })
+
+  test('one runs three times at most, where the platform has to clone the value', async (t) => {
+    const pool = new WorkerPool(ECHO, { maxWorkers: 1 })
+    t.after(() => pool.close())
+    for (const more of [
+      { blob: new Blob(['x']) },
+      { memory: new SharedArrayBuffer(8) },
+      { error: new DOMException('x') },
+    ]) {
+      let calls = 0
+      const value = Object.defineProperty({}, 'counted', { get: () => ++calls, enumerable: true })
+      await pool.run(Object.assign(value, more))
+      assert.ok(calls <= 3, `${calls} calls`)
+    }
   })
 
   test('one in an output may submit, post and hand over', async (t) => {

@@ -27,8 +27,8 @@ impl<'a> Delivery<'a> {
     }
 
     /// So many outcomes follow, of one of so many workers.
-    pub(super) fn expect(&mut self, count: usize, workers: usize) {
-        self.is_held = count >= JS_TASKS && workers >= *CORES && self.pool.has_waiting_js();
+    pub(super) fn expect(&mut self, count: usize, workers: impl FnOnce() -> usize) {
+        self.is_held = count >= JS_TASKS && self.pool.has_waiting_js() && workers() >= *CORES;
     }
 
     /// Settles a task that `worker` ran for that many ns, with a number and nothing else to tell.

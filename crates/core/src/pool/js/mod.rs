@@ -297,7 +297,7 @@ impl Pool {
         let recorder = self.trace.recorder();
         let mut delivery = Delivery::new(self);
         let mut state = self.state.lock();
-        delivery.expect(answers.len(), state.js.len());
+        delivery.expect(answers.len(), || state.js.iter().filter(|worker| worker.joined).count());
         for (id, answer) in answers {
             self.accept(&mut state, index, id, answer, (now, &mut wakes, &mut delivery), &recorder);
         }

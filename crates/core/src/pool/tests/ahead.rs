@@ -258,9 +258,12 @@ fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait_and_all_cores
     fixture.number = fixture.pool.attach(&sink);
     let cores = std::thread::available_parallelism().unwrap().get() as u32;
     // Two full batches, of which the second is a fair share, and one that is not.
-    for _ in 0..32 + 32 * cores + 8 {
-        fixture.submit_entry(1.0, js_task());
-    }
+    let submit = |fixture: &mut Fixture, count: u32| {
+        for _ in 0..count {
+            fixture.submit_entry(1.0, js_task());
+        }
+    };
+    submit(&mut fixture, 32 + 32 * cores + 8);
     // How many there were, and what was noted.
     let answer_some = |fixture: &mut Fixture| {
         let (_, tasks) = fixture.js_turn(0);
@@ -285,6 +288,12 @@ fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait_and_all_cores
     for index in 1..cores {
         fixture.pool.js_leave(index, Parting::Closed, "closed");
     }
+    while answer_some(&mut fixture).0 > 0 {}
+    // The others have left.
+    submit(&mut fixture, 40);
+    let (count, notes) = answer_some(&mut fixture);
+    let (at, ring) = if cores == 1 { (count, "ring, unlocked") } else { (1, "ring") };
+    assert_eq!((count, notes[at]), (32, ring));
     while answer_some(&mut fixture).0 > 0 {}
     fixture.pool.js_leave(0, Parting::Closed, "closed");
     fixture.close();
