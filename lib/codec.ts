@@ -4,7 +4,7 @@
 // C2. `encode` throws for what `structuredClone` refuses, and with the error that it throws.
 // C3. A getter of the user runs once in `encode`, and only inside `structuredClone`. It may have run before, where the value was
 //     tried in a way that it did not fit: flat.ts, `encodeAlone`.
-// The rare inputs for which C1 to C3 do not hold are listed at `isTree`, `survey` and `plainView`, and in flat.ts. What is
+// The rare inputs for which C1 to C3 do not hold are listed at `survey` and `plainView`, in flat.ts and json-text.ts. What is
 // too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
@@ -12,6 +12,7 @@ import { takeStranger } from './flat'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn, mayBeLearned, meet, serializeChecked } from './instances'
+import { fitOf, LOST, WITH_INSTANCES } from './json-text'
 import { mayClone } from './moves'
 import { native } from './native'
 import { deserialize, hasSerializer, serialize } from './serializer'
@@ -56,15 +57,14 @@ const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object
 const { isArray } = Array
 const { isView } = ArrayBuffer
 const { ceil } = Math
-const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
-const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isSharedArrayBuffer, isWeakMap, isWeakSet } = types
+const { isAnyArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError, isProxy, isRegExp, isSet } = types
+const { isSharedArrayBuffer } = types
 const clone = structuredClone
 const { RAW } = KINDS
 const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
 const mapForEach = Map.prototype.forEach
 const setForEach = Set.prototype.forEach
 const objectPrototype = Object.prototype
-const arrayPrototype = Array.prototype
 const domException = DOMException.prototype
 const isInChain = objectPrototype.isPrototypeOf
 
@@ -241,6 +241,13 @@ let hasInstances = false
 let hasShared = false
 /** The one of a class that is not known at which `survey` has just stopped. */
 let stranger: object | undefined
+
+/** Whether JSON text loses nothing of `value`. */
+function isJson(value: object): boolean {
+  const fit = fitOf(value)
+  hasInstances = fit === WITH_INSTANCES
+  return fit !== LOST
+}
 
 /** Whether the platform would refuse what has just been looked at; a clone it would not. */
 function isRefused(value: object, isOwn: boolean): boolean {
@@ -430,100 +437,3 @@ function isPlainPrototype(prototype: object | null): boolean {
 
 /** Bytes of memory in a value that are worth a message of their own. */
 const MUCH = 64 * 1024
-
-// --- JSON ---
-
-// Beyond these bounds V8's serializer is quicker, or close to it.
-const MOST_NODES = 64
-const MOST_TEXT = 1024
-/** Digits take their time: what a number that is no small integer counts for. */
-const FRACTION = 4
-const MOST_DEPTH = 16
-
-/** What is left of the bounds, and the objects so far. */
-interface Walk {
-  nodes: number
-  text: number
-  readonly seen: object[]
-  count: number
-  instances: boolean
-}
-
-/** Whether JSON text loses nothing of `value`. Quick: it decides the speed of small objects. */
-function isJson(value: object): boolean {
-  // A descriptor of a getter has no `value`, but would inherit this one.
-  if ('value' in objectPrototype) return false
-  const walk = { nodes: MOST_NODES, text: MOST_TEXT, seen: [], count: 0, instances: false }
-  const isText = isTree(value, MOST_DEPTH, walk)
-  hasInstances = walk.instances
-  return isText
-}
-
-/**
- * Whether `object` is a tree of plain objects, instances of known classes and dense arrays without anything that JSON leaves out or changes.
- *
- * What it does not see: objects of other classes whose prototype has been replaced by `Object.prototype` or null and
- * that have enumerable properties too.
- */
-function isTree(object: object, depth: number, walk: Walk): boolean {
-  if (isProxy(object)) return false
-  for (let i = 0; i < walk.count; i++) if (walk.seen[i] === object) return false
-  walk.seen[walk.count++] = object
-  const prototype = getPrototypeOf(object)
-  const array = isArray(object)
-  if (array && (prototype !== arrayPrototype || object.length > walk.nodes)) return false
-  // Of memory the names are as many as it has elements.
-  if (!array && isView(object)) return false
-  if (!array && prototype !== objectPrototype && prototype !== null) {
-    if (!isKnown(prototype)) return false
-    walk.instances = true
-  }
-  const names = keys(object)
-  walk.nodes -= names.length + 1
-  if (array) {
-    if (object.length !== names.length) return false
-    // Indices come first: when the last name is one, all are.
-    if (names.length > 0 && names[names.length - 1] !== `${names.length - 1}`) return false
-  } else {
-    if (prototype === null && (names.length === 0 || isSpecial(object, names))) return false
-    if (isArgumentsObject(object) || (names.length === 0 && isOtherClass(object))) return false
-  }
-  if (walk.nodes < 0 || 'toJSON' in object) return false
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i] as string
-    walk.text -= name.length
-    const member: unknown = getOwnPropertyDescriptor(object, name)?.value
-    switch (typeof member) {
-      case 'string':
-        walk.text -= member.length
-        if (walk.text < 0) return false
-        break
-      case 'number':
-        // Neither NaN nor an infinity nor -0.
-        if (member - member !== 0 || (member === 0 && 1 / member < 0)) return false
-        if ((member | 0) !== member) walk.nodes -= FRACTION
-        break
-      case 'boolean':
-        break
-      case 'object':
-        if (member !== null && (depth === 0 || !isTree(member, depth - 1, walk))) return false
-        break
-      default:
-        // Also a getter.
-        return false
-    }
-  }
-  return walk.nodes >= 0
-}
-
-/** Objects without prototype that are not cloned: modules, and what `JSON.rawJSON` gives. */
-function isSpecial(object: object, names: readonly string[]): boolean {
-  return isModuleNamespaceObject(object) || (names.length === 1 && names[0] === 'rawJSON')
-}
-
-/** Whether an object without members is not the plain one that its prototype makes it look like. */
-function isOtherClass(object: object): boolean {
-  if (isDate(object) || isRegExp(object) || isMap(object) || isSet(object) || isNativeError(object)) return true
-  if (isBoxedPrimitive(object) || isView(object) || isAnyArrayBuffer(object)) return true
-  return isPromise(object) || isWeakMap(object) || isWeakSet(object)
-}
