@@ -47,24 +47,23 @@ export function meet(prototype: object): void {
   nextRecent = (nextRecent + 1) % MOST_RECENT
 }
 
-/** Whether it is still worth trying to know the class of `object`. Counts as a try. */
-export function isWorthLearning(object: object): boolean {
-  const prototype = getPrototypeOf(object) as object
-  const tries = strangers.get(prototype) ?? 0
-  if (tries === MOST_TRIES || !canAsk()) return false
-  const isPossible = isOfUser(prototype)
-  strangers.set(prototype, isPossible ? tries + 1 : MOST_TRIES)
-  return isPossible
-}
-
-/** The same, without counting. */
+/** Whether it is still worth trying to know the class of `object`. */
 export function mayBeLearned(object: object): boolean {
   const prototype = getPrototypeOf(object) as object
   const tries = strangers.get(prototype)
-  if (tries !== undefined || !canAsk()) return tries !== undefined && tries < MOST_TRIES
-  if (isOfUser(prototype)) return true
-  strangers.set(prototype, MOST_TRIES)
-  return false
+  if (tries !== undefined) return tries < MOST_TRIES
+  if (!canAsk()) return false
+  const isPossible = isOfUser(prototype)
+  strangers.set(prototype, isPossible ? 0 : MOST_TRIES)
+  return isPossible
+}
+
+/** The same. Counts as a try. */
+export function isWorthLearning(object: object): boolean {
+  if (!mayBeLearned(object)) return false
+  const prototype = getPrototypeOf(object) as object
+  strangers.set(prototype, (strangers.get(prototype) as number) + 1)
+  return true
 }
 
 /** Whether no class up to `Object` is of the language, or one of which Node says itself how it is cloned. */

@@ -1,289 +1,25 @@
 //! Stage: submit, run and settle. Thread: any env; what is written belongs to whichever thread has it.
 //! Values as V8's serializer writes them, and objects whose memory moves: their buffers go as in `moves.rs`, all else of them
-//! as bytes. Node has the serializer as classes of JavaScript, around which a small value takes three times what the engine
-//! takes for it, and has each byte copied once more. So the engine's own classes are called, where `moves.rs` does that, too,
-//! and once a value has come through it as it was; elsewhere [`can_clone`] says no, and Node's classes are used.
+//! as bytes. The engine's own serializer is called, where `moves.rs` calls the engine, too, and once a value has come through it
+//! as it was; elsewhere [`can_clone`] says no, and Node's classes are used.
 //!
-//! X1. Neither writing nor reading leaves an exception behind, but for what `deserialize` and `openMemory` throw.
 //! X2. Buffers lose their memory only when all else has been written.
 //! X3. Writing may run getters of the user: nothing of the env's state is borrowed meanwhile.
 
-#![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
+#![expect(unsafe_code, reason = "raw Node-API calls")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::delegate::{self, Delegate, PLAIN, Scratch};
+use crate::delegate::{self, PLAIN};
 use crate::env::state;
-use crate::moves::{self, Store, address, current_isolate, is_detachable, new_buffer, take_store};
+use crate::moves::{self, Store, is_detachable, new_buffer, take_store};
 use crate::raw::{self, Fault, Raw, check};
+use crate::serializer::{Bytes, Writing, quietly, read, write};
 use napi::sys;
 use parking_lot::Mutex;
-use std::ffi::{CStr, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::CStr;
 use std::ptr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use threadmill_core::value::{Foreign, Value};
-
-/// `v8::Maybe<bool>`.
-#[repr(C)]
-struct Maybe {
-    is_there: bool,
-    value: bool,
-}
-
-impl Maybe {
-    fn is_true(&self) -> bool {
-        self.is_there && self.value
-    }
-}
-
-/// `std::pair<uint8_t*, size_t>`.
-#[repr(C)]
-struct Pair {
-    data: *mut u8,
-    length: usize,
-}
-
-/// Room for an object of C++: a serializer is one pointer, a `TryCatch` six.
-type Room = MaybeUninit<[usize; 16]>;
-type This = *mut c_void;
-
-type On<A> = unsafe extern "C" fn(This) -> A;
-type OnIsolate = unsafe extern "C" fn(This, This);
-type InContext<A> = unsafe extern "C" fn(This, Js) -> A;
-type WriteValue = unsafe extern "C" fn(This, Js, Js) -> Maybe;
-type WithBuffer = unsafe extern "C" fn(This, u32, Js);
-type NewWriter = unsafe extern "C" fn(This, This, *mut Delegate<'_>);
-type NewReader = unsafe extern "C" fn(This, This, *const u8, usize);
-
-/// A `v8::Local` is a `napi_value`, and an empty one is null.
-struct Engine {
-    /// `v8::Isolate::GetCurrentContext()`
-    context: On<Js>,
-    /// `v8::TryCatch::TryCatch(v8::Isolate*)` and its destructor
-    new_catch: OnIsolate,
-    drop_catch: On<()>,
-    /// `v8::ValueSerializer`
-    new_writer: NewWriter,
-    drop_writer: On<()>,
-    write_header: On<()>,
-    write_value: WriteValue,
-    leave_out: WithBuffer,
-    release: On<Pair>,
-    /// `v8::ValueDeserializer`
-    new_reader: NewReader,
-    drop_reader: On<()>,
-    read_header: InContext<Maybe>,
-    read_value: InContext<Js>,
-    put_in: WithBuffer,
-}
-
-static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
-
-fn find_engine() -> Option<Engine> {
-    macro_rules! find {
-        ($name:literal, $type:ty) => {{
-            let found = address($name)?;
-            // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-            unsafe { std::mem::transmute::<*mut c_void, $type>(found) }
-        }};
-    }
-    Some(Engine {
-        context: find!(c"_ZN2v87Isolate17GetCurrentContextEv", On<Js>),
-        new_catch: find!(c"_ZN2v88TryCatchC1EPNS_7IsolateE", OnIsolate),
-        drop_catch: find!(c"_ZN2v88TryCatchD1Ev", On<()>),
-        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateEPNS0_8DelegateE", NewWriter),
-        drop_writer: find!(c"_ZN2v815ValueSerializerD1Ev", On<()>),
-        write_header: find!(c"_ZN2v815ValueSerializer11WriteHeaderEv", On<()>),
-        write_value: find!(
-            c"_ZN2v815ValueSerializer10WriteValueENS_5LocalINS_7ContextEEENS1_INS_5ValueEEE",
-            WriteValue
-        ),
-        leave_out: find!(
-            c"_ZN2v815ValueSerializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE",
-            WithBuffer
-        ),
-        release: find!(c"_ZN2v815ValueSerializer7ReleaseEv", On<Pair>),
-        new_reader: find!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhm", NewReader),
-        drop_reader: find!(c"_ZN2v817ValueDeserializerD1Ev", On<()>),
-        read_header: find!(
-            c"_ZN2v817ValueDeserializer10ReadHeaderENS_5LocalINS_7ContextEEE",
-            InContext<Maybe>
-        ),
-        read_value: find!(c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE", InContext<Js>),
-        put_in: find!(
-            c"_ZN2v817ValueDeserializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE",
-            WithBuffer
-        ),
-    })
-}
-
-/// What the serializer has written.
-#[derive(Debug)]
-pub(crate) struct Bytes {
-    length: usize,
-    memory: Memory,
-}
-
-#[derive(Debug)]
-enum Memory {
-    Scratch(Box<Scratch>),
-    /// The C library's.
-    Own(Own),
-}
-
-#[derive(Debug)]
-struct Own(*mut u8);
-
-// SAFETY: memory that nobody else has.
-unsafe impl Send for Own {}
-// SAFETY: nobody writes to it.
-unsafe impl Sync for Own {}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // SAFETY: memory of the C library, of which the serializer has let go.
-        unsafe { libc::free(self.0.cast()) };
-    }
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        let data = match &self.memory {
-            Memory::Scratch(scratch) => scratch.as_ptr().cast(),
-            Memory::Own(Own(data)) => data.cast_const(),
-        };
-        // SAFETY: the serializer has filled that many.
-        unsafe { std::slice::from_raw_parts(data, self.length) }
-    }
-}
-
-/// An object of C++ on the stack, which stays where it is.
-struct Object<'a> {
-    this: This,
-    drop: unsafe extern "C" fn(This),
-    _room: &'a mut Room,
-}
-
-impl<'a> Object<'a> {
-    fn new(room: &'a mut Room, make: impl FnOnce(This), drop: unsafe extern "C" fn(This)) -> Self {
-        let this = room.as_mut_ptr().cast();
-        make(this);
-        Self { this, drop, _room: room }
-    }
-}
-
-impl Drop for Object<'_> {
-    fn drop(&mut self) {
-        // SAFETY: its constructor has run.
-        unsafe { (self.drop)(self.this) };
-    }
-}
-
-/// Runs `body`, and forgets what it has thrown (X1).
-fn caught<T>(body: impl FnOnce(&Engine, This) -> Option<T>) -> Option<T> {
-    let engine = ENGINE.as_ref()?;
-    let isolate = current_isolate()?;
-    let mut room = Room::uninit();
-    // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room.
-    let make = |this| unsafe { (engine.new_catch)(this, isolate) };
-    let _catch = Object::new(&mut room, make, engine.drop_catch);
-    body(engine, isolate)
-}
-
-/// What has come of writing a value.
-enum Writing {
-    /// `instance`: an object of a class that is in it; or all of it, if there are more. Null if there is none.
-    Done { bytes: Bytes, instance: Js },
-    /// There is an object in it that may be the platform's.
-    Stranger,
-    /// The engine cannot write it by itself.
-    Refused,
-}
-
-impl Writing {
-    fn bytes(self) -> Option<Bytes> {
-        match self {
-            Self::Done { bytes, .. } => Some(bytes),
-            Self::Stranger | Self::Refused => None,
-        }
-    }
-}
-
-/// Writes a value, without the memory of `buffers`. `plain`: prototypes of what is taken for plain objects, and a handle of its
-/// own for the delegate; without them it is known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it there.
-fn write(
-    value: Js,
-    buffers: &[Js],
-    plain: Option<([Js; PLAIN], Js)>,
-    scratch: &mut Option<Box<Scratch>>,
-) -> Writing {
-    let mut own = scratch.take().unwrap_or_else(|| Box::new(Scratch::uninit()));
-    let written = caught(|engine, isolate| {
-        let mut delegate = Delegate::new(isolate, plain, &mut own)?;
-        let delegate = &raw mut delegate;
-        let mut room = Room::uninit();
-        // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room and its delegate, which is
-        // looked at when nothing is written any more.
-        unsafe {
-            let context = (engine.context)(isolate);
-            let make = |this| (engine.new_writer)(this, isolate, delegate);
-            let writer = Object::new(&mut room, make, engine.drop_writer);
-            (engine.write_header)(writer.this);
-            for (id, &buffer) in buffers.iter().enumerate() {
-                (engine.leave_out)(writer.this, id as u32, buffer);
-            }
-            let is_done = (engine.write_value)(writer.this, context, value).is_true();
-            if !is_done || (*delegate).is_refused() {
-                let is_stranger = (*delegate).met_stranger();
-                return Some(Err(if is_stranger { Writing::Stranger } else { Writing::Refused }));
-            }
-            let Pair { data, length } = (engine.release)(writer.this);
-            let in_scratch = (*delegate).is_scratch(data);
-            let instance = match ((*delegate).instances(), plain) {
-                (1, Some((_, instance))) => instance,
-                (0, _) | (_, None) => ptr::null_mut(),
-                _ => value,
-            };
-            (!data.is_null()).then_some(Ok((data, length, in_scratch, instance)))
-        }
-    });
-    let failure = match written {
-        Some(Ok((data, length, in_scratch, instance))) => {
-            let memory = if in_scratch {
-                Memory::Scratch(own)
-            } else {
-                *scratch = Some(own);
-                Memory::Own(Own(data))
-            };
-            return Writing::Done { bytes: Bytes { length, memory }, instance };
-        }
-        Some(Err(failure)) => failure,
-        None => Writing::Refused,
-    };
-    *scratch = Some(own);
-    failure
-}
-
-/// Reads a value; null with an exception when it is too deep for this thread.
-fn read(bytes: &[u8], buffers: &[Js]) -> Js {
-    let (Some(engine), Some(isolate)) = (ENGINE.as_ref(), current_isolate()) else {
-        return ptr::null_mut();
-    };
-    let mut room = Room::uninit();
-    // SAFETY: as in `write`. The bytes come from there, and nobody writes to them meanwhile: no JavaScript runs.
-    unsafe {
-        let context = (engine.context)(isolate);
-        let make = |this| (engine.new_reader)(this, isolate, bytes.as_ptr(), bytes.len());
-        let reader = Object::new(&mut room, make, engine.drop_reader);
-        for (id, &buffer) in buffers.iter().enumerate() {
-            (engine.put_in)(reader.this, id as u32, buffer);
-        }
-        if !(engine.read_header)(reader.this, context).is_true() {
-            return ptr::null_mut();
-        }
-        (engine.read_value)(reader.this, context)
-    }
-}
 
 /// An object on its way: its bytes, and the memory that moves with it.
 #[derive(Debug)]
@@ -374,10 +110,10 @@ fn works(env: Env) -> Raw<bool> {
             &raw mut function,
         ))?;
     }
-    let (mut prototype, again) = (ptr::null_mut(), raw::new_number(env, 0.5)?);
+    let (mut prototype, place) = (ptr::null_mut(), raw::new_number(env, 0.5)?);
     // SAFETY: values of the current scope.
     check(unsafe { sys::napi_get_prototype(env, object, &raw mut prototype) })?;
-    let attempt = |value, prototype| write(value, &[], Some(([prototype; PLAIN], again)), &mut None);
+    let attempt = |value, prototype| write(value, &[], Some(([prototype; PLAIN], place)), &mut None);
     let is_told = matches!(attempt(function, prototype), Writing::Refused)
         && matches!(attempt(object, prototype), Writing::Done { instance, .. } if instance.is_null())
         && (!delegate::asks() || matches!(attempt(object, function), Writing::Stranger));
@@ -385,7 +121,7 @@ fn works(env: Env) -> Raw<bool> {
         return Ok(false);
     }
     let Some(group) = take(env, object, &[buffer])? else { return Ok(false) };
-    let Some(again) = caught(|_, _| group.open().ok().filter(|again| !again.is_null())) else {
+    let Some(again) = quietly(|| group.open().ok().filter(|again| !again.is_null())) else {
         return Ok(false);
     };
     let (mut inner, mut moved, mut found, mut length, mut is_same) =
@@ -505,7 +241,7 @@ pub(crate) unsafe extern "C" fn put_serialized(env: Env, info: Info) -> Js {
             let to = view.data.cast::<u8>().add(offset);
             ptr::copy_nonoverlapping(bytes.as_slice().as_ptr(), to, bytes.length);
         }
-        if let Memory::Scratch(scratch) = bytes.memory {
+        if let Some(scratch) = bytes.into_scratch() {
             state.scratch = Some(scratch);
         }
         Ok(ptr::null_mut())

@@ -9,13 +9,13 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
-use crate::clones::Bytes;
 use crate::cpu_gate::Sampler;
 use crate::delegate::Scratch;
 use crate::js::{owner, worker};
 use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
+use crate::serializer::Bytes;
 use crate::{clones, cpu_gate, moves, pool, settle, submit, texts, trace};
 use napi::sys;
 use std::ffi::{CStr, c_void};

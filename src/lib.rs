@@ -26,6 +26,7 @@ mod payload;
 mod pool;
 mod port;
 mod raw;
+mod serializer;
 mod settle;
 mod submit;
 mod texts;
