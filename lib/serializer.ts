@@ -1,5 +1,5 @@
 // Stage: submit and settle. Thread: any env, the owner and its JS workers alike.
-// V8's serializer, for values that have no shorter way: the engine's own where the addon can call it (src/clones.rs), else
+// V8's serializer, for values that have no shorter way: the engine's own where the addon can call it (src/serializer.rs), else
 // Node's classes around it.
 
 import { mayClone } from './moves'

@@ -8,6 +8,7 @@
 //!           cpu_gate.rs how busy the machine is
 //!           moves.rs    memory that goes from thread to thread as it is
 //!           clones.rs   values as the engine writes them, with memory that moves
+//!           serializer.rs  the engine's serializer, called from here; delegate.rs: what it asks
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
