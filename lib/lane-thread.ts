@@ -6,6 +6,7 @@ import { setImmediate, setTimeout } from 'node:timers'
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
+import { forgetGate, type LoadGate, makeGate, whenClosed } from './load-gate'
 import type { WorkerCode } from './packs'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
 
@@ -28,7 +29,8 @@ export class LaneThread {
   readonly worker: Worker
   readonly control: MessagePort
   readonly #patience: number
-  ready = false
+  readonly #gate: LoadGate
+  #isReady = false
   /** Whether it takes no more tasks. */
   leaving = false
   /** Whether it has been told to end, or will be as soon as it listens. */
@@ -44,7 +46,7 @@ export class LaneThread {
     index: number,
     name: string,
     script: string,
-    launch: Omit<Launch, 'control'>,
+    launch: Omit<Launch, 'control' | 'gate'>,
     { launcher, workerOptions, stdout, stderr, disposeTimeout }: LaneSettings,
     host: ThreadHost,
   ) {
@@ -52,7 +54,8 @@ export class LaneThread {
     const { MessageChannel, Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
     const { port1, port2 } = new MessageChannel()
     this.index = index
-    const workerData: Launch = { ...launch, control: port2 }
+    this.#gate = makeGate()
+    const workerData: Launch = { ...launch, control: port2, gate: this.#gate }
     try {
       this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, {
         name,
@@ -64,6 +67,7 @@ export class LaneThread {
         transferList: [port2],
       })
     } catch (error) {
+      forgetGate(this.#gate)
       port1.close()
       throw error
     }
@@ -73,7 +77,10 @@ export class LaneThread {
       this.cause = error
       this.hasCause = true
     })
-    this.worker.on('exit', (code) => host.exited(this, code))
+    this.worker.on('exit', (code) => {
+      forgetGate(this.#gate)
+      host.exited(this, code)
+    })
     port1.on('message', (report: Report) => {
       host.reported(this, report)
       // What it came of is settled.
@@ -87,6 +94,17 @@ export class LaneThread {
   give(code: WorkerCode | undefined): void {
     const order: Order = code ?? { type: 'code', text: undefined, stored: undefined }
     this.control.postMessage(order)
+  }
+
+  /** Whether it has loaded its module. */
+  get ready(): boolean {
+    return this.#isReady
+  }
+
+  /** It has. */
+  hasLoaded(): void {
+    this.#isReady = true
+    forgetGate(this.#gate)
   }
 
   /** Whether tasks may be meant for it. */
@@ -120,21 +138,30 @@ export class LaneThread {
     this.stopping = true
     // Whoever waits for the end keeps the process alive for it.
     worker.ref()
-    // One that has not loaded its module has nothing to say goodbye for.
     if (force) {
-      worker.terminate()
+      this.#terminate()
       return false
     }
+    // One that has not loaded its module has nothing to say goodbye for.
     if (!this.ready) {
       // Its report may be on the way; then it is told to exit, when that arrives.
       setImmediate(() => {
-        if (!this.ready) worker.terminate()
+        if (!this.ready) this.#terminate(() => !this.ready)
       })
       return false
     }
     const order: Order = { type: 'exit' }
     control.postMessage(order)
     return true
+  }
+
+  /** Terminates it as soon as its loading allows, if `isWanted` by then. */
+  #terminate(isWanted = (): boolean => true): void {
+    const { worker } = this
+    const callOff = whenClosed(this.#gate, () => {
+      if (isWanted()) worker.terminate()
+    })
+    worker.once('exit', callOff)
   }
 
   /** The second half, for those: terminates it when the patience is over. */

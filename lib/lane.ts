@@ -348,7 +348,7 @@ export class JsLane implements EntryLane, ThreadHost {
     }
     switch (report.type) {
       case 'ready':
-        thread.ready = true
+        thread.hasLoaded()
         if (thread.stopping) thread.stop(false)
         break
       case 'used-up':

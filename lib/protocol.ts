@@ -3,6 +3,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { EntryPlace } from './entry-module'
+import type { LoadGate } from './load-gate'
 import type { WorkerCode } from './packs'
 import type { Parcel } from './parcel'
 import type { SeatSettings } from './seat'
@@ -17,6 +18,7 @@ export interface Launch {
   readonly life: number
   readonly place: EntryPlace
   readonly control: MessagePort
+  readonly gate: LoadGate
   readonly concurrency: number
   /** When the worker says that it is used up. */
   readonly heap: HeapWatch | undefined

@@ -1,12 +1,19 @@
 // Stage: run. Thread: a JS worker.
 // Loads what the worker is for: an entry module, which may talk through `parentPort` instead, or a host of modules.
 
+import process from 'node:process'
 import { MessagePort, parentPort } from 'node:worker_threads'
-import { type EntryPlace, type LoadedEntry, loadEntry } from './entry-module'
+import { type LoadedEntry, loadEntry } from './entry-module'
+import { loadBehind } from './load-gate'
+import { native } from './native'
+import type { Launch } from './protocol'
 import type { RawScript } from './raw-script'
 import { required } from './required'
 import { join } from './scopes'
 import type { Client } from './worker-client'
+
+/** Versions of Node that abort the process when a thread is terminated that links a required module (src/termination.rs). */
+const MAY_ABORT = /^v2[0-3]\./
 
 /** Entry modules see their own data where they look for it. */
 export function showWorkerData(data: unknown): void {
@@ -20,10 +27,15 @@ export function showWorkerData(data: unknown): void {
 }
 
 /** Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
-export async function loadModule(place: EntryPlace, client: Client, control: MessagePort): Promise<LoadedEntry> {
+export async function loadModule({ place, control, gate }: Launch, client: Client): Promise<LoadedEntry> {
+  if (MAY_ABORT.test(process.version)) native.surviveTermination()
   if (place.isModuleHost) return moduleHost()
   watchParentPort(client, control)
-  return loadEntry(place, () => rawScript?.entry(), required)
+  return loadEntry(
+    place,
+    () => rawScript?.entry(),
+    (file) => loadBehind(gate, () => required(file)),
+  )
 }
 
 function moduleHost(): LoadedEntry {

@@ -48,7 +48,8 @@ import { Client, type Running } from './worker-client'
 import { loadModule, showWorkerData } from './worker-entry'
 import { Orders } from './worker-orders'
 
-const { poolId, index, life, place, control, concurrency, heap, seat, workerData: usersData } = workerData as Launch
+const launch = workerData as Launch
+const { poolId, index, life, place, control, concurrency, heap, seat, workerData: usersData } = launch
 
 /** Most messages in one exchange, as in the core. */
 const MAILS = 64
@@ -489,7 +490,7 @@ async function start(): Promise<void> {
     hasWritten = true
   })
   try {
-    const entry = await loadModule(place, client, control)
+    const entry = await loadModule(launch, client)
     await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
     loaded = entry
   } catch (error) {

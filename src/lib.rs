@@ -12,6 +12,7 @@
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
+//!           termination.rs  threads that are terminated while they load a module
 //!           trace.rs    what a pool has recorded for its timeline
 //! ```
 
@@ -30,6 +31,7 @@ mod raw;
 mod serializer;
 mod settle;
 mod submit;
+mod termination;
 mod texts;
 mod trace;
 

@@ -1,0 +1,82 @@
+// Stage: run. Thread: the owner env and its JS workers.
+// Node aborts the process when a thread is terminated in the wrong moment of a `require` that loads an ECMAScript module:
+// while it is linked (20 and 22), or while what `require` gives is made (20 to 24). So a worker requires its entry module
+// behind a gate, a word of memory that it shares with its owner.
+//
+// L1. Whoever comes first has the gate: a worker that is to be ended does not begin to load, and one that loads is ended
+//     after that.
+// L2. No end is put off by more than PATIENCE: a module may never stop to load. The process ends with the same patience.
+
+import process from 'node:process'
+import { clearTimeout, setTimeout } from 'node:timers'
+
+/** How long the end of a worker that loads its module is put off, ms. */
+const PATIENCE = 250
+/** How often the owner looks whether it has loaded, ms. */
+const INTERVAL = 1
+
+const [OPEN, LOADING, ENDING] = [0, 1, 2]
+
+/** The word. */
+export type LoadGate = Int32Array<SharedArrayBuffer>
+
+/** In a worker: calls `load`, unless the worker is being ended; then it waits for that. */
+export function loadBehind<T>(gate: LoadGate, load: () => T): T {
+  if (Atomics.compareExchange(gate, 0, OPEN, LOADING) === ENDING) Atomics.wait(gate, 0, ENDING)
+  try {
+    return load()
+  } finally {
+    Atomics.store(gate, 0, OPEN)
+    Atomics.notify(gate, 0)
+  }
+}
+
+/** Gates of workers of this env that may be loading. */
+const gates = new Set<LoadGate>()
+let isHeard = false
+
+/** The gate of a new worker. */
+export function makeGate(): LoadGate {
+  if (!isHeard) {
+    isHeard = true
+    process.once('exit', closeAll)
+  }
+  const gate = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  gates.add(gate)
+  return gate
+}
+
+/** The worker has loaded its module, or has ended. */
+export function forgetGate(gate: LoadGate): void {
+  gates.delete(gate)
+}
+
+/** Whether the worker is not loading, and from now on will not. */
+function close(gate: LoadGate): boolean {
+  return Atomics.compareExchange(gate, 0, OPEN, ENDING) !== LOADING
+}
+
+/** Calls `end` as soon as the worker may be terminated; gives what calls that off. */
+export function whenClosed(gate: LoadGate, end: () => void): () => void {
+  if (close(gate)) {
+    end()
+    return () => {}
+  }
+  const deadline = performance.now() + PATIENCE
+  const look = (): void => {
+    if (close(gate) || performance.now() >= deadline) end()
+    else timer = setTimeout(look, INTERVAL)
+  }
+  let timer = setTimeout(look, INTERVAL)
+  return () => clearTimeout(timer)
+}
+
+/** The process is about to terminate all of them. */
+function closeAll(): void {
+  const deadline = performance.now() + PATIENCE
+  for (const gate of gates) {
+    while (!close(gate)) {
+      if (Atomics.wait(gate, 0, LOADING, Math.max(0, deadline - performance.now())) === 'timed-out') break
+    }
+  }
+}

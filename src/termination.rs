@@ -1,0 +1,73 @@
+//! Stage: run. Thread: JS workers.
+//! A thread that is terminated while `require` links an ECMAScript module ends the whole process on Node 20 and 22: Node asks
+//! a module that was not linked whether it is asynchronous, which V8 takes for a fatal error. Its answer would not matter: the
+//! thread runs no more JavaScript. So in JS workers V8 reports to a function that returns for this error, and hands all
+//! others to the one of Node. See nodejs/node `ModuleWrap::InstantiateSync`; Node 24 does not ask.
+
+#![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
+
+use crate::call::{Env, Info, Js, on_env};
+use crate::moves::address;
+use crate::raw;
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::LazyLock;
+
+/// The place that V8 names for that error.
+const HARMLESS: &CStr = c"v8::Module::IsGraphAsync";
+
+/// `v8::FatalErrorCallback`: where it happened, and what.
+type Handler = unsafe extern "C" fn(*const c_char, *const c_char);
+
+struct Engine {
+    /// `v8::Isolate::TryGetCurrent()`
+    isolate: unsafe extern "C" fn() -> *mut c_void,
+    /// `v8::Isolate::SetFatalErrorHandler(v8::FatalErrorCallback)`
+    set_handler: unsafe extern "C" fn(*mut c_void, Handler),
+    /// `node::OnFatalError`, which does not return
+    node: Handler,
+}
+
+static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
+
+fn find_engine() -> Option<Engine> {
+    type Current = unsafe extern "C" fn() -> *mut c_void;
+    type Set = unsafe extern "C" fn(*mut c_void, Handler);
+    let isolate = address(c"_ZN2v87Isolate13TryGetCurrentEv")?;
+    let set_handler = address(c"_ZN2v87Isolate20SetFatalErrorHandlerEPFvPKcS2_E")?;
+    let node = address(c"_ZN4node12OnFatalErrorEPKcS1_")?;
+    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
+    Some(unsafe {
+        Engine {
+            isolate: std::mem::transmute::<*mut c_void, Current>(isolate),
+            set_handler: std::mem::transmute::<*mut c_void, Set>(set_handler),
+            node: std::mem::transmute::<*mut c_void, Handler>(node),
+        }
+    })
+}
+
+unsafe extern "C" fn on_fatal_error(location: *const c_char, message: *const c_char) {
+    // SAFETY: V8 gives a C string, or nothing.
+    if !location.is_null() && unsafe { CStr::from_ptr(location) } == HARMLESS {
+        return;
+    }
+    match &*ENGINE {
+        // SAFETY: as V8 called us.
+        Some(engine) => unsafe { (engine.node)(location, message) },
+        // Without it, nobody could have set this function.
+        None => std::process::abort(),
+    }
+}
+
+/// `surviveTermination()`: from now on this thread may be terminated at any time; false where that cannot be had.
+pub(crate) unsafe extern "C" fn survive_termination(env: Env, info: Info) -> Js {
+    on_env::<0>(env, info, |_, []| {
+        // SAFETY: on the thread of the isolate.
+        let isolate = ENGINE.as_ref().map(|engine| (engine, unsafe { (engine.isolate)() }));
+        let found = isolate.filter(|(_, isolate)| !isolate.is_null());
+        if let Some((engine, isolate)) = found {
+            // SAFETY: the isolate is that of this thread, and the library stays mapped.
+            unsafe { (engine.set_handler)(isolate, on_fatal_error) };
+        }
+        raw::new_boolean(env, found.is_some())
+    })
+}
