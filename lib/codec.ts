@@ -13,7 +13,7 @@ import { KINDS } from './flat-format'
 import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn, mayBeLearned, meet, serializeChecked } from './instances'
 import { fitOf, LOST, WITH_INSTANCES } from './json-text'
-import { mayClone } from './moves'
+import { mayClone, mayShare } from './moves'
 import { native } from './native'
 import { deserialize, hasSerializer, serialize } from './serializer'
 import { lengthOf, memoryOf, plainView } from './views'
@@ -119,7 +119,7 @@ export const MOST_RAW_WORDS = 2 + MOST_RAW / 8
  * is serialized; `undefined` for what takes `encode`. Getters may run.
  */
 export function encodeAlone(value: object): number | Encoded | undefined {
-  if (isView(value)) return undefined
+  if (isView(value) && !(isShared(value) && mayShare())) return undefined
   if (!mayClone()) {
     return isJson(value) && !isRefused(value, false) ? { codec: JSON_TEXT, data: stringify(value) } : undefined
   }
@@ -127,8 +127,8 @@ export function encodeAlone(value: object): number | Encoded | undefined {
   const met = takeStranger()
   if (met !== undefined && mayBeLearned(met)) return undefined
   const length = serializeWhole(value)
-  if (length < 0) return undefined
-  return length > MOST_RAW ? { codec: MOVED, data: native.keepSerialized() } : length
+  if (length === SHARED || length > MOST_RAW) return { codec: MOVED, data: native.keepSerialized() }
+  return length < 0 ? undefined : length
 }
 
 /** In place of `putHeld`. */
@@ -136,17 +136,19 @@ export function takeHeld(): Encoded {
   return { codec: V8, data: new Uint8Array(native.takeSerialized()) }
 }
 
-/** Has the addon hold a value as bytes of V8's serializer; how many, -1 when only the platform can tell what it is. */
+/** Has the addon hold a value as bytes of V8's serializer; how many, or SHARED; -1 when only the platform can tell what it is. */
 function serializeWhole(value: object): number {
   const length = serializeChecked(value)
   if (length !== STRANGER) return length
   const isKnownWhole = survey(value)
   stranger = undefined
-  return !isKnownWhole || isRefused(value, false) ? -1 : native.serialize(value)
+  return !isKnownWhole || isRefused(value, false) ? -1 : native.serializeAlone(value)
 }
 
 /** What the addon gives for a value with an object in it that may be of the platform. */
 const STRANGER = -2
+/** And for one with shared memory in it, which goes alone. */
+const SHARED = -3
 
 /** Puts what the addon holds at `offset`, where there is room for `MOST_RAW_WORDS`; `bytes`: the same memory. */
 export function putHeld(length: number, words: Float64Array, bytes: Uint8Array, offset: number): number {
@@ -269,11 +271,11 @@ function learnClass(object: object): void {
   for (const candidate of candidates) learn(candidate)
 }
 
-/** Whether V8's serializer can write a value by itself, and nothing in it can be refused or is shared. */
+/** Whether V8's serializer can write a value by itself, where memory may go with it, and nothing in it can be refused. */
 export function isVouched(value: object): boolean {
   const isKnownWhole = survey(value)
   stranger = undefined
-  return isKnownWhole && !hasInstances && !hasShared
+  return isKnownWhole && !hasInstances && (!hasShared || mayShare())
 }
 
 /** Whether it has the class of one of `candidates`. */

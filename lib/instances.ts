@@ -34,10 +34,10 @@ export function isKnown(prototype: object): boolean {
   return known.has(prototype)
 }
 
-/** As `serialize` of the addon; what it takes for plain objects is what the platform does. */
+/** As `serializeAlone` of the addon; what it takes for plain objects is what the platform does. */
 export function serializeChecked(value: object): number {
   const question = recent.length > 0 && canAsk() ? ask : undefined
-  return native.serialize(value, question, objectPrototype, null, recent[0], recent[1], recent[2], recent[3])
+  return native.serializeAlone(value, question, objectPrototype, null, recent[0], recent[1], recent[2], recent[3])
 }
 
 /** That prototype, of a class that is known, was met. */

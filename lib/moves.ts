@@ -15,6 +15,7 @@ const { isMarkedAsUntransferable: isMarked } = threads as {
 
 // Users patch globals: taken once, at load.
 const { isView } = ArrayBuffer
+const Shared = SharedArrayBuffer
 const clone = structuredClone
 
 /** Whether the addon can do it. Others that do as Node does have another engine. */
@@ -34,8 +35,21 @@ let canClone: boolean | undefined
 
 /** Whether the engine's serializer can be called. */
 export function mayClone(): boolean {
-  canClone ??= mayMove() && native.canClone()
+  canClone ??= tryClone()
   return canClone
+}
+
+let canShare = false
+
+function tryClone(): boolean {
+  if (!mayMove() || !native.canClone()) return false
+  canShare = native.canShare(new Shared(8))
+  return true
+}
+
+/** Whether shared memory goes with the value that it is in, too. */
+export function mayShare(): boolean {
+  return mayClone() && canShare
 }
 
 /**

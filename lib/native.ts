@@ -141,13 +141,17 @@ export interface Native {
   takeGroup(value: unknown, buffers: readonly ArrayBuffer[]): number
   /** Whether the engine's serializer is called. */
   canClone(): boolean
+  /** Whether shared memory goes from thread to thread with its value; see src/shared.rs. `buffer`: some, to try it with. */
+  canShare(buffer: SharedArrayBuffer): boolean
+  /** Writes a value with nothing of the platform in it: its length in bytes, or -1. Then `takeSerialized` is to follow. */
+  serialize(value: unknown): number
   /**
-   * Writes a value: its length in bytes, -1 when the engine alone cannot, -2 when it has an object in it with none of these
-   * prototypes. Where it has instances of classes, whose are those from the third one on, `ask` is called with the only one or
-   * with all of it, and may throw: -1. Without prototypes nothing in it is of the platform. May run getters. One of the next
-   * three is to follow.
+   * Writes a value that goes by itself: its length in bytes, -1 when the engine alone cannot, -2 when it has an object in it
+   * with none of these prototypes. Where it has instances of classes, whose are those from the third one on, `ask` is called
+   * with the only one or with all of it, and may throw: -1. Without prototypes nothing in it is of the platform. May run
+   * getters. One of the next three is to follow; after -3 the last, for there is shared memory in it.
    */
-  serialize(value: unknown, ask?: (value: unknown) => void, ...prototypes: readonly unknown[]): number
+  serializeAlone(value: unknown, ask?: (value: unknown) => void, ...prototypes: readonly unknown[]): number
   /** Puts it there. */
   putSerialized(room: Uint8Array, offset: number): void
   takeSerialized(): ArrayBuffer

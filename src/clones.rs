@@ -9,22 +9,30 @@
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::delegate::{self, PLAIN};
+use crate::delegate::{self, PLAIN, Scratch};
 use crate::env::state;
-use crate::moves::{self, Store, is_detachable, new_buffer, take_store};
+use crate::moves::{self, Kind, Store, is_detachable, new_buffer, take_store};
 use crate::raw::{self, Fault, Raw, check};
 use crate::serializer::{Bytes, Writing, quietly, read, write};
+use crate::shared::{self, SharedStore};
 use napi::sys;
 use parking_lot::Mutex;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::Arc;
 use threadmill_core::value::{Foreign, Value};
 
-/// An object on its way: its bytes, and the memory that moves with it.
+/// A value that was written: its bytes, and the shared memory in it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) bytes: Bytes,
+    shared: Vec<SharedStore>,
+}
+
+/// An object on its way: its bytes, the shared memory in it, and the memory that moves with it.
 #[derive(Debug)]
 pub(crate) struct Group {
-    bytes: Bytes,
+    written: Written,
     stores: Mutex<Vec<Store>>,
     /// Whether there were any.
     moves: bool,
@@ -44,14 +52,14 @@ impl Foreign for Group {
 impl Drop for Group {
     fn drop(&mut self) {
         for store in self.stores.get_mut().drain(..) {
-            moves::forsake(store);
+            moves::forsake(store, Kind::Own);
         }
     }
 }
 
 impl Group {
-    fn new(bytes: Bytes, moves: bool) -> Self {
-        Self { byte_len: bytes.length, bytes, stores: Mutex::default(), moves }
+    fn new(written: Written, moves: bool) -> Self {
+        Self { byte_len: written.bytes.length, written, stores: Mutex::default(), moves }
     }
 
     fn into_value(self) -> Arc<Value> {
@@ -65,7 +73,8 @@ impl Group {
         for mut store in stores {
             buffers.push(new_buffer(&mut store)?);
         }
-        Ok(read(self.bytes.as_slice(), &buffers))
+        let shared = self.written.shared.iter().map(SharedStore::open).collect::<Raw<Vec<_>>>()?;
+        Ok(read(self.written.bytes.as_slice(), &buffers, &shared))
     }
 }
 
@@ -76,8 +85,10 @@ fn take(env: Env, value: Js, buffers: &[Js]) -> Raw<Option<Group>> {
             return Ok(None);
         }
     }
-    let Some(bytes) = write(value, buffers, None, &mut None).bytes() else { return Ok(None) };
-    let mut group = Group::new(bytes, !buffers.is_empty());
+    let mut met = Vec::new();
+    let shared = shared::works().then_some(&mut met);
+    let Some(bytes) = write(value, buffers, None, &mut None, shared).bytes() else { return Ok(None) };
+    let mut group = Group::new(Written { bytes, shared: met }, !buffers.is_empty());
     for &buffer in buffers {
         let mut length = 0;
         // SAFETY: a buffer of the current scope.
@@ -113,7 +124,7 @@ fn works(env: Env) -> Raw<bool> {
     let (mut prototype, place) = (ptr::null_mut(), raw::new_number(env, 0.5)?);
     // SAFETY: values of the current scope.
     check(unsafe { sys::napi_get_prototype(env, object, &raw mut prototype) })?;
-    let attempt = |value, prototype| write(value, &[], Some(([prototype; PLAIN], place)), &mut None);
+    let attempt = |value, prototype| write(value, &[], Some(([prototype; PLAIN], place)), &mut None, None);
     let is_told = matches!(attempt(function, prototype), Writing::Refused)
         && matches!(attempt(object, prototype), Writing::Done { instance, .. } if instance.is_null())
         && (!delegate::asks() || matches!(attempt(object, function), Writing::Stranger));
@@ -134,6 +145,17 @@ fn works(env: Env) -> Raw<bool> {
         check(sys::napi_get_arraybuffer_info(env, moved, &raw mut found, &raw mut length))?;
     }
     Ok(is_same && found == data && length == 64)
+}
+
+/// Whether shared memory, given by a buffer and its store, comes through.
+pub(crate) fn shares(buffer: Js, store: &SharedStore) -> bool {
+    let mut shared = Vec::new();
+    let Some(bytes) = write(buffer, &[], None, &mut None, Some(&mut shared)).bytes() else {
+        return false;
+    };
+    let group = Group::new(Written { bytes, shared }, false);
+    let again = quietly(|| group.open().ok().filter(|again| !again.is_null()));
+    group.written.shared.len() == 1 && again.is_some_and(|again| shared::is_of(again, store))
 }
 
 /// An enumerable property with that value.
@@ -170,40 +192,71 @@ pub(crate) unsafe extern "C" fn can_clone(env: Env, info: Info) -> Js {
     })
 }
 
-/// `serialize(value, ask, ...prototypes)`: writes a value; its length in bytes, -1 for what the engine cannot write by itself,
-/// -2 for what has an object in it whose prototype is none of these. Without prototypes it is known that nothing in it is the
-/// platform's. Where it has objects of classes `ask` is called, with the only one or with all of it; when that throws, it is as
-/// if the engine could not. `putSerialized`, `takeSerialized` or `keepSerialized` is to follow.
+/// `serialize(value)`: writes a value of which it is known that nothing in it is the platform's; its length in bytes, -1 for what
+/// the engine cannot write by itself. `takeSerialized` is to follow.
 pub(crate) unsafe extern "C" fn serialize(env: Env, info: Info) -> Js {
     raw::guard(env, || {
+        let ([value], data) = raw::arguments::<1>(env, info)?;
+        write_for(env, data, |scratch| Ok(write(value, &[], None, scratch, None)))
+    })
+}
+
+/// `serializeAlone(value, ask, ...prototypes)`: the same for a value that goes by itself. -2 for what has an object in it whose
+/// prototype is none of these; without prototypes it is known that nothing in it is the platform's. Where it has objects of
+/// classes `ask` is called, with the only one or with all of it; when that throws, it is as if the engine could not. -3 for what
+/// has shared memory in it: `keepSerialized` is to follow. Else that, `putSerialized` or `takeSerialized` is.
+pub(crate) unsafe extern "C" fn serialize_alone(env: Env, info: Info) -> Js {
+    raw::guard(env, || {
         let ([value, ask, plain @ ..], data) = raw::arguments::<{ 2 + PLAIN }>(env, info)?;
-        // SAFETY: one of our functions; the state is not used while the value is written (X3).
-        let mut scratch = unsafe { state(data) }.scratch.take();
         let is_checked = raw::type_of(env, plain[0])? == sys::ValueType::napi_object;
         let plain = if is_checked { Some((plain, raw::new_number(env, 0.5)?)) } else { None };
-        let mut written = write(value, &[], plain, &mut scratch);
-        if let Writing::Done { instance, .. } = written
-            && !instance.is_null()
-            && !allows(env, ask, instance)?
-        {
-            written = Writing::Refused;
-        }
-        // SAFETY: as above.
-        let state = unsafe { state(data) };
-        if scratch.is_some() {
-            state.scratch = scratch;
-        }
-        let answer = match written {
-            Writing::Stranger => -2.0,
-            Writing::Refused => -1.0,
-            Writing::Done { bytes, .. } => {
-                let length = bytes.length as f64;
-                state.serialized = Some(bytes);
-                length
+        let mut met = Vec::new();
+        let answer = write_for(env, data, |scratch| {
+            let shared = shared::works().then_some(&mut met);
+            let written = write(value, &[], plain, scratch, shared);
+            match written {
+                Writing::Done { instance, .. } if !instance.is_null() && !allows(env, ask, instance)? => {
+                    Ok(Writing::Refused)
+                }
+                _ => Ok(written),
             }
-        };
-        raw::new_number(env, answer)
+        })?;
+        if met.is_empty() {
+            return Ok(answer);
+        }
+        // SAFETY: one of our functions.
+        let Some(written) = (unsafe { &mut state(data).serialized }) else { return Ok(answer) };
+        written.shared = met;
+        raw::new_number(env, -3.0)
     })
+}
+
+/// Writes a value and keeps it; what `serialize` is to give.
+fn write_for(
+    env: Env,
+    data: *mut c_void,
+    write: impl FnOnce(&mut Option<Box<Scratch>>) -> Raw<Writing>,
+) -> Raw<Js> {
+    // SAFETY: one of our functions; the state is not used while the value is written (X3).
+    let mut scratch = unsafe { state(data) }.scratch.take();
+    let written = write(&mut scratch);
+    // SAFETY: as above.
+    let state = unsafe { state(data) };
+    if scratch.is_some() {
+        state.scratch = scratch;
+    }
+    // What an earlier call has left.
+    state.serialized = None;
+    let answer = match written? {
+        Writing::Stranger => -2.0,
+        Writing::Refused => -1.0,
+        Writing::Done { bytes, .. } => {
+            let length = bytes.length as f64;
+            state.serialized = Some(Written { bytes, shared: Vec::new() });
+            length
+        }
+    };
+    raw::new_number(env, answer)
 }
 
 /// Whether `ask`, if it is a function, throws nothing about a value.
@@ -230,7 +283,7 @@ fn allows(env: Env, ask: Js, value: Js) -> Raw<bool> {
 /// `putSerialized(room, offset)`: puts what `serialize` has written into a `Uint8Array`, from `offset` on.
 pub(crate) unsafe extern "C" fn put_serialized(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [room, offset]| {
-        let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        let Written { bytes, .. } = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
         let view = raw::view(env, room)?;
         let offset = raw::number(env, offset)? as usize;
         if view.data.is_null() || offset.checked_add(bytes.length).is_none_or(|end| end > view.length) {
@@ -251,7 +304,7 @@ pub(crate) unsafe extern "C" fn put_serialized(env: Env, info: Info) -> Js {
 /// `takeSerialized()`: what `serialize` had no room for, in an `ArrayBuffer`.
 pub(crate) unsafe extern "C" fn take_serialized(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [_unused]| {
-        let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        let Written { bytes, .. } = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
         let buffer = raw::construct_array_buffer(env, bytes.length)?;
         let (mut data, mut length) = (ptr::null_mut(), 0);
         // SAFETY: a buffer of the current scope; it is as long as the bytes, or nothing is copied.
@@ -269,8 +322,8 @@ pub(crate) unsafe extern "C" fn take_serialized(env: Env, info: Info) -> Js {
 /// `keepSerialized()`: the same, kept here; its key for `openMemory`.
 pub(crate) unsafe extern "C" fn keep_serialized(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [_unused]| {
-        let bytes = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
-        raw::new_number(env, state.memories.put(Group::new(bytes, false).into_value()))
+        let written = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
+        raw::new_number(env, state.memories.put(Group::new(written, false).into_value()))
     })
 }
 
@@ -285,7 +338,7 @@ pub(crate) unsafe extern "C" fn deserialize(env: Env, info: Info) -> Js {
         }
         // SAFETY: inside the view, which nobody writes to meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>().add(offset), length) };
-        Ok(read(bytes, &[]))
+        Ok(read(bytes, &[], &[]))
     })
 }
 

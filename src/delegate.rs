@@ -12,6 +12,7 @@
 
 use crate::call::Js;
 use crate::moves::address;
+use crate::shared::SharedStore;
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -105,7 +106,7 @@ const METHODS: [(&CStr, Option<Slot>); MOST - 1] = [
     (method!("15WriteHostObjectEPNS_7IsolateENS_5LocalINS_6ObjectEEE"), Some(write_host as Slot)),
     (
         method!("22GetSharedArrayBufferIdEPNS_7IsolateENS_5LocalINS_17SharedArrayBufferEEE"),
-        Some(number_of as Slot),
+        Some(number_of_shared as Slot),
     ),
     (
         method!("23GetWasmModuleTransferIdEPNS_7IsolateENS_5LocalINS_16WasmModuleObjectEEE"),
@@ -154,6 +155,8 @@ pub(crate) struct Delegate<'a> {
     checks: bool,
     plain: [Js; PLAIN],
     scratch: &'a mut Scratch,
+    /// Where shared memory is put that is met; without, it is refused.
+    shared: Option<&'a mut Vec<SharedStore>>,
     is_refused: bool,
     stranger: bool,
     /// Objects of classes, and a handle that becomes that of the first one.
@@ -173,6 +176,7 @@ impl<'a> Delegate<'a> {
         isolate: This,
         plain: Option<([Js; PLAIN], Js)>,
         scratch: &'a mut Scratch,
+        shared: Option<&'a mut Vec<SharedStore>>,
     ) -> Option<Self> {
         let engine = ENGINE.as_ref()?;
         Some(Self {
@@ -182,6 +186,7 @@ impl<'a> Delegate<'a> {
             checks: plain.is_some(),
             plain: plain.map_or([ptr::null_mut(); PLAIN], |(plain, _)| plain),
             scratch,
+            shared,
             is_refused: false,
             stranger: false,
             instances: 0,
@@ -263,7 +268,23 @@ unsafe extern "C" fn write_host(this: *mut Delegate<'_>, _isolate: This, object:
     MaybeBool { is_there: false, value: false }
 }
 
-/// Of shared memory or a module of WebAssembly.
+/// Asked once for each `SharedArrayBuffer`; the serializer knows it again.
+unsafe extern "C" fn number_of_shared(this: *mut Delegate<'_>, _isolate: This, buffer: Js) -> MaybeNumber {
+    // SAFETY: as above; what V8 asks about is one, of an open scope.
+    unsafe {
+        let this = &mut *this;
+        if let Some(shared) = &mut this.shared
+            && let Some(store) = SharedStore::of(buffer)
+        {
+            shared.push(store);
+            return MaybeNumber { is_there: true, value: shared.len() as u32 - 1 };
+        }
+        this.refuse(buffer);
+    }
+    MaybeNumber { is_there: false, value: 0 }
+}
+
+/// Of a module of WebAssembly.
 unsafe extern "C" fn number_of(this: *mut Delegate<'_>, _isolate: This, object: Js) -> MaybeNumber {
     // SAFETY: as above.
     unsafe { &mut *this }.refuse(object);

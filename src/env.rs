@@ -9,14 +9,14 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
+use crate::clones::Written;
 use crate::cpu_gate::Sampler;
 use crate::delegate::Scratch;
 use crate::js::{owner, worker};
 use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
-use crate::serializer::Bytes;
-use crate::{clones, cpu_gate, moves, pool, settle, submit, termination, texts, trace};
+use crate::{clones, cpu_gate, moves, pool, settle, shared, submit, termination, texts, trace};
 use napi::sys;
 use std::ffi::{CStr, c_void};
 use std::ptr;
@@ -60,7 +60,7 @@ pub(crate) struct EnvState {
     /// Moved memory that JavaScript names by a key.
     pub(crate) memories: Memories,
     /// What was written and has not been asked for.
-    pub(crate) serialized: Option<Bytes>,
+    pub(crate) serialized: Option<Written>,
     /// Memory for the next value that is serialized.
     pub(crate) scratch: Option<Box<Scratch>>,
     /// Where this thread waits for outcomes.
@@ -151,7 +151,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 76] = [
+    let functions: [(&CStr, sys::napi_callback); 78] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -222,7 +222,9 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"openMemory", Some(moves::open_memory)),
         (c"dropMemory", Some(moves::drop_memory)),
         (c"canClone", Some(clones::can_clone)),
+        (c"canShare", Some(shared::can_share)),
         (c"serialize", Some(clones::serialize)),
+        (c"serializeAlone", Some(clones::serialize_alone)),
         (c"putSerialized", Some(clones::put_serialized)),
         (c"takeSerialized", Some(clones::take_serialized)),
         (c"keepSerialized", Some(clones::keep_serialized)),

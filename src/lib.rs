@@ -9,6 +9,7 @@
 //!           moves.rs    memory that goes from thread to thread as it is
 //!           clones.rs   values as the engine writes them, with memory that moves
 //!           serializer.rs  the engine's serializer, called from here; delegate.rs: what it asks
+//!           shared.rs   shared memory, which goes with a value; read_delegate.rs: what reading it asks
 //!           pool.rs     create, close, cancel, figures
 //!           payload.rs  JavaScript values ↔ core values
 //!           raw.rs      thin wrappers around Node-API calls
@@ -28,8 +29,10 @@ mod payload;
 mod pool;
 mod port;
 mod raw;
+mod read_delegate;
 mod serializer;
 mod settle;
+mod shared;
 mod submit;
 mod termination;
 mod texts;

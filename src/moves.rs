@@ -14,6 +14,7 @@
 use crate::call::{Env, Info, Js, on_env};
 use crate::clones::Group;
 use crate::raw::{self, Fault, Raw, check};
+use crate::shared;
 use napi::sys;
 use parking_lot::Mutex;
 use std::any::Any;
@@ -37,13 +38,41 @@ pub(crate) struct Store {
 
 // SAFETY: stores may be handed from thread to thread; Node does so with every transfer.
 unsafe impl Send for Store {}
+// SAFETY: nobody writes to one that others can see.
+unsafe impl Sync for Store {}
+
+impl Store {
+    /// What counts its owners.
+    pub(crate) fn counter(&self) -> *mut c_void {
+        self.count
+    }
+
+    /// The same pointer once more, whose owner is nobody or has been counted.
+    pub(crate) fn copy(&self) -> Self {
+        Self { store: self.store, count: self.count }
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        !self.store.is_null() && ptr::eq(self.store, other.store) && ptr::eq(self.count, other.count)
+    }
+}
 
 /// An object that C++ returns through memory of the caller's because it has a destructor. C does that with whatever needs more
 /// than two registers, so there is more room than for the store.
 #[repr(C)]
-struct Returned {
+pub(crate) struct Returned {
     store: MaybeUninit<Store>,
     unused: MaybeUninit<[usize; 2]>,
+}
+
+impl Returned {
+    /// # Safety
+    ///
+    /// A function has returned it.
+    pub(crate) unsafe fn into_store(self) -> Store {
+        // SAFETY: the caller's.
+        unsafe { self.store.assume_init() }
+    }
 }
 
 /// A handle of V8 is a `napi_value`, and so is `this` of its methods.
@@ -109,10 +138,10 @@ pub(crate) fn take_store(env: Env, buffer: Js) -> Raw<Option<Store>> {
         return Ok(None);
     }
     // SAFETY: an `ArrayBuffer` of the current scope, on the thread of its isolate; the function fills in the store.
-    let store = unsafe { (engine.store)(buffer).store.assume_init() };
+    let store = unsafe { (engine.store)(buffer).into_store() };
     // SAFETY: as above.
     if let Err(fault) = check(unsafe { sys::napi_detach_arraybuffer(env, buffer) }) {
-        forsake(store);
+        forsake(store, Kind::Own);
         return Err(fault);
     }
     Ok(Some(store))
@@ -143,12 +172,21 @@ fn works(env: Env) -> Raw<bool> {
     Ok(detached && found == data && length == BYTES && store.store.is_null() && store.count.is_null())
 }
 
+/// Whose memory a store is.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Of an `ArrayBuffer`.
+    Own,
+    /// Of `SharedArrayBuffer`s.
+    Shared,
+}
+
 /// Stores that nobody wants, until an env frees them.
-static FORSAKEN: Mutex<Vec<Store>> = Mutex::new(Vec::new());
+static FORSAKEN: Mutex<Vec<(Store, Kind)>> = Mutex::new(Vec::new());
 static ARE_FORSAKEN: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn forsake(store: Store) {
-    FORSAKEN.lock().push(store);
+pub(crate) fn forsake(store: Store, kind: Kind) {
+    FORSAKEN.lock().push((store, kind));
     ARE_FORSAKEN.store(true, Ordering::Release);
 }
 
@@ -158,8 +196,11 @@ pub(crate) fn free_forsaken(env: Env) {
         return;
     }
     let stores = std::mem::take(&mut *FORSAKEN.lock());
-    for mut store in stores {
-        let _ = raw::scoped(env, || new_buffer(&mut store));
+    for (mut store, kind) in stores {
+        let _ = raw::scoped(env, || match kind {
+            Kind::Own => new_buffer(&mut store),
+            Kind::Shared => shared::new_buffer(store.copy()),
+        });
     }
 }
 
@@ -183,7 +224,7 @@ impl Foreign for Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if let Some(store) = self.store.get_mut().take() {
-            forsake(store);
+            forsake(store, Kind::Own);
         }
     }
 }

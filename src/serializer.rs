@@ -9,6 +9,8 @@
 use crate::call::Js;
 use crate::delegate::{Delegate, PLAIN, Scratch};
 use crate::moves::{address, current_isolate};
+use crate::read_delegate::ReadDelegate;
+use crate::shared::SharedStore;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -209,16 +211,18 @@ impl Writing {
 }
 
 /// Writes a value, without the memory of `buffers`. `plain`: prototypes of what is taken for plain objects, and a handle of its
-/// own for the delegate; without them it is known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it there.
+/// own for the delegate; without them it is known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it
+/// there. `shared`: where shared memory is put that is met; without, it is refused.
 pub(crate) fn write(
     value: Js,
     buffers: &[Js],
     plain: Option<([Js; PLAIN], Js)>,
     scratch: &mut Option<Box<Scratch>>,
+    shared: Option<&mut Vec<SharedStore>>,
 ) -> Writing {
     let mut own = scratch.take().unwrap_or_else(|| Box::new(Scratch::uninit()));
     let written = caught(|engine, isolate| {
-        let mut delegate = Delegate::new(isolate, plain, &mut own)?;
+        let mut delegate = Delegate::new(isolate, plain, &mut own, shared)?;
         let delegate = &raw mut delegate;
         let mut room = Room::uninit();
         // SAFETY: on the thread of the isolate, in a scope of it; the object ends before its room and its delegate, which is
@@ -263,16 +267,24 @@ pub(crate) fn write(
     failure
 }
 
-/// Reads a value; null with an exception when it is too deep for this thread.
-pub(crate) fn read(bytes: &[u8], buffers: &[Js]) -> Js {
+/// Reads a value; null with an exception when it is too deep for this thread. `buffers`: what was left out; `shared`: shared
+/// memory, in the order in which it was met.
+pub(crate) fn read(bytes: &[u8], buffers: &[Js], shared: &[Js]) -> Js {
     let (Some(engine), Some(isolate)) = (ENGINE.as_ref(), current_isolate()) else {
         return ptr::null_mut();
     };
+    let mut delegate = ReadDelegate::new(shared);
+    if delegate.is_none() && !shared.is_empty() {
+        return ptr::null_mut();
+    }
     let mut room = Room::uninit();
     // SAFETY: as in `write`. The bytes come from there, and nobody writes to them meanwhile: no JavaScript runs.
     unsafe {
         let context = (engine.context)(isolate);
-        let make = |this| (engine.new_reader)(this, isolate, bytes.as_ptr(), bytes.len());
+        let make = |this| match &mut delegate {
+            Some(delegate) if !shared.is_empty() => delegate.make_reader(this, isolate, bytes),
+            _ => (engine.new_reader)(this, isolate, bytes.as_ptr(), bytes.len()),
+        };
         let reader = Object::new(&mut room, make, engine.drop_reader);
         for (id, &buffer) in buffers.iter().enumerate() {
             (engine.put_in)(reader.this, id as u32, buffer);

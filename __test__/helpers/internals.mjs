@@ -13,6 +13,9 @@ export const canMove = () => process.env.THREADMILL_MOVES !== 'off' && native.ca
 /** Whether the engine's serializer is called. */
 export const canClone = () => canMove() && native.canClone()
 
+/** Whether shared memory goes with its value. */
+export const canShare = () => canClone() && native.canShare(new SharedArrayBuffer(8))
+
 /** Address of a typed array's memory. */
 export const addressOf = (view) => native.addressOf(view)
 

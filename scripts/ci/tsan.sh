@@ -9,6 +9,7 @@ nightly_with rust-src
 target="$(rustc "+$NIGHTLY" -vV | sed -n 's/^host: //p')"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan"
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
-export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
+# Tests ask for more memory than there can be.
+export TSAN_OPTIONS="halt_on_error=1 allocator_may_return_null=1 ${TSAN_OPTIONS:-}"
 
-cargo "+$NIGHTLY" test -p threadmill-core -Zbuild-std --target "$target" -- "$@"
+cargo "+$NIGHTLY" test -p threadmill-core --tests -Zbuild-std --target "$target" -- "$@"
