@@ -13,7 +13,7 @@ import { KINDS } from './flat-format'
 import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn, mayBeLearned, meet, serializeChecked } from './instances'
 import { fitOf, LOST, WITH_INSTANCES } from './json-text'
-import { mayClone, mayShare } from './moves'
+import { mayClone, mayMove, mayShare } from './moves'
 import { native } from './native'
 import { deserialize, hasSerializer, serialize } from './serializer'
 import { lengthOf, memoryOf, plainView } from './views'
@@ -77,25 +77,36 @@ Seen.prototype.has = Set.prototype.has
 Seen.prototype.add = Set.prototype.add
 
 /**
- * Encodes `value` as it is now. `mayMove`: much memory is copied, and the copy posted; whoever gets it then needs the thread
+ * Encodes `value` as it is now. `movesMuch`: much memory is copied, and the copy posted; whoever gets it then needs the thread
  * that posts to be awake.
  * @throws DataCloneError, or what a getter of the value throws
  */
-export function encode(value: unknown, mayMove = false): Encoded {
+export function encode(value: unknown, movesMuch = false): Encoded {
   switch (typeof value) {
     case 'number':
     case 'undefined':
     case 'boolean':
       return { codec: PLAIN, data: value }
     case 'string':
-      return isWellFormed.call(value) ? { codec: PLAIN, data: value } : serializedAnyway(value)
+      return isWhole(value) ? { codec: PLAIN, data: value } : serializedAnyway(value)
     case 'bigint':
       return value < PAST_64_BITS && value >= -HALF_OF_64_BITS ? { codec: PLAIN, data: value } : serializedAnyway(value)
     case 'object':
-      return value === null ? { codec: PLAIN, data: value } : encodeObject(value, mayMove)
+      return value === null ? { codec: PLAIN, data: value } : encodeObject(value, movesMuch)
     default:
       return posted(clone(value))
   }
+}
+
+/** Longest string that crosses as UTF-8, in UTF-16 units; longer ones as they are. */
+const SHORT = 252
+
+/** Whether the addon loses nothing of a string. */
+function isWhole(text: string): boolean {
+  if (text.length <= SHORT) return isWellFormed.call(text)
+  // Then it asks the engine how that has a string.
+  mayMove()
+  return true
 }
 
 /** Reads what `encode` has made, or flat.ts. */
@@ -192,9 +203,9 @@ function posted(data: unknown): Encoded {
   return { codec: POSTED, data }
 }
 
-function encodeObject(value: object, mayMove: boolean): Encoded {
+function encodeObject(value: object, movesMuch: boolean): Encoded {
   takeStranger()
-  const encoded = withoutPlatform(value, mayMove)
+  const encoded = withoutPlatform(value, movesMuch)
   if (encoded !== undefined) return encoded
   const stopper = stranger
   stranger = undefined
@@ -208,20 +219,20 @@ function encodeObject(value: object, mayMove: boolean): Encoded {
   }
   if (stopper !== undefined) learnClass(stopper)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
-  const encodedCopy = withoutPlatform(copy, mayMove, true) ?? posted(copy)
+  const encodedCopy = withoutPlatform(copy, movesMuch, true) ?? posted(copy)
   stranger = undefined
   return encodedCopy
 }
 
 /** `undefined` when only the platform's own clone can tell what the value is. `isOwn`: it is a clone, and nobody else's. */
-function withoutPlatform(value: object, mayMove: boolean, isOwn = false): Encoded | undefined {
+function withoutPlatform(value: object, movesMuch: boolean, isOwn = false): Encoded | undefined {
   if (isView(value)) {
     const view = plainView(value)
     if (view !== undefined) return { codec: PLAIN, data: view }
   } else if (isJson(value)) {
     return isRefused(value, isOwn) ? undefined : { codec: JSON_TEXT, data: stringify(value) }
   }
-  const buffers: ArrayBuffer[] | undefined = mayMove ? [] : undefined
+  const buffers: ArrayBuffer[] | undefined = movesMuch ? [] : undefined
   if (!survey(value, buffers)) return undefined
   if (buffers === undefined || bytesOf(buffers) < MUCH) {
     if (isRefused(value, isOwn)) return undefined

@@ -21,7 +21,7 @@ const clone = structuredClone
 /** Whether the addon can do it. Others that do as Node does have another engine. */
 let canMove: boolean | undefined
 
-function mayMove(): boolean {
+export function mayMove(): boolean {
   canMove ??= askAddon()
   return canMove
 }

@@ -305,9 +305,16 @@ impl Memories {
     }
 }
 
+static WORKS: Mutex<Option<bool>> = Mutex::new(None);
+static IS_KNOWN: AtomicBool = AtomicBool::new(false);
+
+/// Whether `canMove` has said so: the engine's own functions are what their names say.
+pub(crate) fn engine_is_known() -> bool {
+    IS_KNOWN.load(Ordering::Relaxed)
+}
+
 /// `canMove()`: whether memory moves this way here.
 pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
-    static WORKS: Mutex<Option<bool>> = Mutex::new(None);
     on_env(env, info, |_, [_unused]| {
         let mut works_here = WORKS.lock();
         let answer = if let Some(known) = *works_here {
@@ -322,6 +329,7 @@ pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
             TRIED.contains(&major) && works(env).unwrap_or(false)
         };
         *works_here = Some(answer);
+        IS_KNOWN.store(answer, Ordering::Relaxed);
         raw::new_boolean(env, answer)
     })
 }

@@ -196,6 +196,7 @@ pub(crate) fn encode(
         Value::Bool(flag) => return raw::new_boolean(env, *flag),
         Value::Number(number) => return raw::new_number(env, *number),
         Value::String(text) => return raw::new_string(env, text),
+        Value::Text(text) => return raw::new_text(env, text),
         Value::BigInt(number) => out = encode_bigint(env, *number)?,
         Value::Array(array) => out = encode_array(env, array, held)?,
         // JavaScript gets a key, and opens it (src/moves.rs).

@@ -3,10 +3,13 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
+use crate::moves::{address, engine_is_known};
 use napi::sys;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::LazyLock;
+use threadmill_core::value::Text;
 
 /// A Node-API call failed, or an exception is pending.
 #[derive(Clone, Copy, Debug)]
@@ -71,18 +74,82 @@ getter!(is_array_buffer, napi_is_arraybuffer, bool, false);
 getter!(boolean, napi_get_value_bool, bool, false);
 getter!(array_length, napi_get_array_length, u32, 0);
 
-/// A string as UTF-8; lone surrogates become U+FFFD.
-pub(crate) fn string(env: sys::napi_env, value: sys::napi_value) -> Raw<String> {
-    // Most strings are short: one pass into a small buffer. A full buffer may have cut the text.
+/// A short string as UTF-8: one pass into a small buffer. `None` if that may have cut it, which it does with all of more than
+/// 252 UTF-16 units. Lone surrogates become U+FFFD.
+pub(crate) fn short_string(env: sys::napi_env, value: sys::napi_value) -> Raw<Option<String>> {
     let mut small = [0u8; 256];
     let mut length = 0;
     // SAFETY: the buffer is as long as said.
     check(unsafe {
         sys::napi_get_value_string_utf8(env, value, small.as_mut_ptr().cast(), small.len(), &raw mut length)
     })?;
-    if length < small.len() - 4 {
-        return Ok(String::from_utf8_lossy(&small[..length]).into_owned());
+    let is_whole = length < small.len() - 4;
+    Ok(is_whole.then(|| String::from_utf8_lossy(&small[..length]).into_owned()))
+}
+
+/// A string as it is.
+pub(crate) fn text(env: sys::napi_env, value: sys::napi_value) -> Raw<Text> {
+    let mut length = 0;
+    // SAFETY: a null buffer asks for the length, in UTF-16 units.
+    check(unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &raw mut length) })?;
+    macro_rules! units {
+        ($unit:ty, $call:ident) => {{
+            // There is room for what ends it, which is not part of it.
+            let mut units = Vec::<$unit>::with_capacity(length + 1);
+            // SAFETY: the memory is as long as said, and the call fills `length` units of it.
+            unsafe {
+                check(sys::$call(env, value, units.as_mut_ptr().cast(), length + 1, &raw mut length))?;
+                units.set_len(length);
+            }
+            units
+        }};
     }
+    Ok(if is_one_byte(value) {
+        Text::Latin1(units!(u8, napi_get_value_string_latin1))
+    } else {
+        Text::Utf16(units!(u16, napi_get_value_string_utf16))
+    })
+}
+
+/// Whether the engine is known to have one byte for each character of a string.
+fn is_one_byte(value: sys::napi_value) -> bool {
+    /// `v8::String::IsOneByte() const`
+    type IsOneByte = unsafe extern "C" fn(sys::napi_value) -> bool;
+    static IS_ONE_BYTE: LazyLock<Option<IsOneByte>> = LazyLock::new(|| {
+        let found = address(c"_ZNK2v86String9IsOneByteEv")?;
+        // SAFETY: the name is that of the function with this type, in the C++ interface of the platform.
+        Some(unsafe { std::mem::transmute::<*mut c_void, IsOneByte>(found) })
+    });
+    // SAFETY: a string of the current scope, on the thread of its isolate.
+    engine_is_known() && IS_ONE_BYTE.is_some_and(|is_one_byte| unsafe { is_one_byte(value) })
+}
+
+/// A new string.
+pub(crate) fn new_text(env: sys::napi_env, text: &Text) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: the text is as long as said.
+    check(unsafe {
+        match text {
+            Text::Latin1(units) => sys::napi_create_string_latin1(
+                env,
+                units.as_ptr().cast(),
+                units.len() as isize,
+                &raw mut value,
+            ),
+            Text::Utf16(units) => {
+                sys::napi_create_string_utf16(env, units.as_ptr(), units.len() as isize, &raw mut value)
+            }
+        }
+    })?;
+    Ok(value)
+}
+
+/// A string as UTF-8; lone surrogates become U+FFFD.
+pub(crate) fn string(env: sys::napi_env, value: sys::napi_value) -> Raw<String> {
+    if let Some(text) = short_string(env, value)? {
+        return Ok(text);
+    }
+    let mut length = 0;
     // SAFETY: a null buffer asks for the length.
     check(unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) })?;
     let mut bytes = vec![0u8; length + 1];
@@ -202,7 +269,7 @@ type NewExternal = unsafe extern "C" fn(
 ) -> sys::napi_status;
 
 #[cfg(unix)]
-static NEW_EXTERNAL: std::sync::LazyLock<Option<NewExternal>> = std::sync::LazyLock::new(|| {
+static NEW_EXTERNAL: LazyLock<Option<NewExternal>> = LazyLock::new(|| {
     // SAFETY: the name is a C string.
     let found =
         unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"node_api_create_external_string_latin1".as_ptr()) };

@@ -30,8 +30,14 @@ use threadmill_core::value::{Array, Value};
 /// number when its deadline has passed.
 const TASK: usize = 7;
 
-/// Reads a primitive or a typed array; bytes are copied (Y3).
+/// Reads a primitive or a typed array; bytes are copied (Y3). Nobody here looks into a string.
 pub(crate) fn own_value(env: Env, value: Js) -> Raw<Value> {
+    if raw::type_of(env, value)? == sys::ValueType::napi_string {
+        return Ok(match raw::short_string(env, value)? {
+            Some(text) => Value::String(text),
+            None => Value::Text(raw::text(env, value)?),
+        });
+    }
     if raw::is_typed_array(env, value)? {
         let view = raw::view(env, value)?;
         let kind = kind_of(view.kind).ok_or(Fault(sys::Status::napi_invalid_arg))?;

@@ -10,11 +10,13 @@ mod element;
 mod foreign;
 mod kind;
 mod region;
+mod text;
 
 pub use array::Array;
 pub use element::{Element, Owned};
 pub use foreign::Foreign;
 pub use kind::ElementKind;
+pub use text::Text;
 
 use std::borrow::Cow;
 
@@ -34,6 +36,8 @@ pub enum Value {
     BigInt(i128),
     /// A string. Lone surrogates have become U+FFFD.
     String(String),
+    /// A string that is passed on unread.
+    Text(Text),
     /// A typed array.
     Array(Array),
     /// A plain value as the JavaScript side has written it; passed on unread.
@@ -68,6 +72,7 @@ impl Value {
             Self::Number(value) => Self::Number(*value),
             Self::BigInt(value) => Self::BigInt(*value),
             Self::String(value) => Self::String(value.clone()),
+            Self::Text(text) => Self::Text(text.clone()),
             Self::Array(array) => Self::Array(Array::copy_from(array.kind(), array.bytes()?)),
             Self::Words(words) => Self::Words(words.clone()),
             Self::List(items) => Self::List(items.iter().map(Self::duplicate).collect::<Option<_>>()?),
@@ -133,6 +138,7 @@ impl Value {
     pub fn heap_size(&self) -> usize {
         match self {
             Self::String(text) => text.len(),
+            Self::Text(text) => text.byte_len(),
             Self::Array(array) => array.byte_len(),
             Self::List(items) => items.iter().map(|item| 32 + item.heap_size()).sum(),
             Self::Object(entries) => {
