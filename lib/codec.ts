@@ -49,6 +49,8 @@ export interface Encoded {
   readonly data: unknown
   /** Memory that belongs to the data alone, and need not be copied once more when that is posted. */
   readonly moves?: readonly ArrayBuffer[] | undefined
+  /** Whether the data is a clone, which need not be cloned before it is posted. */
+  readonly isOwn?: boolean
 }
 
 // Users patch prototypes and globals (polyfills, fake timers): everything used here is taken once, at load.
@@ -78,10 +80,10 @@ Seen.prototype.add = Set.prototype.add
 
 /**
  * Encodes `value` as it is now. `movesMuch`: much memory is copied, and the copy posted; whoever gets it then needs the thread
- * that posts to be awake.
+ * that posts to be awake. `isPosted`: what has to be is posted or cloned before anything else happens, and may be refused then.
  * @throws DataCloneError, or what a getter of the value throws
  */
-export function encode(value: unknown, movesMuch = false): Encoded {
+export function encode(value: unknown, movesMuch = false, isPosted = false): Encoded {
   switch (typeof value) {
     case 'number':
     case 'undefined':
@@ -92,7 +94,7 @@ export function encode(value: unknown, movesMuch = false): Encoded {
     case 'bigint':
       return value < PAST_64_BITS && value >= -HALF_OF_64_BITS ? { codec: PLAIN, data: value } : serializedAnyway(value)
     case 'object':
-      return value === null ? { codec: PLAIN, data: value } : encodeObject(value, movesMuch)
+      return value === null ? { codec: PLAIN, data: value } : encodeObject(value, movesMuch, isPosted)
     default:
       return posted(clone(value))
   }
@@ -203,12 +205,14 @@ function posted(data: unknown): Encoded {
   return { codec: POSTED, data }
 }
 
-function encodeObject(value: object, movesMuch: boolean): Encoded {
+function encodeObject(value: object, movesMuch: boolean, isPosted: boolean): Encoded {
   takeStranger()
   const encoded = withoutPlatform(value, movesMuch)
   if (encoded !== undefined) return encoded
   const stopper = stranger
   stranger = undefined
+  // Of the platform itself: no getter of the user is in it.
+  if (isPosted && stopper === value && !mayBeLearned(value)) return posted(value)
   let copy: object
   try {
     copy = clone(value)
@@ -219,7 +223,7 @@ function encodeObject(value: object, movesMuch: boolean): Encoded {
   }
   if (stopper !== undefined) learnClass(stopper)
   // A clone has neither getters nor classes of the user; what is still unknown in it is of the platform.
-  const encodedCopy = withoutPlatform(copy, movesMuch, true) ?? posted(copy)
+  const encodedCopy = withoutPlatform(copy, movesMuch, true) ?? { codec: POSTED, data: copy, isOwn: true }
   stranger = undefined
   return encodedCopy
 }

@@ -69,14 +69,15 @@ export class ParcelStore {
   }
 
   /**
-   * Keeps an input for the worker that will begin its task. What `transfer` names is moved now.
+   * Keeps an input for the worker that will begin its task. What `transfer` names is moved now; `isOwn`: nobody else has it.
    * @returns its key
    * @throws DataCloneError
    */
-  keep(value: unknown, transfer: readonly object[], lasting: boolean): number {
+  keep(value: unknown, transfer: readonly object[], lasting: boolean, isOwn = false): number {
     const list = transfer as Transferable[]
     const key = this.newKey()
-    this.#inputs.set(key, { ...moved(value, list), lasting })
+    const parcel = isOwn && list.length === 0 ? { value, list } : moved(value, list)
+    this.#inputs.set(key, { ...parcel, lasting })
     return key
   }
 

@@ -47,7 +47,7 @@ export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Enc
   const marked = transferOf(value)
   const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
   if (marked === undefined && given.length === 0) {
-    const encoded = encode(value, true)
+    const encoded = encode(value, true, true)
     return { encoded, list: encoded.moves === undefined ? [] : [...encoded.moves] }
   }
   const list = [...(marked?.list ?? []), ...given] as Transferable[]

@@ -65,7 +65,7 @@ export interface EntryHost extends Host {
 /** What keeps track of tasks of one kind. */
 export interface EntryLane extends Owner {
   /** Keeps an input that does not go through the scheduler; what `transfer` names is moved. @throws DataCloneError */
-  keep(value: unknown, transfer: readonly object[], lasting?: boolean): number
+  keep(value: unknown, transfer: readonly object[], lasting?: boolean, isOwn?: boolean): number
   /**
    * Posts an input at once to a worker that has nothing else to do; its key, and the worker that is to run the task.
    * `undefined` when there is none. @throws DataCloneError
@@ -410,6 +410,7 @@ function encodeInput(
   const { FLAT, MOVED, POSTED, LOCAL, moveCopy, moveMemory, PLAIN, rawLength, write, written } = laneParts()
   let input = given
   let list = transfer
+  let isOwn = false
   const marked = transferOf(given)
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
   if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1, words: -1 }
@@ -426,23 +427,24 @@ function encodeInput(
     if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
     if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1, words }
     ;[input, list] = [encoded.data, []]
+    isOwn = encoded.isOwn === true
   }
   if (repeats(policy) && list.length === 0) {
-    return { codec: POSTED, data: lane.keep(input, list, true), worker: -1, words: -1, lasts: true }
+    return { codec: POSTED, data: lane.keep(input, list, true, isOwn), worker: -1, words: -1, lasts: true }
   }
   const memory = repeats(policy) ? -1 : moveMemory(input, list)
   if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
   // Only a task that may run anywhere goes where somebody waits for it.
   const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
   if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }
-  return { codec: POSTED, data: lane.keep(input, list), worker: -1, words: -1 }
+  return { codec: POSTED, data: lane.keep(input, list, false, isOwn), worker: -1, words: -1 }
 }
 
 /** `mayHold`: it has not been tried, and nobody has to know how long it is. */
 function encodeWhole(input: unknown, mayHold: boolean): Encoded {
   const { encode, encodeAlone, takeHeld } = laneParts()
   const alone = mayHold && typeof input === 'object' && input !== null ? encodeAlone(input) : undefined
-  return typeof alone === 'number' ? takeHeld() : (alone ?? encode(input))
+  return typeof alone === 'number' ? takeHeld() : (alone ?? encode(input, false, true))
 }
 
 function isSmall(view: CheckedView): boolean {
