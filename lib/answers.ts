@@ -15,7 +15,7 @@ import {
   putRaw,
   rawLength,
 } from './codec'
-import { write, written } from './flat'
+import { MOST_TOGETHER, write, written } from './flat'
 import { moveCopy, moveMemory } from './moves'
 import { ANSWER_STRIDE, native } from './native'
 import { closePorts, encodeMarked, Prepared } from './parcel'
@@ -150,6 +150,7 @@ export class Answers {
       if (typeof made !== 'number') return made
       return putHeld(made, this.board.words, this.board.bytes, this.#wordsUsed)
     }
+    if (count > MOST_TOGETHER) return { codec: FLAT, data: written.slice(0, count) }
     this.#reserve(count)
     const { words } = this.board
     for (let i = 0; i < count; i++) words[this.#wordsUsed + i] = written[i] as number

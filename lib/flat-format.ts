@@ -11,6 +11,7 @@
 // | TEXT | of a text that all threads share | |
 // | CHARS | length | the UTF-16 units, three to a word |
 // | ARRAY | length | the elements |
+// | NUMBERS | twice the length, and 1 if all are integers of 32 bits | the elements of an array, all numbers |
 // | OBJECT | of the text with its property names as JSON | the values of its properties |
 // | SAME | of an object that is there already | |
 // | DATE | | the time |
@@ -29,6 +30,7 @@ export const KINDS = {
   CONSTANT: 0,
   REGEXP: 1,
   BYTES: 2,
+  NUMBERS: 3,
   INTEGER: 4,
   NUMBER: 5,
   TEXT: 6,

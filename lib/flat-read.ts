@@ -5,7 +5,7 @@ import { CONSTANTS, CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { native } from './native'
 import { CLASSES } from './views'
 
-const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
+const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const [PlainDate, PlainMap, PlainSet, PlainRegExp, Bytes] = [Date, Map, Set, RegExp, Uint8Array]
 const { set: mapSet } = Map.prototype
 const { add: setAdd } = Set.prototype
@@ -75,6 +75,8 @@ function readItem(item: number): unknown {
       for (let i = 0; i < number; i++) array[i] = readValue()
       return ended(array)
     }
+    case NUMBERS:
+      return ended(readNumbers(begun([]), number >>> 1, (number & 1) === 1))
     case SAME:
       return counted?.[number]
     case DATE:
@@ -99,6 +101,15 @@ function readItem(item: number): unknown {
     default:
       return CONSTANTS[number]
   }
+}
+
+function readNumbers(array: number[], length: number, areIntegers: boolean): number[] {
+  const start = from
+  from += length
+  // As integers they are small integers to the engine, as they were.
+  if (areIntegers) for (let i = 0; i < length; i++) array[i] = (words[start + i] as number) | 0
+  else for (let i = 0; i < length; i++) array[i] = words[start + i] as number
+  return array
 }
 
 function readBytes(length: number, index: number): object {

@@ -14,7 +14,8 @@ import { mayClone } from './moves'
 import { native } from './native'
 import { classOf, getter, isWhole, lengthOfView, memoryOf } from './views'
 
-const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
+const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } =
+  KINDS
 const [UNDEFINED, NULL, FALSE, TRUE] = [0, 1, 2, 3].map((index) => index * 16 + CONSTANT) as [
   number,
   number,
@@ -23,9 +24,19 @@ const [UNDEFINED, NULL, FALSE, TRUE] = [0, 1, 2, 3].map((index) => index * 16 + 
 ]
 
 /** Longest value, in words. */
-export const MOST_WORDS = 512
-/** Elements of an array, properties of an object, entries of a map. */
-const MOST_MEMBERS = 64
+export const MOST_WORDS = 16384
+/** The longest that goes with others; a longer one goes alone. */
+export const MOST_TOGETHER = 512
+/** Properties of an object. */
+const MOST_NAMES = 64
+/** Elements of an array, entries of a map. */
+const MOST_MEMBERS = MOST_WORDS
+/** Arrays with more elements are not asked for the name of each, where the engine can be asked. */
+const FEW_ELEMENTS = 16
+/** Elements of an array elsewhere. */
+const MOST_LISTED = 64
+/** So many numbers in an array need no item each. */
+const MANY_NUMBERS = 8
 const MOST_DEPTH = 16
 /** Integers from here on are numbers: the items are to be small integers to the engine. */
 const MOST_INTEGER = 2 ** 26
@@ -33,10 +44,20 @@ const MOST_INTEGER = 2 ** 26
 const MOST_CHARS = 256
 /** The longest that may be shared: of one that is longer V8 may keep the string alive that it is a part of. */
 const MOST_TEXT = 12
+/** So many strings are written whatever they are. */
+const FEW_STRINGS = 64
+/**
+ * Of more, only as many as pay: the engine's serializer is quicker with each string, and with each unit of it, and slower with
+ * each object, by so many nanoseconds (docs/design/js-lane.md).
+ */
+const [STRING_COSTS, UNIT_COSTS, OBJECT_PAYS] = [50, 5, 200]
 /** Longest memory, in bytes. */
 const MOST_BYTES = 512
-/** Most objects in one value: each is compared with all before it. */
-const MOST_OBJECTS = 64
+/** So many objects of a value are compared one by one; the places of others are kept. */
+const FEW_OBJECTS = 16
+const MOST_OBJECTS = 4096
+/** Each piece of memory is compared with all objects before it. */
+const MOST_BEFORE_BYTES = 64
 /** Most shapes and texts that are remembered before all are forgotten. */
 const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
@@ -58,8 +79,14 @@ const sourceOf = getter<string>(regExpPrototype, 'source')
 const Bytes = Uint8Array
 const { asUintN } = BigInt
 const { stringify } = JSON
+const { min } = Math
 const charCodeAt = String.prototype.charCodeAt
 const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
+
+/** A map whose methods nobody else can reach. */
+class Places extends Map<object, number> {}
+Places.prototype.get = Map.prototype.get
+Places.prototype.set = Map.prototype.set
 
 // --- writing ---
 
@@ -69,9 +96,14 @@ let at = 0
 let isBusy = false
 const objects: (object | undefined)[] = []
 let objectCount = 0
+/** Their places, from FEW_OBJECTS on. */
+let places: Places | undefined
 /** What each of them is counted as: -1 while it is not complete, and for memory, which can not be told again. */
 const numbers: number[] = []
 let numberCount = 0
+/** Strings that are not shared, and their units. */
+let stringCount = 0
+let unitCount = 0
 let isTracked = false
 /** Whether they are counted in the order of their starts. */
 let isCyclic = false
@@ -119,7 +151,7 @@ class Shape {
     this.#next ??= new Map()
     let next = this.#next.get(name)
     if (next === undefined) {
-      if (shapeCount === MOST_SHAPES || this.names.length === MOST_MEMBERS) return undefined
+      if (shapeCount === MOST_SHAPES || this.names.length === MOST_NAMES) return undefined
       shapeCount++
       next = new Shape([...this.names, name])
       this.#next.set(name, next)
@@ -152,6 +184,8 @@ export function write(value: object): number {
   at = 1
   objectCount = 0
   numberCount = 0
+  stringCount = 0
+  unitCount = 0
   isTracked = false
   instanceCount = 0
   isWithin = false
@@ -170,6 +204,7 @@ export function write(value: object): number {
   } finally {
     isBusy = false
     firstInstance = undefined
+    places = undefined
     for (let i = 0; i < objectCount; i++) objects[i] = undefined
   }
 }
@@ -208,14 +243,33 @@ function writeValue(value: unknown, depth: number): boolean {
 
 function writeObject(object: object, depth: number): boolean {
   // What is there twice has to be so on the other side.
-  for (let i = 0; i < objectCount; i++) if (objects[i] === object) return writeSame(i)
+  const known = placeOf(object)
+  if (known >= 0) return writeSame(known)
   if (isProxy(object) || objectCount === MOST_OBJECTS) return false
-  const index = objectCount++
-  objects[index] = object
-  numbers[index] = isCyclic ? numberCount++ : -1
+  const index = note(object)
+  if (isCyclic) numbers[index] = numberCount++
   if (!writeNew(object, depth)) return false
   if (!isCyclic) numbers[index] = numberCount++
   return true
+}
+
+/** The place of an object that is there already, or -1. */
+function placeOf(object: object): number {
+  const count = min(objectCount, FEW_OBJECTS)
+  for (let i = 0; i < count; i++) if (objects[i] === object) return i
+  return places === undefined ? -1 : (places.get(object) ?? -1)
+}
+
+/** Notes that an object is there from now on; its place. */
+function note(object: object): number {
+  const index = objectCount++
+  objects[index] = object
+  numbers[index] = -1
+  if (index >= FEW_OBJECTS) {
+    places ??= new Places()
+    places.set(object, index)
+  }
+  return index
 }
 
 function writeSame(index: number): boolean {
@@ -296,13 +350,68 @@ function isIndexed(object: object): boolean {
 /** An index of its own for each element, and no other property. */
 function writeArray(array: readonly unknown[], depth: number): boolean {
   const { length } = array
-  if (length > MOST_MEMBERS) return false
+  // Where the engine says that no other names are there, each element is looked at for itself.
+  const isAsked = length > FEW_ELEMENTS && mayClone()
+  if (length > (isAsked ? MOST_MEMBERS : MOST_LISTED)) return false
+  if (isAsked ? native.hasNames(array) : !hasAllIndices(array, length)) return false
+  const head = at++
+  let next = 0
+  if (length >= MANY_NUMBERS) {
+    const first = array[0]
+    if (typeof first === 'number') {
+      if (head + 1 + length > MOST_WORDS) return false
+      next = countNumbers(head, array, length, first)
+      if (next === length) return true
+      // The next one, which is no number, has been read.
+      if (!writeItems(head, next) || !writeElement(array, next, firstOther, depth)) return false
+      next++
+    } else {
+      next = 1
+      if (!writeElement(array, 0, first, depth)) return false
+    }
+  }
+  written[head] = length * 16 + ARRAY
+  for (; next < length; next++) if (!writeElement(array, next, array[next], depth)) return false
+  return true
+}
+
+/** What `countNumbers` has ended at. */
+let firstOther: unknown
+
+/** Writes the numbers that an array begins with, side by side; how many. The array is complete if that is all of it. */
+function countNumbers(head: number, array: readonly unknown[], length: number, first: number): number {
+  let areIntegers = true
+  let value: unknown = first
+  for (let i = 0; i < length; ) {
+    if (typeof value !== 'number') {
+      firstOther = value
+      return i
+    }
+    if ((value | 0) !== value || (value === 0 && 1 / value < 0)) areIntegers = false
+    written[head + 1 + i] = value
+    value = ++i < length ? array[i] : undefined
+  }
+  written[head] = (length * 2 + (areIntegers ? 1 : 0)) * 16 + NUMBERS
+  at = head + 1 + length
+  return length
+}
+
+/** Writes the numbers that lie there as items. */
+function writeItems(head: number, count: number): boolean {
+  const found = written.slice(head + 1, head + 1 + count)
+  for (let i = 0; i < count; i++) if (!writeValue(found[i], 0)) return false
+  return true
+}
+
+function writeElement(array: readonly unknown[], index: number, element: unknown, depth: number): boolean {
+  if (element === undefined && !hasOwn(array, index)) return false
+  return writeValue(element, depth)
+}
+
+function hasAllIndices(array: readonly unknown[], length: number): boolean {
   const names = keys(array)
   // Indices come first: when the last name is one, all are.
-  if (names.length !== length || (length > 0 && names[length - 1] !== `${length - 1}`)) return false
-  written[at++] = length * 16 + ARRAY
-  for (let i = 0; i < length; i++) if (!writeValue(array[i], depth)) return false
-  return true
+  return names.length === length && (length === 0 || names[length - 1] === `${length - 1}`)
 }
 
 function writeMap(map: Map<unknown, unknown>, depth: number): boolean {
@@ -343,15 +452,14 @@ function writeBytes(view: ArrayBufferView): boolean {
     hasBare = true
     return putBytes(view as Uint8Array, size, index)
   }
-  if (!isWhole(view) || objectCount === MOST_OBJECTS) return false
+  if (!isWhole(view) || objectCount > MOST_BEFORE_BYTES) return false
   const buffer = memoryOf(view)
   // What else is a view of it has to be so on the other side.
   for (let i = 0; i < objectCount; i++) {
     const other = objects[i] as object
     if (other === buffer || (hasBare && other !== view && isView(other) && memoryOf(other) === buffer)) return false
   }
-  numbers[objectCount] = -1
-  objects[objectCount++] = buffer
+  note(buffer)
   return putBytes(new Bytes(buffer), size, index)
 }
 
@@ -418,8 +526,11 @@ function writeText(text: string): boolean {
   if (length <= MOST_TEXT) {
     const id = texts.get(text)
     if (id === undefined) {
-      if (texts.size === MOST_TEXTS) texts = new Map()
-      texts.set(text, -1)
+      // One of many is seldom seen again.
+      if (stringCount < FEW_STRINGS) {
+        if (texts.size === MOST_TEXTS) texts = new Map()
+        texts.set(text, -1)
+      }
     } else {
       // One that comes again will come more often.
       const shared = id === -1 ? shareText(text) : id
@@ -430,6 +541,11 @@ function writeText(text: string): boolean {
     }
   }
   if (length > MOST_CHARS || at + length / 3 + 2 > MOST_WORDS) return false
+  unitCount += length
+  stringCount++
+  if (stringCount > FEW_STRINGS && STRING_COSTS * stringCount + UNIT_COSTS * unitCount > OBJECT_PAYS * objectCount) {
+    return false
+  }
   written[at++] = length * 16 + CHARS
   let i = 0
   for (; i + 2 < length; i += 3) {

@@ -16,7 +16,7 @@ export {
   readWords,
   takeHeld,
 } from './codec'
-export { write, written } from './flat'
+export { MOST_TOGETHER, write, written } from './flat'
 export { JsLane } from './lane'
 export { moveCopy, moveMemory } from './moves'
 export { decodeReason } from './reason'

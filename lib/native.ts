@@ -133,6 +133,8 @@ export interface Native {
   canMove(): boolean
   /** Whether a typed array has no buffer before it is asked for; only where `canMove()` says so. */
   isInHeap(view: ArrayBufferView): boolean
+  /** Whether an array has enumerable properties whose names are no indices; only where `canClone()` says so. */
+  hasNames(array: readonly unknown[]): boolean
   /** In a JS worker of Node 20 or 22: whether it may be terminated while it links a required module; see src/termination.rs. */
   surviveTermination(): boolean
   /** Takes the memory of a typed array over `buffer`, or of that itself, which is detached then; its key, or -1. */

@@ -335,7 +335,7 @@ const UNFIT = -3
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
   if (typeof input !== 'object' || input === null || lane.isLocal || transferOf(input) !== undefined) return NOT_PLAIN
   const { resolve, reject, task, promise } = settlement
-  const { MOVED, write, written } = laneParts()
+  const { FLAT, MOST_TOGETHER, MOVED, write, written } = laneParts()
   // Before it is written: whoever hears of a new worker may submit something.
   lane.admit(-1)
   let count: number
@@ -367,7 +367,8 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
   onRejected(slot, reject)
   host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
-  if (other === undefined) submitWords(slot, ticket, written, count)
+  if (count > MOST_TOGETHER) submitEntry(slot, ticket, FLAT, written.slice(0, count))
+  else if (other === undefined) submitWords(slot, ticket, written, count)
   else if (typeof other === 'number') submitWritten(slot, ticket, other)
   else submitEntry(slot, ticket, other.codec, other.data)
   return slot
@@ -407,7 +408,8 @@ function encodeInput(
   isTried: boolean,
   mayHold: boolean,
 ): EncodedInput {
-  const { FLAT, MOVED, POSTED, LOCAL, moveCopy, moveMemory, PLAIN, rawLength, write, written } = laneParts()
+  const { FLAT, LOCAL, MOST_TOGETHER, MOVED, POSTED, moveCopy, moveMemory, PLAIN, rawLength, write, written } =
+    laneParts()
   let input = given
   let list = transfer
   let isOwn = false
@@ -417,8 +419,9 @@ function encodeInput(
   if (list === undefined) {
     const count = !isTried && typeof input === 'object' && input !== null ? write(input) : -1
     if (count > 0) {
-      prepareArena()
-      return { codec: FLAT, data: written.slice(0, count), worker: -1, words: count }
+      const isAlone = count > MOST_TOGETHER
+      if (!isAlone) prepareArena()
+      return { codec: FLAT, data: written.slice(0, count), worker: -1, words: isAlone ? -1 : count }
     }
     const encoded = encodeWhole(input, mayHold && !isTried)
     const words = rawLength(encoded)

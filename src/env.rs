@@ -16,7 +16,7 @@ use crate::js::{owner, worker};
 use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
-use crate::{clones, cpu_gate, moves, pool, settle, shared, submit, termination, texts, trace};
+use crate::{clones, cpu_gate, moves, objects, pool, settle, shared, submit, termination, texts, trace};
 use napi::sys;
 use std::ffi::{CStr, c_void};
 use std::ptr;
@@ -151,7 +151,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 78] = [
+    let functions: [(&CStr, sys::napi_callback); 79] = [
         (c"connect", Some(connect)),
         (c"flush", Some(submit::flush)),
         (c"hasIdle", Some(submit::has_idle)),
@@ -216,7 +216,8 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         (c"holdText", Some(texts::hold)),
         (c"heldText", Some(texts::held)),
         (c"canMove", Some(moves::can_move)),
-        (c"isInHeap", Some(moves::is_in_heap)),
+        (c"isInHeap", Some(objects::is_in_heap)),
+        (c"hasNames", Some(objects::has_names)),
         (c"surviveTermination", Some(termination::survive_termination)),
         (c"takeMemory", Some(moves::take_memory)),
         (c"openMemory", Some(moves::open_memory)),

@@ -7,6 +7,7 @@
 //!           call.rs     the state and the pool that a call is about
 //!           cpu_gate.rs how busy the machine is
 //!           moves.rs    memory that goes from thread to thread as it is
+//!           objects.rs  what only the engine can tell of an object
 //!           clones.rs   values as the engine writes them, with memory that moves
 //!           serializer.rs  the engine's serializer, called from here; delegate.rs: what it asks
 //!           shared.rs   shared memory, which goes with a value; read_delegate.rs: what reading it asks
@@ -25,6 +26,7 @@ mod env;
 mod ids;
 mod js;
 mod moves;
+mod objects;
 mod payload;
 mod pool;
 mod port;

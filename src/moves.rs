@@ -334,26 +334,6 @@ pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
     })
 }
 
-/// `isInHeap(view)`: whether a typed array has no buffer yet: its memory lies in the engine's heap, and is nobody else's.
-pub(crate) unsafe extern "C" fn is_in_heap(env: Env, info: Info) -> Js {
-    /// `v8::ArrayBufferView::HasBuffer() const`
-    type HasBuffer = unsafe extern "C" fn(Js) -> bool;
-    static HAS_BUFFER: LazyLock<Option<HasBuffer>> = LazyLock::new(|| {
-        let found = address(c"_ZNK2v815ArrayBufferView9HasBufferEv")?;
-        // SAFETY: the name is that of the function with this type, in the C++ interface of the platform.
-        Some(unsafe { std::mem::transmute::<*mut c_void, HasBuffer>(found) })
-    });
-    raw::guard(env, || {
-        let ([view], _) = raw::arguments::<1>(env, info)?;
-        let is_there = match *HAS_BUFFER {
-            // SAFETY: a typed array of the current scope, on the thread of its isolate.
-            Some(has_buffer) if raw::is_typed_array(env, view)? => !unsafe { has_buffer(view) },
-            _ => false,
-        };
-        raw::new_boolean(env, is_there)
-    })
-}
-
 /// `takeMemory(value, buffer)`: moves the memory of `value`, a typed array over `buffer` or that itself, out of this thread's
 /// reach; its key, -1 when that cannot be.
 pub(crate) unsafe extern "C" fn take_memory(env: Env, info: Info) -> Js {

@@ -96,6 +96,93 @@ describe('what is written is read as structuredClone would give it', () => {
   })
 })
 
+const numbersTo = (length) => Array.from({ length }, (_, index) => index)
+
+describe('arrays of numbers', () => {
+  const odd = [0.5, Number.NaN, -0, Infinity, 2 ** 31, -(2 ** 31) - 1, 2 ** 53]
+  const values = {
+    integers: numbersTo(10_000),
+    'the least that are not written one by one': numbersTo(8),
+    'one less': numbersTo(7),
+    'the edges of integers': [...numbersTo(8), 2 ** 31 - 1, -(2 ** 31), -1],
+    'of all kinds': [...numbersTo(10), ...odd],
+    'a negative zero among integers': [...numbersTo(10), -0],
+    'a negative zero at first': [-0, ...numbersTo(10)],
+    'with something else at their end': [...numbersTo(100), ...odd, 'x'],
+    'with something else among them': [...odd, 'x', ...numbersTo(20), null, undefined, true, 5n, ...odd, { a: [1] }],
+    'after something else': ['x', ...numbersTo(20)],
+    several: { a: numbersTo(20), b: { c: odd.concat(odd) }, d: [numbersTo(9), numbersTo(30)] },
+    'undefined, which is there': [undefined, ...numbersTo(20), undefined],
+    'twice the same': ((array) => [array, array, { array }])(numbersTo(20)),
+    'within itself': ((array) => [array, { array }])(numbersTo(20)),
+  }
+  for (const [title, value] of Object.entries(values)) {
+    test(title, () => {
+      const result = cross(value)
+      assert.notEqual(result, undefined)
+      same(result, structuredClone(value))
+    })
+  }
+
+  test('getters are called once, and may change the array', () => {
+    for (const at of [0, 5, 19]) {
+      const make = () => {
+        let calls = 0
+        const array = numbersTo(20)
+        Object.defineProperty(array, at, {
+          enumerable: true,
+          get() {
+            array.push('more')
+            return ++calls
+          },
+        })
+        return array
+      }
+      same(cross(make()), structuredClone(make()))
+    }
+    const shrinks = numbersTo(20)
+    Object.defineProperty(shrinks, 3, {
+      enumerable: true,
+      get() {
+        shrinks.length = 10
+        return 3
+      },
+    })
+    assert.equal(cross(shrinks), undefined)
+  })
+})
+
+describe('much', () => {
+  const records = (count) => numbersTo(count).map((id) => ({ id, v: id / 3, ok: id % 2 === 0, tags: ['a', 'b'] }))
+  const shared = { id: 1 }
+  const values = {
+    records: records(1000),
+    'the same object far apart': [...records(100), shared, ...records(50), shared, { shared }],
+    'each of them twice': ((list) => [...list, ...list])(records(100)),
+    'an object that is there first and last': ((list) => [list[0], ...list, list[0]])(records(100)),
+    'a map with many entries': new Map(numbersTo(500).map((index) => [index, { index }])),
+    'a set of many objects': new Set(records(100)),
+    'a cycle among many': ((list) => Object.assign(list[70], { list }) && list)(records(100)),
+    'views among many objects': [...records(10), new Uint8Array(8).fill(3)],
+    'a few strings': [...records(100), ...numbersTo(40).map((index) => `a text of its own ${index}`)],
+  }
+  for (const [title, value] of Object.entries(values)) {
+    test(title, () => {
+      // What is within itself is expected after the first such value.
+      cross(value)
+      const result = cross(value)
+      assert.notEqual(result, undefined)
+      same(result, structuredClone(value))
+    })
+  }
+
+  test('a view and its memory, far apart', () => {
+    const memory = new ArrayBuffer(4)
+    assert.equal(cross([...records(20), new Uint8Array(memory), ...records(5), memory]), undefined)
+    assert.equal(cross([...records(20), new Uint8Array(memory), new Int8Array(memory)]), undefined)
+  })
+})
+
 describe('what cannot be told exactly is not written', () => {
   const withHole = () => {
     const array = [1]
@@ -133,7 +220,21 @@ describe('what cannot be told exactly is not written', () => {
     'a function': [() => {}],
     'a symbol': { a: Symbol('a') },
     'a bigint of more than 64 bits': { a: 2n ** 64n },
-    'a map with too many entries': new Map(Array.from({ length: 65 }, (_, index) => [index, index])),
+    'a map with too many entries': new Map(Array.from({ length: MOST_WORDS }, (_, index) => [index, index])),
+    'an array of numbers with a hole': ((array) => delete array[7] && array)(numbersTo(20)),
+    'an array of numbers with a hole at its end': ((array) => delete array[19] && array)(numbersTo(20)),
+    'an array of objects with a hole': ((array) => delete array[7] && array)(
+      Array.from({ length: 20 }, () => ({ a: 1 })),
+    ),
+    'an array of numbers with a property': Object.assign(numbersTo(100), { a: 1 }),
+    'an array of objects with a property': Object.assign(
+      Array.from({ length: 20 }, () => ({ a: 1 })),
+      { '': 1 },
+    ),
+    'an array of numbers of another class': new (class extends Array {})(...numbersTo(20)),
+    'numbers and a function': [...numbersTo(20), () => {}],
+    'much text': Array.from({ length: 100 }, (_, index) => `a text of its own ${index}`),
+    'many views': Array.from({ length: 70 }, () => new Int16Array(1)),
     'a map with a function': new Map([['f', () => {}]]),
     'a map of another class': new (class extends Map {})(),
     'a date of another class': new (class extends Date {})(),
@@ -143,8 +244,10 @@ describe('what cannot be told exactly is not written', () => {
     'an array that is said to be plain': [Object.setPrototypeOf([1], Object.prototype)],
     'a proxy': [new Proxy({}, {})],
     'a date that is said to be plain': [Object.setPrototypeOf(new Date(), Object.prototype)],
-    'too many members': Array.from({ length: 65 }, (_, index) => index),
-    'a value that is too long': Array.from({ length: 60 }, () => 'x'.repeat(100)),
+    'too many elements': numbersTo(MOST_WORDS),
+    'too many properties': Object.fromEntries(numbersTo(65).map((index) => [`name${index}`, index])),
+    'a value that is too long': [numbersTo(8000), numbersTo(8000), numbersTo(8000)],
+    'too many objects': Array.from({ length: 5000 }, () => ({ a: 1 })),
     'one that is too deep': deep(30),
   }
   for (const [title, value] of Object.entries(values)) test(title, () => assert.equal(cross(value), undefined))
@@ -409,7 +512,7 @@ test('the longest value', () => {
   // A word for the length, one for the array, and one for each element.
   const rows = Array.from({ length: 7 }, () => Array.from({ length: 64 }, (_, index) => index))
   same(cross(rows), rows)
-  rows.push(Array.from({ length: MOST_WORDS }, (_, index) => index))
+  rows.push(numbersTo(MOST_WORDS))
   assert.equal(cross(rows), undefined)
 })
 

@@ -1,0 +1,84 @@
+//! Stage: submit. Thread: any env.
+//! What only the engine can tell of an object, where it may be asked (see `moves.rs`).
+
+#![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
+
+use crate::call::{Env, Info, Js};
+use crate::moves::{address, current_isolate};
+use crate::raw::{self, Fault};
+use napi::sys;
+use std::ffi::c_void;
+use std::sync::LazyLock;
+
+/// `isInHeap(view)`: whether a typed array has no buffer yet: its memory lies in the engine's heap, and is nobody else's.
+pub(crate) unsafe extern "C" fn is_in_heap(env: Env, info: Info) -> Js {
+    /// `v8::ArrayBufferView::HasBuffer() const`
+    type HasBuffer = unsafe extern "C" fn(Js) -> bool;
+    static HAS_BUFFER: LazyLock<Option<HasBuffer>> = LazyLock::new(|| {
+        let found = address(c"_ZNK2v815ArrayBufferView9HasBufferEv")?;
+        // SAFETY: the name is that of the function with this type, in the C++ interface of the platform.
+        Some(unsafe { std::mem::transmute::<*mut c_void, HasBuffer>(found) })
+    });
+    raw::guard(env, || {
+        let ([view], _) = raw::arguments::<1>(env, info)?;
+        let is_there = match *HAS_BUFFER {
+            // SAFETY: a typed array of the current scope, on the thread of its isolate.
+            Some(has_buffer) if raw::is_typed_array(env, view)? => !unsafe { has_buffer(view) },
+            _ => false,
+        };
+        raw::new_boolean(env, is_there)
+    })
+}
+
+/// `v8::KeyCollectionMode::kOwnOnly`
+const OWN_ONLY: i32 = 0;
+/// `v8::ONLY_ENUMERABLE | v8::SKIP_SYMBOLS`
+const STRINGS: i32 = 2 | 16;
+/// `v8::IndexFilter::kSkipIndices`
+const SKIP_INDICES: i32 = 1;
+/// `v8::KeyConversionMode::kKeepNumbers`
+const KEEP_NUMBERS: i32 = 1;
+
+struct Names {
+    /// `v8::Isolate::GetCurrentContext()`
+    context: unsafe extern "C" fn(*mut c_void) -> Js,
+    /// `v8::Object::GetPropertyNames(context, mode, property_filter, index_filter, conversion)`
+    names: unsafe extern "C" fn(Js, Js, i32, i32, i32, i32) -> Js,
+}
+
+static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
+    type Context = unsafe extern "C" fn(*mut c_void) -> Js;
+    type Find = unsafe extern "C" fn(Js, Js, i32, i32, i32, i32) -> Js;
+    let context = address(c"_ZN2v87Isolate17GetCurrentContextEv")?;
+    let names = address(
+        c"_ZN2v86Object16GetPropertyNamesENS_5LocalINS_7ContextEEENS_17KeyCollectionModeENS_14PropertyFilterENS_11IndexFilterENS_17KeyConversionModeE",
+    )?;
+    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
+    Some(unsafe {
+        Names {
+            context: std::mem::transmute::<*mut c_void, Context>(context),
+            names: std::mem::transmute::<*mut c_void, Find>(names),
+        }
+    })
+});
+
+/// `hasNames(array)`: whether an array, and no proxy of one, has enumerable properties whose names are no indices.
+pub(crate) unsafe extern "C" fn has_names(env: Env, info: Info) -> Js {
+    raw::guard(env, || {
+        let ([array], _) = raw::arguments::<1>(env, info)?;
+        let (Some(engine), Some(isolate)) = (&*NAMES, current_isolate()) else {
+            return Err(Fault(sys::Status::napi_generic_failure));
+        };
+        if !raw::is_array(env, array)? {
+            return Err(Fault(sys::Status::napi_array_expected));
+        }
+        // SAFETY: an array of the current scope, on the thread of its isolate. Nothing of the user is called.
+        let names = unsafe {
+            (engine.names)(array, (engine.context)(isolate), OWN_ONLY, STRINGS, SKIP_INDICES, KEEP_NUMBERS)
+        };
+        if names.is_null() {
+            return Err(Fault(sys::Status::napi_generic_failure));
+        }
+        raw::new_boolean(env, raw::array_length(env, names)? > 0)
+    })
+}
