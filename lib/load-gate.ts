@@ -1,14 +1,16 @@
 // Stage: run. Thread: the owner env and its JS workers.
 // Node aborts the process when a thread is terminated in the wrong moment of a `require` that loads an ECMAScript module:
-// while it is linked (20 and 22), or while what `require` gives is made (20 to 24). So a worker requires its entry module
+// while it is linked (20 and 22), or while what `require` gives is made (20 to 26). So a worker requires its entry module
 // behind a gate, a word of memory that it shares with its owner.
 //
 // L1. Whoever comes first has the gate: a worker that is to be ended does not begin to load, and one that loads is ended
 //     after that.
 // L2. No end is put off by more than PATIENCE: a module may never stop to load. The process ends with the same patience.
+// L3. No worker waits for ever for an end that does not come.
 
 import process from 'node:process'
-import { clearTimeout, setTimeout } from 'node:timers'
+import timers from 'node:timers'
+import { native } from './native'
 
 /** How long the end of a worker that loads its module is put off, ms. */
 const PATIENCE = 250
@@ -16,13 +18,19 @@ const PATIENCE = 250
 const INTERVAL = 1
 
 const [OPEN, LOADING, ENDING] = [0, 1, 2]
+// Users fake timers and the time.
+const { clearTimeout, setTimeout } = timers
+const { now } = native
 
 /** The word. */
 export type LoadGate = Int32Array<SharedArrayBuffer>
 
-/** In a worker: calls `load`, unless the worker is being ended; then it waits for that. */
+/** In a worker: calls `load`, unless the worker is being ended; then it waits for that, as long as it may take. */
 export function loadBehind<T>(gate: LoadGate, load: () => T): T {
-  if (Atomics.compareExchange(gate, 0, OPEN, LOADING) === ENDING) Atomics.wait(gate, 0, ENDING)
+  if (Atomics.compareExchange(gate, 0, OPEN, LOADING) === ENDING) {
+    Atomics.wait(gate, 0, ENDING, 2 * PATIENCE)
+    Atomics.store(gate, 0, LOADING)
+  }
   try {
     return load()
   } finally {
@@ -39,7 +47,7 @@ let isHeard = false
 export function makeGate(): LoadGate {
   if (!isHeard) {
     isHeard = true
-    process.once('exit', closeAll)
+    process.on('exit', closeAll)
   }
   const gate = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   gates.add(gate)
@@ -62,9 +70,9 @@ export function whenClosed(gate: LoadGate, end: () => void): () => void {
     end()
     return () => {}
   }
-  const deadline = performance.now() + PATIENCE
+  const deadline = now() + PATIENCE
   const look = (): void => {
-    if (close(gate) || performance.now() >= deadline) end()
+    if (close(gate) || now() >= deadline) end()
     else timer = setTimeout(look, INTERVAL)
   }
   let timer = setTimeout(look, INTERVAL)
@@ -73,10 +81,10 @@ export function whenClosed(gate: LoadGate, end: () => void): () => void {
 
 /** The process is about to terminate all of them. */
 function closeAll(): void {
-  const deadline = performance.now() + PATIENCE
+  const deadline = now() + PATIENCE
   for (const gate of gates) {
     while (!close(gate)) {
-      if (Atomics.wait(gate, 0, LOADING, Math.max(0, deadline - performance.now())) === 'timed-out') break
+      if (Atomics.wait(gate, 0, LOADING, Math.max(0, deadline - now())) === 'timed-out') break
     }
   }
 }

@@ -19,6 +19,8 @@ const HARMLESS: &CStr = c"v8::Module::IsGraphAsync";
 type Handler = unsafe extern "C" fn(*const c_char, *const c_char);
 
 struct Engine {
+    /// `v8::Isolate::IsExecutionTerminating()`
+    is_terminating: unsafe extern "C" fn(*mut c_void) -> bool,
     /// `v8::Isolate::TryGetCurrent()`
     isolate: unsafe extern "C" fn() -> *mut c_void,
     /// `v8::Isolate::SetFatalErrorHandler(v8::FatalErrorCallback)`
@@ -32,12 +34,16 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 fn find_engine() -> Option<Engine> {
     type Current = unsafe extern "C" fn() -> *mut c_void;
     type Set = unsafe extern "C" fn(*mut c_void, Handler);
+    let is_terminating = address(c"_ZN2v87Isolate22IsExecutionTerminatingEv")?;
     let isolate = address(c"_ZN2v87Isolate13TryGetCurrentEv")?;
     let set_handler = address(c"_ZN2v87Isolate20SetFatalErrorHandlerEPFvPKcS2_E")?;
     let node = address(c"_ZN4node12OnFatalErrorEPKcS1_")?;
     // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
     Some(unsafe {
         Engine {
+            is_terminating: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void) -> bool>(
+                is_terminating,
+            ),
             isolate: std::mem::transmute::<*mut c_void, Current>(isolate),
             set_handler: std::mem::transmute::<*mut c_void, Set>(set_handler),
             node: std::mem::transmute::<*mut c_void, Handler>(node),
@@ -46,15 +52,15 @@ fn find_engine() -> Option<Engine> {
 }
 
 unsafe extern "C" fn on_fatal_error(location: *const c_char, message: *const c_char) {
-    // SAFETY: V8 gives a C string, or nothing.
-    if !location.is_null() && unsafe { CStr::from_ptr(location) } == HARMLESS {
-        return;
-    }
-    match &*ENGINE {
-        // SAFETY: as V8 called us.
-        Some(engine) => unsafe { (engine.node)(location, message) },
-        // Without it, nobody could have set this function.
-        None => std::process::abort(),
+    // Without it, nobody could have set this function.
+    let Some(engine) = &*ENGINE else { std::process::abort() };
+    // SAFETY: V8 gives a C string, or nothing, and calls this on the thread of the isolate that it is about.
+    unsafe {
+        let is_known = !location.is_null() && CStr::from_ptr(location) == HARMLESS;
+        if is_known && (engine.is_terminating)((engine.isolate)()) {
+            return;
+        }
+        (engine.node)(location, message);
     }
 }
 

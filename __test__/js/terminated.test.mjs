@@ -30,9 +30,9 @@ before(() => {
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Makes pools of `file` and ends them by `end`, `ROUNDS` times, from `from` to `to` times what the first task takes. */
+/** Makes pools of `file` and destroys them, `ROUNDS` times, from `from` to `to` times what the first task takes. */
 const ROUNDS = 80
-const repeat = (file, end, from, to) => `import { setTimeout as wait } from 'node:timers/promises'
+const repeat = (file, from, to) => `import { setTimeout as wait } from 'node:timers/promises'
   import { WorkerPool } from 'threadmill'
   const makePool = () => new WorkerPool(${JSON.stringify(file)}, { maxWorkers: 1 })
   async function timeOfFirst() {
@@ -50,7 +50,7 @@ const repeat = (file, end, from, to) => `import { setTimeout as wait } from 'nod
     const pool = makePool()
     const run = pool.run(1).then(() => 'completed', (error) => error.code)
     await wait(whole * (${from} + ${to - from} * (round / ${ROUNDS})))
-    await pool.${end}
+    await pool.destroy()
     const how = await run
     ends[how] = (ends[how] ?? 0) + 1
   }
@@ -65,11 +65,23 @@ async function assertEnds(source) {
 }
 
 test('a pool that is destroyed while a worker loads its entry module takes nothing with it', async () => {
-  await assertEnds(repeat(slow, 'destroy()', 0.6, 1.1))
+  await assertEnds(repeat(slow, 0.6, 1.1))
 })
 
 test('nor does one whose worker requires a module in a task', async () => {
-  await assertEnds(repeat(requiring, 'destroy()', 0.6, 1.1))
+  await assertEnds(repeat(requiring, 0.6, 1.1))
+})
+
+test('a process that does not exit after all goes on', async () => {
+  const source = `import { WorkerPool } from 'threadmill'
+    const pool = new WorkerPool(${JSON.stringify(slow)}, { maxWorkers: 1 })
+    pool.run(1).then((output) => {
+      console.log(output)
+      pool.close()
+    })
+    setImmediate(() => process.emit('exit', 0))`
+  const result = await runProgram(source)
+  assert.deepEqual([result.code, result.stdout, result.stderr], [0, '1\n', ''])
 })
 
 test('a process that exits while a worker loads its entry module ends as it says', async () => {
@@ -103,8 +115,9 @@ test('a module that never stops to load puts off no end', async () => {
     const begin = performance.now()
     process.once('exit', () => console.log(performance.now() - begin < 1000))
     ${end}`
-  for (const end of ['await pool.destroy()', 'await pool.dispose({ force: true })', 'process.exit()']) {
-    const result = await runProgram(source(end))
+  const faked = "const { mock } = await import('node:test'); mock.timers.enable(); await pool.destroy()"
+  for (const end of [faked, 'await pool.destroy()', 'await pool.dispose({ force: true })', 'process.exit()']) {
+    const result = await runProgram(source(end), { nodeArgs: ['--no-warnings'] })
     assert.deepEqual([result.timedOut, result.code, result.stderr, result.stdout], [false, 0, '', 'true\n'], end)
   }
 })
