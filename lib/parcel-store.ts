@@ -8,7 +8,7 @@ import { Ahead, type AheadHost } from './ahead'
 import { ThreadmillError } from './errors'
 import { MAIN_WORKER } from './native'
 import type { End } from './owner'
-import { closePorts, KEYS_PER_WORKER, listOf, moved, type Parcel } from './parcel'
+import { closePorts, isCopied, KEY_STEP, KEYS_PER_WORKER, keyOfInput, listOf, moved, type Parcel } from './parcel'
 import type { Order } from './protocol'
 import { encodeReason } from './reason'
 import type { Pushed } from './submit'
@@ -38,6 +38,8 @@ export class ParcelStore {
   readonly #host: StoreHost
   /** Inputs, by key. */
   readonly #inputs = new Map<number, Parcel>()
+  /** Workers that have been given one of them, by key, where it stays here. */
+  readonly #copies = new Map<number, number[]>()
   readonly #ahead: Ahead
   #nextKey = 0
   /** By worker and key: outputs and contents that were posted and not asked for yet. */
@@ -65,7 +67,8 @@ export class ParcelStore {
 
   /** Another key for what this thread posts. */
   newKey(): number {
-    return this.#nextKey++
+    this.#nextKey += KEY_STEP
+    return this.#nextKey
   }
 
   /**
@@ -75,7 +78,7 @@ export class ParcelStore {
    */
   keep(value: unknown, transfer: readonly object[], lasting: boolean, isOwn = false): number {
     const list = transfer as Transferable[]
-    const key = this.newKey()
+    const key = keyOfInput(this.newKey(), list)
     const parcel = isOwn && list.length === 0 ? { value, list } : moved(value, list)
     this.#inputs.set(key, { ...parcel, lasting })
     return key
@@ -104,10 +107,14 @@ export class ParcelStore {
   discard(key: number, succeeded: boolean): void {
     closePorts(this.#inputs.get(key))
     this.#inputs.delete(key)
+    const copies = this.#copies.get(key)
+    this.#copies.delete(key)
     const worker = this.#ahead.end(key)
-    if (worker === undefined || succeeded) return
+    // Where it has run it was used.
+    const isUsed = succeeded && (copies === undefined || copies.length === 1)
+    if (isUsed) return
     const order: Order = { type: 'discard', key }
-    this.#host.control(worker)?.postMessage(order)
+    for (const holder of copies ?? [worker]) if (holder !== undefined) this.#host.control(holder)?.postMessage(order)
   }
 
   /** Takes the input with this key, whoever keeps it. */
@@ -116,18 +123,25 @@ export class ParcelStore {
     if (!this.#inputs.has(key)) this.#host.readPort(keeperOf(key))
     const parcel = this.#inputs.get(key)
     // One that may be asked for again goes with its task.
-    if (parcel?.lasting !== true) this.#inputs.delete(key)
+    if (parcel?.lasting !== true && !isCopied(key)) this.#inputs.delete(key)
     if (parcel === undefined) throw new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', LOST_INPUT)
     return parcel
   }
 
-  /** A worker has begun a task and needs the input. */
+  #noteCopy(key: number, worker: number): void {
+    const copies = this.#copies.get(key)
+    if (copies === undefined) this.#copies.set(key, [worker])
+    else if (!copies.includes(worker)) copies.push(worker)
+  }
+
+  /** A worker has begun a task and needs the input, or will soon. */
   wanted(worker: number, key: number): void {
     const control = this.#host.control(worker)
     try {
       const parcel = this.takeInput(key)
       const order: Order = { type: 'input', key, value: parcel.value, list: parcel.list }
       control?.postMessage(order, listOf(parcel))
+      if (isCopied(key)) this.#noteCopy(key, worker)
     } catch (error) {
       // Its worker needs an end of it all the same.
       const refused: Order = { type: 'refused', key, ...encodeReason(error) }
@@ -200,7 +214,11 @@ export class ParcelStore {
    * had for it by then: what it wants of them it has asked for when it says so.
    */
   forget(worker: number): void {
-    for (const key of this.#inputs.keys()) if (keeperOf(key) === worker) this.#inputs.delete(key)
+    for (const key of this.#inputs.keys()) {
+      if (keeperOf(key) !== worker) continue
+      this.#inputs.delete(key)
+      this.#copies.delete(key)
+    }
     for (const left of this.#left.keys()) this.heard(worker, left)
     const keys = [...(this.#values.get(worker)?.keys() ?? [])]
     if (keys.length === 0) return
@@ -221,6 +239,7 @@ export class ParcelStore {
   /** Nobody asks for anything any more. */
   clear(): void {
     this.#inputs.clear()
+    this.#copies.clear()
     this.#values.clear()
     this.#left.clear()
   }

@@ -27,6 +27,20 @@ export function listOf({ value, list }: Parcel): readonly Transferable[] {
 /** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */
 export const KEYS_PER_WORKER = 2 ** 40
 
+/** Between two keys of inputs; what is added to one whose input is copied to whoever asks for it. */
+export const KEY_STEP = 2
+const COPIED = 1
+
+/** The key of an input: without anything that moves it is copied. */
+export function keyOfInput(key: number, list: readonly object[]): number {
+  return list.length === 0 ? key + COPIED : key
+}
+
+/** Whether the input with this key stays with its keeper until its task is settled, so that it may be asked for early. */
+export function isCopied(key: number): boolean {
+  return key % KEY_STEP === COPIED
+}
+
 /** Keys that one thread has for itself: what an ended one has left is not its replacement's. */
 export const KEYS_PER_LIFE = 2 ** 32
 

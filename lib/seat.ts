@@ -16,7 +16,7 @@ import { type Kernel, kernelOf } from './kernels'
 import { ENTRY, MAIN_WORKER, native } from './native'
 import { checkEntryOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { End, Observer, Ticket } from './owner'
-import { KEYS_PER_LIFE, KEYS_PER_WORKER, listOf, moved } from './parcel'
+import { KEY_STEP, KEYS_PER_LIFE, KEYS_PER_WORKER, keyOfInput, listOf, moved } from './parcel'
 import type { Report } from './protocol'
 import { encodeReason } from './reason'
 import type { Details } from './registry'
@@ -185,7 +185,8 @@ export class SeatPool implements EntryHost, EntryLane {
   withdraw(): void {}
 
   keep(value: unknown, transfer: readonly object[], lasting = false): number {
-    const key = this.#nextKey++
+    this.#nextKey += KEY_STEP
+    const key = keyOfInput(this.#nextKey, transfer)
     const parcel = moved(value, transfer as Transferable[])
     const report: Report = { type: 'input', key, ...parcel, lasting }
     this.#host.control.postMessage(report, listOf(parcel))

@@ -6,7 +6,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
 import { ThreadmillError } from './errors'
 import { native } from './native'
-import { closePorts, listOf, type Parcel } from './parcel'
+import { closePorts, isCopied, listOf, type Parcel } from './parcel'
 import { isAlone, type Order, type Report } from './protocol'
 import { decodeReason } from './reason'
 
@@ -35,6 +35,8 @@ export class Orders {
   readonly #host: OrdersHost
   /** Tasks that wait for their inputs. */
   readonly #fetched = new Map<number, (read: Read) => void>()
+  /** Inputs that were asked for and have not come, in that order. */
+  readonly #asked = new Set<number>()
   /** Inputs that came before their tasks. */
   readonly #ahead = new Map<number, Parcel>()
   /** Contents of messages. */
@@ -52,9 +54,9 @@ export class Orders {
       // The doorbell rings as well, one event later.
       if (isAlone(order) || order.type === 'input') this.#host.inputCame()
     })
-    // They come in the order in which they were asked for.
+    // They come in the order in which they were asked for. One whose task has not begun is asked for again then.
     this.#control.on('messageerror', (error) => {
-      const [oldest] = this.#fetched.keys()
+      const [oldest] = this.#asked
       if (oldest !== undefined) this.#receive(oldest, () => fail(error))
     })
   }
@@ -80,6 +82,8 @@ export class Orders {
     this.#fetched.clear()
     this.#read()
     for (const [key, parcel] of this.#ahead) {
+      // Its keeper has it.
+      if (isCopied(key)) continue
       const report: Report = { type: 'returned', key, value: parcel.value, list: parcel.list }
       this.#control.postMessage(report, listOf(parcel))
     }
@@ -89,6 +93,17 @@ export class Orders {
   /** Asks for an input; `begin` is called when it has come. */
   fetchInput(key: number, begin: (read: Read) => void): void {
     this.#fetched.set(key, begin)
+    this.#ask(key)
+  }
+
+  /** Asks for the input of a task that will begin soon, if that does not hinder others from having it. */
+  askEarly(key: number): void {
+    if (isCopied(key) && !this.#ahead.has(key)) this.#ask(key)
+  }
+
+  #ask(key: number): void {
+    if (this.#asked.has(key)) return
+    this.#asked.add(key)
     native.wantInput(key)
   }
 
@@ -168,6 +183,7 @@ export class Orders {
 
   /** The input of a task has come. */
   #receive(key: number, read: Read): boolean {
+    this.#asked.delete(key)
     const begin = this.#fetched.get(key)
     this.#fetched.delete(key)
     begin?.(read)

@@ -316,8 +316,10 @@ function begin(at: number, values: unknown[]): void {
       how = PLAIN
     }
   } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[payload]
-  if (heldTasks.length > 0 || !hasRoom()) heldTasks.push({ idIndex, idGeneration, claim, name, data, codec: how })
-  else beginTask(idIndex, idGeneration, claim, name, data, how)
+  if (heldTasks.length > 0 || !hasRoom()) {
+    heldTasks.push({ idIndex, idGeneration, claim, name, data, codec: how })
+    if (how === POSTED) orders.askEarly(data as number)
+  } else beginTask(idIndex, idGeneration, claim, name, data, how)
 }
 
 /** A task that was taken ahead and has to wait for room. */
@@ -387,6 +389,7 @@ function beginTask(
     fetching--
     native.gotInput(idIndex, idGeneration)
     lastEnd = now()
+    if (answers.isDue(lastEnd)) handOver(0)
     run(idIndex, idGeneration, name, read, READ)
     scheduleTurn()
   })

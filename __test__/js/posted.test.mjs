@@ -1,11 +1,13 @@
 // Values that only postMessage can move: transfer, shared memory, ports; and the module that makes its own pool.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { createSecretKey } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
 import { transfer, WorkerPool } from 'threadmill'
+import { assertFreed } from '../helpers/freed.mjs'
 
 const POSTED = new URL('./fixtures/posted.mjs', import.meta.url)
 
@@ -68,6 +70,39 @@ test('what cannot be moved rejects and is not queued; a cancelled one is gone', 
   await assert.rejects(pool.run({ throw: 'moved' }, { transfer: [] }), { message: 'moved' })
   assert.deepEqual(await pool.run({ bytes: new Uint8Array([1]) }), { bytes: new Uint8Array([2]) })
 })
+
+for (const workerConcurrency of [1, 4]) {
+  test(`inputs that are copied reach whichever worker runs the task, ${workerConcurrency} at a time`, async (t) => {
+    const pool = new WorkerPool(POSTED, { maxWorkers: 3, workerConcurrency })
+    t.after(() => pool.destroy())
+    const key = createSecretKey(Buffer.from('secret'))
+    await pool.run({ id: 0, key }, { name: 'keyed' })
+    const tasks = Array.from({ length: 600 }, (_, id) => {
+      const failing = id % 10 === 3 ? new Int32Array(new SharedArrayBuffer(4)) : undefined
+      const input = { id, key, failing, ends: id === 200, blob: id % 50 === 7 ? new Blob([`text ${id}`]) : undefined }
+      const retries = failing === undefined ? undefined : { limit: 1, on: 'error' }
+      return pool.addTask(input, { name: 'keyed', retries })
+    })
+    for (let id = 0; id < 600; id += 7) tasks[id].cancel()
+    const ends = await Promise.allSettled(tasks)
+    let crashed = 0
+    for (const [id, { status, value, reason }] of ends.entries()) {
+      if (status === 'rejected') {
+        if (reason.code === 'ERR_THREADMILL_WORKER_CRASHED') crashed++
+        else assert.deepEqual([id % 7, reason.code], [0, 'ERR_THREADMILL_CANCELLED'])
+        continue
+      }
+      assert.equal(value.id, id)
+      assert.ok(value.key.equals(key))
+      assert.equal(value.text, id % 50 === 7 ? `text ${id}` : undefined)
+    }
+    // The one that ends its worker, those that it ran beside it, and as many again that waited for the end of cancelled ones.
+    assert.ok(crashed >= 1 && crashed <= 2 * workerConcurrency, `${crashed} crashed`)
+  })
+}
+
+test('and their memory goes with their tasks, whatever becomes of those', () =>
+  assertFreed(`(view) => [{ view, blob: new Blob([]) }, { name: 'backWhole' }]`, 'fillsLate'))
 
 test('the process waits for an output that is on its way', () => {
   const script = `
