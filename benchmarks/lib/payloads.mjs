@@ -7,6 +7,11 @@ const STRINGS = Array.from({ length: 1024 }, (_, index) =>
   Buffer.from(`${String(index).padStart(24)}${KIB}`).toString(),
 )
 
+const CELLS = new Int32Array(new SharedArrayBuffer(4096))
+
+/** What a database or a file of JSON gives. */
+const RECORDS = Array.from({ length: 200 }, (_, id) => ({ id, name: `n${id}`, ok: id % 3 > 0, value: id / 7 }))
+
 class Position {
   constructor(x, y) {
     this.x = x
@@ -65,6 +70,16 @@ export const KINDS = [
     // The same with a view of a part of its memory, which takes V8's serialiser.
     make: (index) => roundObject(index, new Uint8Array([0, 1, 2, 3, 4]).subarray(1)),
     isSame: (output, index) => output.at.x === index && output.self === output,
+  },
+  {
+    kind: 'shared memory',
+    make: (index) => ({ id: index, cells: CELLS }),
+    isSame: (output, index) => output.id === index && output.cells.buffer instanceof SharedArrayBuffer,
+  },
+  {
+    kind: '200 records',
+    make: (index) => ({ index, records: RECORDS }),
+    isSame: (output, index) => output.index === index && output.records.length === 200,
   },
   {
     kind: '1 KiB string',

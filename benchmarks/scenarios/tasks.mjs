@@ -13,9 +13,17 @@ export const title = 'Tasks: an entry function that gives back its input'
 const ALL = Number.POSITIVE_INFINITY
 const QUEUED = pick(2_000, 10_000, 10_000)
 
+/** No floor is about these. */
+const OTHERS = new Map([
+  ['1 KiB string', 1024],
+  ['shared memory', 1024],
+  ['200 records', 16],
+])
+
 /** How many are in flight; the default selection leaves out what no floor is about. */
 function widthsOf(kind) {
-  if (kind === '1 KiB string') return pick([1024], [1024], [1, 16, 1024, ALL])
+  const width = OTHERS.get(kind)
+  if (width !== undefined) return pick([width], [width], [1, 16, 1024, ALL])
   return pick([16, ALL], kind === 'number' ? [1, 16, 1024, ALL] : [1, 1024], [1, 16, 1024, ALL])
 }
 
@@ -70,8 +78,7 @@ function verdicts(outcome, kind, width, measured) {
   const id = `${kind}.${width === ALL ? 'all' : width}`
   outcome.judge(`tasks.${id}`, leastAhead(measured, DEFAULTS))
   outcome.judge(`tasks tuned.${id}`, leastAhead(measured, TUNED))
-  if (width !== 1024) return
-  if (kind === '1 KiB string') return
+  if (width !== 1024 || OTHERS.has(kind)) return
   const limit = kind === 'number' ? CEILING : BATCHED
   const ahead = aheadOf(measured, limit)
   outcome.judge(`limit.${kind}`, ahead)
