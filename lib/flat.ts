@@ -350,8 +350,9 @@ function isIndexed(object: object): boolean {
 /** An index of its own for each element, and no other property. */
 function writeArray(array: readonly unknown[], depth: number): boolean {
   const { length } = array
-  // Where the engine says that no other names are there, each element is looked at for itself.
-  const isAsked = length > FEW_ELEMENTS && mayClone()
+  // Where the engine says that no other names are there, each element is looked at for itself: a hole is no element, unless all
+  // arrays have been given one.
+  const isAsked = length > FEW_ELEMENTS && arrayPrototype.length === 0 && mayClone()
   if (length > (isAsked ? MOST_MEMBERS : MOST_LISTED)) return false
   if (isAsked ? native.hasNames(array) : !hasAllIndices(array, length)) return false
   const head = at++
@@ -363,7 +364,9 @@ function writeArray(array: readonly unknown[], depth: number): boolean {
       next = countNumbers(head, array, length, first)
       if (next === length) return true
       // The next one, which is no number, has been read.
-      if (!writeItems(head, next) || !writeElement(array, next, firstOther, depth)) return false
+      const other = firstOther
+      firstOther = undefined
+      if (!writeItems(head, next) || !writeElement(array, next, other, depth)) return false
       next++
     } else {
       next = 1

@@ -261,6 +261,19 @@ describe('what cannot be told exactly is not written', () => {
     }
   })
 
+  test('no array with a hole while all arrays have an element', () => {
+    const array = numbersTo(20)
+    delete array[7]
+    Array.prototype[7] = 5
+    try {
+      assert.equal(write(array), -1)
+      assert.equal(write([array]), -1)
+    } finally {
+      delete Array.prototype[7]
+      Array.prototype.length = 0
+    }
+  })
+
   test('nothing within a getter of a value that is being written', () => {
     const inner = []
     const value = {
