@@ -6,6 +6,9 @@
 //     (instances.ts). Getters that change the object or the array that they are
 //     in while it is read are seen at work: what is read later is as they left it.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
+//
+// What it does not see in arrays of more than FEW_ELEMENTS: elements that were made not enumerable, which a clone leaves out;
+// and that an element is not there, where a prototype has one in its place that is not enumerable.
 
 import { types } from 'node:util'
 import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
@@ -31,10 +34,8 @@ export const MOST_TOGETHER = 512
 const MOST_NAMES = 64
 /** Elements of an array, entries of a map. */
 const MOST_MEMBERS = MOST_WORDS
-/** Arrays with more elements are not asked for the name of each, where the engine can be asked. */
-const FEW_ELEMENTS = 16
-/** Elements of an array elsewhere. */
-const MOST_LISTED = 64
+/** Arrays with more elements are not asked for the name of each, but the engine for other names; elsewhere they are not written. */
+const FEW_ELEMENTS = 64
 /** So many numbers in an array need no item each. */
 const MANY_NUMBERS = 8
 const MOST_DEPTH = 16
@@ -353,7 +354,7 @@ function writeArray(array: readonly unknown[], depth: number): boolean {
   // Where the engine says that no other names are there, each element is looked at for itself: a hole is no element, unless all
   // arrays have been given one.
   const isAsked = length > FEW_ELEMENTS && arrayPrototype.length === 0 && mayClone()
-  if (length > (isAsked ? MOST_MEMBERS : MOST_LISTED)) return false
+  if (length > (isAsked ? MOST_MEMBERS : FEW_ELEMENTS)) return false
   if (isAsked ? native.hasNames(array) : !hasAllIndices(array, length)) return false
   const head = at++
   let next = 0

@@ -107,14 +107,22 @@ export class ParcelStore {
   discard(key: number, succeeded: boolean): void {
     closePorts(this.#inputs.get(key))
     this.#inputs.delete(key)
-    const copies = this.#copies.get(key)
-    this.#copies.delete(key)
     const worker = this.#ahead.end(key)
     // Where it has run it was used.
-    const isUsed = succeeded && (copies === undefined || copies.length === 1)
-    if (isUsed) return
+    if (succeeded && (this.#copies.get(key)?.length ?? 1) === 1) this.#copies.delete(key)
+    else if (worker === undefined) this.#dropCopies(key)
+    else this.#sendDiscard(worker, key)
+  }
+
+  /** Nobody needs what workers have been given of that input. */
+  #dropCopies(key: number): void {
+    for (const holder of this.#copies.get(key) ?? []) this.#sendDiscard(holder, key)
+    this.#copies.delete(key)
+  }
+
+  #sendDiscard(worker: number, key: number): void {
     const order: Order = { type: 'discard', key }
-    for (const holder of copies ?? [worker]) if (holder !== undefined) this.#host.control(holder)?.postMessage(order)
+    this.#host.control(worker)?.postMessage(order)
   }
 
   /** Takes the input with this key, whoever keeps it. */
@@ -217,7 +225,7 @@ export class ParcelStore {
     for (const key of this.#inputs.keys()) {
       if (keeperOf(key) !== worker) continue
       this.#inputs.delete(key)
-      this.#copies.delete(key)
+      this.#dropCopies(key)
     }
     for (const left of this.#left.keys()) this.heard(worker, left)
     const keys = [...(this.#values.get(worker)?.keys() ?? [])]

@@ -54,11 +54,7 @@ export class Orders {
       // The doorbell rings as well, one event later.
       if (isAlone(order) || order.type === 'input') this.#host.inputCame()
     })
-    // They come in the order in which they were asked for. One whose task has not begun is asked for again then.
-    this.#control.on('messageerror', (error) => {
-      const [oldest] = this.#asked
-      if (oldest !== undefined) this.#receive(oldest, () => fail(error))
-    })
+    this.#control.on('messageerror', (error) => this.#cannotRead(error))
   }
 
   /** Takes the contents of a message, which were posted before the worker was told of it (J8 in lane-mail.ts). */
@@ -110,14 +106,31 @@ export class Orders {
   /** Obeys what has been posted so far. */
   #read(): void {
     for (;;) {
+      let received: { readonly message: unknown } | undefined
       try {
-        const received = receiveMessageOnPort(this.#control)
-        if (received === undefined) return
+        received = receiveMessageOnPort(this.#control)
+      } catch (error) {
+        // It has been taken all the same.
+        if (!this.#cannotRead(error)) rethrow(error)
+        continue
+      }
+      if (received === undefined) return
+      try {
         this.#obey(received.message as Order)
       } catch (error) {
         rethrow(error)
       }
     }
+  }
+
+  /**
+   * What cannot be read is taken for the oldest input that was asked for, since they come in that order. One whose task has not
+   * begun is asked for again then. Whether there was one.
+   */
+  #cannotRead(error: unknown): boolean {
+    const [oldest] = this.#asked
+    if (oldest !== undefined) this.#receive(oldest, () => fail(error))
+    return oldest !== undefined
   }
 
   #obey(order: Order): void {

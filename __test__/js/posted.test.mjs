@@ -101,6 +101,19 @@ for (const workerConcurrency of [1, 4]) {
   })
 }
 
+for (const workerConcurrency of [1, 4]) {
+  test(`an input that cannot be read fails its task and no other, ${workerConcurrency} at a time`, async (t) => {
+    const pool = new WorkerPool(POSTED, { maxWorkers: 1, workerConcurrency })
+    t.after(() => pool.destroy())
+    const key = createSecretKey(Buffer.from('secret'))
+    const blobOf = (id) => new Blob([`text ${id}`], { type: id % 10 === 3 ? 'text/unreadable' : 'text/plain' })
+    const runs = Array.from({ length: 200 }, (_, id) => pool.run({ id, key, blob: blobOf(id) }, { name: 'keyed' }))
+    for (const [id, { reason, value }] of (await Promise.allSettled(runs)).entries()) {
+      assert.equal(id % 10 === 3 ? reason?.message : value?.text, id % 10 === 3 ? 'unreadable' : `text ${id}`)
+    }
+  })
+}
+
 test('and their memory goes with their tasks, whatever becomes of those', () =>
   assertFreed(`(view) => [{ view, blob: new Blob([]) }, { name: 'backWhole' }]`, 'fillsLate'))
 

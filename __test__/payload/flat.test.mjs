@@ -227,6 +227,16 @@ describe('what cannot be told exactly is not written', () => {
       Array.from({ length: 20 }, () => ({ a: 1 })),
     ),
     'an array of numbers with a property': Object.assign(numbersTo(100), { a: 1 }),
+    'an array of numbers with a hole, of many': ((array) => delete array[7] && array)(numbersTo(100)),
+    'an array of numbers with a hole at the end, of many': ((array) => delete array[99] && array)(numbersTo(100)),
+    'an array of objects with a hole, of many': ((array) => delete array[7] && array)(
+      Array.from({ length: 100 }, () => ({ a: 1 })),
+    ),
+    'an array with an element that is not enumerable': Object.defineProperty(numbersTo(64), 3, { enumerable: false }),
+    'an array of many objects with a property': Object.assign(
+      Array.from({ length: 100 }, () => ({ a: 1 })),
+      { '': 1 },
+    ),
     'an array of objects with a property': Object.assign(
       Array.from({ length: 20 }, () => ({ a: 1 })),
       { '': 1 },
@@ -262,7 +272,7 @@ describe('what cannot be told exactly is not written', () => {
   })
 
   test('no array with a hole while all arrays have an element', () => {
-    const array = numbersTo(20)
+    const array = numbersTo(100)
     delete array[7]
     Array.prototype[7] = 5
     try {
