@@ -12,6 +12,7 @@
 
 import { types } from 'node:util'
 import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
+import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
 import { isCloneable, isKnown } from './instances'
 import { mayClone } from './moves'
 import { native } from './native'
@@ -30,8 +31,6 @@ const [UNDEFINED, NULL, FALSE, TRUE] = [0, 1, 2, 3].map((index) => index * 16 + 
 export const MOST_WORDS = 16384
 /** The longest that goes with others; a longer one goes alone. */
 export const MOST_TOGETHER = 512
-/** Properties of an object. */
-const MOST_NAMES = 64
 /** Elements of an array, entries of a map. */
 const MOST_MEMBERS = MOST_WORDS
 /** Arrays with more elements are not asked for the name of each, but the engine for other names; elsewhere they are not written. */
@@ -59,9 +58,6 @@ const FEW_OBJECTS = 16
 const MOST_OBJECTS = 4096
 /** Each piece of memory is compared with all objects before it. */
 const MOST_BEFORE_BYTES = 64
-/** Most shapes and texts that are remembered before all are forgotten. */
-const MOST_SHAPES = 2048
-const MOST_TEXTS = 4096
 
 const { isArray, prototype: arrayPrototype } = Array
 const { getOwnPropertyDescriptors, getPrototypeOf, hasOwn, keys, prototype: objectPrototype } = Object
@@ -79,10 +75,8 @@ const setSize = getter<number>(setPrototype, 'size')
 const sourceOf = getter<string>(regExpPrototype, 'source')
 const Bytes = Uint8Array
 const { asUintN } = BigInt
-const { stringify } = JSON
 const { min } = Math
 const charCodeAt = String.prototype.charCodeAt
-const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
 
 /** A map whose methods nobody else can reach. */
 class Places extends Map<object, number> {}
@@ -132,41 +126,6 @@ export function takeStranger(): object | undefined {
 let misses = 0
 /** After that many it is tried with one value of 16 only. */
 const MOST_MISSES = 32
-
-/** The properties of an object so far, in order. */
-class Shape {
-  readonly names: readonly string[]
-  /** Of the text that describes it; -1 before it is asked for, -2 when there is no room for it. */
-  id = -1
-  #lastName = ''
-  #last: Shape | undefined
-  #next: Map<string, Shape> | undefined
-
-  constructor(names: readonly string[]) {
-    this.names = names
-  }
-
-  /** The shape with one more property. */
-  with(name: string): Shape | undefined {
-    if (name === this.#lastName && this.#last !== undefined) return this.#last
-    this.#next ??= new Map()
-    let next = this.#next.get(name)
-    if (next === undefined) {
-      if (shapeCount === MOST_SHAPES || this.names.length === MOST_NAMES) return undefined
-      shapeCount++
-      next = new Shape([...this.names, name])
-      this.#next.set(name, next)
-    }
-    this.#lastName = name
-    this.#last = next
-    return next
-  }
-}
-
-let noProperties = new Shape([])
-let shapeCount = 0
-/** Numbers of shared texts; -1 for one that was seen once. */
-let texts = new Map<string, number>()
 
 /**
  * Writes a value; how many words it takes, -1 when it cannot be written.
@@ -322,22 +281,23 @@ function writePlain(object: object, depth: number, isInstance = false): boolean 
   // Arrays, too, may have been given that prototype.
   if (isArray(object)) return false
   const head = at++
-  let shape = noProperties
+  const { empty } = shapes
+  let shape = empty
   for (const name in object) {
     // A prototype may have some, too.
     if (isInstance && !hasOwn(object, name)) continue
     const next = shape.with(name)
     if (next === undefined) {
-      if (shapeCount === MOST_SHAPES) forgetShapes()
+      forgetIfFull()
       return false
     }
     shape = next
     if (!writeValue((object as Record<string, unknown>)[name], depth)) return false
   }
   // Objects of other classes may have been given that prototype: they have no properties, or indices.
-  if (shape === noProperties || (shape.names[0] === '0' && isIndexed(object))) return false
+  if (shape === empty || (shape.names[0] === '0' && isIndexed(object))) return false
   if (hasOwn(object, 'callee') && isArgumentsObject(object)) return false
-  const id = shape.id === -1 ? nameShape(shape) : shape.id
+  const id = shape.id === -1 ? numberShape(shape) : shape.id
   if (id < 0) return false
   written[head] = id * 16 + OBJECT
   return true
@@ -513,35 +473,14 @@ function writeBigint(value: bigint): boolean {
 const PAST_64_BITS = 1n << 64n
 const HALF_OF_64_BITS = 1n << 63n
 
-function nameShape(shape: Shape): number {
-  const text = stringify(shape.names)
-  shape.id = isWellFormed.call(shape.names.join('')) ? native.shareText(text) : -2
-  if (shape.id < 0) shape.id = -2
-  return shape.id
-}
-
-function forgetShapes(): void {
-  noProperties = new Shape([])
-  shapeCount = 0
-}
-
 function writeText(text: string): boolean {
   const { length } = text
   if (length <= MOST_TEXT) {
-    const id = texts.get(text)
-    if (id === undefined) {
-      // One of many is seldom seen again.
-      if (stringCount < FEW_STRINGS) {
-        if (texts.size === MOST_TEXTS) texts = new Map()
-        texts.set(text, -1)
-      }
-    } else {
-      // One that comes again will come more often.
-      const shared = id === -1 ? shareText(text) : id
-      if (shared >= 0) {
-        written[at++] = shared * 16 + TEXT
-        return true
-      }
+    // One of many is seldom seen again.
+    const shared = numberOfText(text, stringCount < FEW_STRINGS)
+    if (shared >= 0) {
+      written[at++] = shared * 16 + TEXT
+      return true
     }
   }
   if (length > MOST_CHARS || at + length / 3 + 2 > MOST_WORDS) return false
@@ -561,11 +500,4 @@ function writeText(text: string): boolean {
     written[at++] = second + charCodeAt.call(text, i)
   }
   return true
-}
-
-function shareText(text: string): number {
-  const id = isWellFormed.call(text) ? native.shareText(text) : -1
-  // Without room it is not asked for again.
-  texts.set(text, id < 0 ? -2 : id)
-  return id
 }
