@@ -99,23 +99,33 @@ pub(crate) fn address(name: &CStr) -> Option<*mut c_void> {
     (!found.is_null()).then_some(found)
 }
 
+/// A function of the engine, of that type; for functions that give an `Option`.
+macro_rules! engine_function {
+    ($name:literal, $type:ty) => {{
+        let found = $crate::moves::address($name)?;
+        // SAFETY: the name is that of a function with this type, in the C++ interface of the platform.
+        unsafe { std::mem::transmute::<*mut std::ffi::c_void, $type>(found) }
+    }};
+}
+pub(crate) use engine_function;
+
 fn find_engine() -> Option<Engine> {
     type Current = unsafe extern "C" fn() -> *mut c_void;
     type New = unsafe extern "C" fn(*mut c_void, *mut Store) -> Js;
-    let isolate = address(c"_ZN2v87Isolate10GetCurrentEv")?;
-    let is_detachable = address(c"_ZNK2v811ArrayBuffer12IsDetachableEv")?;
-    let store = address(c"_ZN2v811ArrayBuffer15GetBackingStoreEv")?;
-    let new_buffer = address(c"_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE")?;
-    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-    Some(unsafe {
-        Engine {
-            isolate: std::mem::transmute::<*mut c_void, Current>(isolate),
-            is_detachable: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> bool>(
-                is_detachable,
-            ),
-            store: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> Returned>(store),
-            new_buffer: std::mem::transmute::<*mut c_void, New>(new_buffer),
-        }
+    Some(Engine {
+        isolate: engine_function!(c"_ZN2v87Isolate10GetCurrentEv", Current),
+        is_detachable: engine_function!(
+            c"_ZNK2v811ArrayBuffer12IsDetachableEv",
+            unsafe extern "C" fn(Js) -> bool
+        ),
+        store: engine_function!(
+            c"_ZN2v811ArrayBuffer15GetBackingStoreEv",
+            unsafe extern "C" fn(Js) -> Returned
+        ),
+        new_buffer: engine_function!(
+            c"_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE",
+            New
+        ),
     })
 }
 

@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js};
-use crate::moves::{address, current_isolate};
+use crate::moves::{current_isolate, engine_function};
 use crate::raw::{self, Fault};
 use napi::sys;
 use std::ffi::c_void;
@@ -14,11 +14,8 @@ use std::sync::LazyLock;
 pub(crate) unsafe extern "C" fn is_in_heap(env: Env, info: Info) -> Js {
     /// `v8::ArrayBufferView::HasBuffer() const`
     type HasBuffer = unsafe extern "C" fn(Js) -> bool;
-    static HAS_BUFFER: LazyLock<Option<HasBuffer>> = LazyLock::new(|| {
-        let found = address(c"_ZNK2v815ArrayBufferView9HasBufferEv")?;
-        // SAFETY: the name is that of the function with this type, in the C++ interface of the platform.
-        Some(unsafe { std::mem::transmute::<*mut c_void, HasBuffer>(found) })
-    });
+    static HAS_BUFFER: LazyLock<Option<HasBuffer>> =
+        LazyLock::new(|| Some(engine_function!(c"_ZNK2v815ArrayBufferView9HasBufferEv", HasBuffer)));
     raw::guard(env, || {
         let ([view], _) = raw::arguments::<1>(env, info)?;
         let is_there = match *HAS_BUFFER {
@@ -49,16 +46,12 @@ struct Names {
 static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
     type Context = unsafe extern "C" fn(*mut c_void) -> Js;
     type Find = unsafe extern "C" fn(Js, Js, i32, i32, i32, i32) -> Js;
-    let context = address(c"_ZN2v87Isolate17GetCurrentContextEv")?;
-    let names = address(
-        c"_ZN2v86Object16GetPropertyNamesENS_5LocalINS_7ContextEEENS_17KeyCollectionModeENS_14PropertyFilterENS_11IndexFilterENS_17KeyConversionModeE",
-    )?;
-    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-    Some(unsafe {
-        Names {
-            context: std::mem::transmute::<*mut c_void, Context>(context),
-            names: std::mem::transmute::<*mut c_void, Find>(names),
-        }
+    Some(Names {
+        context: engine_function!(c"_ZN2v87Isolate17GetCurrentContextEv", Context),
+        names: engine_function!(
+            c"_ZN2v86Object16GetPropertyNamesENS_5LocalINS_7ContextEEENS_17KeyCollectionModeENS_14PropertyFilterENS_11IndexFilterENS_17KeyConversionModeE",
+            Find
+        ),
     })
 });
 

@@ -58,10 +58,10 @@ const LARGE: usize = 1024 * 1024;
 /// How deep a value may be nested.
 const MAX_DEPTH: u32 = 32;
 
-/// Reads a value that is neither an array nor an object.
-pub(crate) fn primitive(env: sys::napi_env, value: sys::napi_value) -> Raw<Value> {
+/// Reads a value of that type, which is neither an array nor an object.
+pub(crate) fn primitive(env: sys::napi_env, value: sys::napi_value, kind: sys::napi_valuetype) -> Raw<Value> {
     use sys::ValueType as T;
-    Ok(match raw::type_of(env, value)? {
+    Ok(match kind {
         T::napi_undefined => Value::Undefined,
         T::napi_null => Value::Null,
         T::napi_boolean => Value::Bool(raw::boolean(env, value)?),
@@ -74,9 +74,9 @@ pub(crate) fn primitive(env: sys::napi_env, value: sys::napi_value) -> Raw<Value
 
 /// Reads a value that the JavaScript side has prepared (Y1).
 pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep, depth: u32) -> Raw<Value> {
-    use sys::ValueType as T;
-    Ok(match raw::type_of(env, value)? {
-        T::napi_object if depth < MAX_DEPTH => {
+    let kind = raw::type_of(env, value)?;
+    Ok(match kind {
+        sys::ValueType::napi_object if depth < MAX_DEPTH => {
             if raw::is_typed_array(env, value)? {
                 Value::Array(decode_view(env, value, keep)?)
             } else if raw::is_array(env, value)? {
@@ -92,7 +92,7 @@ pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep
                 decode_object(env, value, keep, depth)?
             }
         }
-        _ => primitive(env, value)?,
+        _ => primitive(env, value, kind)?,
     })
 }
 

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::moves::{address, engine_is_known};
+use crate::moves::{engine_function, engine_is_known};
 use napi::sys;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -115,11 +115,8 @@ pub(crate) fn text(env: sys::napi_env, value: sys::napi_value) -> Raw<Text> {
 fn is_one_byte(value: sys::napi_value) -> bool {
     /// `v8::String::IsOneByte() const`
     type IsOneByte = unsafe extern "C" fn(sys::napi_value) -> bool;
-    static IS_ONE_BYTE: LazyLock<Option<IsOneByte>> = LazyLock::new(|| {
-        let found = address(c"_ZNK2v86String9IsOneByteEv")?;
-        // SAFETY: the name is that of the function with this type, in the C++ interface of the platform.
-        Some(unsafe { std::mem::transmute::<*mut c_void, IsOneByte>(found) })
-    });
+    static IS_ONE_BYTE: LazyLock<Option<IsOneByte>> =
+        LazyLock::new(|| Some(engine_function!(c"_ZNK2v86String9IsOneByteEv", IsOneByte)));
     // SAFETY: a string of the current scope, on the thread of its isolate.
     engine_is_known() && IS_ONE_BYTE.is_some_and(|is_one_byte| unsafe { is_one_byte(value) })
 }

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "an object of C++")]
 
 use crate::call::Js;
-use crate::moves::address;
+use crate::moves::{address, engine_function};
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::LazyLock;
@@ -39,7 +39,8 @@ unsafe impl Sync for Engine {}
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
 fn find_engine() -> Option<Engine> {
-    let new_reader = address(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhmPNS0_8DelegateE")?;
+    let new_reader =
+        engine_function!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhmPNS0_8DelegateE", NewReader);
     let base = address(c"_ZTVN2v817ValueDeserializer8DelegateE")?.cast::<Slot>();
     let mut table = [ptr::null(); HEAD + METHODS.len()];
     for (at, place) in table.iter_mut().enumerate() {
@@ -52,8 +53,6 @@ fn find_engine() -> Option<Engine> {
         }
         *place = own.unwrap_or(*place);
     }
-    // SAFETY: the name is that of the function with this type, in the C++ interface of the platform.
-    let new_reader = unsafe { std::mem::transmute::<*mut c_void, NewReader>(new_reader) };
     Some(Engine { new_reader, table })
 }
 

@@ -8,7 +8,7 @@
 
 use crate::call::Js;
 use crate::delegate::{Delegate, PLAIN, Scratch};
-use crate::moves::{address, current_isolate};
+use crate::moves::{current_isolate, engine_function};
 use crate::read_delegate::ReadDelegate;
 use crate::shared::SharedStore;
 use std::ffi::c_void;
@@ -73,37 +73,33 @@ struct Engine {
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
 fn find_engine() -> Option<Engine> {
-    macro_rules! find {
-        ($name:literal, $type:ty) => {{
-            let found = address($name)?;
-            // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-            unsafe { std::mem::transmute::<*mut c_void, $type>(found) }
-        }};
-    }
     Some(Engine {
-        context: find!(c"_ZN2v87Isolate17GetCurrentContextEv", On<Js>),
-        new_catch: find!(c"_ZN2v88TryCatchC1EPNS_7IsolateE", OnIsolate),
-        drop_catch: find!(c"_ZN2v88TryCatchD1Ev", On<()>),
-        new_writer: find!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateEPNS0_8DelegateE", NewWriter),
-        drop_writer: find!(c"_ZN2v815ValueSerializerD1Ev", On<()>),
-        write_header: find!(c"_ZN2v815ValueSerializer11WriteHeaderEv", On<()>),
-        write_value: find!(
+        context: engine_function!(c"_ZN2v87Isolate17GetCurrentContextEv", On<Js>),
+        new_catch: engine_function!(c"_ZN2v88TryCatchC1EPNS_7IsolateE", OnIsolate),
+        drop_catch: engine_function!(c"_ZN2v88TryCatchD1Ev", On<()>),
+        new_writer: engine_function!(c"_ZN2v815ValueSerializerC1EPNS_7IsolateEPNS0_8DelegateE", NewWriter),
+        drop_writer: engine_function!(c"_ZN2v815ValueSerializerD1Ev", On<()>),
+        write_header: engine_function!(c"_ZN2v815ValueSerializer11WriteHeaderEv", On<()>),
+        write_value: engine_function!(
             c"_ZN2v815ValueSerializer10WriteValueENS_5LocalINS_7ContextEEENS1_INS_5ValueEEE",
             WriteValue
         ),
-        leave_out: find!(
+        leave_out: engine_function!(
             c"_ZN2v815ValueSerializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE",
             WithBuffer
         ),
-        release: find!(c"_ZN2v815ValueSerializer7ReleaseEv", On<Pair>),
-        new_reader: find!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhm", NewReader),
-        drop_reader: find!(c"_ZN2v817ValueDeserializerD1Ev", On<()>),
-        read_header: find!(
+        release: engine_function!(c"_ZN2v815ValueSerializer7ReleaseEv", On<Pair>),
+        new_reader: engine_function!(c"_ZN2v817ValueDeserializerC1EPNS_7IsolateEPKhm", NewReader),
+        drop_reader: engine_function!(c"_ZN2v817ValueDeserializerD1Ev", On<()>),
+        read_header: engine_function!(
             c"_ZN2v817ValueDeserializer10ReadHeaderENS_5LocalINS_7ContextEEE",
             InContext<Maybe>
         ),
-        read_value: find!(c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE", InContext<Js>),
-        put_in: find!(
+        read_value: engine_function!(
+            c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE",
+            InContext<Js>
+        ),
+        put_in: engine_function!(
             c"_ZN2v817ValueDeserializer19TransferArrayBufferEjNS_5LocalINS_11ArrayBufferEEE",
             WithBuffer
         ),

@@ -10,7 +10,7 @@
 
 use crate::call::{Env, Info, Js, on_env};
 use crate::clones;
-use crate::moves::{Kind, Returned, Store, address, current_isolate, forsake};
+use crate::moves::{Kind, Returned, Store, current_isolate, engine_function, forsake};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use parking_lot::Mutex;
@@ -32,17 +32,19 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
 fn find_engine() -> Option<Engine> {
     type New = unsafe extern "C" fn(*mut c_void, *mut Store) -> Js;
-    let is_shared = address(c"_ZNK2v85Value19IsSharedArrayBufferEv")?;
-    let store = address(c"_ZN2v817SharedArrayBuffer15GetBackingStoreEv")?;
-    let new_buffer =
-        address(c"_ZN2v817SharedArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE")?;
-    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-    Some(unsafe {
-        Engine {
-            is_shared: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> bool>(is_shared),
-            store: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> Returned>(store),
-            new_buffer: std::mem::transmute::<*mut c_void, New>(new_buffer),
-        }
+    Some(Engine {
+        is_shared: engine_function!(
+            c"_ZNK2v85Value19IsSharedArrayBufferEv",
+            unsafe extern "C" fn(Js) -> bool
+        ),
+        store: engine_function!(
+            c"_ZN2v817SharedArrayBuffer15GetBackingStoreEv",
+            unsafe extern "C" fn(Js) -> Returned
+        ),
+        new_buffer: engine_function!(
+            c"_ZN2v817SharedArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE",
+            New
+        ),
     })
 }
 

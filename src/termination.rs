@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::moves::address;
+use crate::moves::engine_function;
 use crate::raw;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::LazyLock;
@@ -32,22 +32,14 @@ struct Engine {
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
 fn find_engine() -> Option<Engine> {
+    type OnIsolate = unsafe extern "C" fn(*mut c_void) -> bool;
     type Current = unsafe extern "C" fn() -> *mut c_void;
     type Set = unsafe extern "C" fn(*mut c_void, Handler);
-    let is_terminating = address(c"_ZN2v87Isolate22IsExecutionTerminatingEv")?;
-    let isolate = address(c"_ZN2v87Isolate13TryGetCurrentEv")?;
-    let set_handler = address(c"_ZN2v87Isolate20SetFatalErrorHandlerEPFvPKcS2_E")?;
-    let node = address(c"_ZN4node12OnFatalErrorEPKcS1_")?;
-    // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
-    Some(unsafe {
-        Engine {
-            is_terminating: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void) -> bool>(
-                is_terminating,
-            ),
-            isolate: std::mem::transmute::<*mut c_void, Current>(isolate),
-            set_handler: std::mem::transmute::<*mut c_void, Set>(set_handler),
-            node: std::mem::transmute::<*mut c_void, Handler>(node),
-        }
+    Some(Engine {
+        is_terminating: engine_function!(c"_ZN2v87Isolate22IsExecutionTerminatingEv", OnIsolate),
+        isolate: engine_function!(c"_ZN2v87Isolate13TryGetCurrentEv", Current),
+        set_handler: engine_function!(c"_ZN2v87Isolate20SetFatalErrorHandlerEPFvPKcS2_E", Set),
+        node: engine_function!(c"_ZN4node12OnFatalErrorEPKcS1_", Handler),
     })
 }
 

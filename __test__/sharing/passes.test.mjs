@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { transfer, WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { canShare } from '../helpers/internals.mjs'
+import { sharedIn } from './fixtures/passes.mjs'
 
 const PASSES = new URL('./fixtures/passes.mjs', import.meta.url)
 const IS_ON = process.env.THREADMILL_MOVES !== 'off'
@@ -69,20 +70,6 @@ const VALUES = {
     list: Array.from({ length: 1000 }, (_, index) => index),
   }),
   'what only the platform can clone': () => ({ memory: shared(), blob: new Blob(['x']) }),
-}
-
-/** All that is shared in a value. */
-function sharedIn(value, found = [], seen = new Set()) {
-  if (typeof value !== 'object' || value === null || seen.has(value)) return found
-  seen.add(value)
-  if (value instanceof SharedArrayBuffer) found.push(value)
-  else if (ArrayBuffer.isView(value)) sharedIn(value.buffer, found, seen)
-  else if (value instanceof Map) for (const pair of value) sharedIn(pair, found, seen)
-  else {
-    const members = value instanceof Set ? value : Reflect.ownKeys(value).map((key) => value[key])
-    for (const member of members) sharedIn(member, found, seen)
-  }
-  return found
 }
 
 for (const [name, make] of Object.entries(VALUES)) {

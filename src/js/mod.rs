@@ -32,23 +32,26 @@ const TASK: usize = 7;
 
 /// Reads a primitive or a typed array; bytes are copied (Y3). Nobody here looks into a string.
 pub(crate) fn own_value(env: Env, value: Js) -> Raw<Value> {
-    if raw::type_of(env, value)? == sys::ValueType::napi_string {
-        return Ok(match raw::short_string(env, value)? {
+    use sys::ValueType as T;
+    match raw::type_of(env, value)? {
+        T::napi_string => Ok(match raw::short_string(env, value)? {
             Some(text) => Value::String(text),
             None => Value::Text(raw::text(env, value)?),
-        });
+        }),
+        T::napi_object if raw::is_typed_array(env, value)? => own_bytes(env, value),
+        kind => crate::payload::primitive(env, value, kind),
     }
-    if raw::is_typed_array(env, value)? {
-        let view = raw::view(env, value)?;
-        let kind = kind_of(view.kind).ok_or(Fault(sys::Status::napi_invalid_arg))?;
-        if view.length == 0 {
-            return Ok(Value::Array(Array::copy_from(kind, &[])));
-        }
-        // SAFETY: memory of a view of this env, which only this thread changes; no JavaScript runs meanwhile.
-        let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>(), view.length * kind.size()) };
-        return Ok(Value::Array(Array::copy_from(kind, bytes)));
+}
+
+fn own_bytes(env: Env, value: Js) -> Raw<Value> {
+    let view = raw::view(env, value)?;
+    let kind = kind_of(view.kind).ok_or(Fault(sys::Status::napi_invalid_arg))?;
+    if view.length == 0 {
+        return Ok(Value::Array(Array::copy_from(kind, &[])));
     }
-    crate::payload::primitive(env, value)
+    // SAFETY: memory of a view of this env, which only this thread changes; no JavaScript runs meanwhile.
+    let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>(), view.length * kind.size()) };
+    Ok(Value::Array(Array::copy_from(kind, bytes)))
 }
 
 impl Waker for Port {
