@@ -3,23 +3,10 @@
 
 import type { Transferable } from 'node:worker_threads'
 import { Board } from './board'
-import {
-  type Encoded,
-  encodeAlone,
-  FLAT,
-  MOST_RAW_WORDS,
-  MOVED,
-  PLAIN,
-  POSTED,
-  putHeld,
-  putRaw,
-  rawLength,
-} from './codec'
-import { MOST_TOGETHER, write, written } from './flat'
-import { moveCopy, moveMemory } from './moves'
+import { type Encoded, FLAT, MOVED, PLAIN, POSTED } from './codecs'
+import { payload } from './lazy'
 import { ANSWER_STRIDE, native } from './native'
-import { closePorts, encodeMarked, Prepared } from './parcel'
-import { encodeReason } from './reason'
+import { closePorts } from './parcel'
 import { transferOf } from './transfer'
 
 /** Longest time that the answer of a tiny task waits for those of the next ones, ms. */
@@ -72,7 +59,7 @@ export class Answers {
   ): void {
     let value = given
     let failed = hasFailed
-    let [tag, payload, codec] = [0, 0, 0]
+    let [tag, content, codec] = [0, 0, 0]
     let count = -1
     let encoded: Encoded | undefined
     try {
@@ -86,28 +73,29 @@ export class Answers {
       value = error
       failed = true
     }
-    if (typeof value === 'number' && !failed) [tag, payload] = [4, value]
+    if (typeof value === 'number' && !failed) [tag, content] = [4, value]
+    else if (isSimple(value) && !failed) [tag, content] = [5, this.#values.push(value) - 1]
     else {
       if (count < 0 && encoded === undefined) {
         try {
-          encoded = failed ? encodeReason(value) : this.#encode(idIndex, idGeneration, value)
+          encoded = failed ? payload().encodeReason(value) : this.#encode(idIndex, idGeneration, value)
         } catch (error) {
           if (failed) throw error
-          encoded = encodeReason(error)
+          encoded = payload().encodeReason(error)
           failed = true
         }
-        count = failed ? -1 : rawLength(encoded)
+        count = failed ? -1 : payload().rawLength(encoded)
         if (count > 0) {
           this.#reserve(count)
-          putRaw(encoded, this.board.words, this.board.bytes, this.#wordsUsed)
+          payload().putRaw(encoded, this.board.words, this.board.bytes, this.#wordsUsed)
         }
       }
       if (count > 0) {
-        ;[tag, payload, codec] = [6, this.#wordsUsed, FLAT]
+        ;[tag, content, codec] = [6, this.#wordsUsed, FLAT]
         this.#wordsUsed += count
       } else {
         const { codec: how, data } = encoded as Encoded
-        ;[tag, payload, codec] = [5, this.#values.length, how]
+        ;[tag, content, codec] = [5, this.#values.length, how]
         // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
         this.#values.push(failed && how === POSTED ? this.#host.postValue(data, []) : data)
       }
@@ -117,7 +105,7 @@ export class Answers {
     answers[at] = idIndex
     answers[at + 1] = idGeneration
     answers[at + 2] = tag
-    answers[at + 3] = payload
+    answers[at + 3] = content
     answers[at + 4] = codec
     answers[at + 5] = failed ? 1 : 0
     answers[at + 6] = overhead
@@ -142,6 +130,7 @@ export class Answers {
 
   /** Writes a value behind the others. Returns how many words it takes, what goes alone, or nothing; see `encodeAlone`. */
   #write(value: object): number | Encoded | undefined {
+    const { MOST_RAW_WORDS, MOST_TOGETHER, encodeAlone, putHeld, write, written } = payload()
     const count = write(value)
     if (count < 0) {
       // Before: to hand over may have other values serialized.
@@ -163,6 +152,7 @@ export class Answers {
 
   /** @throws what cannot be cloned throws */
   #encode(idIndex: number, idGeneration: number, value: unknown): Encoded {
+    const { Prepared, encodeMarked, moveCopy, moveMemory } = payload()
     const { encoded, list } = encodeMarked(value)
     if (encoded.codec !== POSTED) {
       const memory = encoded.codec === PLAIN ? moveCopy(encoded.data, value) : -1
@@ -181,5 +171,10 @@ export class Answers {
 
 /** Whether nothing of it is to be moved, nor has been. */
 function isUnmarked(value: object): boolean {
-  return !Prepared.is(value) && transferOf(value) === undefined
+  return !payload().Prepared.is(value) && transferOf(value) === undefined
+}
+
+/** Whether there is nothing to encode. */
+function isSimple(value: unknown): boolean {
+  return value === undefined || value === null || typeof value === 'boolean'
 }

@@ -8,6 +8,8 @@
 // too deep for the stack of the thread that reads throws in `decode`.
 
 import { types } from 'node:util'
+import { builtins } from './builtins'
+import { type Encoded, FLAT, JSON_TEXT, MOVED, PLAIN, POSTED, V8 } from './codecs'
 import { takeStranger } from './flat'
 import { KINDS } from './flat-format'
 import { read } from './flat-read'
@@ -16,67 +18,22 @@ import { fitOf, LOST, WITH_INSTANCES } from './json-text'
 import { mayClone, mayMove, mayShare } from './moves'
 import { native } from './native'
 import { deserialize, hasSerializer, serialize } from './serializer'
-import { lengthOf, memoryOf, plainView } from './views'
+import { memoryOf, plainView } from './views'
 
-/** The data is the value itself, and the caller copies it. */
-export const PLAIN = 0
-/** The data is JSON text. */
-export const JSON_TEXT = 1
-/** The data is a Uint8Array of V8's serializer. */
-export const V8 = 2
-/** The data is a Float64Array that flat.ts or `putRaw` has written. */
-export const FLAT = 3
-/** The data goes through postMessage: it is the value itself, or a clone of it where that had to be made anyway. */
-export const POSTED = 4
-/** The value stays on its thread: the data is the key under which it is kept there. */
-export const LOCAL = 5
-/** The data is the key under which the addon has the memory of the value; see moves.ts. */
-export const MOVED = 6
-
-export type Codec =
-  | typeof PLAIN
-  | typeof JSON_TEXT
-  | typeof V8
-  | typeof FLAT
-  | typeof POSTED
-  | typeof LOCAL
-  | typeof MOVED
-
-/** A value on its way to another thread. */
-export interface Encoded {
-  readonly codec: Codec
-  /** How it is to be read depends on `codec`. */
-  readonly data: unknown
-  /** Memory that belongs to the data alone, and need not be copied once more when that is posted. */
-  readonly moves?: readonly ArrayBuffer[] | undefined
-  /** Whether the data is a clone, which need not be cloned before it is posted. */
-  readonly isOwn?: boolean
-}
-
-// Users patch prototypes and globals (polyfills, fake timers): everything used here is taken once, at load.
-const { stringify, parse } = JSON
-const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object
-const { isArray } = Array
-const { isView } = ArrayBuffer
-const { ceil } = Math
+const { ceil, clone, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, isArray, isInChain, isView } = builtins
+const { isWellFormed, keys, lengthOf, mapForEach, objectPrototype, parse, setForEach, stringify } = builtins
 const { isAnyArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError, isProxy, isRegExp, isSet } = types
 const { isSharedArrayBuffer } = types
-const clone = structuredClone
+const domException = builtins.DOMException.prototype
 const { RAW } = KINDS
-const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
-const mapForEach = Map.prototype.forEach
-const setForEach = Set.prototype.forEach
-const objectPrototype = Object.prototype
-const domException = DOMException.prototype
-const isInChain = objectPrototype.isPrototypeOf
 
 const PAST_64_BITS = 1n << 64n
 const HALF_OF_64_BITS = 1n << 63n
 
 /** A set whose methods nobody else can reach. */
-class Seen extends Set<object> {}
-Seen.prototype.has = Set.prototype.has
-Seen.prototype.add = Set.prototype.add
+class Seen extends builtins.Set<object> {}
+Seen.prototype.has = builtins.setHas
+Seen.prototype.add = builtins.setAdd
 
 /**
  * Encodes `value` as it is now. `movesMuch`: much memory is copied, and the copy posted; whoever gets it then needs the thread

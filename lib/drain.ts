@@ -4,8 +4,9 @@
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
 
 import { rethrow } from './callbacks'
+import * as codecs from './codecs'
 import { settleWith } from './doorbell'
-import { laneParts } from './lazy'
+import { payload } from './lazy'
 import { DRAIN_STRIDE, native } from './native'
 import * as outcome from './outcome'
 import type { End, Owner, Ticket } from './owner'
@@ -14,21 +15,9 @@ import * as slots from './slots'
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
-const {
-  ANSWERS,
-  CODECS,
-  FLAT,
-  MOVED,
-  NOTICES,
-  NOT_ADMITTED,
-  POSTED,
-  SIMPLE,
-  explained,
-  failure,
-  settleAnswer,
-  settleFailure,
-  settleMoved,
-} = outcome
+const { FLAT, MOVED, PLAIN, POSTED } = codecs
+const { ANSWERS, CODECS, NOTICES, NOT_ADMITTED, SIMPLE } = outcome
+const { explained, failure, settleAnswer, settleFailure, settleMoved } = outcome
 const { learn } = runTimes
 
 /** The tag of a plain value. */
@@ -117,7 +106,7 @@ function settlePlain(at: number): boolean {
   let value: unknown = events[at + 2]
   if (tag !== 4) {
     try {
-      value = laneParts().readWords(words, value as number)
+      value = payload().readWords(words, value as number)
     } catch {
       // The long way tells it.
       return false
@@ -212,7 +201,7 @@ function relay(slot: number, type: string, data: unknown, worker: number, codec:
   const { owner } = tickets[slot] as Ticket
   // What is posted goes to the thread that owns the pool, and to no other.
   if (codec >= POSTED) return
-  const contents = codec === 0 ? data : laneParts().decode(codec, data)
+  const contents = codec === PLAIN ? data : payload().decode(codec, data)
   extras[slot]?.observer?.message(type, contents)
   owner.message(type, contents, worker)
 }

@@ -2,6 +2,7 @@
 // What flat.ts writes by number: the lists of property names of objects, and short strings that come again and again. All
 // threads of the process know them by these numbers (src/texts.rs).
 
+import { builtins } from './builtins'
 import { native } from './native'
 
 /** Properties of an object. */
@@ -10,8 +11,7 @@ const MOST_NAMES = 64
 const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
-const { stringify } = JSON
-const isWellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed
+const { isWellFormed, stringify } = builtins
 
 /** The properties of an object so far, in order. */
 export class Shape {

@@ -1,18 +1,13 @@
 // Stage: submit, run and settle. Thread: any.
 // Reads what flat.ts has written.
 
+import { builtins } from './builtins'
 import { CONSTANTS, CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { native } from './native'
-import { CLASSES } from './views'
 
 const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
-const [PlainDate, PlainMap, PlainSet, PlainRegExp, Bytes] = [Date, Map, Set, RegExp, Uint8Array]
-const { set: mapSet } = Map.prototype
-const { add: setAdd } = Set.prototype
-const { defineProperty } = Object
-const { stringify, parse } = JSON
-const { fromCharCode } = String
-const { floor } = Math
+const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
+const { defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
 
 let words: Float64Array = new Float64Array(0)
 let from = 0
@@ -125,7 +120,7 @@ function readBytes(length: number, index: number): object {
     bytes[i + 4] = high >>> 8
     bytes[i + 5] = high >>> 16
   }
-  return index === 0 ? bytes : new (CLASSES[index] as (typeof CLASSES)[number])(bytes.buffer)
+  return index === 0 ? bytes : new (typedArrays[index] as (typeof typedArrays)[number])(bytes.buffer)
 }
 
 function readChars(length: number): string {

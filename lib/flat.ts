@@ -11,12 +11,13 @@
 // and that an element is not there, where a prototype has one in its place that is not enumerable.
 
 import { types } from 'node:util'
+import { builtins } from './builtins'
 import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
 import { isCloneable, isKnown } from './instances'
 import { mayClone } from './moves'
 import { native } from './native'
-import { classOf, getter, isWhole, lengthOfView, memoryOf } from './views'
+import { classOf, isWhole, memoryOf } from './views'
 
 const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } =
   KINDS
@@ -59,29 +60,16 @@ const MOST_OBJECTS = 4096
 /** Each piece of memory is compared with all objects before it. */
 const MOST_BEFORE_BYTES = 64
 
-const { isArray, prototype: arrayPrototype } = Array
-const { getOwnPropertyDescriptors, getPrototypeOf, hasOwn, keys, prototype: objectPrototype } = Object
-const { isView } = ArrayBuffer
+const { arrayPrototype, datePrototype, mapPrototype, objectPrototype, regExpPrototype, setPrototype } = builtins
+const { asUintN, charCodeAt, getPrototypeOf, getTime, hasOwn, isArray, isView, keys, lengthOfView, min } = builtins
+const { mapForEach, mapSize, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
 const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = types
-const { getTime } = Date.prototype
-const { prototype: datePrototype } = Date
-const { prototype: mapPrototype } = Map
-const { prototype: setPrototype } = Set
-const { prototype: regExpPrototype } = RegExp
-const { forEach: mapForEach } = mapPrototype
-const { forEach: setForEach } = setPrototype
-const mapSize = getter<number>(mapPrototype, 'size')
-const setSize = getter<number>(setPrototype, 'size')
-const sourceOf = getter<string>(regExpPrototype, 'source')
-const Bytes = Uint8Array
-const { asUintN } = BigInt
-const { min } = Math
-const charCodeAt = String.prototype.charCodeAt
+const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
 /** A map whose methods nobody else can reach. */
-class Places extends Map<object, number> {}
-Places.prototype.get = Map.prototype.get
-Places.prototype.set = Map.prototype.set
+class Places extends PlainMap<object, number> {}
+Places.prototype.get = builtins.mapGet
+Places.prototype.set = builtins.mapSet
 
 // --- writing ---
 
@@ -446,9 +434,9 @@ function byteAt(bytes: Uint8Array, index: number, length: number): number {
 }
 
 /** In the order of flat-format.ts. */
-const flagGetters = FLAGS.map(([name]) => getter<boolean>(regExpPrototype, name))
+const flagGetters = FLAGS.map(([name]) => regExpProperties[name]?.get)
 /** A flag that is not known here would be lost. */
-const knowsFlags = Object.entries(getOwnPropertyDescriptors(regExpPrototype)).every(
+const knowsFlags = Object.entries(regExpProperties).every(
   ([name, { get }]) =>
     get === undefined || name === 'flags' || name === 'source' || FLAGS.some(([flag]) => flag === name),
 )

@@ -2,7 +2,8 @@
 // Tasks that the JS workers of a pool submitted: the core runs and settles them there, the owner counts them and tells its
 // listeners.
 
-import { decode, POSTED } from './codec'
+import { decode } from './codec'
+import { POSTED } from './codecs'
 import { ThreadmillError } from './errors'
 import type { LaneHost } from './lane-settings'
 import { native } from './native'

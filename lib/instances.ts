@@ -9,14 +9,13 @@
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
 import { types } from 'node:util'
+import { builtins } from './builtins'
 import { native } from './native'
 import { hasSerializer } from './serializer'
 
-const { getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, keys, prototype: objectPrototype } = Object
-const { isArray } = Array
+const { clone, getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, isArray, keys } = builtins
+const { objectPrototype, sourceOfFunction: sourceOf } = builtins
 const { isProxy } = types
-const sourceOf = Function.prototype.toString
-const clone = structuredClone
 
 /** Prototypes of the classes that are known. */
 const known = new WeakSet<object>()

@@ -2,12 +2,10 @@
 // Which values JSON text loses nothing of.
 
 import { types } from 'node:util'
+import { builtins } from './builtins'
 import { isKnown } from './instances'
 
-// Users patch prototypes and globals: everything used here is taken once, at load.
-const { getOwnPropertyDescriptor, getPrototypeOf, keys, prototype: objectPrototype } = Object
-const { isArray, prototype: arrayPrototype } = Array
-const { isView } = ArrayBuffer
+const { arrayPrototype, getOwnPropertyDescriptor, getPrototypeOf, isArray, isView, keys, objectPrototype } = builtins
 const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
 const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isWeakMap, isWeakSet } = types
 

@@ -3,7 +3,7 @@
 
 import process from 'node:process'
 import { setImmediate, setTimeout } from 'node:timers'
-import type { MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { forgetGate, type LoadGate, makeGate, whenClosed } from './load-gate'
@@ -50,8 +50,6 @@ export class LaneThread {
     { launcher, workerOptions, stdout, stderr, disposeTimeout }: LaneSettings,
     host: ThreadHost,
   ) {
-    // Those who only call kernels do without.
-    const { MessageChannel, Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
     const { port1, port2 } = new MessageChannel()
     this.index = index
     this.#gate = makeGate()
@@ -90,9 +88,9 @@ export class LaneThread {
     this.worker.unref()
   }
 
-  /** Gives it what it is to run, before anything else is posted; `undefined` where it has to look. */
-  give(code: WorkerCode | undefined): void {
-    const order: Order = code ?? { type: 'code', text: undefined, stored: undefined }
+  /** Gives it what it is to run, before anything else is posted. */
+  give(code: WorkerCode): void {
+    const order: Order = code
     this.control.postMessage(order)
   }
 

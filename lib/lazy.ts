@@ -1,10 +1,13 @@
 // Stage: all. Thread: any.
 // Modules that not every user needs. Those of pools with an entry module take about as long to load as all the others
-// together, so they are loaded with the first such pool; what is beside the pools with its first call.
+// together, so they are loaded with the first such pool, and those for values with the first that is no number; what is beside
+// the pools with its first call. What users may have changed by then has been taken before.
 
+import './builtins'
 import type { PoolCore } from './core'
 
-let loaded: typeof import('./lane-parts') | undefined
+let lane: typeof import('./lane-parts') | undefined
+let values: typeof import('./payload') | undefined
 
 /** What runs tasks on the thread that owns the pool. */
 export function mainLane(): typeof import('./main').MainLane {
@@ -63,8 +66,14 @@ export function taskContext(carried: string): import('./metrics/context').TaskCo
 
 /** What a JS lane is made of. */
 export function laneParts(): typeof import('./lane-parts') {
-  loaded ??= require('./lane-parts') as typeof import('./lane-parts')
-  return loaded
+  lane ??= require('./lane-parts') as typeof import('./lane-parts')
+  return lane
+}
+
+/** What values are written with and read that are no numbers. */
+export function payload(): typeof import('./payload') {
+  values ??= require('./payload') as typeof import('./payload')
+  return values
 }
 
 /** See `runWorker` in index.d.ts. */

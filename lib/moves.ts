@@ -3,20 +3,18 @@
 
 import process from 'node:process'
 import * as threads from 'node:worker_threads'
+import { builtins } from './builtins'
 import { isVouched } from './codec'
 import { ThreadmillError } from './errors'
 import { native } from './native'
-import { copyOf, isMemory, isMovable, lengthOfView } from './views'
+import { copyOf, isMemory, isMovable } from './views'
 
 /** Not in Node 20. */
 const { isMarkedAsUntransferable: isMarked } = threads as {
   readonly isMarkedAsUntransferable?: (buffer: object) => boolean
 }
 
-// Users patch globals: taken once, at load.
-const { isView } = ArrayBuffer
-const Shared = SharedArrayBuffer
-const clone = structuredClone
+const { clone, isView, lengthOfView, SharedArrayBuffer: Shared } = builtins
 
 /** Whether the addon can do it. Others that do as Node does have another engine. */
 let canMove: boolean | undefined

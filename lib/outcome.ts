@@ -2,8 +2,9 @@
 // What the tags of a drained record say of how a task ended.
 
 import type { ErrorCode } from '..'
+import { PLAIN, POSTED } from './codecs'
 import { ThreadmillError } from './errors'
-import { laneParts } from './lazy'
+import { payload } from './lazy'
 import { native } from './native'
 import type { End, Owner } from './owner'
 
@@ -14,12 +15,6 @@ export const ANSWERS = 20
 export const CODECS = 8
 /** From this tag on: what happened to a task or a worker that goes on. */
 export const NOTICES = ANSWERS + 2 * CODECS
-/** The codec of what comes by the port of its worker; of what those after it stand for is kept on this thread. */
-export const POSTED = 4
-/** The codec of memory that has come with the outcome. */
-export const MOVED = 6
-/** The codec of what lies in the memory of the drain. */
-export const FLAT = 3
 /** Outputs by tag 0 to 3. */
 export const SIMPLE = [undefined, null, true, false]
 
@@ -41,8 +36,8 @@ export function settleFailure(end: End, owner: Owner, codec: number, data: unkno
 export function settleAnswer(end: End, succeeded: boolean, codec: number, data: unknown): void {
   let value: unknown
   try {
-    const { decode, decodeReason } = laneParts()
-    value = succeeded ? decode(codec, data) : decodeReason(codec, data)
+    if (succeeded) value = codec === PLAIN ? data : payload().decode(codec, data)
+    else value = payload().decodeReason(codec, data)
   } catch (error) {
     succeeded = false
     value = error

@@ -25,8 +25,9 @@ interface Pack {
   readonly fingerprint: string
 }
 
-/** With what workers begin. They use other functions of a pack than their owners do. */
+/** With what workers begin, and what they write and read values with. They use other functions of a pack than their owners do. */
 const WORKER = 'worker.js'
+const PAYLOAD = 'payload.js'
 /** Bytes at the start of code: four numbers, with the versions of format and engine, and a hash of the flags. */
 const ENGINE = 16
 /** Code of less than this part of what was stored has lost functions. */
@@ -90,8 +91,14 @@ function codeFolder(): string | undefined {
 /** What workers need not find and read. The first message to each of them. */
 export interface WorkerCode {
   readonly type: 'code'
+  /** By file. */
+  readonly packs: ReadonlyMap<string, Given>
+}
+
+/** A pack for workers. */
+interface Given {
   /** A number: that of a text that the addon holds, whose memory workers share. */
-  readonly text: string | number | undefined
+  readonly text: string | number
   readonly stored: Stored | undefined
 }
 
@@ -102,7 +109,7 @@ interface Stored {
   readonly uses: ReadonlySet<string>
 }
 
-let forWorkers: WorkerCode | undefined
+let forWorkers = new Map<string, Given>()
 /** The file of the addon, in a worker. */
 let addon: string | undefined
 
@@ -111,17 +118,20 @@ export function workerFolder(): string | undefined {
   return places.has(WORKER) ? codeFolder() : undefined
 }
 
-/** The code of workers, in memory that they share; `undefined` where they have to look. `hold`: has the addon hold the text. */
-export function workerCode(hold?: (text: Uint8Array) => number): WorkerCode | undefined {
-  const pack = places.get(WORKER)
-  if (forWorkers?.stored !== undefined || pack === undefined) return forWorkers
+/** The code of workers, in memory that they share; they look for what is not there. `hold`: has the addon hold a text. */
+export function workerCode(hold?: (text: Uint8Array) => number): WorkerCode {
   try {
-    const text = hold?.(bytesOf(pack)) ?? textOf(pack)
-    forWorkers = { type: 'code', text, stored: shared(read(pack, true)) }
+    for (const name of [WORKER, PAYLOAD]) {
+      const pack = places.get(name)
+      const known = pack && forWorkers.get(pack.file)
+      if (pack === undefined || known?.stored !== undefined) continue
+      const text = known?.text ?? hold?.(bytesOf(pack)) ?? textOf(pack)
+      forWorkers.set(pack.file, { text, stored: shared(read(pack, true)) })
+    }
   } catch {
     // They find out themselves.
   }
-  return forWorkers
+  return { type: 'code', packs: forWorkers }
 }
 
 function shared(stored: Stored | undefined): Stored | undefined {
@@ -147,7 +157,10 @@ function enterWorker(): void {
   addon = launch.threadmillAddon
   folder = launch.threadmillFolder ?? ''
   // It has long been there: an owner posts it at once, and a thread takes its time to start.
-  if (folder !== '') forWorkers = receiveMessageOnPort(launch.control)?.message as WorkerCode | undefined
+  if (folder !== '') {
+    const code = receiveMessageOnPort(launch.control)?.message as WorkerCode | undefined
+    if (code !== undefined) forWorkers = new Map(code.packs)
+  }
   // What was loaded before the worker began is nothing that others will need for it.
   compiled.length = 0
 }
@@ -195,7 +208,7 @@ const compiled: Compiled[] = []
 /** Compiles a pack, or takes the stored code; `undefined` when it has to be required. */
 function compile(pack: Pack): Run | undefined {
   const filename = path.join(__dirname, pack.file)
-  const given = isWorker && pack === places.get(WORKER) ? forWorkers : undefined
+  const given = isWorker ? forWorkers.get(pack.file) : undefined
   try {
     const text = given?.text ?? textOf(pack)
     const stored = given?.stored ?? read(pack, isWorker)

@@ -2,8 +2,6 @@
 // What only `postMessage` can move, on its way.
 
 import { MessagePort, type Transferable } from 'node:worker_threads'
-import { type Encoded, encode, POSTED } from './codec'
-import { checkTransferList, transferOf } from './transfer'
 
 /** A value, and what of it is moved. */
 export interface Parcel {
@@ -50,52 +48,6 @@ export function moved(value: unknown, list: readonly Transferable[]): Parcel {
   return isMemoryOf(value, list)
     ? { value: structuredClone(value, { transfer }) }
     : structuredClone({ value, list }, { transfer })
-}
-
-/**
- * Encodes a value that `transfer()` may have marked, or that comes with a list of its own: to be posted when anything moves.
- * @throws TypeError, DataCloneError
- */
-export function encodeMarked(value: unknown, transfer?: unknown): { encoded: Encoded; list: Transferable[] } {
-  if (Prepared.is(value)) return value
-  const marked = transferOf(value)
-  const given = transfer === undefined ? [] : checkTransferList('transfer', transfer)
-  if (marked === undefined && given.length === 0) {
-    const encoded = encode(value, true, true)
-    return { encoded, list: encoded.moves === undefined ? [] : [...encoded.moves] }
-  }
-  const list = [...(marked?.list ?? []), ...given] as Transferable[]
-  return { encoded: { codec: POSTED, data: marked === undefined ? value : marked.value }, list }
-}
-
-/** A value that was encoded before it is asked for, so that what becomes of it since does not matter. */
-export class Prepared {
-  readonly #isPrepared = true
-  readonly encoded: Encoded
-  readonly list: Transferable[]
-
-  constructor(encoded: Encoded, list: Transferable[]) {
-    this.encoded = encoded
-    this.list = list
-  }
-
-  /** Whether it is one; `instanceof` would ask prototypes, which may be proxies. */
-  static is(value: unknown): value is Prepared {
-    return typeof value === 'object' && value !== null && #isPrepared in value
-  }
-}
-
-/**
- * Encodes a value now, and moves what is to be moved.
- * @throws TypeError, DataCloneError
- */
-export function prepare(value: unknown, transfer: unknown): Prepared {
-  const { encoded, list } = encodeMarked(value, transfer)
-  const { codec, data } = encoded
-  if (codec !== POSTED)
-    return new Prepared({ codec, data: ArrayBuffer.isView(data) ? structuredClone(data) : data }, [])
-  const parcel = moved(data, list)
-  return new Prepared({ codec, data: parcel.value }, [...listOf(parcel)])
 }
 
 /** Nobody will use them; whoever has the other end is to know. */

@@ -4,8 +4,9 @@
 // Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker is
 //     idle. At most BATCH × TINY ms of work waits for the end of a turn.
 
-import type { Encoded } from './codec'
-import { laneParts } from './lazy'
+import type { Encoded } from './codecs'
+import * as codecs from './codecs'
+import { payload } from './lazy'
 import { lookOut } from './lookout'
 import { native, SUBMIT_STRIDE } from './native'
 import * as outcome from './outcome'
@@ -15,7 +16,8 @@ import * as slots from './slots'
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extra, extras, fail, held, rejecters, release, resolvers, tickets } = slots
-const { FLAT, SIMPLE } = outcome
+const { FLAT } = codecs
+const { SIMPLE } = outcome
 const { isTiny } = runTimes
 
 /** Submissions that are handed over together at most. */
@@ -155,13 +157,13 @@ export function submitWords(slot: number, ticket: Ticket, words: Float64Array, c
 /** The same for bytes of V8's serializer. */
 export function submitRaw(slot: number, ticket: Ticket, encoded: Encoded, count: number): void {
   const start = room(count)
-  laneParts().putRaw(encoded, arenaWords, arena, start)
+  payload().putRaw(encoded, arenaWords, arena, start)
   commitWords(slot, ticket, start, count)
 }
 
 /** As `encodeAlone`; a number of words lies in the arena then, and is to be submitted next. */
 export function encodeInArena(input: object): number | Encoded | undefined {
-  const { MOST_RAW_WORDS, encodeAlone, putHeld } = laneParts()
+  const { MOST_RAW_WORDS, encodeAlone, putHeld } = payload()
   const encoded = encodeAlone(input)
   if (typeof encoded !== 'number') return encoded
   // Now that no getter runs any more.

@@ -13,7 +13,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { settledLater } from './call'
 import { rethrow } from './callbacks'
 import type { EntryFunction } from './entry-module'
-import { prepare } from './parcel'
+import { prepare } from './marked'
 
 /** What messages of that type are called in `pool.onMessage` and `postMessageToWorker`. */
 const TYPE = 'message'

@@ -3,17 +3,14 @@
 // R1. `encodeReason` never throws. R2. What of an error cannot be cloned is left out, property by property.
 
 import { types } from 'node:util'
-import { decode, type Encoded, encode, PLAIN } from './codec'
+import { builtins } from './builtins'
+import { decode, encode } from './codec'
+import { type Encoded, PLAIN } from './codecs'
 import { describe } from './errors'
 
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, keys, setPrototypeOf } = Object
-const { isArray } = Array
+const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
+const { setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
 const { isNativeError, isProxy } = types
-const clone = structuredClone
-const BaseError = Error
-const BaseException = DOMException
-const objectPrototype = Object.prototype
-const isInChain = objectPrototype.isPrototypeOf
 
 /** A part of an error: another error by its place in the list, or a value. */
 type Part = { readonly error: number } | { readonly value: unknown }

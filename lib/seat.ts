@@ -7,7 +7,8 @@
 
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
-import { type Encoded, encode, POSTED } from './codec'
+import { encode } from './codec'
+import { type Encoded, POSTED } from './codecs'
 import { executor, last } from './deferred'
 import { connect, settleNow } from './drain'
 import type { ThreadmillError } from './errors'

@@ -2,10 +2,11 @@
 // V8's serializer, for values that have no shorter way: the engine's own where the addon can call it (src/serializer.rs), else
 // Node's classes around it.
 
+import { builtins } from './builtins'
 import { mayClone } from './moves'
 import { native } from './native'
 
-const Bytes = Uint8Array
+const { Uint8Array: Bytes } = builtins
 let parts: typeof import('./node-serializer') | undefined
 
 /** They take a while to load. */

@@ -5,11 +5,11 @@
 import { types } from 'node:util'
 import type { RunOptions } from '..'
 import type { ByteBudget } from './bytes'
-import type { Encoded } from './codec'
+import { type Encoded, FLAT, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
 import type { Settle } from './deferred'
 import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
-import { laneParts } from './lazy'
+import { payload } from './lazy'
 import { ENTRY, MAIN_ENTRY, native } from './native'
 import { checkTaskOptions, type EntrySettings, own, type PoolSettings } from './options'
 import type { Observer, Owner, Ticket } from './owner'
@@ -244,7 +244,6 @@ function admitEntry(
     reject(error)
     return -1
   }
-  const { POSTED, MOVED, FLAT } = laneParts()
   const isMoved = encoded.codec === MOVED
   const key = encoded.codec >= POSTED && !isMoved ? (encoded.data as number) : -1
   const discard = (): void => (isMoved ? native.dropMemory(encoded.data as number) : lane.discard(key))
@@ -335,7 +334,7 @@ const UNFIT = -3
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
   if (typeof input !== 'object' || input === null || lane.isLocal || transferOf(input) !== undefined) return NOT_PLAIN
   const { resolve, reject, task, promise } = settlement
-  const { FLAT, MOST_TOGETHER, MOVED, write, written } = laneParts()
+  const { MOST_TOGETHER, write, written } = payload()
   // Before it is written: whoever hears of a new worker may submit something.
   lane.admit(-1)
   let count: number
@@ -408,8 +407,7 @@ function encodeInput(
   isTried: boolean,
   mayHold: boolean,
 ): EncodedInput {
-  const { FLAT, LOCAL, MOST_TOGETHER, MOVED, POSTED, moveCopy, moveMemory, PLAIN, rawLength, write, written } =
-    laneParts()
+  const { MOST_TOGETHER, moveCopy, moveMemory, rawLength, write, written } = payload()
   let input = given
   let list = transfer
   let isOwn = false
@@ -445,7 +443,7 @@ function encodeInput(
 
 /** `mayHold`: it has not been tried, and nobody has to know how long it is. */
 function encodeWhole(input: unknown, mayHold: boolean): Encoded {
-  const { encode, encodeAlone, takeHeld } = laneParts()
+  const { encode, encodeAlone, takeHeld } = payload()
   const alone = mayHold && typeof input === 'object' && input !== null ? encodeAlone(input) : undefined
   return typeof alone === 'number' ? takeHeld() : (alone ?? encode(input, false, true))
 }

@@ -2,30 +2,14 @@
 // Typed arrays and what they are views of, whatever properties and classes they were given.
 
 import { types } from 'node:util'
+import { builtins } from './builtins'
 
-const { getOwnPropertyDescriptor, getPrototypeOf } = Object
+const { bufferOf, bufferOfDataView, classNameOf, isResizable, lengthOf, lengthOfView } = builtins
+const { getPrototypeOf, isView, typedArrays, typedPrototype, Uint8Array: Bytes } = builtins
 const { isArrayBuffer, isSharedArrayBuffer } = types
-const { isView } = ArrayBuffer
-const Bytes = Uint8Array
 const { prototype: bufferPrototype } = Buffer
 /** Bytes of the memory that small Buffers share; some Nodes round it up. */
-const poolSize = Buffer.allocUnsafe(1).buffer.byteLength
-
-/** The getter `name` of `prototype`, safe from what a subclass or an own property says. */
-export function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
-  return getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
-}
-
-const typedPrototype = getPrototypeOf(Uint8Array.prototype) as object
-/** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
-const classNameOf = getter<string | undefined>(typedPrototype, Symbol.toStringTag)
-const bufferOf = getter<ArrayBufferLike>(typedPrototype, 'buffer')
-const bufferOfDataView = getter<ArrayBufferLike>(DataView.prototype, 'buffer')
-/** Bytes of a typed array. */
-export const lengthOfView = getter<number>(typedPrototype, 'byteLength')
-/** Bytes of an ArrayBuffer. */
-export const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
-const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
+const poolSize = lengthOf.call(bufferOf.call(Buffer.allocUnsafe(1)))
 
 /** The memory that a view is of. */
 export function memoryOf(view: ArrayBufferView): ArrayBufferLike {
@@ -64,28 +48,10 @@ export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
   return whole && prototype !== null && getPrototypeOf(prototype) === typedPrototype ? value : undefined
 }
 
-type TypedArrayClass = { readonly prototype: object; readonly name: string; new (memory: ArrayBuffer): ArrayBufferView }
+const prototypes = typedArrays.map(({ prototype }) => prototype)
+const names = typedArrays.map(({ name }) => name)
 
-const half = (globalThis as { Float16Array?: TypedArrayClass }).Float16Array
-const listed: readonly TypedArrayClass[] = [
-  Uint8Array,
-  Float64Array,
-  Float32Array,
-  Int32Array,
-  Uint32Array,
-  Uint16Array,
-  Int16Array,
-  Int8Array,
-  Uint8ClampedArray,
-  BigInt64Array,
-  BigUint64Array,
-]
-/** 16 at most; the same on all threads. */
-export const CLASSES: readonly TypedArrayClass[] = half === undefined ? listed : [...listed, half]
-const prototypes = CLASSES.map(({ prototype }) => prototype)
-const names = CLASSES.map(({ name }) => name)
-
-/** Place in `CLASSES` of what is of that very class; -1 for any other. */
+/** Place among `builtins.typedArrays` of what is of that very class; -1 for any other. */
 export function classOf(view: ArrayBufferView): number {
   const index = prototypes.indexOf(getPrototypeOf(view))
   return index < 0 || classNameOf.call(view) !== names[index] ? -1 : index
@@ -100,6 +66,6 @@ export function isWhole(view: ArrayBufferView): boolean {
 
 /** A copy in memory of its own, of the class that it has without its subclass. */
 export function copyOf(view: ArrayBufferView): ArrayBufferView | undefined {
-  const Class = CLASSES[names.indexOf(classNameOf.call(view) as string)]
+  const Class = typedArrays[names.indexOf(classNameOf.call(view) as string)]
   return Class && new (Class as unknown as new (view: ArrayBufferView) => ArrayBufferView)(view)
 }

@@ -5,11 +5,11 @@ import type { Transferable } from 'node:worker_threads'
 import type { Kernels } from '..'
 import { Abort, Pace } from './call'
 import { checkType, Listeners } from './callbacks'
-import { POSTED } from './codec'
+import { POSTED } from './codecs'
 import { wrongType } from './errors'
+import { payload } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native } from './native'
-import { encodeMarked } from './parcel'
 import type { SeatPool } from './seat'
 import type { TaskHandle } from './task'
 
@@ -63,7 +63,7 @@ export class Client {
 
   postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
     checkType(type)
-    const { encoded, list } = encodeMarked(contents, transfer)
+    const { encoded, list } = payload().encodeMarked(contents, transfer)
     const data = encoded.codec === POSTED ? this.#host.postValue(encoded.data, list) : encoded.data
     const task = this.#current()
     this.#host.tellEnded()

@@ -5,10 +5,10 @@ import process from 'node:process'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
 import { ThreadmillError } from './errors'
+import { payload } from './lazy'
 import { native } from './native'
 import { closePorts, isCopied, listOf, type Parcel } from './parcel'
 import { isAlone, type Order, type Report } from './protocol'
-import { decodeReason } from './reason'
 
 /** Gives what has come, or throws why it has not. */
 type Read = () => unknown
@@ -156,7 +156,7 @@ export class Orders {
         if (!this.#receive(order.key, () => order.value)) this.#keep(order.key, order)
         break
       case 'refused':
-        this.#receive(order.key, () => fail(decodeReason(order.codec, order.data)))
+        this.#receive(order.key, () => fail(payload().decodeReason(order.codec, order.data)))
         break
       case 'discard':
         closePorts(this.#ahead.get(order.key))

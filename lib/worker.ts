@@ -16,18 +16,16 @@ import { Answers } from './answers'
 import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
-import { decode, isRaw, MOVED, PLAIN, POSTED } from './codec'
+import { MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
 import type { LoadedEntry } from './entry-module'
-import { read } from './flat-read'
 import type { HeapWatch } from './heap-watch'
-import { taskContext } from './lazy'
+import { payload, taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native, TASK_STRIDE } from './native'
 import { uses } from './packs'
 import { isMemoryOf, KEYS_PER_LIFE } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
-import { encodeReason } from './reason'
 import {
   callIn,
   currentTask,
@@ -285,11 +283,11 @@ const SIMPLE = [undefined, null, true, false]
 
 function begin(at: number, values: unknown[]): void {
   const tag = tasks[at + 2] as number
-  const payload = tasks[at + 3] as number
+  const given = tasks[at + 3] as number
   const codec = tasks[at + 4] as number
   if (tag === 9) {
-    const [type, data] = values[payload] as [string, unknown]
-    if (codec !== POSTED) Client.deliver(client, type, decode(codec, data))
+    const [type, data] = values[given] as [string, unknown]
+    if (codec !== POSTED) Client.deliver(client, type, codec === PLAIN ? data : payload().decode(codec, data))
     else {
       const parcel = orders.takeContents(data as number)
       if (parcel !== undefined) Client.deliver(client, type, parcel.value)
@@ -301,21 +299,22 @@ function begin(at: number, values: unknown[]): void {
     const running = unfinished.get(idIndex)
     if (running?.idGeneration !== idGeneration) return
     running.abort ??= new Abort()
-    running.abort.giveUp(payload === 1)
+    running.abort.giveUp(given === 1)
     return
   }
   const claim = tasks[at + 6] as number
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
-  let data: unknown = payload
+  let data: unknown = given
   let how = codec
   if (tag === 6) {
+    const { isRaw, read } = payload()
     // The memory is used again with the next exchange.
-    if (isRaw(taskWords, payload)) data = taskWords.slice(payload, payload + (taskWords[payload] as number))
+    if (isRaw(taskWords, given)) data = taskWords.slice(given, given + (taskWords[given] as number))
     else {
-      data = read(taskWords, payload)
+      data = read(taskWords, given)
       how = PLAIN
     }
-  } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[payload]
+  } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[given]
   if (heldTasks.length > 0 || !hasRoom()) {
     heldTasks.push({ idIndex, idGeneration, claim, name, data, codec: how })
     if (how === POSTED) orders.askEarly(data as number)
@@ -400,7 +399,7 @@ const READ = -1
 
 function inputOf(codec: number, data: unknown): unknown {
   if (codec === READ) return (data as () => unknown)()
-  return codec === MOVED ? native.openMemory(data as number) : decode(codec, data)
+  return codec === MOVED ? native.openMemory(data as number) : payload().decode(codec, data)
 }
 
 /** Runs a task. */
@@ -497,7 +496,7 @@ async function start(): Promise<void> {
     await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
     loaded = entry
   } catch (error) {
-    const { codec, data } = encodeReason(error)
+    const { codec, data } = payload().encodeReason(error)
     const report: Report = { type: 'failed', codec, data }
     control.postMessage(report)
     // The port holds the event loop until the message is out; the thread ends then.

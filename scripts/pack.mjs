@@ -1,7 +1,7 @@
 // Packs compiled modules: what is always loaded together lies in one file, for to find, read and compile thirty files takes
 // longer than to run them. Each packed module keeps its own file, which gives what the pack gives, so that whoever asks for
 // it gets the same instance. Workers have a pack of all that they begin with; what of it their owners need as well lies in
-// other packs too, and is taken from the first that is loaded.
+// other packs too, and is taken from the first that is loaded. What values are written with and read is a pack for both.
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -9,6 +9,7 @@ import path from 'node:path'
 /** Modules that others are loaded with. */
 const IMPORT = 'index.js'
 const LANE = 'lane-parts.js'
+const PAYLOAD = 'payload.js'
 const FUNCTIONS = 'function/index.js'
 const WORKER = 'worker.js'
 /** Loads packs, and lies with a table of all modules in a file that is loaded as any other. */
@@ -19,7 +20,7 @@ const BASE = 'pack-base.js'
 const ENTRIES = [IMPORT, FUNCTIONS]
 
 /** The files that packing adds. */
-export const PACKS = [BASE, 'pack-core.js', 'pack-lane.js', 'pack-function.js', 'pack-worker.js']
+export const PACKS = [BASE, 'pack-core.js', 'pack-payload.js', 'pack-lane.js', 'pack-function.js', 'pack-worker.js']
 
 /** Packs what lies in `folder`; all of it has just been compiled. */
 export function pack(folder) {
@@ -34,11 +35,17 @@ export function pack(folder) {
     for (const other of requiredAtLoad(name, textOf(name))) closure(other, found)
     return found
   }
-  const [atImport, inLane, inFunctions, inWorker] = [IMPORT, LANE, FUNCTIONS, WORKER].map((name) => closure(name))
-  const atLane = new Set([...inLane].filter((name) => !atImport.has(name)))
-  const atFunctions = new Set([...inFunctions].filter((name) => !atImport.has(name) && !atLane.has(name)))
+  const entries = [IMPORT, PAYLOAD, LANE, FUNCTIONS, WORKER]
+  const [atImport, inPayload, inLane, inFunctions, inWorker] = entries.map((name) => closure(name))
+  // Neither owners nor workers have more than these two by then.
+  const atPayload = new Set([...inPayload].filter((name) => !atImport.has(name) || !inWorker.has(name)))
+  const atLane = new Set([...inLane].filter((name) => !atImport.has(name) && !inPayload.has(name)))
+  const atFunctions = new Set(
+    [...inFunctions].filter((name) => !atImport.has(name) && !inPayload.has(name) && !atLane.has(name)),
+  )
+  const parts = [atImport, atPayload, atLane, atFunctions, inWorker]
   const [, ...files] = PACKS
-  const packs = new Map(files.map((file, index) => [file, [...[atImport, atLane, atFunctions, inWorker][index]]]))
+  const packs = new Map(files.map((file, index) => [file, [...parts[index]]]))
   const places = new Map([...packs].reverse().flatMap(([file, names]) => names.map((name) => [name, file])))
   const exported = new Map(ENTRIES.map((name) => [name, namesOf(name, textOf)]))
 

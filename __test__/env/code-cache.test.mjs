@@ -38,6 +38,15 @@ const JS = `import { WorkerPool } from 'threadmill'
   const pool = new WorkerPool('data:text/javascript,export default (x) => x + 1')
   console.log(await pool.run(41), await pool.run({ a: 1n }).catch(String))
   await pool.close()`
+/** What both of them store. */
+const WITH_WORKER = [
+  'pack-core.bin',
+  'pack-function.bin',
+  'pack-lane.bin',
+  'pack-payload.bin',
+  'worker-pack-payload.bin',
+  'worker-pack-worker.bin',
+]
 const PRINTS = { [KERNEL]: '6765\n', [JS]: '42 [object Object]1\n' }
 /** Flags and settings of whoever runs the tests make other code. */
 const CLEAN = { NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined, NODE_DISABLE_COMPILE_CACHE: undefined }
@@ -94,15 +103,23 @@ describe('code cache', () => {
     const folder = newFolder()
     await run(KERNEL, folder)
     await run(JS, folder)
-    assert.deepEqual(namesIn(folder).sort(), [
-      'pack-core.bin',
-      'pack-function.bin',
-      'pack-lane.bin',
-      'worker-pack-worker.bin',
-    ])
+    assert.deepEqual(namesIn(folder).sort(), WITH_WORKER)
     const stored = filesIn(folder)
     for (const source of [KERNEL, JS, KERNEL]) await run(source, folder)
     assert.deepEqual(filesIn(folder), stored)
+  })
+
+  test('a worker loads what values are read and written with when one comes', async () => {
+    const folder = newFolder()
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool('data:text/javascript,export default (x) => [undefined, x][+(x > 1)]')
+      console.log(await Promise.all([1, 2, true, null, undefined].map((input) => pool.run(input))))
+      await pool.close()`
+    assert.equal(await run(source, folder), '[ undefined, 2, undefined, undefined, undefined ]\n')
+    assert.deepEqual(
+      namesIn(folder).filter((name) => name.startsWith('worker-')),
+      ['worker-pack-worker.bin'],
+    )
   })
 
   for (const [title, edit] of [
@@ -257,7 +274,10 @@ describe('code cache', () => {
     await run(`${change}\n${KERNEL}\nsetFlagsFromString('--expose-gc')`, folder)
     await run(`${change}\n${JS}\nsetFlagsFromString('--expose-gc')`, folder)
     // Its worker may have stored before, but not the process at its end.
-    assert.deepEqual(namesIn(folder).sort(), ['pack-core.bin', 'pack-function.bin', 'worker-pack-worker.bin'])
+    assert.deepEqual(
+      namesIn(folder).sort(),
+      WITH_WORKER.filter((name) => !['pack-lane.bin', 'pack-payload.bin'].includes(name)),
+    )
     await run(
       `${change}\nsetFlagsFromString('--expose-gc')\n${KERNEL.replace(/import (.*) from (.*)/, 'const $1 = await import($2)')}`,
       folder,
@@ -316,7 +336,7 @@ describe('code cache', () => {
     const folder = newFolder()
     await Promise.all(Array.from({ length: 6 }, () => run(JS, folder)))
     const names = namesIn(folder)
-    assert.deepEqual(names.sort(), ['pack-core.bin', 'pack-function.bin', 'pack-lane.bin', 'worker-pack-worker.bin'])
+    assert.deepEqual(names.sort(), WITH_WORKER)
     const stored = filesIn(folder)
     await run(JS, folder)
     assert.deepEqual(filesIn(folder), stored)

@@ -8,7 +8,7 @@ import { createHistogram } from 'node:perf_hooks'
 import vm from 'node:vm'
 import * as threads from 'node:worker_threads'
 
-const { PLAIN, JSON_TEXT, V8, POSTED } = createRequire(import.meta.url)('../../dist/codec.js')
+const { PLAIN, JSON_TEXT, V8, POSTED } = createRequire(import.meta.url)('../../dist/codecs.js')
 const node = Number.parseInt(process.versions.node, 10)
 
 const cyclic = () => {

@@ -6,9 +6,11 @@ import * as threads from 'node:worker_threads'
 import { same } from '../helpers/same.mjs'
 import { PLATFORM, Point, REFUSED, TABLE } from '../helpers/values.mjs'
 
-const { write, written } = createRequire(import.meta.url)('../../dist/flat.js')
-const { read } = createRequire(import.meta.url)('../../dist/flat-read.js')
-const { encode, decode, PLAIN, JSON_TEXT, V8, POSTED } = createRequire(import.meta.url)('../../dist/codec.js')
+const require = createRequire(import.meta.url)
+const { write, written } = require('../../dist/flat.js')
+const { read } = require('../../dist/flat-read.js')
+const { encode, decode } = require('../../dist/codec.js')
+const { PLAIN, JSON_TEXT, V8, POSTED } = require('../../dist/codecs.js')
 const NAMES = { [PLAIN]: 'PLAIN', [JSON_TEXT]: 'JSON', [V8]: 'V8', [POSTED]: 'POSTED' }
 
 /** A getter of all typed arrays, whatever one of them says itself. */

@@ -11,7 +11,8 @@ import { same } from '../helpers/same.mjs'
 import { Pair } from '../helpers/values.mjs'
 
 const require = createRequire(import.meta.url)
-const { encode, decode, JSON_TEXT, V8, POSTED } = require('../../dist/codec.js')
+const { encode, decode } = require('../../dist/codec.js')
+const { JSON_TEXT, V8, POSTED } = require('../../dist/codecs.js')
 const { isKnown } = require('../../dist/instances.js')
 
 function cross(value) {
