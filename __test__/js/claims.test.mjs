@@ -111,6 +111,29 @@ describe('what is taken ahead still waits', () => {
   })
 })
 
+test('a task that has ended costs no other its worker when it is given up before its answer was handed over', async () => {
+  const { pool, counts, open } = await quick({ cancelGrace: 0 })
+  let given = 0
+  // Its answer is handed over first where the next one begins late.
+  for (let round = 0; given === 0 && round < 200; round++) {
+    counts.fill(0)
+    const [first, blocked] = submit(pool, [1, BLOCK])
+    await until(() => counts[BLOCK] === 1)
+    assert.equal(counts[1], 1)
+    if (first.cancel()) {
+      given++
+      assert.equal((await rejection(first)).code, 'ERR_THREADMILL_CANCELLED')
+      // What the pool does about it, it has done when it hears of this.
+      await pool.kernels.echo(1)
+    }
+    open()
+    assert.equal(await blocked, BLOCK)
+    assert.equal(counts[BLOCK], 1)
+  }
+  assert.equal(given, 1)
+  await pool.close()
+})
+
 test('tasks that go on in the background do not overlap', async () => {
   const { pool } = await quick()
   for (let round = 0; round < 5; round++) {

@@ -15,7 +15,7 @@ use crate::pool::job::Job;
 use crate::scheduler::TaskId;
 use crate::value::Value;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Tasks that may be ahead of a worker at a time; a power of two. JavaScript finds the cell of a tag by it.
 const CELLS: usize = 64;
@@ -50,7 +50,8 @@ pub struct Board {
     memory: Box<Memory>,
 }
 
-// SAFETY: what is not atomic is only read on the worker's thread, or when that has ended (`read`).
+// SAFETY: what is not atomic is only read on the worker's thread, or when that has ended (`take_answers`); `has_ended` reads
+// it as if it were.
 unsafe impl Sync for Board {}
 // SAFETY: as above.
 unsafe impl Send for Board {}
@@ -88,6 +89,20 @@ impl Board {
         let (answers, words) = unsafe { (&*self.memory.answers.get(), &*self.memory.words.get()) };
         let last = answers[..count].last().map_or(0.0, |record| record[8]);
         answers[..count].iter().filter_map(|record| read_answer(record, words, (last, now))).collect()
+    }
+
+    /// Whether the worker has answered that task and not handed the answer over yet. For a task that it runs, as far as the
+    /// pool knows, and under the pool's lock: the worker needs that to hand the answer over, and writes others behind it.
+    pub(super) fn has_ended(&self, id: TaskId) -> bool {
+        let count = (self.memory.count.load(Ordering::Acquire) as usize).min(ANSWERS);
+        let numbers = self.memory.answers.get().cast::<AtomicU64>();
+        let number = |at: usize| {
+            // SAFETY: within the answers; JavaScript writes 64 bits at once.
+            f64::from_bits(unsafe { &*numbers.add(at) }.load(Ordering::Relaxed))
+        };
+        let (index, generation) = (f64::from(id.index), f64::from(id.generation));
+        let length = size_of::<AnswerRecord>() / size_of::<f64>();
+        (0..count).any(|at| number(at * length) == index && number(at * length + 1) == generation)
     }
 
     /// Holds answers back, as JavaScript does.

@@ -71,10 +71,12 @@ impl Pool {
         true
     }
 
-    /// Whether a JS worker still runs that task.
+    /// Whether a JS worker still runs that task; not if it holds its answer back while it runs another one.
     pub fn js_runs(&self, index: u32, id: TaskId) -> bool {
         let mut state = self.state.lock();
-        state.js_worker(index).is_some_and(|worker| worker.running.iter().any(|running| running.id == id))
+        let Some(worker) = state.js_worker(index) else { return false };
+        let is_answered = || worker.board.as_ref().is_some_and(|board| board.has_ended(id));
+        worker.running.iter().any(|running| running.id == id) && !is_answered()
     }
 
     /// Settles everything that JS workers have begun. Under the lock.

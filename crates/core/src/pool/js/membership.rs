@@ -118,6 +118,10 @@ impl Pool {
         let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
         let mut delivery = Delivery::new(self);
         let mut state = self.state.lock();
+        // It has gone, whether or not it was to go when it comes to rest: its number may be another one's when that is heard.
+        if let Some(worker) = state.js_worker(index) {
+            (worker.retiring, worker.postponed) = (false, false);
+        }
         // What it had ended has ended, although it could not say so any more.
         if let Some(board) = state.js_worker(index).and_then(|worker| worker.board.clone()) {
             // SAFETY: its thread has ended.

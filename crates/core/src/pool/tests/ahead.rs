@@ -1,5 +1,6 @@
 //! Tasks that a JS worker has taken ahead (J11), with this thread in the part of the workers.
 
+use super::super::js::AnswerRecord;
 use super::super::{Board, JsTask, Left, Parting, Pool, Retire};
 use super::fixture::{Fixture, number};
 use super::js::{Bell, js_task};
@@ -196,14 +197,66 @@ fn a_run_takes_what_its_worker_says() {
     fixture.close();
 }
 
+/// The answer to a task as the worker writes it.
+fn record(task: &JsTask, tag: f64, payload: f64, codec: f64) -> AnswerRecord {
+    [f64::from(task.id.index), f64::from(task.id.generation), tag, payload, codec, 0.0, 0.0, 1.0, 2.0]
+}
+
+#[test]
+fn a_task_whose_answer_is_held_back_does_not_run_any_more() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    let runs = |at: usize| fixture.pool.js_runs(0, tasks[at].id);
+    assert!(runs(0));
+    board.hold([record(&tasks[0], 4.0, 7.0, 0.0)], &[]);
+    assert!(begin(&board, &tasks[1]));
+    assert!(!runs(0), "it has ended");
+    assert!(runs(1));
+    board.hold([record(&tasks[0], 4.0, 7.0, 0.0), record(&tasks[1], 4.0, 7.0, 0.0)], &[]);
+    assert!(!runs(1));
+    board.hold([], &[]);
+    assert!(runs(0), "what was handed over is known to the pool");
+    for task in &tasks {
+        assert!(begin(&board, task) || task.tag == tasks[1].tag);
+        assert!(fixture.answer_at_once(0, task));
+    }
+    fixture.outcomes(3);
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_has_gone_is_not_told_of_as_retired() {
+    // Whoever replaces it under its number would be told to end. It was to go at once, or when what it ran waits for nothing.
+    for waits in [false, true] {
+        let mut fixture = Fixture::new(1);
+        let (board, tasks) = fixture.with_three_ahead();
+        fixture.pool.js_block(tasks[0].id, waits);
+        assert!(fixture.pool.js_retire(0, Retire::Any));
+        fixture.pool.js_block(tasks[0].id, false);
+        board.hold([record(&tasks[0], 4.0, 7.0, 0.0)], &[]);
+        assert_eq!(
+            fixture.pool.js_leave(0, Parting::Evicted, "it was ended"),
+            Left { waiting: 2, repeated: 0 }
+        );
+        let settled = |fixture: &Fixture| match fixture.next_event() {
+            Event::Settled { outcome, .. } => number(&outcome),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(settled(&fixture), 7.0);
+        let _second = fixture.js_worker(0);
+        for output in [3.0, 4.0] {
+            fixture.run_next(0);
+            assert_eq!(settled(&fixture), output);
+        }
+        fixture.close();
+    }
+}
+
 #[test]
 fn answers_that_a_worker_has_not_handed_over_outlive_it() {
     let mut fixture = Fixture::new(1);
     let (board, tasks) = fixture.with_three_ahead();
     assert!(begin(&board, &tasks[1]));
-    let record = |task: &JsTask, tag: f64, payload: f64, codec: f64| {
-        [f64::from(task.id.index), f64::from(task.id.generation), tag, payload, codec, 0.0, 0.0, 1.0, 2.0]
-    };
     board.hold([record(&tasks[0], 4.0, 7.0, 0.0), record(&tasks[1], 6.0, 1.0, 3.0)], &[0.0, 2.0, 9.0]);
     assert_eq!(fixture.pool.js_leave(0, Parting::Crashed, "it crashed"), Left { waiting: 1, repeated: 0 });
     let outcomes = fixture.outcomes(2);
