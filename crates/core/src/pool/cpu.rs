@@ -1,13 +1,13 @@
 //! Stage: run. Thread: a worker opens its own clock; any thread reads it while the worker lives.
 //! CPU time of threads.
 
-#![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "libc calls"))]
+#![cfg_attr(all(target_os = "linux", not(miri)), expect(unsafe_code, reason = "libc calls"))]
 
 /// The CPU clock of one thread.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CpuClock(#[cfg(target_os = "linux")] libc::clockid_t);
+pub(super) struct CpuClock(#[cfg(all(target_os = "linux", not(miri)))] libc::clockid_t);
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 impl CpuClock {
     /// That of the calling thread.
     pub(super) fn of_this_thread() -> Option<Self> {
@@ -26,9 +26,9 @@ impl CpuClock {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 impl CpuClock {
-    /// Not known here.
+    /// Not known here; Miri has no such clocks.
     pub(super) fn of_this_thread() -> Option<Self> {
         None
     }
@@ -38,7 +38,7 @@ impl CpuClock {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(loom)))]
+#[cfg(all(test, target_os = "linux", not(any(loom, miri))))]
 mod tests {
     use super::CpuClock;
 
