@@ -2,6 +2,10 @@
 // What the language gives, as it was before the modules of the user ran: they patch prototypes and replace globals (polyfills,
 // fake timers), and what values are taken apart and made with is loaded after them, with the first value that needs it.
 
+import process from 'node:process'
+import { types } from 'node:util'
+import * as threads from 'node:worker_threads'
+
 type TypedArrayClass = { readonly prototype: object; readonly name: string; new (memory: ArrayBuffer): ArrayBufferView }
 
 const { isArray, prototype: arrayPrototype } = Array
@@ -12,6 +16,7 @@ const { prototype: mapPrototype } = Map
 const { ceil, floor, min } = Math
 const {
   defineProperty,
+  entries,
   getOwnPropertyDescriptor,
   getOwnPropertyDescriptors,
   getOwnPropertySymbols,
@@ -33,6 +38,17 @@ function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
   return getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
 }
 
+/** Contexts of their own may lack some; who only calls kernels needs none of them. */
+const { Buffer: NodeBuffer, DOMException: BaseException, structuredClone: clone } = globalThis
+const { isAnyArrayBuffer, isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError } = types
+const { isModuleNamespaceObject, isPromise, isProxy, isRegExp, isSet, isSharedArrayBuffer, isWeakMap, isWeakSet } =
+  types
+const { MessageChannel } = threads
+/** Not in Node 20, the second not before 22.10. */
+const { isMarkedAsUntransferable, markAsUncloneable } = threads as {
+  readonly isMarkedAsUntransferable?: (buffer: object) => boolean
+  readonly markAsUncloneable?: (object: object) => void
+}
 /** Not in Node 20 and 22, and not what a polyfill may have made of it in one thread only. */
 const half = (globalThis as { Float16Array?: TypedArrayClass }).Float16Array
 const classes: readonly TypedArrayClass[] = [
@@ -51,16 +67,20 @@ const classes: readonly TypedArrayClass[] = [
 
 /** See the head of this file. Functions of prototypes have no `this` of their own. */
 export const builtins = {
+  allocUnsafe: NodeBuffer?.allocUnsafe,
   arrayPrototype,
   asUintN,
+  bufferPrototype: NodeBuffer?.prototype,
   ceil,
   charCodeAt,
-  clone: structuredClone,
+  clone,
   Date,
   datePrototype,
   defineProperty,
-  DOMException,
+  DOMException: BaseException,
+  entries,
   Error,
+  Float64Array,
   floor,
   fromCharCode,
   getOwnPropertyDescriptor,
@@ -69,9 +89,26 @@ export const builtins = {
   getPrototypeOf,
   getTime: datePrototype.getTime,
   hasOwn,
+  isAnyArrayBuffer,
+  isArgumentsObject,
   isArray,
+  isArrayBuffer,
+  isBoxedPrimitive,
+  isDate,
   isInChain: objectPrototype.isPrototypeOf,
+  isMap,
+  isMarkedAsUntransferable,
+  isModuleNamespaceObject,
+  isNativeError,
+  isNode22: process.version.startsWith('v22.'),
+  isPromise,
+  isProxy,
+  isRegExp,
+  isSet,
+  isSharedArrayBuffer,
   isView,
+  isWeakMap,
+  isWeakSet,
   isWellFormed,
   keys,
   Map,
@@ -80,9 +117,12 @@ export const builtins = {
   mapPrototype,
   mapSet: mapPrototype.set,
   mapSize: getter<number>(mapPrototype, 'size'),
+  markAsUncloneable,
+  MessageChannel,
   min,
   objectPrototype,
   parse,
+  process,
   RegExp,
   /** Getters of its flags and its source. */
   regExpProperties: getOwnPropertyDescriptors(regExpPrototype) as { readonly [name: string]: PropertyDescriptor },
@@ -101,6 +141,8 @@ export const builtins = {
   typedArrays: half === undefined ? classes : [...classes, half],
   typedPrototype,
   Uint8Array,
+  WeakMap,
+  WeakSet,
   /** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
   classNameOf: getter<string | undefined>(typedPrototype, Symbol.toStringTag),
   bufferOf: getter<ArrayBufferLike>(typedPrototype, 'buffer'),

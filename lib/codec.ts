@@ -7,7 +7,6 @@
 // The rare inputs for which C1 to C3 do not hold are listed at `survey` and `plainView`, in flat.ts and json-text.ts. What is
 // too deep for the stack of the thread that reads throws in `decode`.
 
-import { types } from 'node:util'
 import { builtins } from './builtins'
 import { type Encoded, FLAT, JSON_TEXT, MOVED, PLAIN, POSTED, V8 } from './codecs'
 import { takeStranger } from './flat'
@@ -22,8 +21,8 @@ import { memoryOf, plainView } from './views'
 
 const { ceil, clone, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, isArray, isInChain, isView } = builtins
 const { isWellFormed, keys, lengthOf, mapForEach, objectPrototype, parse, setForEach, stringify } = builtins
-const { isAnyArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError, isProxy, isRegExp, isSet } = types
-const { isSharedArrayBuffer } = types
+const { isAnyArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError, isProxy, isRegExp, isSet } = builtins
+const { isSharedArrayBuffer } = builtins
 const domException = builtins.DOMException.prototype
 const { RAW } = KINDS
 
@@ -32,8 +31,8 @@ const HALF_OF_64_BITS = 1n << 63n
 
 /** A set whose methods nobody else can reach. */
 class Seen extends builtins.Set<object> {}
-Seen.prototype.has = builtins.setHas
-Seen.prototype.add = builtins.setAdd
+builtins.defineProperty(Seen.prototype, 'has', { value: builtins.setHas })
+builtins.defineProperty(Seen.prototype, 'add', { value: builtins.setAdd })
 
 /**
  * Encodes `value` as it is now. `movesMuch`: much memory is copied, and the copy posted; whoever gets it then needs the thread
@@ -378,7 +377,7 @@ function pushMembers(object: object, names: readonly string[], push: Push): bool
 }
 
 function distinct(buffers: readonly ArrayBuffer[]): readonly ArrayBuffer[] {
-  return buffers.length < 2 ? buffers : [...new Set(buffers)]
+  return buffers.length < 2 ? buffers : [...new builtins.Set(buffers)]
 }
 
 function bytesOf(buffers: readonly ArrayBuffer[]): number {

@@ -11,7 +11,7 @@ const MOST_NAMES = 64
 const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
-const { isWellFormed, stringify } = builtins
+const { isWellFormed, stringify, Map: PlainMap } = builtins
 
 /** The properties of an object so far, in order. */
 export class Shape {
@@ -29,7 +29,7 @@ export class Shape {
   /** The shape with one more property. */
   with(name: string): Shape | undefined {
     if (name === this.#lastName && this.#last !== undefined) return this.#last
-    this.#next ??= new Map()
+    this.#next ??= new PlainMap()
     let next = this.#next.get(name)
     if (next === undefined) {
       if (shapeCount === MOST_SHAPES || this.names.length === MOST_NAMES) return undefined
@@ -47,7 +47,7 @@ export class Shape {
 export const shapes = { empty: new Shape([]) }
 let shapeCount = 0
 /** Numbers of shared texts; -1 for one that was seen once. */
-let texts = new Map<string, number>()
+let texts = new PlainMap<string, number>()
 
 /** The number of the text that describes a shape; below 0 without room for it. */
 export function numberShape(shape: Shape): number {
@@ -70,7 +70,7 @@ export function numberOfText(text: string, isNoted: boolean): number {
   // One that comes again will come more often.
   if (number !== undefined) return number === -1 ? shareText(text) : number
   if (isNoted) {
-    if (texts.size === MOST_TEXTS) texts = new Map()
+    if (texts.size === MOST_TEXTS) texts = new PlainMap()
     texts.set(text, -1)
   }
   return -1

@@ -9,7 +9,7 @@ const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
 const { defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
 
-let words: Float64Array = new Float64Array(0)
+let words: Float64Array = new builtins.Float64Array(0)
 let from = 0
 const shared: string[] = []
 const makers: (() => object)[] = []

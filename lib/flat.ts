@@ -10,7 +10,6 @@
 // What it does not see in arrays of more than FEW_ELEMENTS: elements that were made not enumerable, which a clone leaves out;
 // and that an element is not there, where a prototype has one in its place that is not enumerable.
 
-import { types } from 'node:util'
 import { builtins } from './builtins'
 import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
@@ -63,18 +62,18 @@ const MOST_BEFORE_BYTES = 64
 const { arrayPrototype, datePrototype, mapPrototype, objectPrototype, regExpPrototype, setPrototype } = builtins
 const { asUintN, charCodeAt, getPrototypeOf, getTime, hasOwn, isArray, isView, keys, lengthOfView, min } = builtins
 const { mapForEach, mapSize, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
-const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = types
+const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = builtins
 const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
 /** A map whose methods nobody else can reach. */
 class Places extends PlainMap<object, number> {}
-Places.prototype.get = builtins.mapGet
-Places.prototype.set = builtins.mapSet
+builtins.defineProperty(Places.prototype, 'get', { value: builtins.mapGet })
+builtins.defineProperty(Places.prototype, 'set', { value: builtins.mapSet })
 
 // --- writing ---
 
 /** Where values are written: the last one that was, until the next. */
-export const written = new Float64Array(MOST_WORDS + 4)
+export const written = new builtins.Float64Array(MOST_WORDS + 4)
 let at = 0
 let isBusy = false
 const objects: (object | undefined)[] = []
@@ -436,10 +435,12 @@ function byteAt(bytes: Uint8Array, index: number, length: number): number {
 /** In the order of flat-format.ts. */
 const flagGetters = FLAGS.map(([name]) => regExpProperties[name]?.get)
 /** A flag that is not known here would be lost. */
-const knowsFlags = Object.entries(regExpProperties).every(
-  ([name, { get }]) =>
-    get === undefined || name === 'flags' || name === 'source' || FLAGS.some(([flag]) => flag === name),
-)
+const knowsFlags = builtins
+  .entries(regExpProperties)
+  .every(
+    ([name, { get }]) =>
+      get === undefined || name === 'flags' || name === 'source' || FLAGS.some(([flag]) => flag === name),
+  )
 
 function writeRegExp(pattern: RegExp): boolean {
   if (!knowsFlags) return false

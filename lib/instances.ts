@@ -8,23 +8,21 @@
 // What it does not see: objects of the language or the platform whose prototype has been replaced by that of a class that
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
-import { types } from 'node:util'
 import { builtins } from './builtins'
 import { native } from './native'
 import { hasSerializer } from './serializer'
 
 const { clone, getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, isArray, keys } = builtins
-const { objectPrototype, sourceOfFunction: sourceOf } = builtins
-const { isProxy } = types
+const { isProxy, objectPrototype, sourceOfFunction: sourceOf } = builtins
 
 /** Prototypes of the classes that are known. */
-const known = new WeakSet<object>()
+const known = new builtins.WeakSet<object>()
 /** Those of them that were met last, which V8's serializer is told; no more than the addon takes. */
 const recent: object[] = []
 const MOST_RECENT = 4
 let nextRecent = 0
 /** How often one of the others was met. */
-const strangers = new WeakMap<object, number>()
+const strangers = new builtins.WeakMap<object, number>()
 /** So often it is tried to know a class: its first instances may hold what keeps it from being told. */
 const MOST_TRIES = 16
 
@@ -116,12 +114,11 @@ function canAsk(): boolean {
 
 /** What is posted to a port that was closed is serialized, as the standard demands, and then dropped. */
 function seek(): ((value: unknown) => void) | undefined {
-  const threads = require('node:worker_threads') as typeof import('node:worker_threads')
-  const { port1 } = new threads.MessageChannel()
+  const { port1 } = new builtins.MessageChannel()
   port1.close()
   const post = port1.postMessage.bind(port1)
   const marked = {}
-  const mark = (threads as { markAsUncloneable?: (object: object) => void }).markAsUncloneable
+  const { markAsUncloneable: mark } = builtins
   mark?.(marked)
   // Other runtimes may see it differently.
   const refused: unknown[] = mark === undefined ? [() => {}] : [() => {}, marked]

@@ -1,13 +1,12 @@
 // Stage: submit and settle. Thread: any env, the owner and its JS workers alike.
 // Which values JSON text loses nothing of.
 
-import { types } from 'node:util'
 import { builtins } from './builtins'
 import { isKnown } from './instances'
 
 const { arrayPrototype, getOwnPropertyDescriptor, getPrototypeOf, isArray, isView, keys, objectPrototype } = builtins
-const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = types
-const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isWeakMap, isWeakSet } = types
+const { isDate, isMap, isModuleNamespaceObject, isNativeError, isPromise, isProxy, isRegExp, isSet } = builtins
+const { isAnyArrayBuffer, isArgumentsObject, isBoxedPrimitive, isWeakMap, isWeakSet } = builtins
 
 // Beyond these bounds V8's serializer is quicker, or close to it.
 const MOST_NODES = 64

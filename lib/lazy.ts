@@ -7,7 +7,7 @@ import './builtins'
 import type { PoolCore } from './core'
 
 let lane: typeof import('./lane-parts') | undefined
-let values: typeof import('./payload') | undefined
+let values: typeof import('./payload').parts | undefined
 
 /** What runs tasks on the thread that owns the pool. */
 export function mainLane(): typeof import('./main').MainLane {
@@ -71,8 +71,8 @@ export function laneParts(): typeof import('./lane-parts') {
 }
 
 /** What values are written with and read that are no numbers. */
-export function payload(): typeof import('./payload') {
-  values ??= require('./payload') as typeof import('./payload')
+export function payload(): typeof import('./payload').parts {
+  values ??= (require('./payload') as typeof import('./payload')).parts
   return values
 }
 

@@ -1,20 +1,13 @@
 // Stage: submit, run and settle. Thread: any.
 // Memory that goes from thread to thread with its task, without a message, where the addon can do that (src/moves.rs).
 
-import process from 'node:process'
-import * as threads from 'node:worker_threads'
 import { builtins } from './builtins'
 import { isVouched } from './codec'
 import { ThreadmillError } from './errors'
 import { native } from './native'
 import { copyOf, isMemory, isMovable } from './views'
 
-/** Not in Node 20. */
-const { isMarkedAsUntransferable: isMarked } = threads as {
-  readonly isMarkedAsUntransferable?: (buffer: object) => boolean
-}
-
-const { clone, isView, lengthOfView, SharedArrayBuffer: Shared } = builtins
+const { clone, isMarkedAsUntransferable: isMarked, isView, lengthOfView, process, SharedArrayBuffer: Shared } = builtins
 
 /** Whether the addon can do it. Others that do as Node does have another engine. */
 let canMove: boolean | undefined
@@ -69,7 +62,7 @@ export function moveMemory(value: unknown, list: readonly object[]): number {
 /** As `moveMemory`, for an object with memory in it. */
 function moveGroup(value: unknown, list: readonly object[]): number {
   if (typeof value !== 'object' || value === null || !list.every(isMovable) || !mayClone()) return -1
-  if (new Set(list).size !== list.length || !isVouched(value)) return -1
+  if (new builtins.Set(list).size !== list.length || !isVouched(value)) return -1
   if (isMarked !== undefined) return list.some(isMarked) ? -1 : native.takeGroup(value, list)
   const own = clone({ value, list }, { transfer: [...list] })
   const key = native.takeGroup(own.value, own.list)
@@ -79,7 +72,7 @@ function moveGroup(value: unknown, list: readonly object[]): number {
 }
 
 /** The engine of Node 22 ends the process where memory of another thread changes its length: `transfer(length)`. */
-const MAY_COPY = !process.version.startsWith('v22.')
+const MAY_COPY = !builtins.isNode22
 /** Memory of a view from this many bytes on is copied here and moved, instead of copied on both sides. */
 const MUCH = 16 * 1024
 

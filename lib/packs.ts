@@ -56,6 +56,7 @@ export function load(name: string): unknown {
   if (name === WORKER) enterWorker()
   const pack = places.get(name)
   if (!defined.has(name) && pack !== undefined) open(pack)
+  if (name === WORKER) openEarly()
   const made = {}
   instances.set(name, made)
   try {
@@ -165,6 +166,12 @@ function enterWorker(): void {
   compiled.length = 0
 }
 
+/** What it has not been given it reads before the modules of users run, which may replace what it is read with. */
+function openEarly(): void {
+  const pack = places.get(PAYLOAD)
+  if (pack !== undefined && !defined.has(PAYLOAD) && !forWorkers.has(pack.file)) open(pack)
+}
+
 function findFolder(): string {
   const { env, version, arch, versions } = process
   // Other runtimes have none. Coverage counts what is compiled under its eyes.
@@ -234,8 +241,13 @@ function bytesOf({ file }: Pack): Buffer {
   return readFileSync(path.join(__dirname, file))
 }
 
+type HeldText = (number: number) => string
+
+let readHeld: HeldText | undefined
+
 function heldText(number: number): string {
-  return (require(addon as string) as { heldText(number: number): string }).heldText(number)
+  readHeld ??= (require(addon as string) as { heldText: HeldText }).heldText
+  return readHeld(number)
 }
 
 // --- the cache ---

@@ -1,6 +1,6 @@
 // Stage: submit, run and settle. Thread: any. What `lazy.ts` loads for values that are no numbers, and nothing else.
 
-export {
+import {
   decode,
   encode,
   encodeAlone,
@@ -12,8 +12,32 @@ export {
   readWords,
   takeHeld,
 } from './codec'
-export { MOST_TOGETHER, write, written } from './flat'
-export { read } from './flat-read'
-export { encodeMarked, Prepared } from './marked'
-export { moveCopy, moveMemory } from './moves'
-export { decodeReason, encodeReason } from './reason'
+import { MOST_TOGETHER, write, written } from './flat'
+import { read } from './flat-read'
+import { encodeMarked, Prepared } from './marked'
+import { moveCopy, moveMemory } from './moves'
+import { decodeReason, encodeReason } from './reason'
+
+/** They are used for every value: no getters, which exports of other modules would be. */
+export const parts = {
+  decode,
+  decodeReason,
+  encode,
+  encodeAlone,
+  encodeMarked,
+  encodeReason,
+  isRaw,
+  MOST_RAW_WORDS,
+  MOST_TOGETHER,
+  moveCopy,
+  moveMemory,
+  Prepared,
+  putHeld,
+  putRaw,
+  rawLength,
+  read,
+  readWords,
+  takeHeld,
+  write,
+  written,
+}

@@ -2,7 +2,6 @@
 // How the reason of a rejection crosses between JavaScript threads: an error arrives as itself, anything else as a value.
 // R1. `encodeReason` never throws. R2. What of an error cannot be cloned is left out, property by property.
 
-import { types } from 'node:util'
 import { builtins } from './builtins'
 import { decode, encode } from './codec'
 import { type Encoded, PLAIN } from './codecs'
@@ -10,7 +9,7 @@ import { describe } from './errors'
 
 const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
 const { setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
-const { isNativeError, isProxy } = types
+const { isNativeError, isProxy } = builtins
 
 /** A part of an error: another error by its place in the list, or a value. */
 type Part = { readonly error: number } | { readonly value: unknown }
@@ -100,7 +99,7 @@ function read(object: object, name: string): unknown {
 
 function takeApart(root: object): Fault[] {
   const found: object[] = [root]
-  const places = new Map<object, number>([[root, 0]])
+  const places = new builtins.Map<object, number>([[root, 0]])
   const faults: Fault[] = []
 
   /** `undefined` for what cannot be cloned. */

@@ -1,15 +1,13 @@
 // Stage: submit and settle. Thread: any.
 // Typed arrays and what they are views of, whatever properties and classes they were given.
 
-import { types } from 'node:util'
 import { builtins } from './builtins'
 
 const { bufferOf, bufferOfDataView, classNameOf, isResizable, lengthOf, lengthOfView } = builtins
-const { getPrototypeOf, isView, typedArrays, typedPrototype, Uint8Array: Bytes } = builtins
-const { isArrayBuffer, isSharedArrayBuffer } = types
-const { prototype: bufferPrototype } = Buffer
+const { allocUnsafe, bufferPrototype, getPrototypeOf, isArrayBuffer, isSharedArrayBuffer, isView } = builtins
+const { typedArrays, typedPrototype, Uint8Array: Bytes } = builtins
 /** Bytes of the memory that small Buffers share; some Nodes round it up. */
-const poolSize = lengthOf.call(bufferOf.call(Buffer.allocUnsafe(1)))
+const poolSize = lengthOf.call(bufferOf.call(allocUnsafe(1)))
 
 /** The memory that a view is of. */
 export function memoryOf(view: ArrayBufferView): ArrayBufferLike {

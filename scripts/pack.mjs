@@ -51,7 +51,8 @@ export function pack(folder) {
 
   const fingerprints = new Map()
   for (const [file, names] of packs) {
-    const modules = names.map((name) => moduleText(name, textOf(name), places))
+    const isLate = file === places.get(PAYLOAD)
+    const modules = names.map((name) => moduleText(name, isLate ? withoutMark(textOf(name)) : textOf(name), places))
     const text = packText(modules)
     // The loader reads one byte for each character.
     if (/[^\0-\x7f]/.test(text)) throw new Error(`${file} has characters other than ASCII`)
@@ -85,6 +86,17 @@ function requiredAtLoad(name, text) {
 function resolve(name, request) {
   const file = path.posix.join(path.posix.dirname(name), request)
   return file.endsWith('.js') ? file : `${file}.js`
+}
+
+/**
+ * A module without what says that it was compiled from an ECMAScript module, which only defaults and namespaces ask for. It calls
+ * a function that users may have replaced by the time that the module is loaded.
+ */
+function withoutMark(text) {
+  const rest = text.replace('Object.defineProperty(exports, "__esModule", { value: true });\n', '')
+  if (/\bObject\.defineProperty\(exports|__import(?:Star|Default)/.test(rest))
+    throw new Error(`${text}\nasks for namespaces`)
+  return rest
 }
 
 /** A module as a function; in parentheses, which tells the engine that it will be called at once. */

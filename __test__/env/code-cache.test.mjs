@@ -389,13 +389,21 @@ describe('code cache', () => {
     )
     await Promise.all(pools.map((pool) => pool.close()))
   })
+
+  test('contexts that lack what values are cloned with can call kernels', async () => {
+    const { WorkerPool } = loadInContext(['structuredClone', 'DOMException', 'Buffer'])
+    const pool = new WorkerPool({ threads: 1 })
+    assert.equal(await pool.kernels.echo(1), 1)
+    await pool.close()
+  })
 })
 
-/** The package as test runners load it: its modules are functions of a context, which share what Node has. */
-function loadInContext() {
+/** The package as test runners load it: its modules are functions of a context, which share what Node has but for `missing`. */
+function loadInContext(missing = []) {
   const context = createContext({})
   const own = runInContext('globalThis', context)
-  for (const name of Object.getOwnPropertyNames(globalThis)) if (!(name in own)) own[name] = globalThis[name]
+  for (const name of Object.getOwnPropertyNames(globalThis))
+    if (!(name in own) && !missing.includes(name)) own[name] = globalThis[name]
   const instances = new Map()
   const load = (file) => {
     if (!instances.has(file)) {

@@ -4,8 +4,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
 
-/** An entry module that replaces globals and functions when it is loaded, and gives back its input. */
-const ENTRY = `data:text/javascript,${encodeURIComponent(`
+/** An entry module that does something to the language with its first task, and gives back its inputs. */
+const entry = (change) =>
+  `data:text/javascript,${encodeURIComponent(`import { createRequire } from 'node:module'
+  const require = createRequire('file:///')
+  export default (input) => {
+    if (input === 'throw') throw new TypeError('wanted')
+    if (input === 1) { ${change} }
+    return input
+  }`)}`
+
+const REPLACES = `
   const wrong = () => { throw new Error('it was called') }
   class FakeDate extends Date { constructor() { super(0) } }
   // As a polyfill where there is none.
@@ -15,8 +24,7 @@ const ENTRY = `data:text/javascript,${encodeURIComponent(`
   Object.assign(String.prototype, { charCodeAt: wrong, isWellFormed: wrong })
   Object.assign(Map.prototype, { forEach: wrong })
   Object.assign(Date.prototype, { getTime: wrong })
-  Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), 'buffer', { get: wrong })
-  export default (input) => { if (input === 'throw') throw new TypeError('wanted'); return input }`)}`
+  Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), 'buffer', { get: wrong })`
 
 const VALUES = {
   date: new Date(1_700_000_000_000),
@@ -37,15 +45,48 @@ const VALUES = {
 }
 
 for (const [title, value] of Object.entries(VALUES)) {
-  test(`${title}: the same when an entry module has replaced what it is made with`, async () => {
+  test(`${title}: the same when a task has replaced what it is made with`, async () => {
     // Each kind is the first value of its worker.
-    const pool = new WorkerPool(ENTRY, { maxWorkers: 1 })
+    const pool = new WorkerPool(entry(REPLACES), { maxWorkers: 1 })
     try {
       assert.equal(await pool.run(1), 1)
       assert.deepEqual(await pool.run(value), structuredClone(value))
       await assert.rejects(pool.run('throw'), new TypeError('wanted'))
     } finally {
       await pool.close()
+    }
+  })
+}
+
+/** What hardening, browser-like environments and mocks do. */
+const CHANGES = {
+  'freezes prototypes':
+    'for (const { prototype } of [Map, Set, WeakMap, Array, Object, Date]) Object.freeze(prototype)',
+  'takes Buffer away': 'delete globalThis.Buffer',
+  'replaces classes': `Object.assign(globalThis, { Float64Array: undefined, WeakMap: undefined, WeakSet: undefined, Map: undefined, Set: undefined })`,
+  'replaces functions of Object': `const wrong = () => { throw new Error('it was called') }
+    Object.assign(Object, { defineProperty: wrong, entries: wrong, getPrototypeOf: wrong, keys: wrong })`,
+  'replaces util.types': `for (const name of Object.keys(require('node:util').types)) {
+      try { require('node:util').types[name] = () => { throw new Error('it was called') } } catch {}
+    }`,
+  'replaces how modules are loaded': `const wrong = () => { throw new Error('it was called') }
+    const [fs, loader] = [require('node:fs'), require('node:module')]
+    fs.readFileSync = wrong
+    Object.assign(loader, { _load: wrong, _resolveFilename: wrong })`,
+}
+
+for (const [title, change] of Object.entries(CHANGES)) {
+  test(`values cross when a task ${title}`, async () => {
+    for (const value of Object.values(VALUES)) {
+      // Each is the first value of its worker.
+      const pool = new WorkerPool(entry(change), { maxWorkers: 1 })
+      try {
+        assert.equal(await pool.run(1), 1)
+        assert.deepEqual(await pool.run(value), structuredClone(value))
+        await assert.rejects(pool.run('throw'), new TypeError('wanted'))
+      } finally {
+        await pool.close()
+      }
     }
   })
 }

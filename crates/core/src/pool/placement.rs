@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(Pin::List(vec![]).cpu(0), None);
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     #[test]
     fn a_thread_gets_its_nice_value_and_cpu() {
         std::thread::spawn(|| {

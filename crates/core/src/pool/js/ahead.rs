@@ -91,8 +91,14 @@ impl Board {
         answers[..count].iter().filter_map(|record| read_answer(record, words, (last, now))).collect()
     }
 
-    /// Whether the worker has answered that task and not handed the answer over yet. For a task that it runs, as far as the
-    /// pool knows, and under the pool's lock: the worker needs that to hand the answer over, and writes others behind it.
+    /// The answers have been handed over. On the worker's thread and under the pool's lock, so that whoever has that finds no
+    /// answer of a task that runs again.
+    pub(super) fn handed_over(&self) {
+        self.memory.count.store(0, Ordering::Release);
+    }
+
+    /// Whether the worker has answered that task and not handed the answer over yet. Under the pool's lock: the worker needs
+    /// that to hand the answer over, and writes others behind it until then.
     pub(super) fn has_ended(&self, id: TaskId) -> bool {
         let count = (self.memory.count.load(Ordering::Acquire) as usize).min(ANSWERS);
         let numbers = self.memory.answers.get().cast::<AtomicU64>();

@@ -286,7 +286,7 @@ impl Pool {
         counts
     }
 
-    /// The answers of a JS worker to several tasks, in their order; the same for each as [`Pool::js_answer`].
+    /// All answers that a JS worker holds back, in their order, on its thread; the same for each as [`Pool::js_answer`].
     pub fn js_answers(
         self: &Arc<Self>,
         index: u32,
@@ -300,6 +300,9 @@ impl Pool {
         delivery.expect(answers.len(), || state.js.iter().filter(|worker| worker.joined).count());
         for (id, answer) in answers {
             self.accept(&mut state, index, id, answer, (now, &mut wakes, &mut delivery), &recorder);
+        }
+        if let Some(board) = state.js_worker(index).and_then(|worker| worker.board.as_ref()) {
+            board.handed_over();
         }
         self.unlock(state, &mut wakes);
     }

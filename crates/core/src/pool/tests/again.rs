@@ -11,12 +11,17 @@ use std::time::{Duration, Instant};
 
 const MS: u64 = 1_000_000;
 
-fn twice() -> Policy {
+pub(super) fn twice() -> Policy {
     Policy { retries: 2, on_crash: true, on_error: true, ..Policy::default() }
 }
 
 impl Fixture {
-    fn submit_with_policy(&mut self, kernel: &str, spec: TaskSpec, policy: Policy) -> Option<TaskId> {
+    pub(super) fn submit_with_policy(
+        &mut self,
+        kernel: &str,
+        spec: TaskSpec,
+        policy: Policy,
+    ) -> Option<TaskId> {
         let mut request = self.request(kernel, 7.0, spec);
         if request.spec.lane == Lane::Js {
             request.job.kernel = super::super::ENTRY;

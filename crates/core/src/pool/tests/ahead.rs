@@ -1,7 +1,8 @@
 //! Tasks that a JS worker has taken ahead (J11), with this thread in the part of the workers.
 
-use super::super::js::AnswerRecord;
+use super::super::js::{AnswerRecord, read_primitive};
 use super::super::{Board, JsTask, Left, Parting, Pool, Retire};
+use super::again::twice;
 use super::fixture::{Fixture, number};
 use super::js::{Bell, js_task};
 use crate::completion::{Answer, CompletionSink, Event, Outcome};
@@ -221,6 +222,26 @@ fn a_task_whose_answer_is_held_back_does_not_run_any_more() {
         assert!(fixture.answer_at_once(0, task));
     }
     fixture.outcomes(3);
+    fixture.close();
+}
+
+#[test]
+fn a_task_that_is_tried_again_runs_although_its_answer_was_held_back() {
+    let mut fixture = Fixture::new(1);
+    let board = fixture.js_worker_with_board(0);
+    let id = fixture.submit_with_policy("faultEcho", js_task(), twice()).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    let mut failed = record(&tasks[0], 4.0, 7.0, 0.0);
+    failed[5] = 1.0;
+    board.hold([failed], &[]);
+    assert!(!fixture.pool.js_runs(0, id));
+    // The worker forgets its answers later, when it has taken the task again.
+    fixture.pool.js_answers(0, [read_primitive(&failed, (2.0, 0))].into_iter());
+    let (_, again) = fixture.js_turn(0);
+    assert_eq!(again[0].id, id);
+    assert!(fixture.pool.js_runs(0, id));
+    assert!(fixture.answer_at_once(0, &again[0]));
+    fixture.outcomes(1);
     fixture.close();
 }
 
