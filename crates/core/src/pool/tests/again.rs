@@ -1,7 +1,7 @@
 //! Tasks that run again, and workers that go while the pool is open.
 
 use super::super::{JsNote, JsTask, Left, Parting, Payload, Policy, Retire};
-use super::fixture::{Fixture, forced, number};
+use super::fixture::{Fixture, SLOWNESS, forced, number};
 use super::js::js_task;
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
@@ -96,9 +96,10 @@ fn g1_a_js_task_that_throws_runs_again_under_the_same_id() {
 fn a_retry_waits_for_its_delay_and_longer_each_time() {
     let mut fixture = Fixture::new(1);
     let _bell = fixture.js_worker(0);
-    let policy = Policy { delay: 20 * MS, backoff: 3.0, ..twice() };
+    let delay = 20 * SLOWNESS * MS;
+    let policy = Policy { delay, backoff: 3.0, ..twice() };
     fixture.submit_with_policy("faultEcho", js_task(), policy);
-    for expected in [(1, 20 * MS), (2, 60 * MS)] {
+    for expected in [(1, delay), (2, 3 * delay)] {
         let (_, tasks) = fixture.js_turn(0);
         let failed = Instant::now();
         fixture.fail(&tasks[0]);

@@ -12,7 +12,7 @@ use crate::completion::{CompletionSink, Event, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, TaskId, TaskSpec, Time};
 use crate::value::Value;
-use fixture::{Fixture, forced, number};
+use fixture::{Fixture, SLOWNESS, forced, number};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -263,13 +263,10 @@ fn deadlines_are_kept_for_waiting_and_running_jobs() {
 fn an_earlier_deadline_overtakes_a_later_one() {
     let mut fixture = Fixture::new(1);
     let gate = fixture.occupy();
-    let within = |ms: u64| TaskSpec {
-        deadline: Some(Time(clock::now() + ms * 1_000_000)),
-        ..TaskSpec::plain(Lane::Native)
-    };
-    for ms in [120, 80, 40, 10, 60, 100] {
-        let spec = within(ms);
-        fixture.submit_with("faultEcho", 0.0, spec);
+    let now = clock::now();
+    for ms in [120, 80, 40, 20, 60, 100] {
+        let deadline = Some(Time(now + ms * SLOWNESS * 1_000_000));
+        fixture.submit_with("faultEcho", 0.0, TaskSpec { deadline, ..TaskSpec::plain(Lane::Native) });
     }
     let order: Vec<u32> = (0..6)
         .map(|_| match fixture.next_event() {
