@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How much longer what has to come in time takes under Miri.
-pub(super) const SLOWNESS: u64 = if cfg!(miri) { 20 } else { 1 };
+pub(super) const SLOWNESS: u64 = if cfg!(miri) { 100 } else { 1 };
 
 /// Events on a channel, ids by ticket.
 pub(super) struct Channel(pub(super) Sender<Event>, pub(super) Arc<Mutex<HashMap<u32, TaskId>>>);
