@@ -4,7 +4,6 @@
 
 import process from 'node:process'
 import { types } from 'node:util'
-import * as threads from 'node:worker_threads'
 
 type TypedArrayClass = { readonly prototype: object; readonly name: string; new (memory: ArrayBuffer): ArrayBufferView }
 
@@ -43,6 +42,8 @@ const { Buffer: NodeBuffer, DOMException: BaseException, structuredClone: clone 
 const { isAnyArrayBuffer, isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError } = types
 const { isModuleNamespaceObject, isPromise, isProxy, isRegExp, isSet, isSharedArrayBuffer, isWeakMap, isWeakSet } =
   types
+/** Not imported as a namespace, which looks at each export: some load half a megabyte in each worker. */
+const threads = require('node:worker_threads') as typeof import('node:worker_threads')
 const { MessageChannel } = threads
 /** Not in Node 20, the second not before 22.10. */
 const { isMarkedAsUntransferable, markAsUncloneable } = threads as {
