@@ -85,7 +85,6 @@ export const builtins = {
   floor,
   fromCharCode,
   getOwnPropertyDescriptor,
-  getOwnPropertyDescriptors,
   getOwnPropertySymbols,
   getPrototypeOf,
   getTime: datePrototype.getTime,

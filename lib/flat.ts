@@ -60,8 +60,8 @@ const MOST_OBJECTS = 4096
 const MOST_BEFORE_BYTES = 64
 
 const { arrayPrototype, datePrototype, mapPrototype, objectPrototype, regExpPrototype, setPrototype } = builtins
-const { asUintN, charCodeAt, getPrototypeOf, getTime, hasOwn, isArray, isView, keys, lengthOfView, min } = builtins
-const { mapForEach, mapSize, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
+const { asUintN, charCodeAt, entries, getPrototypeOf, getTime, hasOwn, isArray, isView, keys, lengthOfView } = builtins
+const { mapForEach, mapSize, min, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
 const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = builtins
 const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
@@ -435,12 +435,10 @@ function byteAt(bytes: Uint8Array, index: number, length: number): number {
 /** In the order of flat-format.ts. */
 const flagGetters = FLAGS.map(([name]) => regExpProperties[name]?.get)
 /** A flag that is not known here would be lost. */
-const knowsFlags = builtins
-  .entries(regExpProperties)
-  .every(
-    ([name, { get }]) =>
-      get === undefined || name === 'flags' || name === 'source' || FLAGS.some(([flag]) => flag === name),
-  )
+const knowsFlags = entries(regExpProperties).every(
+  ([name, { get }]) =>
+    get === undefined || name === 'flags' || name === 'source' || FLAGS.some(([flag]) => flag === name),
+)
 
 function writeRegExp(pattern: RegExp): boolean {
   if (!knowsFlags) return false

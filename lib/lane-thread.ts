@@ -90,8 +90,7 @@ export class LaneThread {
 
   /** Gives it what it is to run, before anything else is posted. */
   give(code: WorkerCode): void {
-    const order: Order = code
-    this.control.postMessage(order)
+    this.control.postMessage(code)
   }
 
   /** Whether it has loaded its module. */

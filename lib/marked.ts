@@ -2,10 +2,13 @@
 // Encodes what `transfer()` may have marked, or what comes with a list of its own.
 
 import type { Transferable } from 'node:worker_threads'
+import { builtins } from './builtins'
 import { encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { listOf, moved } from './parcel'
 import { checkTransferList, transferOf } from './transfer'
+
+const { clone, isView } = builtins
 
 /**
  * Encodes a value that `transfer()` may have marked, or that comes with a list of its own: to be posted when anything moves.
@@ -47,8 +50,7 @@ export class Prepared {
 export function prepare(value: unknown, transfer: unknown): Prepared {
   const { encoded, list } = encodeMarked(value, transfer)
   const { codec, data } = encoded
-  if (codec !== POSTED)
-    return new Prepared({ codec, data: ArrayBuffer.isView(data) ? structuredClone(data) : data }, [])
+  if (codec !== POSTED) return new Prepared({ codec, data: isView(data) ? clone(data) : data }, [])
   const parcel = moved(data, list)
   return new Prepared({ codec, data: parcel.value }, [...listOf(parcel)])
 }

@@ -56,7 +56,6 @@ export function load(name: string): unknown {
   if (name === WORKER) enterWorker()
   const pack = places.get(name)
   if (!defined.has(name) && pack !== undefined) open(pack)
-  if (name === WORKER) openEarly()
   const made = {}
   instances.set(name, made)
   try {
@@ -164,12 +163,9 @@ function enterWorker(): void {
   }
   // What was loaded before the worker began is nothing that others will need for it.
   compiled.length = 0
-}
-
-/** What it has not been given it reads before the modules of users run, which may replace what it is read with. */
-function openEarly(): void {
+  // What it has not been given it reads before the modules of users run, which may replace what it is read with.
   const pack = places.get(PAYLOAD)
-  if (pack !== undefined && !defined.has(PAYLOAD) && !forWorkers.has(pack.file)) open(pack)
+  if (pack !== undefined && !forWorkers.has(pack.file)) open(pack)
 }
 
 function findFolder(): string {
@@ -218,7 +214,7 @@ function compile(pack: Pack): Run | undefined {
   const given = isWorker ? forWorkers.get(pack.file) : undefined
   try {
     const text = given?.text ?? textOf(pack)
-    const stored = given?.stored ?? read(pack, isWorker)
+    const stored = given === undefined ? read(pack, isWorker) : given.stored
     const source = typeof text === 'string' ? text : heldText(text)
     const script = new Script(source, stored === undefined ? { filename } : { filename, cachedData: stored.code })
     const run = script.runInThisContext() as Run

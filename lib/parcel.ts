@@ -2,6 +2,9 @@
 // What only `postMessage` can move, on its way.
 
 import { MessagePort, type Transferable } from 'node:worker_threads'
+import { builtins } from './builtins'
+
+const { clone, isView } = builtins
 
 /** A value, and what of it is moved. */
 export interface Parcel {
@@ -14,7 +17,7 @@ export interface Parcel {
 
 /** Whether all that moves is the memory of `value`, a view. */
 export function isMemoryOf(value: unknown, list: readonly object[]): value is ArrayBufferView {
-  return list.length === 1 && ArrayBuffer.isView(value) && value.buffer === list[0]
+  return list.length === 1 && isView(value) && value.buffer === list[0]
 }
 
 /** What has to be moved with a parcel when it is posted on. */
@@ -45,9 +48,7 @@ export const KEYS_PER_LIFE = 2 ** 32
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
   const transfer = list as Transferable[]
-  return isMemoryOf(value, list)
-    ? { value: structuredClone(value, { transfer }) }
-    : structuredClone({ value, list }, { transfer })
+  return isMemoryOf(value, list) ? { value: clone(value, { transfer }) } : clone({ value, list }, { transfer })
 }
 
 /** Nobody will use them; whoever has the other end is to know. */

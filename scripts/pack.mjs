@@ -52,7 +52,10 @@ export function pack(folder) {
   const fingerprints = new Map()
   for (const [file, names] of packs) {
     const isLate = file === places.get(PAYLOAD)
-    const modules = names.map((name) => moduleText(name, isLate ? withoutMark(textOf(name)) : textOf(name), places))
+    const modules = names.map((name) => {
+      const text = textOf(name)
+      return moduleText(name, isLate ? withoutMark(name, text) : text, places)
+    })
     const text = packText(modules)
     // The loader reads one byte for each character.
     if (/[^\0-\x7f]/.test(text)) throw new Error(`${file} has characters other than ASCII`)
@@ -92,10 +95,10 @@ function resolve(name, request) {
  * A module without what says that it was compiled from an ECMAScript module, which only defaults and namespaces ask for. It calls
  * a function that users may have replaced by the time that the module is loaded.
  */
-function withoutMark(text) {
+function withoutMark(name, text) {
   const rest = text.replace('Object.defineProperty(exports, "__esModule", { value: true });\n', '')
   if (/\bObject\.defineProperty\(exports|__import(?:Star|Default)/.test(rest))
-    throw new Error(`${text}\nasks for namespaces`)
+    throw new Error(`${name} asks for namespaces`)
   return rest
 }
 

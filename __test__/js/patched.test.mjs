@@ -44,18 +44,20 @@ const VALUES = {
   error: new RangeError('far'),
 }
 
+/** Has a value cross as the first one of a worker, after that change. */
+async function cross(value, change) {
+  const pool = new WorkerPool(entry(change), { maxWorkers: 1 })
+  try {
+    assert.equal(await pool.run(1), 1)
+    assert.deepEqual(await pool.run(value), structuredClone(value))
+    await assert.rejects(pool.run('throw'), new TypeError('wanted'))
+  } finally {
+    await pool.close()
+  }
+}
+
 for (const [title, value] of Object.entries(VALUES)) {
-  test(`${title}: the same when a task has replaced what it is made with`, async () => {
-    // Each kind is the first value of its worker.
-    const pool = new WorkerPool(entry(REPLACES), { maxWorkers: 1 })
-    try {
-      assert.equal(await pool.run(1), 1)
-      assert.deepEqual(await pool.run(value), structuredClone(value))
-      await assert.rejects(pool.run('throw'), new TypeError('wanted'))
-    } finally {
-      await pool.close()
-    }
-  })
+  test(`${title}: the same when a task has replaced what it is made with`, () => cross(value, REPLACES))
 }
 
 /** What hardening, browser-like environments and mocks do. */
@@ -77,16 +79,6 @@ const CHANGES = {
 
 for (const [title, change] of Object.entries(CHANGES)) {
   test(`values cross when a task ${title}`, async () => {
-    for (const value of Object.values(VALUES)) {
-      // Each is the first value of its worker.
-      const pool = new WorkerPool(entry(change), { maxWorkers: 1 })
-      try {
-        assert.equal(await pool.run(1), 1)
-        assert.deepEqual(await pool.run(value), structuredClone(value))
-        await assert.rejects(pool.run('throw'), new TypeError('wanted'))
-      } finally {
-        await pool.close()
-      }
-    }
+    for (const value of Object.values(VALUES)) await cross(value, change)
   })
 }
