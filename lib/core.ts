@@ -10,20 +10,18 @@ import type { KeptCosts } from './costs'
 import type { Settle } from './deferred'
 import * as deferred from './deferred'
 import { connect, disconnect } from './drain'
-import type { EntryFunction, EntryPlace } from './entry-module'
 import { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
-import type { LaneSettings } from './lane-settings'
-import { highMemory, mainLane, traceToFile } from './lazy'
-import { LazyLane, type LazyLaneHost } from './lazy-lane'
+import { traceToFile } from './lazy'
 import type { MainLane } from './main'
-import { ENTRY, MAIN_WORKER, native } from './native'
+import { ENTRY, native } from './native'
 import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
 import { type Ending, PoolEnd } from './pool-end'
 import { PoolEvents } from './pool-events'
+import { type PoolEntry, PoolLanes } from './pool-lanes'
 import { flush, submitNumber } from './port'
 import { expectedCost } from './run-times'
 import type { ShellSettings } from './shell-options'
@@ -47,18 +45,6 @@ import { Waiters } from './waiters'
 // They are used for every task: no way through the exports of another module.
 const { executor, last } = deferred
 
-/** The module of a pool. */
-export interface PoolEntry {
-  readonly place: EntryPlace
-  readonly settings: LaneSettings
-  /** The function itself, for the thread that owns the pool. */
-  readonly entryPoint: EntryFunction | undefined
-  /** Whether this thread is a worker with that entry module. */
-  readonly isOwn: boolean
-  /** What its tasks reject with instead of an error of the scheduler. */
-  readonly explain?: (error: ThreadmillError) => ThreadmillError
-}
-
 /** See the head of this file. */
 export class PoolCore implements EntryHost {
   readonly settings: PoolSettings
@@ -78,9 +64,7 @@ export class PoolCore implements EntryHost {
   timeline: Timeline | undefined
   /** Whether it is the pool that this very thread is a worker of: its tasks never settle. */
   readonly isInert: boolean
-  /** None without an entry module. */
-  readonly #js: LazyLane | undefined
-  #main: MainLane | undefined
+  readonly #lanes: PoolLanes
   #kernels: Kernels | undefined
   pending = 0
   #nextId = 0
@@ -94,13 +78,11 @@ export class PoolCore implements EntryHost {
   readonly #roomWaiters = this.#waiters.room
   readonly #idleWaiters = this.#waiters.idle
   readonly #figures: PoolFigures
-  readonly #shell: ShellSettings
   /** Whether somebody estimates what tasks of the entry function cost. */
   readonly #isEstimated: boolean
 
   constructor(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry) {
     this.settings = settings
-    this.#shell = shell
     this.events = new PoolEvents(settings.name)
     this.#end = new PoolEnd(this, shell)
     const options = { ...settings, capacity: undefined, timeout: undefined, timeoutFrom: undefined }
@@ -112,6 +94,7 @@ export class PoolCore implements EntryHost {
     connect(this)
     if (shell.capacityBytes < Number.POSITIVE_INFINITY) this.budget = this.#waiters.newBudget(shell.capacityBytes)
     this.#entry = entry
+    this.#lanes = new PoolLanes(this, shell, entry)
     const { inherentCost, workerCost } = entry?.settings ?? {}
     this.#isEstimated = (inherentCost ?? workerCost) !== undefined
     // A worker that makes the pool it is a worker of gets one that does nothing.
@@ -123,42 +106,13 @@ export class PoolCore implements EntryHost {
     if (process.env.THREADMILL_TRACE && !this.isInert) traceToFile(this, process.env.THREADMILL_TRACE)
     if (entry === undefined || entry.isOwn) return
     try {
-      this.#js = this.#lazyLane(entry)
+      this.#lanes.open(entry, this.#sizing.jsWorkers)
       this.resizeUpTo(entry.settings.minWorkers)
     } catch (error) {
       this.timeline?.poolEnds()
       native.closePool(this.handle, 2, true)
       channels.poolEnded(settings.name, 0, 0)
       throw error
-    }
-  }
-
-  #lazyLane({ place, settings }: PoolEntry): LazyLane {
-    const host = {
-      lane: this.#laneHost(),
-      seat: { settings: this.settings, maxWorkers: this.#sizing.jsWorkers, threads: this.threads },
-      workerAt: (index: number) => this.#workerAt(index),
-      added: (task: TaskHandle<unknown>) => this.added(task),
-    }
-    return new LazyLane(host, place, settings)
-  }
-
-  #laneHost(): LazyLaneHost['lane'] {
-    return {
-      handle: this.handle,
-      name: this.settings.name,
-      settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
-      launched: (worker) => this.events.workerLaunched(worker),
-      exited: (worker, code, error) => this.events.workerExited(worker, code, error),
-      message: (type, contents, origin) => this.listeners.call(type, contents, origin),
-      retried: (observer, count, reason) => this.retried(observer, count, reason),
-      explain: this.#entry?.explain,
-      memory: this.#shell.memory,
-      highMemory: (worker, heapUsed) => {
-        const { memory } = this.#shell
-        if (memory !== undefined) highMemory()(this, memory, heapUsed, worker)
-      },
-      startMain: () => this.main.admit(),
     }
   }
 
@@ -182,11 +136,11 @@ export class PoolCore implements EntryHost {
 
   /** Workers of the lane that a pool of this kind is for. */
   get parallelism(): number {
-    return this.#js === undefined ? this.threads : this.#sizing.jsWorkers
+    return this.#lanes.js === undefined ? this.threads : this.#sizing.jsWorkers
   }
 
   get workers(): readonly IWorker[] {
-    return this.#js === undefined ? this.#sizing.nativeWorkers : (this.#js.known?.workers ?? [])
+    return this.#lanes.js === undefined ? this.#sizing.nativeWorkers : (this.#lanes.js.known?.workers ?? [])
   }
 
   /** Settings of a call without options. */
@@ -202,42 +156,13 @@ export class PoolCore implements EntryHost {
   }
 
   laneOf({ isMain }: EntrySettings): EntryLane {
-    if (isMain) return this.main
-    const js = this.#js as LazyLane
-    const lane = js.known ?? js.launching()
-    lane.check()
-    return lane
-  }
-
-  /** The executor on this thread, made with the first task for it. */
-  get main(): MainLane {
-    if (this.#main === undefined) {
-      const entry = this.#entry
-      this.#main = new (mainLane())({
-        handle: this.handle,
-        concurrency: this.settings.workerConcurrency,
-        disposeTimeout: this.#shell.disposeTimeout,
-        place: entry?.place,
-        entryPoint: entry?.entryPoint,
-        lane: () => this.knownLane(),
-        kernels: this.kernels,
-        addTask: (input, options) => this.addTask(input, options),
-        settled: (succeeded, value, observer, isCounted) => this.settled(succeeded, value, observer, isCounted),
-        message: (type, contents, origin) => this.listeners.call(type, contents, origin),
-        retried: (observer, count, reason) => this.retried(observer, count, reason),
-      })
-    }
-    return this.#main
-  }
-
-  #workerAt(index: number): IWorker | undefined {
-    return index === MAIN_WORKER ? this.#main?.worker : this.knownLane()?.worker(index)
+    return this.#lanes.of(isMain)
   }
 
   // --- tasks ---
 
   run(input: unknown, options: object | undefined): Promise<unknown> {
-    if (options === undefined && typeof input === 'number' && this.#js?.known !== undefined)
+    if (options === undefined && typeof input === 'number' && this.#lanes.known !== undefined)
       return this.#submitNumber(input)
     return this.isForEntry(options) ? this.submitEntry(input, options) : this.submit(kernelOf(options), input, options)
   }
@@ -257,7 +182,7 @@ export class PoolCore implements EntryHost {
   }
 
   entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
-    const worker = (index: number) => this.#workerAt(index)
+    const worker = (index: number) => this.#lanes.workerAt(index)
     const lane = this.knownLane()
     const expected = lane === undefined ? 0 : expectedCost(lane, ENTRY)
     return new TaskHandle({ id: this.#newId(), argument, options: options ?? {}, kernel: undefined, expected, worker })
@@ -266,7 +191,7 @@ export class PoolCore implements EntryHost {
   /** As `submitEntry`, for a number without options: the shortest way. */
   #submitNumber(input: number): Promise<unknown> {
     const ticket = this.tickets[ENTRY]
-    const lane = this.#js?.known
+    const lane = this.#lanes.known
     const isOpen = this.ending < 0 && this.pending < this.settings.capacity && this.budget === undefined
     if (lane === undefined || ticket === undefined || !isOpen || this.#needsHandle())
       return this.submitEntry(input, undefined)
@@ -319,7 +244,7 @@ export class PoolCore implements EntryHost {
   }
 
   #newId(): number {
-    return this.#js?.shared.newId() ?? this.#nextId++
+    return this.#lanes.js?.shared.newId() ?? this.#nextId++
   }
 
   /** Checks and submits; throws before anything is queued or moved. */
@@ -411,7 +336,7 @@ export class PoolCore implements EntryHost {
 
   /** Listeners of events have come or gone. */
   watchChanged(): void {
-    if (this.#js !== undefined) this.#js.shared.isWatched = this.events.areOfTasks
+    if (this.#lanes.js !== undefined) this.#lanes.js.shared.isWatched = this.events.areOfTasks
   }
 
   /** Tasks that a JS worker submitted or has seen settled. */
@@ -449,7 +374,7 @@ export class PoolCore implements EntryHost {
 
   broadcast(type: string, contents: unknown): void {
     this.lane?.broadcast(type, contents)
-    this.#main?.deliver(type, contents)
+    this.#lanes.knownMain?.deliver(type, contents)
   }
 
   get hasRoom(): boolean {
@@ -513,8 +438,8 @@ export class PoolCore implements EntryHost {
 
   /** Launches JS workers until that many exist, or the most there may be. */
   resizeUpTo(workers: number): void {
-    if (this.#js === undefined || this.ending >= 0) return
-    if (workers > 0) this.#js.launching().resizeUpTo(workers)
+    if (this.#lanes.js === undefined || this.ending >= 0) return
+    if (workers > 0) this.#lanes.js.launching().resizeUpTo(workers)
   }
 
   /** Replaces a JS worker after its current task, or all of them. */
@@ -540,17 +465,17 @@ export class PoolCore implements EntryHost {
 
   /** The JS lane of a pool with an entry module. */
   get lane(): JsLane | undefined {
-    return this.#js?.lane
+    return this.#lanes.js?.lane
   }
 
   /** The same, if it has been used. */
   knownLane(): JsLane | undefined {
-    return this.#js?.known
+    return this.#lanes.known
   }
 
   /** The executor on this thread, if there has been a task for it. */
   knownMain(): MainLane | undefined {
-    return this.#main
+    return this.#lanes.knownMain
   }
 
   /** Takes the last figures; nothing comes of the core any more. */

@@ -4,7 +4,7 @@
 import type { Duplex } from 'node:stream'
 import type { HealthOptions, IWorker, Kernels, MapOptions, PoolStats, PoolTrace } from '..'
 import { checkType } from './callbacks'
-import { PoolCore, type PoolEntry } from './core'
+import { PoolCore } from './core'
 import { resolveEntry } from './entry'
 import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
@@ -23,6 +23,7 @@ import {
   ownOr,
   type PoolSettings,
 } from './options'
+import type { PoolEntry } from './pool-lanes'
 import { isOwnEntry } from './self'
 import {
   checkCloseOptions,

@@ -1,0 +1,122 @@
+// Stage: all. Thread: owner env.
+// The lanes of a pool that run JavaScript: that of its workers, and that of the thread that owns it. Each is made with its first
+// use, and told what it needs of the pool.
+
+import type { IWorker } from '..'
+import type { PoolCore } from './core'
+import type { EntryFunction, EntryPlace } from './entry-module'
+import type { ThreadmillError } from './errors'
+import type { JsLane } from './lane'
+import type { LaneSettings } from './lane-settings'
+import { highMemory, mainLane } from './lazy'
+import { LazyLane, type LazyLaneHost } from './lazy-lane'
+import type { MainLane } from './main'
+import { MAIN_WORKER } from './native'
+import type { ShellSettings } from './shell-options'
+import type { EntryLane } from './submit'
+
+/** The module of a pool. */
+export interface PoolEntry {
+  readonly place: EntryPlace
+  readonly settings: LaneSettings
+  /** The function itself, for the thread that owns the pool. */
+  readonly entryPoint: EntryFunction | undefined
+  /** Whether this thread is a worker with that entry module. */
+  readonly isOwn: boolean
+  /** What its tasks reject with instead of an error of the scheduler. */
+  readonly explain?: (error: ThreadmillError) => ThreadmillError
+}
+
+/** See the head of this file. */
+export class PoolLanes {
+  readonly #pool: PoolCore
+  readonly #shell: ShellSettings
+  readonly #entry: PoolEntry | undefined
+  /** That of the workers; none without an entry module. */
+  js: LazyLane | undefined
+  /** That of this thread, if there has been a task for it. */
+  knownMain: MainLane | undefined
+
+  constructor(pool: PoolCore, shell: ShellSettings, entry: PoolEntry | undefined) {
+    this.#pool = pool
+    this.#shell = shell
+    this.#entry = entry
+  }
+
+  /** Lets there be workers, so many at most. @throws what the addon throws */
+  open({ place, settings }: PoolEntry, maxWorkers: number): void {
+    const pool = this.#pool
+    const host = {
+      lane: this.#laneHost(),
+      seat: { settings: pool.settings, maxWorkers, threads: pool.threads },
+      workerAt: (index: number) => this.workerAt(index),
+      added: pool.added.bind(pool),
+    }
+    this.js = new LazyLane(host, place, settings)
+  }
+
+  #laneHost(): LazyLaneHost['lane'] {
+    const pool = this.#pool
+    return {
+      ...this.#shared(),
+      name: pool.settings.name,
+      launched: (worker) => pool.events.workerLaunched(worker),
+      exited: (worker, code, error) => pool.events.workerExited(worker, code, error),
+      explain: this.#entry?.explain,
+      memory: this.#shell.memory,
+      highMemory: (worker, heapUsed) => {
+        const { memory } = this.#shell
+        if (memory !== undefined) highMemory()(pool, memory, heapUsed, worker)
+      },
+      startMain: () => this.main.admit(),
+    }
+  }
+
+  /** What both of them are told. */
+  #shared(): Pick<LazyLaneHost['lane'], 'handle' | 'settled' | 'message' | 'retried'> {
+    const pool = this.#pool
+    return {
+      handle: pool.handle,
+      settled: pool.settled.bind(pool),
+      message: (type, contents, origin) => pool.listeners.call(type, contents, origin),
+      retried: pool.retried.bind(pool),
+    }
+  }
+
+  /** The lane that a task with these settings is for. @throws ThreadmillError when the entry module cannot be used */
+  of(isForMain: boolean): EntryLane {
+    if (isForMain) return this.main
+    const js = this.js as LazyLane
+    const lane = js.known ?? js.launching()
+    lane.check()
+    return lane
+  }
+
+  /** The executor on this thread, made with the first task for it. */
+  get main(): MainLane {
+    if (this.knownMain === undefined) {
+      const { settings, kernels } = this.#pool
+      this.knownMain = new (mainLane())({
+        ...this.#shared(),
+        concurrency: settings.workerConcurrency,
+        disposeTimeout: this.#shell.disposeTimeout,
+        place: this.#entry?.place,
+        entryPoint: this.#entry?.entryPoint,
+        lane: () => this.known,
+        kernels,
+        addTask: (input, options) => this.#pool.addTask(input, options),
+      })
+    }
+    return this.knownMain
+  }
+
+  /** That of the workers, if it has been used. */
+  get known(): JsLane | undefined {
+    return this.js?.known
+  }
+
+  /** The worker with this number, which may be this thread. */
+  workerAt(index: number): IWorker | undefined {
+    return index === MAIN_WORKER ? this.knownMain?.worker : this.known?.worker(index)
+  }
+}
