@@ -90,13 +90,17 @@ struct Engine {
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
 
 /// Where the process has the function or table of the engine with that name, on the platforms that this was tried on.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn address(name: &CStr) -> Option<*mut c_void> {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     // SAFETY: the name is a C string.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-    let found = ptr::null_mut();
     (!found.is_null()).then_some(found)
+}
+
+/// No other platform has been tried.
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub(crate) fn address(_name: &CStr) -> Option<*mut c_void> {
+    None
 }
 
 /// A function of the engine, of that type; for functions that give an `Option`.
