@@ -84,6 +84,7 @@ export const builtins = {
   Float64Array,
   floor,
   fromCharCode,
+  getBuiltinModule: process.getBuiltinModule,
   getOwnPropertyDescriptor,
   getOwnPropertySymbols,
   getPrototypeOf,
@@ -149,6 +150,8 @@ export const builtins = {
   bufferOfDataView: getter<ArrayBufferLike>(DataView.prototype, 'buffer'),
   /** Bytes of a typed array. */
   lengthOfView: getter<number>(typedPrototype, 'byteLength'),
+  /** Where a typed array begins, in bytes. */
+  offsetOfView: getter<number>(typedPrototype, 'byteOffset'),
   /** Bytes of an ArrayBuffer. */
   lengthOf: getter<number>(ArrayBuffer.prototype, 'byteLength'),
   isResizable: getter<boolean>(ArrayBuffer.prototype, 'resizable'),

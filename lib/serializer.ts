@@ -5,19 +5,19 @@
 import { builtins } from './builtins'
 import { mayClone } from './moves'
 import { native } from './native'
+import { type NodeSerializer, nodeSerializer } from './node-serializer'
 
-const { Uint8Array: Bytes } = builtins
-let parts: typeof import('./node-serializer') | undefined
+const { bufferOf, offsetOfView, Uint8Array: Bytes } = builtins
+let made: NodeSerializer | undefined
 
-/** They take a while to load. */
-function classes(): typeof import('./node-serializer') {
-  parts ??= require('./node-serializer') as typeof import('./node-serializer')
-  return parts
+function ofNode(): NodeSerializer {
+  made ??= nodeSerializer()
+  return made
 }
 
 /** Whether there is one that tells what only the platform can clone. */
 export function hasSerializer(): boolean {
-  return mayClone() || classes().HAS_SERIALIZER
+  return mayClone() || ofNode().isComplete
 }
 
 /**
@@ -25,7 +25,7 @@ export function hasSerializer(): boolean {
  * @throws when it cannot be cloned
  */
 export function serialize(value: unknown): Uint8Array | undefined {
-  if (!mayClone()) return classes().serialize(value)
+  if (!mayClone()) return ofNode().serialize(value)
   return native.serialize(value) < 0 ? undefined : new Bytes(native.takeSerialized())
 }
 
@@ -33,5 +33,6 @@ export function serialize(value: unknown): Uint8Array | undefined {
 export function deserialize(view: Uint8Array | Float64Array, offset: number, length: number): unknown {
   if (mayClone()) return native.deserialize(view, offset, length)
   // From a copy, for what is read keeps its memory.
-  return classes().deserialize(new Bytes(new Bytes(view.buffer, view.byteOffset + offset, length)))
+  const bytes = new Bytes(bufferOf.call(view), offsetOfView.call(view) + offset, length)
+  return ofNode().deserialize(new Bytes(bytes))
 }

@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "an object of C++")]
 
 use crate::call::Js;
-use crate::moves::address;
+use crate::engine::address;
 use crate::shared::SharedStore;
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;

@@ -5,6 +5,7 @@
 //!  settle   settle.rs   one wake-up per batch: completions ─► header, values ─► promise resolvers in JavaScript
 //!  all      env.rs      state of one env, its doorbell, its cleanup hook
 //!           call.rs     the state and the pool that a call is about
+//!           engine.rs   functions of V8 and of Node by their names
 //!           cpu_gate.rs how busy the machine is
 //!           moves.rs    memory that goes from thread to thread as it is
 //!           objects.rs  what only the engine can tell of an object
@@ -22,6 +23,7 @@ mod call;
 mod clones;
 mod cpu_gate;
 mod delegate;
+mod engine;
 mod env;
 mod ids;
 mod js;

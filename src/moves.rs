@@ -2,8 +2,8 @@
 //! Memory that moves from thread to thread without a copy and without a message. The backing store is taken out of its
 //! `ArrayBuffer`, goes with the task like any other value, and becomes another `ArrayBuffer` where it arrives: what Node does
 //! for a transfer list, without the message port. Node-API has no call for it; four functions of V8 do it, whose binary
-//! interface Node keeps within a major version. So it is done on the majors where it was tried, on Linux for x86-64, and once
-//! it has worked on a small buffer; elsewhere [`can_move`] says no, and memory goes by the port.
+//! interface Node keeps within a major version. So it is done on the majors where it was tried, on Linux for x86-64 and Arm, and
+//! once it has worked on a small buffer; elsewhere [`can_move`] says no, and memory goes by the port.
 //!
 //! Z1. A store has one owner: an `ArrayBuffer`, a [`Memory`], or the list of those that nobody wants any more. Only V8 frees
 //!     one, in an env, for a store may be dropped on threads that have none.
@@ -13,12 +13,13 @@
 
 use crate::call::{Env, Info, Js, on_env};
 use crate::clones::Group;
+use crate::engine::engine_function;
 use crate::raw::{self, Fault, Raw, check};
 use crate::shared;
 use napi::sys;
 use parking_lot::Mutex;
 use std::any::Any;
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,30 +89,6 @@ struct Engine {
 }
 
 static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(find_engine);
-
-/// Where the process has the function or table of the engine with that name, on the platforms that this was tried on.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(crate) fn address(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: the name is a C string.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!found.is_null()).then_some(found)
-}
-
-/// No other platform has been tried.
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub(crate) fn address(_name: &CStr) -> Option<*mut c_void> {
-    None
-}
-
-/// A function of the engine, of that type; for functions that give an `Option`.
-macro_rules! engine_function {
-    ($name:literal, $type:ty) => {{
-        let found = $crate::moves::address($name)?;
-        // SAFETY: the name is that of a function with this type, in the C++ interface of the platform.
-        unsafe { std::mem::transmute::<*mut std::ffi::c_void, $type>(found) }
-    }};
-}
-pub(crate) use engine_function;
 
 fn find_engine() -> Option<Engine> {
     type Current = unsafe extern "C" fn() -> *mut c_void;

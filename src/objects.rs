@@ -4,7 +4,8 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js};
-use crate::moves::{current_isolate, engine_function};
+use crate::engine::engine_function;
+use crate::moves::current_isolate;
 use crate::raw::{self, Fault};
 use napi::sys;
 use std::ffi::c_void;

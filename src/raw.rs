@@ -3,7 +3,8 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::moves::{engine_function, engine_is_known};
+use crate::engine::{engine_function, exported};
+use crate::moves::engine_is_known;
 use napi::sys;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -254,7 +255,6 @@ pub(crate) fn new_string(env: sys::napi_env, text: &str) -> Raw<sys::napi_value>
 }
 
 /// `node_api_create_external_string_latin1` of Node-API 10, which Node 20 has as well; a finaliser is left out.
-#[cfg(unix)]
 type NewExternal = unsafe extern "C" fn(
     sys::napi_env,
     *const std::ffi::c_char,
@@ -265,20 +265,16 @@ type NewExternal = unsafe extern "C" fn(
     *mut bool,
 ) -> sys::napi_status;
 
-#[cfg(unix)]
 static NEW_EXTERNAL: LazyLock<Option<NewExternal>> = LazyLock::new(|| {
-    // SAFETY: the name is a C string.
-    let found =
-        unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"node_api_create_external_string_latin1".as_ptr()) };
+    let found = exported(c"node_api_create_external_string_latin1")?;
     // SAFETY: a function of that name is this one, in whatever has it.
-    (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, NewExternal>(found) })
+    Some(unsafe { std::mem::transmute::<*mut c_void, NewExternal>(found) })
 });
 
 /// A new string of one byte for each character; the engine uses the memory as it is, where it can.
 pub(crate) fn new_static_string(env: sys::napi_env, text: &'static [u8]) -> Raw<sys::napi_value> {
     let mut value = ptr::null_mut();
     let (start, length) = (text.as_ptr().cast(), text.len() as isize);
-    #[cfg(unix)]
     if let Some(new_external) = *NEW_EXTERNAL {
         let mut copied = false;
         // SAFETY: the text is as long as said, and stays for ever.

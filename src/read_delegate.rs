@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "an object of C++")]
 
 use crate::call::Js;
-use crate::moves::{address, engine_function};
+use crate::engine::{address, engine_function};
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::LazyLock;

@@ -8,7 +8,8 @@
 
 use crate::call::Js;
 use crate::delegate::{Delegate, PLAIN, Scratch};
-use crate::moves::{current_isolate, engine_function};
+use crate::engine::engine_function;
+use crate::moves::current_isolate;
 use crate::read_delegate::ReadDelegate;
 use crate::shared::SharedStore;
 use std::ffi::c_void;

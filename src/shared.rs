@@ -10,7 +10,8 @@
 
 use crate::call::{Env, Info, Js, on_env};
 use crate::clones;
-use crate::moves::{Kind, Returned, Store, current_isolate, engine_function, forsake};
+use crate::engine::engine_function;
+use crate::moves::{Kind, Returned, Store, current_isolate, forsake};
 use crate::raw::{self, Fault, Raw};
 use napi::sys;
 use parking_lot::Mutex;

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::moves::engine_function;
+use crate::engine::engine_function;
 use crate::raw;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::LazyLock;
@@ -36,10 +36,10 @@ fn find_engine() -> Option<Engine> {
     type Current = unsafe extern "C" fn() -> *mut c_void;
     type Set = unsafe extern "C" fn(*mut c_void, Handler);
     Some(Engine {
-        is_terminating: engine_function!(c"_ZN2v87Isolate22IsExecutionTerminatingEv", OnIsolate),
-        isolate: engine_function!(c"_ZN2v87Isolate13TryGetCurrentEv", Current),
-        set_handler: engine_function!(c"_ZN2v87Isolate20SetFatalErrorHandlerEPFvPKcS2_E", Set),
-        node: engine_function!(c"_ZN4node12OnFatalErrorEPKcS1_", Handler),
+        is_terminating: engine_function!(c"_ZN2v87Isolate22IsExecutionTerminatingEv", windows: c"?IsExecutionTerminating@Isolate@v8@@QEAA_NXZ", OnIsolate),
+        isolate: engine_function!(c"_ZN2v87Isolate13TryGetCurrentEv", windows: c"?TryGetCurrent@Isolate@v8@@SAPEAV12@XZ", Current),
+        set_handler: engine_function!(c"_ZN2v87Isolate20SetFatalErrorHandlerEPFvPKcS2_E", windows: c"?SetFatalErrorHandler@Isolate@v8@@QEAAXP6AXPEBD0@Z@Z", Set),
+        node: engine_function!(c"_ZN4node12OnFatalErrorEPKcS1_", windows: c"?OnFatalError@node@@YAXPEBD0@Z", Handler),
     })
 }
 

@@ -7,6 +7,12 @@ const { native } = require('../../dist/native.js')
 /** Decides which worker gets an input ahead. */
 export const { Ahead } = require('../../dist/ahead.js')
 
+/** Whether this is one of the platforms and a major of Node where the addon calls functions of the engine. */
+export const callsEngine =
+  process.platform === 'linux' &&
+  ['x64', 'arm64'].includes(process.arch) &&
+  [20, 22, 24, 26].includes(Number.parseInt(process.versions.node, 10))
+
 /** Whether memory moves between threads without a message. */
 export const canMove = () => process.env.THREADMILL_MOVES !== 'off' && native.canMove()
 

@@ -6,8 +6,7 @@ import { WorkerPool } from 'threadmill'
 
 /** An entry module that does something to the language with its first task, and gives back its inputs. */
 const entry = (change) =>
-  `data:text/javascript,${encodeURIComponent(`import { createRequire } from 'node:module'
-  const require = createRequire('file:///')
+  `data:text/javascript,${encodeURIComponent(`const require = (name) => process.getBuiltinModule(name)
   export default (input) => {
     if (input === 'throw') throw new TypeError('wanted')
     if (input === 1) { ${change} }

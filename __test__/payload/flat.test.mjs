@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 import { describe, test } from 'node:test'
 import * as threads from 'node:worker_threads'
+import { canClone } from '../helpers/internals.mjs'
 import { same } from '../helpers/same.mjs'
 import { Pair, PLATFORM, TABLE } from '../helpers/values.mjs'
 
@@ -96,6 +97,12 @@ describe('what is written is read as structuredClone would give it', () => {
   })
 })
 
+/** Where the engine cannot be asked for names, long arrays are not looked through. */
+function crossLong(value) {
+  const result = cross(value)
+  if (canClone() || result !== undefined) same(result, structuredClone(value))
+}
+
 const numbersTo = (length) => Array.from({ length }, (_, index) => index)
 
 describe('arrays of numbers', () => {
@@ -117,11 +124,7 @@ describe('arrays of numbers', () => {
     'within itself': ((array) => [array, { array }])(numbersTo(20)),
   }
   for (const [title, value] of Object.entries(values)) {
-    test(title, () => {
-      const result = cross(value)
-      assert.notEqual(result, undefined)
-      same(result, structuredClone(value))
-    })
+    test(title, () => crossLong(value))
   }
 
   test('getters are called once, and may change the array', () => {
@@ -170,9 +173,7 @@ describe('much', () => {
     test(title, () => {
       // What is within itself is expected after the first such value.
       cross(value)
-      const result = cross(value)
-      assert.notEqual(result, undefined)
-      same(result, structuredClone(value))
+      crossLong(value)
     })
   }
 
