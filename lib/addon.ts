@@ -35,7 +35,7 @@ function findAddon(): object {
       // The loader says what is wrong.
     }
   }
-  const addon = require('#native')
+  const addon = require('../native/index.js')
   known = fileOf(addon)
   return addon
 }

@@ -15,7 +15,7 @@ import { read } from './flat-read'
 import { isCloneable, isKnown, isWorthLearning, learn, mayBeLearned, meet, serializeChecked } from './instances'
 import { fitOf, LOST, WITH_INSTANCES } from './json-text'
 import { mayClone, mayMove, mayShare } from './moves'
-import { native } from './native'
+import { native } from './native-values'
 import { deserialize, hasSerializer, serialize } from './serializer'
 import { memoryOf, plainView } from './views'
 

@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSyn
 import path from 'node:path'
 import process from 'node:process'
 import { ThreadmillError, wrongValue } from './errors'
-import { native } from './native'
+import { native } from './native-owner'
 
 /** The first member of a file tells that it is one. */
 const FORMAT = 'threadmill costs 1'

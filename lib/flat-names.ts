@@ -3,7 +3,7 @@
 // threads of the process know them by these numbers (src/texts.rs).
 
 import { builtins } from './builtins'
-import { native } from './native'
+import { native } from './native-values'
 
 /** Properties of an object. */
 const MOST_NAMES = 64

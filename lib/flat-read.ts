@@ -3,7 +3,7 @@
 
 import { builtins } from './builtins'
 import { CONSTANTS, CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
-import { native } from './native'
+import { native } from './native-values'
 
 const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins

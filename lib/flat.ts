@@ -15,7 +15,7 @@ import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
 import { isCloneable, isKnown } from './instances'
 import { mayClone } from './moves'
-import { native } from './native'
+import { native } from './native-values'
 import { classOf, isWhole, memoryOf } from './views'
 
 const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } =

@@ -6,7 +6,7 @@ import { decode } from './codec'
 import { POSTED } from './codecs'
 import { ThreadmillError } from './errors'
 import type { LaneHost } from './lane-settings'
-import { native } from './native'
+import { native } from './native-owner'
 import type { ParcelStore } from './parcel-store'
 import type { Details, EndedTask } from './registry'
 

@@ -9,7 +9,7 @@
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
 import { builtins } from './builtins'
-import { native } from './native'
+import { native } from './native-values'
 import { hasSerializer } from './serializer'
 
 const { clone, getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, isArray, keys } = builtins

@@ -3,7 +3,7 @@
 
 import type { KernelInfo, KernelSchema } from '..'
 import { ThreadmillError, wrongType } from './errors'
-import { native } from './native'
+import { native } from './native-owner'
 import { own } from './options'
 import { uses } from './packs'
 

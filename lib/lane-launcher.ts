@@ -6,7 +6,7 @@ import { addonFile } from './addon'
 import type { EntryPlace } from './entry-module'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread, type ThreadHost } from './lane-thread'
-import { native } from './native'
+import { native } from './native-owner'
 import { workerCode, workerFolder } from './packs'
 import type { SeatSettings } from './seat'
 

@@ -6,7 +6,7 @@
 //     as that is of use: after misses it pauses, twice as long each time. What is found is settled by the event loop, in its
 //     turn.
 
-import { native } from './native'
+import { native } from './native-owner'
 
 /** Turns that look out, before one is left to the event loop, to see whether it sleeps. */
 const ROUND = 32

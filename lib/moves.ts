@@ -4,7 +4,7 @@
 import { builtins } from './builtins'
 import { isVouched } from './codec'
 import { ThreadmillError } from './errors'
-import { native } from './native'
+import { native } from './native-values'
 import { copyOf, isMemory, isMovable } from './views'
 
 const { clone, isMarkedAsUntransferable: isMarked, isView, lengthOfView, process, SharedArrayBuffer: Shared } = builtins

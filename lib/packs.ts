@@ -23,6 +23,8 @@ interface Pack {
   readonly file: string
   /** Tells its text from other texts. */
   readonly fingerprint: string
+  /** The modules that are taken from it: a space before, between and behind their names, which a thread does not take apart. */
+  readonly modules: string
 }
 
 /** With what workers begin, and what they write and read values with. They use other functions of a pack than their owners do. */
@@ -35,13 +37,17 @@ const MOSTLY = 0.99
 /** How a text with one byte for each character is read. */
 const LATIN1 = 'latin1'
 
-let places: ReadonlyMap<string, Pack> = new Map()
+let packs: readonly Pack[] = []
 const defined = new Map<string, Make>()
 const instances = new Map<string, unknown>([['packs.js', exports]])
 
 /** Says in which pack each module lies. */
-export function setPlaces(found: ReadonlyMap<string, Pack>): void {
-  places = found
+export function setPacks(found: readonly Pack[]): void {
+  packs = found
+}
+
+function packOf(name: string): Pack | undefined {
+  return packs.find(({ modules }) => modules.includes(` ${name} `))
 }
 
 /** Some lie in more than one pack (P1). */
@@ -54,8 +60,8 @@ export function load(name: string): unknown {
   const known = instances.get(name)
   if (known !== undefined) return known
   if (name === WORKER) enterWorker()
-  const pack = places.get(name)
-  if (!defined.has(name) && pack !== undefined) open(pack)
+  const pack = defined.has(name) ? undefined : packOf(name)
+  if (pack !== undefined) open(pack)
   const made = {}
   instances.set(name, made)
   try {
@@ -115,14 +121,14 @@ let addon: string | undefined
 
 /** Where workers find code and keep it; `undefined` where nothing is kept, and for modules that are not packed. */
 export function workerFolder(): string | undefined {
-  return places.has(WORKER) ? codeFolder() : undefined
+  return packOf(WORKER) === undefined ? undefined : codeFolder()
 }
 
 /** The code of workers, in memory that they share; they look for what is not there. `hold`: has the addon hold a text. */
 export function workerCode(hold?: (text: Uint8Array) => number): WorkerCode {
   try {
     for (const name of [WORKER, PAYLOAD]) {
-      const pack = places.get(name)
+      const pack = packOf(name)
       const known = pack && forWorkers.get(pack.file)
       if (pack === undefined || known?.stored !== undefined) continue
       const text = known?.text ?? hold?.(bytesOf(pack)) ?? textOf(pack)
@@ -164,7 +170,7 @@ function enterWorker(): void {
   // What was loaded before the worker began is nothing that others will need for it.
   compiled.length = 0
   // What it has not been given it reads before the modules of users run, which may replace what it is read with.
-  const pack = places.get(PAYLOAD)
+  const pack = packOf(PAYLOAD)
   if (pack !== undefined && !forWorkers.has(pack.file)) open(pack)
 }
 

@@ -3,7 +3,7 @@
 
 import { clearInterval, setInterval } from 'node:timers'
 import { onFirstResults } from './drain'
-import { native } from './native'
+import { native } from './native-owner'
 
 /** How often it is read, ms. */
 const PERIOD = 5000

@@ -2,7 +2,7 @@
 // Ends JS workers that have run nothing for a while, down to the least that a pool keeps.
 
 import { clearInterval, setInterval } from 'node:timers'
-import { native } from './native'
+import { native } from './native-owner'
 
 /** Longest and shortest time between two looks, ms. */
 const MOST = 30_000

@@ -4,7 +4,7 @@
 
 import { builtins } from './builtins'
 import { mayClone } from './moves'
-import { native } from './native'
+import { native } from './native-values'
 import { type NodeSerializer, nodeSerializer } from './node-serializer'
 
 const { bufferOf, offsetOfView, Uint8Array: Bytes } = builtins

@@ -4,7 +4,7 @@
 import type { IWorker } from '..'
 import { outOfRange } from './errors'
 import type { JsLane } from './lane'
-import { native } from './native'
+import { native } from './native-owner'
 import { checkBounds, optionsObject, ownOr } from './options'
 import { flush } from './port'
 import { followQuota } from './quota'

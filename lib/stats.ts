@@ -2,7 +2,7 @@
 // Puts the figures of the core and the counts of this side into one object.
 
 import type { KeyStats, PoolStats, TimeStats, WorkerStats } from '..'
-import { native } from './native'
+import { native } from './native-owner'
 
 /** Figures of the core that both kinds of workers have. */
 type Common =

@@ -3,7 +3,7 @@
 
 import { setTimeout } from 'node:timers'
 import type { LaneThread } from './lane-thread'
-import { native } from './native'
+import { native } from './native-owner'
 
 /** The lane, as seen from here. */
 export interface StuckHost {

@@ -102,10 +102,22 @@ function withoutMark(name, text) {
   return rest
 }
 
+/**
+ * A module in which what it requires at the start has names of two letters: each name is kept in every thread, and a module has
+ * its own. The compiler's end with a number.
+ */
+function withShortNames(text) {
+  const names = [...text.matchAll(/^const (\w+_\d+) = (?:__importStar\(|__importDefault\()?require\(/gm)].map(
+    ([, found]) => found,
+  )
+  const short = new Map(names.map((found, index) => [found, `$${index.toString(36)}`]))
+  return names.length === 0 ? text : text.replaceAll(/\b\w+_\d+\b/g, (word) => short.get(word) ?? word)
+}
+
 /** A module as a function; in parentheses, which tells the engine that it will be called at once. */
 function moduleText(name, text, places) {
   // Those within functions have the quotes of the source.
-  const body = text.replaceAll(/\brequire\(["'](\.[^"']*)["']\)/g, (_, request) => {
+  const body = withShortNames(text).replaceAll(/\brequire\(["'](\.[^"']*)["']\)/g, (_, request) => {
     const file = resolve(name, request)
     return places.has(file) || file === LOADER ? `load("${file}")` : `require("./${file}")`
   })
@@ -140,12 +152,11 @@ require(file).load('${WORKER}')
 
 /** Tells the loader in which pack each module lies. */
 function tableText(places, fingerprints) {
-  const packs = [...fingerprints].map(([file, fingerprint]) => ({ file, fingerprint }))
-  const indices = packs.map(({ file }, index) => {
+  const packs = [...fingerprints].map(([file, fingerprint]) => {
     const names = [...places].filter(([, place]) => place === file).map(([name]) => name)
-    return names.map((name) => `[${JSON.stringify(name)}, packs[${index}]]`).join(', ')
+    return { file, fingerprint, modules: ` ${names.join(' ')} ` }
   })
-  return `const packs = ${JSON.stringify(packs)}\nsetPlaces(new Map([${indices.join(', ')}]))\n`
+  return `setPacks(${JSON.stringify(packs)})\n`
 }
 
 /** The names that a compiled module exports: it begins by making all of its own, and says which modules give theirs. */

@@ -19,6 +19,8 @@ import { npm, run } from './lib/process.mjs'
 import { PACKS, pack } from './pack.mjs'
 
 const LOCK_STAMP = path.join(root, 'node_modules/.threadmill-lock')
+/** Says what the modules in its folder are. */
+const SCOPE = 'dist/package.json'
 const NATIVE_STAMP = path.join(root, 'target/setup/native.json')
 const JS_STAMP = path.join(root, 'target/setup/js.json')
 
@@ -154,6 +156,8 @@ export async function compileJs(options = { cwd: root }) {
     mkdirSync(path.dirname(path.join(root, to)), { recursive: true })
     copyFileSync(path.join(root, from), path.join(root, to))
   }
+  // What Node looks for with the first module that a thread requires. Without it each would read what is above it.
+  writeText(path.join(root, SCOPE), '{ "type": "commonjs" }\n')
   pack(path.join(root, 'dist'))
   const wanted = new Set(outputs())
   for (const file of filesBelow(['dist'])) {
@@ -164,7 +168,7 @@ export async function compileJs(options = { cwd: root }) {
 function outputs() {
   const sources = filesBelow(['lib']).filter((file) => /\.[cm]?ts$/.test(file) && !/\.d\.[cm]?ts$/.test(file))
   const compiled = sources.map((file) => file.replace(/^lib\//, 'dist/').replace(/\.([cm]?)ts$/, '.$1js'))
-  return [...compiled, ...PACKS.map((file) => `dist/${file}`), ...copies().map(([, to]) => to)]
+  return [...compiled, SCOPE, ...PACKS.map((file) => `dist/${file}`), ...copies().map(([, to]) => to)]
 }
 
 /** The files of the dashboard's page, which are taken as they are, and where they go. */

@@ -127,7 +127,102 @@ pub(crate) unsafe fn state<'a>(data: *mut c_void) -> &'a mut EnvState {
     unsafe { &mut *data.cast::<EnvState>() }
 }
 
-/// Builds the state of an env and puts our functions on `exports`.
+type Function = (&'static CStr, sys::napi_callback);
+
+/// What every env has. A worker that only runs tasks needs no more, and each function takes time and memory in every env.
+const AT_START: &[Function] = &[
+    (c"connect", Some(connect)),
+    (c"now", Some(pool::now)),
+    (c"attachWorker", Some(worker::attach)),
+    (c"postToPool", Some(worker::post_to_pool)),
+    (c"exchange", Some(worker::exchange)),
+    (c"openSeat", Some(worker::open_seat)),
+    (c"isWanted", Some(worker::is_wanted)),
+    (c"reportTasks", Some(worker::report_tasks)),
+    (c"setBlocked", Some(worker::set_blocked)),
+    (c"reportProgress", Some(worker::report_progress)),
+    (c"wantInput", Some(worker::want_input)),
+    (c"gotInput", Some(worker::got_input)),
+    (c"heldText", Some(texts::held)),
+    (c"surviveTermination", Some(termination::survive_termination)),
+    (c"openMemory", Some(moves::open_memory)),
+    (c"dropMemory", Some(moves::drop_memory)),
+    (c"addForValues", Some(add_for_values)),
+    (c"addForOwners", Some(add_for_owners)),
+];
+
+/// What values are written with and read that are no numbers.
+const FOR_VALUES: &[Function] = &[
+    (c"shareText", Some(texts::share)),
+    (c"sharedText", Some(texts::shared)),
+    (c"canMove", Some(moves::can_move)),
+    (c"isInHeap", Some(objects::is_in_heap)),
+    (c"hasNames", Some(objects::has_names)),
+    (c"takeMemory", Some(moves::take_memory)),
+    (c"canClone", Some(clones::can_clone)),
+    (c"canShare", Some(shared::can_share)),
+    (c"serialize", Some(clones::serialize)),
+    (c"serializeAlone", Some(clones::serialize_alone)),
+    (c"putSerialized", Some(clones::put_serialized)),
+    (c"takeSerialized", Some(clones::take_serialized)),
+    (c"keepSerialized", Some(clones::keep_serialized)),
+    (c"deserialize", Some(clones::deserialize)),
+    (c"takeGroup", Some(clones::take_group)),
+];
+
+/// What it takes to own pools, and to submit to them.
+const FOR_OWNERS: &[Function] = &[
+    (c"flush", Some(submit::flush)),
+    (c"hasIdle", Some(submit::has_idle)),
+    (c"drain", Some(settle::drain)),
+    (c"ring", Some(settle::ring)),
+    (c"lookOut", Some(settle::look_out)),
+    (c"kernels", Some(pool::kernels)),
+    (c"kernel", Some(pool::kernel)),
+    (c"createPool", Some(pool::create)),
+    (c"closePool", Some(pool::close)),
+    (c"cancel", Some(pool::cancel)),
+    (c"inspect", Some(pool::inspect)),
+    (c"runSync", Some(pool::run_sync)),
+    (c"addressOf", Some(pool::address_of)),
+    (c"figures", Some(pool::figures)),
+    (c"resizeThreads", Some(pool::resize_threads)),
+    (c"parallelism", Some(pool::parallelism)),
+    (c"machine", Some(cpu_gate::machine)),
+    (c"cpuShares", Some(cpu_gate::cpu_shares)),
+    (c"keyFigures", Some(pool::key_figures)),
+    (c"learnedCosts", Some(pool::learned_costs)),
+    (c"learnCosts", Some(pool::learn_costs)),
+    (c"traceStart", Some(trace::start)),
+    (c"traceStop", Some(trace::stop)),
+    (c"traceNow", Some(trace::now)),
+    (c"traceRead", Some(trace::read)),
+    (c"keepTrace", Some(trace::keep)),
+    (c"keptTraces", Some(trace::kept)),
+    (c"releasePool", Some(pool::release)),
+    (c"shareWorkers", Some(owner::share)),
+    (c"joinWorker", Some(owner::join)),
+    (c"leaveWorker", Some(owner::leave)),
+    (c"rejectWaiting", Some(owner::reject_waiting)),
+    (c"postToWorker", Some(owner::post_to_worker)),
+    (c"forgetTasks", Some(owner::forget_tasks)),
+    (c"idleWorker", Some(owner::idle_worker)),
+    (c"unfinishedTasks", Some(owner::unfinished_tasks)),
+    (c"stuckWorkers", Some(owner::stuck_workers)),
+    (c"joinMain", Some(owner::join_main)),
+    (c"exchangeMain", Some(owner::exchange_main)),
+    (c"mainIsWanted", Some(owner::main_is_wanted)),
+    (c"blockMain", Some(owner::block_main)),
+    (c"retireWorker", Some(owner::retire)),
+    (c"idleWorkers", Some(owner::idle_workers)),
+    (c"busyWorkers", Some(owner::busy_workers)),
+    (c"missingWorkers", Some(owner::missing)),
+    (c"runsTask", Some(owner::runs_task)),
+    (c"setWorkerLimit", Some(owner::set_limit)),
+    (c"holdText", Some(texts::hold)),
+];
+
+/// Builds the state of an env and puts the first functions on `exports`.
 pub(crate) fn register(env: sys::napi_env, exports: sys::napi_value) -> napi::Result<()> {
     try_register(env, exports).map_err(|Fault(status)| {
         napi::Error::from_reason(format!("threadmill could not be set up: status {status}"))
@@ -151,89 +246,35 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
     }));
     // SAFETY: the finaliser takes the box back once, after everything else of the env.
     check(unsafe { sys::napi_set_instance_data(env, state.cast(), Some(finalize_state), ptr::null_mut()) })?;
-    let functions: [(&CStr, sys::napi_callback); 79] = [
-        (c"connect", Some(connect)),
-        (c"flush", Some(submit::flush)),
-        (c"hasIdle", Some(submit::has_idle)),
-        (c"drain", Some(settle::drain)),
-        (c"ring", Some(settle::ring)),
-        (c"lookOut", Some(settle::look_out)),
-        (c"kernels", Some(pool::kernels)),
-        (c"kernel", Some(pool::kernel)),
-        (c"createPool", Some(pool::create)),
-        (c"closePool", Some(pool::close)),
-        (c"cancel", Some(pool::cancel)),
-        (c"inspect", Some(pool::inspect)),
-        (c"runSync", Some(pool::run_sync)),
-        (c"addressOf", Some(pool::address_of)),
-        (c"figures", Some(pool::figures)),
-        (c"resizeThreads", Some(pool::resize_threads)),
-        (c"parallelism", Some(pool::parallelism)),
-        (c"now", Some(pool::now)),
-        (c"machine", Some(cpu_gate::machine)),
-        (c"cpuShares", Some(cpu_gate::cpu_shares)),
-        (c"keyFigures", Some(pool::key_figures)),
-        (c"learnedCosts", Some(pool::learned_costs)),
-        (c"learnCosts", Some(pool::learn_costs)),
-        (c"traceStart", Some(trace::start)),
-        (c"traceStop", Some(trace::stop)),
-        (c"traceNow", Some(trace::now)),
-        (c"traceRead", Some(trace::read)),
-        (c"keepTrace", Some(trace::keep)),
-        (c"keptTraces", Some(trace::kept)),
-        (c"releasePool", Some(pool::release)),
-        (c"shareWorkers", Some(owner::share)),
-        (c"joinWorker", Some(owner::join)),
-        (c"leaveWorker", Some(owner::leave)),
-        (c"rejectWaiting", Some(owner::reject_waiting)),
-        (c"postToWorker", Some(owner::post_to_worker)),
-        (c"attachWorker", Some(worker::attach)),
-        (c"postToPool", Some(worker::post_to_pool)),
-        (c"exchange", Some(worker::exchange)),
-        (c"openSeat", Some(worker::open_seat)),
-        (c"forgetTasks", Some(owner::forget_tasks)),
-        (c"isWanted", Some(worker::is_wanted)),
-        (c"reportTasks", Some(worker::report_tasks)),
-        (c"setBlocked", Some(worker::set_blocked)),
-        (c"reportProgress", Some(worker::report_progress)),
-        (c"idleWorker", Some(owner::idle_worker)),
-        (c"wantInput", Some(worker::want_input)),
-        (c"gotInput", Some(worker::got_input)),
-        (c"unfinishedTasks", Some(owner::unfinished_tasks)),
-        (c"stuckWorkers", Some(owner::stuck_workers)),
-        (c"joinMain", Some(owner::join_main)),
-        (c"exchangeMain", Some(owner::exchange_main)),
-        (c"mainIsWanted", Some(owner::main_is_wanted)),
-        (c"blockMain", Some(owner::block_main)),
-        (c"retireWorker", Some(owner::retire)),
-        (c"idleWorkers", Some(owner::idle_workers)),
-        (c"busyWorkers", Some(owner::busy_workers)),
-        (c"missingWorkers", Some(owner::missing)),
-        (c"runsTask", Some(owner::runs_task)),
-        (c"setWorkerLimit", Some(owner::set_limit)),
-        (c"shareText", Some(texts::share)),
-        (c"sharedText", Some(texts::shared)),
-        (c"holdText", Some(texts::hold)),
-        (c"heldText", Some(texts::held)),
-        (c"canMove", Some(moves::can_move)),
-        (c"isInHeap", Some(objects::is_in_heap)),
-        (c"hasNames", Some(objects::has_names)),
-        (c"surviveTermination", Some(termination::survive_termination)),
-        (c"takeMemory", Some(moves::take_memory)),
-        (c"openMemory", Some(moves::open_memory)),
-        (c"dropMemory", Some(moves::drop_memory)),
-        (c"canClone", Some(clones::can_clone)),
-        (c"canShare", Some(shared::can_share)),
-        (c"serialize", Some(clones::serialize)),
-        (c"serializeAlone", Some(clones::serialize_alone)),
-        (c"putSerialized", Some(clones::put_serialized)),
-        (c"takeSerialized", Some(clones::take_serialized)),
-        (c"keepSerialized", Some(clones::keep_serialized)),
-        (c"deserialize", Some(clones::deserialize)),
-        (c"takeGroup", Some(clones::take_group)),
-    ];
-    for (name, callback) in functions {
-        set_function(env, exports, name, callback, state.cast())?;
+    set_functions(env, exports, AT_START, state.cast())
+}
+
+/// `addForValues(exports)`: puts [`FOR_VALUES`] there.
+unsafe extern "C" fn add_for_values(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    add(env, info, FOR_VALUES)
+}
+
+/// `addForOwners(exports)`: puts [`FOR_OWNERS`] there.
+unsafe extern "C" fn add_for_owners(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    add(env, info, FOR_OWNERS)
+}
+
+fn add(env: sys::napi_env, info: sys::napi_callback_info, functions: &[Function]) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([exports], data) = raw::arguments::<1>(env, info)?;
+        set_functions(env, exports, functions, data)?;
+        raw::undefined(env)
+    })
+}
+
+fn set_functions(
+    env: sys::napi_env,
+    exports: sys::napi_value,
+    functions: &[Function],
+    data: *mut c_void,
+) -> Raw<()> {
+    for &(name, callback) in functions {
+        set_function(env, exports, name, callback, data)?;
     }
     Ok(())
 }

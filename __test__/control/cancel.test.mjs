@@ -164,7 +164,7 @@ for (const [value, name] of [
 
 test('a task that begins while its worker is about to be ended is left alone', async (t) => {
   const { pool, numbers, exits } = control(t, { maxWorkers: 1 })
-  const { native } = createRequire(import.meta.url)('../../dist/native.js')
+  const { native } = createRequire(import.meta.url)('../../dist/native-owner.js')
   const { runsTask } = native
   t.after(() => Object.assign(native, { runsTask }))
   let asked = 0

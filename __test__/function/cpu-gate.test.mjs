@@ -12,7 +12,7 @@ import { until } from '../helpers/pool.mjs'
 const gateFile = fileURLToPath(new URL('../../dist/function/cpu-gate.js', import.meta.url))
 const require = createRequire(import.meta.url)
 const { isGateOpen, WINDOW } = require(gateFile)
-const { native } = require('../../dist/native.js')
+const { native } = require('../../dist/native-owner.js')
 
 let cpus
 beforeEach(() => {

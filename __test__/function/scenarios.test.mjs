@@ -2,13 +2,13 @@
 // that they end by themselves. Also as TypeScript.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { after, before, describe, test } from 'node:test'
 import { estimatePi, fib, findPrimesUpTo, tribonacci } from '../../examples/math.mjs'
 import { linesOf } from '../examples/helpers.mjs'
-import { root } from '../helpers/child.mjs'
+import { newFolder, root } from '../helpers/child.mjs'
 
 const SCALE = 0.5
 const scaled = (value) => Math.max(1, Math.round(value * SCALE))
@@ -135,7 +135,7 @@ describe('in TypeScript', () => {
   // A Node that does not run TypeScript runs what the compiler makes of it.
   before(() => {
     if (process.features.typescript) return
-    folder = mkdtempSync(path.join(root, 'dist', '.test-'))
+    folder = newFolder()
     const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
     const project = path.join(root, 'examples/typescript')
     const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', project, '--outDir', folder], {

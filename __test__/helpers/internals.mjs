@@ -2,7 +2,8 @@
 import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
-const { native } = require('../../dist/native.js')
+const { native } = require('../../dist/native-owner.js')
+require('../../dist/native-values.js')
 
 /** Decides which worker gets an input ahead. */
 export const { Ahead } = require('../../dist/ahead.js')

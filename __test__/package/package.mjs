@@ -32,6 +32,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 test('the package holds what it runs with, and nothing else', () => {
   for (const file of [
     'dist/index.js',
+    'dist/package.json',
     'index.d.ts',
     'function.d.ts',
     'metrics.d.ts',
@@ -47,7 +48,7 @@ test('the package holds what it runs with, and nothing else', () => {
     assert.ok(contents.includes(file), `${file} is missing`)
   }
   const allowed =
-    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|metrics|dashboard)\.d\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|metrics|dashboard)\.d\.ts|(?:dist\/)?package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
   assert.deepEqual(
     contents.filter((file) => !allowed.test(file)),
     [],

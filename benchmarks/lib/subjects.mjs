@@ -9,4 +9,4 @@ export const PACKAGE = fileURLToPath(new URL('../../dist/index.js', import.meta.
 export const { WorkerPool } = require(PACKAGE)
 
 /** Runs a kernel on this thread; internal to the package. */
-export const { runSync } = require('../../dist/native.js').native
+export const { runSync } = require('../../dist/native-owner.js').native

@@ -79,7 +79,7 @@ async function examine(): Promise<Findings> {
   let addon: Addon = { file: null, origin: null, version: null }
   const loaded = attempt(() => ({
     package: require('../index') as Package,
-    native: (require('../native') as typeof import('../native')).native,
+    native: (require('../native-owner') as typeof import('../native-owner')).native,
     file: (require('../addon') as typeof import('../addon')).addonFile(),
   }))
   checks.push(checkOf('the addon loads', loaded.error))

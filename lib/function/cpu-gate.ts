@@ -2,7 +2,7 @@
 // Tells whether some logical CPU is less busy than a threshold. The counters are read when somebody asks and the last
 // reading is older than the window, so there is no timer; what is not known keeps nobody waiting.
 
-import type { Native } from '../native'
+import type { NativeForOwners } from '../native-owner'
 
 /** A reading serves for this long, ms. */
 export const WINDOW = 250
@@ -28,8 +28,8 @@ export interface CpuSource {
 const system: CpuSource = { now: () => performance.now(), shares: (anew) => binding().cpuShares(anew) }
 
 /** Loaded with the first pool, not with the package. */
-function binding(): Native {
-  return (require('../native') as typeof import('../native')).native
+function binding(): NativeForOwners {
+  return (require('../native-owner') as typeof import('../native-owner')).native
 }
 
 let source = system

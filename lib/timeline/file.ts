@@ -11,7 +11,7 @@ import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { threadId } from 'node:worker_threads'
 import type { TraceEvent } from '../..'
-import { native } from '../native'
+import { native } from '../native-owner'
 import { Timeline, type Traced } from './timeline'
 
 /** Events that are written at once. */

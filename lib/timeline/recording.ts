@@ -1,7 +1,7 @@
 // Stage: all. Thread: owner env.
 // What the core has recorded, read into objects; crates/core/src/trace/record.rs says how it lies in memory.
 
-import type { RawRecording } from '../native'
+import type { RawRecording } from '../native-owner'
 
 /** Numbers of 32 bits for each record. */
 const STRIDE = 8

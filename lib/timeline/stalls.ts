@@ -4,7 +4,7 @@
 // B1. It keeps no process alive, and nothing runs while nobody watches.
 
 import { clearInterval, setInterval } from 'node:timers'
-import { native } from '../native'
+import { native } from '../native-owner'
 
 /** Milliseconds between two looks. */
 const INTERVAL = 10

@@ -6,7 +6,7 @@
 import type { PoolTrace, Trace, TraceOptions } from '../..'
 import { outOfRange, ThreadmillError, wrongType } from '../errors'
 import { kernelNumbers } from '../kernels'
-import { native, type RawRecording } from '../native'
+import { native, type RawRecording } from '../native-owner'
 import { optionsObject, ownOr } from '../options'
 import { flush } from '../port'
 import { traceEvents } from './events'
