@@ -44,7 +44,7 @@ import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'
 
 // They are used for every task: no way through the exports of another module.
-const { executor, last } = deferred
+const { executor, last, resolving } = deferred
 
 /** See the head of this file. */
 export class PoolCore implements EntryHost {
@@ -263,7 +263,7 @@ export class PoolCore implements EntryHost {
     // The first one makes the ticket; one that is refused learns why.
     if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.#isWatched())
       return this.submit(kernel, input, undefined)
-    const promise = new Promise(executor)
+    const promise = new Promise(resolving)
     this.pending++
     submitNumber(allocate(ticket, last.resolve), ticket, input)
     return promise

@@ -11,3 +11,8 @@ export function executor(resolve: Settle, reject: Settle): void {
   last.resolve = resolve
   last.reject = reject
 }
+
+/** The same for who needs no more than the first function: what is to be rejected is resolved with a promise that is. */
+export function resolving(resolve: Settle): void {
+  last.resolve = resolve
+}
