@@ -10,7 +10,6 @@
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
 use crate::clones::Written;
-use crate::cpu_gate::Sampler;
 use crate::delegate::Scratch;
 use crate::js::{owner, worker};
 use crate::moves::Memories;
@@ -23,6 +22,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use threadmill_core::completion::CompletionSink;
+use threadmill_core::machine::Sampler;
 use threadmill_core::mailbox::Batch;
 use threadmill_core::pool::{Board, Lookout, Pool};
 

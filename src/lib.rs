@@ -25,7 +25,6 @@ mod cpu_gate;
 mod delegate;
 mod engine;
 mod env;
-mod ids;
 mod js;
 mod moves;
 mod objects;

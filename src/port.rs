@@ -3,12 +3,12 @@
 
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
-use crate::ids::Ids;
 use napi::sys;
 use parking_lot::RwLock;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use threadmill_core::completion::{Answer, CompletionSink, Event, Notice, Outcome};
+use threadmill_core::ids::Ids;
 use threadmill_core::mailbox::Mailbox;
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::Value;

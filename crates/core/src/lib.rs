@@ -2,8 +2,10 @@
 
 pub mod completion;
 pub mod error;
+pub mod ids;
 pub mod kernel;
 pub mod kernels;
+pub mod machine;
 pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;

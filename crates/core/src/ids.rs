@@ -1,9 +1,9 @@
 //! Stage: submit. Thread: any writes, the owner env reads.
 //! Under which id each slot's task got into its pool, for cancelling.
 
+use crate::scheduler::TaskId;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use threadmill_core::scheduler::TaskId;
 
 /// Slots of the first segment; each one after it is as long as all before together.
 const FIRST: usize = 1024;
@@ -13,8 +13,8 @@ const SEGMENTS: usize = 23;
 const NONE: u64 = u64::MAX;
 
 /// Ids by slot. Entries never move, so that workers write while the env reads and the table grows.
-#[derive(Default)]
-pub(crate) struct Ids {
+#[derive(Debug, Default)]
+pub struct Ids {
     segments: [OnceLock<Box<[AtomicU64]>>; SEGMENTS],
 }
 
@@ -32,17 +32,17 @@ impl Ids {
     // Relaxed: an id says nothing of other memory, and the pool's lock orders the write before the read.
 
     /// Notes the id of the task in `slot`.
-    pub(crate) fn set(&self, slot: u32, id: TaskId) {
+    pub fn set(&self, slot: u32, id: TaskId) {
         self.entry(slot).store(id.to_bits(), Ordering::Relaxed);
     }
 
     /// The task in `slot` is settled.
-    pub(crate) fn clear(&self, slot: u32) {
+    pub fn clear(&self, slot: u32) {
         self.entry(slot).store(NONE, Ordering::Relaxed);
     }
 
     /// The id of the task in `slot`, unless it is settled or not in the scheduler.
-    pub(crate) fn get(&self, slot: u32) -> Option<TaskId> {
+    pub fn get(&self, slot: u32) -> Option<TaskId> {
         let bits = self.entry(slot).load(Ordering::Relaxed);
         (bits != NONE).then(|| TaskId::from_bits(bits))
     }
@@ -51,7 +51,7 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::{FIRST, Ids};
-    use threadmill_core::scheduler::TaskId;
+    use crate::scheduler::TaskId;
 
     #[test]
     fn every_slot_has_its_own_entry() {
