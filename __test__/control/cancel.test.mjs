@@ -1,5 +1,6 @@
 // Tasks that are given up while they run: the signal that they get, and what becomes of their worker.
 import assert from 'node:assert/strict'
+import { createSecretKey } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
@@ -64,22 +65,25 @@ test('with an endless grace the worker stays, and others are launched beside it'
 })
 
 test('what runs beside a task that was given up runs again elsewhere; what was moved cannot', async (t) => {
-  const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 3 })
+  const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 4 })
   const began = []
   pool.onMessage('began', (value) => began.push(value))
   const other = pool.run({ do: 'linger', cell: 2, value: 'other' })
+  // Has to be posted, and is copied.
+  const key = createSecretKey(Buffer.from('secret'))
+  const posted = pool.run({ do: 'linger', cell: 2, value: 'posted', key })
   const bytes = new Uint8Array([1, 2, 3])
   const moved = pool.run({ do: 'linger', cell: 2, value: bytes }, { transfer: [bytes.buffer] })
   const stuck = pool.addTask({ do: 'linger', cell: 4, value: 'stuck' })
-  await until(() => numbers[2] === 2 && numbers[4] === 1)
+  await until(() => numbers[2] === 3 && numbers[4] === 1)
   assert.equal(stuck.cancel(), true)
   assert.equal((await rejection(stuck)).name, 'AbortError')
   assert.equal((await rejection(moved)).code, 'ERR_THREADMILL_WORKER_CRASHED')
-  await until(() => numbers[2] === 3)
+  await until(() => numbers[2] === 5)
   Atomics.store(numbers, 3, 1)
   Atomics.notify(numbers, 3)
-  assert.equal(await other, 'other')
-  assert.equal(began.filter((value) => value === 'other').length, 2)
+  assert.deepEqual(await Promise.all([other, posted]), ['other', 'posted'])
+  for (const each of ['other', 'posted']) assert.equal(began.filter((value) => value === each).length, 2)
 })
 
 test('a time from the start counts anew for what runs again for the sake of another task', async (t) => {

@@ -215,7 +215,12 @@ impl Job {
         let lasting = self.policy.as_ref().is_some_and(|policy| policy.lasting);
         let moves = self.codec == MOVED
             && !matches!(&self.input, Payload::Value(value) if matches!(&**value, Value::Foreign(input) if input.lasts()));
-        !self.in_place && !moves && (self.codec != KEPT || lasting)
+        !self.in_place && !moves && (self.codec != KEPT || lasting || self.is_copied())
+    }
+
+    /// Whether the key of an input says that its keeper copies it to whoever asks, see `keyOfInput` in lib/parcel.ts.
+    fn is_copied(&self) -> bool {
+        matches!(self.input, Payload::Number(key) if key % 2.0 == 1.0)
     }
 
     /// The same job once more, sharing its input.

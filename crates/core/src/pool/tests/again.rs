@@ -247,16 +247,36 @@ fn the_first_task_that_waits_for_its_own_runs_again_too() {
 fn an_input_that_was_moved_cannot_be_given_back() {
     let mut fixture = Fixture::new(1);
     let _bell = fixture.js_worker(0);
+    for parting in [Parting::Crashed, Parting::Evicted] {
+        // An even key: its keeper moves it.
+        let mut request = fixture.request("faultEcho", 2.0, js_task());
+        (request.job.kernel, request.job.codec) = (super::super::ENTRY, super::super::KEPT);
+        request.job.policy = (parting == Parting::Crashed).then(|| Box::new(twice()));
+        let ticket = request.job.ticket;
+        fixture.pool.submit([request].into_iter());
+        assert_eq!(fixture.js_turn(0).1.len(), 1);
+        assert_eq!(fixture.pool.js_leave(0, parting, "it has gone").repeated, 0);
+        match &fixture.outcomes(1)[&ticket] {
+            Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
+            other => panic!("{other:?}"),
+        }
+        let _bell = fixture.js_worker(0);
+    }
+    fixture.close();
+}
+
+#[test]
+fn an_input_that_its_keeper_copies_can_be_had_again() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
     let mut request = fixture.request("faultEcho", 3.0, js_task());
     (request.job.kernel, request.job.codec) = (super::super::ENTRY, super::super::KEPT);
-    request.job.policy = Some(Box::new(twice()));
     fixture.pool.submit([request].into_iter());
     assert_eq!(fixture.js_turn(0).1.len(), 1);
-    fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
-    match &fixture.outcomes(1)[&0] {
-        Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(fixture.pool.js_leave(0, Parting::Evicted, "for another task").repeated, 1);
+    let _replacement = fixture.js_worker(0);
+    fixture.run_next(0);
+    fixture.outcomes(1);
     fixture.close();
 }
 
