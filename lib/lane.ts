@@ -283,8 +283,8 @@ export class JsLane implements EntryLane, ThreadHost {
     return at < 0 ? this.#threads.length : at
   }
 
-  keep(value: unknown, transfer: readonly object[], lasting = false, isOwn = false): number {
-    return this.store.keep(value, transfer, lasting, isOwn)
+  keep(value: unknown, transfer: readonly object[], isOwn = false): number {
+    return this.store.keep(value, transfer, isOwn)
   }
 
   push(value: unknown, list: readonly object[]): Pushed | undefined {

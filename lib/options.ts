@@ -248,8 +248,6 @@ export interface EntrySettings extends TaskSettings {
   readonly wanted: number
   /** Whether it is for the thread that owns the pool. */
   readonly isMain: boolean
-  /** Whether its input can be asked for again. */
-  readonly isLasting?: boolean
   /** What is moved instead of copied. */
   readonly list: readonly object[] | undefined
 }

@@ -76,11 +76,10 @@ export class ParcelStore {
    * @returns its key
    * @throws DataCloneError
    */
-  keep(value: unknown, transfer: readonly object[], lasting: boolean, isOwn = false): number {
+  keep(value: unknown, transfer: readonly object[], isOwn = false): number {
     const list = transfer as Transferable[]
     const key = keyOfInput(this.newKey(), list)
-    const parcel = isOwn && list.length === 0 ? { value, list } : moved(value, list)
-    this.#inputs.set(key, { ...parcel, lasting })
+    this.#inputs.set(key, isOwn && list.length === 0 ? { value, list } : moved(value, list))
     return key
   }
 
@@ -130,8 +129,8 @@ export class ParcelStore {
     // Its keeper has posted it before it submitted the task (J8).
     if (!this.#inputs.has(key)) this.#host.readPort(keeperOf(key))
     const parcel = this.#inputs.get(key)
-    // One that may be asked for again goes with its task.
-    if (parcel?.lasting !== true && !isCopied(key)) this.#inputs.delete(key)
+    // One that is copied goes with its task.
+    if (!isCopied(key)) this.#inputs.delete(key)
     if (parcel === undefined) throw new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', LOST_INPUT)
     return parcel
   }

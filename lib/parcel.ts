@@ -11,8 +11,6 @@ export interface Parcel {
   readonly value: unknown
   /** Left out where it is the memory of `value`, a view, and nothing else. */
   readonly list?: readonly Transferable[] | undefined
-  /** Whether it may be asked for more than once. */
-  readonly lasting?: boolean | undefined
 }
 
 /** Whether all that moves is the memory of `value`, a view. */

@@ -70,12 +70,7 @@ export function policyOf(
   isTimedFromStart: boolean,
 ): Float64Array | undefined {
   if (limit === 0 && Number.isNaN(grace) && !isTimedFromStart) return undefined
-  return Float64Array.of(limit, delay, backoff, WHEN[on], grace, 0)
-}
-
-/** The same policy for a task whose input is kept until it is settled. */
-export function lasting(policy: Float64Array): Float64Array {
-  return policy.with(5, 1)
+  return Float64Array.of(limit, delay, backoff, WHEN[on], grace)
 }
 
 /** Whether a task may be run again. */

@@ -185,11 +185,11 @@ export class SeatPool implements EntryHost, EntryLane {
 
   withdraw(): void {}
 
-  keep(value: unknown, transfer: readonly object[], lasting = false): number {
+  keep(value: unknown, transfer: readonly object[]): number {
     this.#nextKey += KEY_STEP
     const key = keyOfInput(this.#nextKey, transfer)
     const parcel = moved(value, transfer as Transferable[])
-    const report: Report = { type: 'input', key, ...parcel, lasting }
+    const report: Report = { type: 'input', key, ...parcel }
     this.#host.control.postMessage(report, listOf(parcel))
     return key
   }

@@ -26,7 +26,7 @@ import {
   submitWords,
   submitWritten,
 } from './port'
-import { lasting, repeats } from './retries'
+import { repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
 import { follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
@@ -65,7 +65,7 @@ export interface EntryHost extends Host {
 /** What keeps track of tasks of one kind. */
 export interface EntryLane extends Owner {
   /** Keeps an input that does not go through the scheduler; what `transfer` names is moved. @throws DataCloneError */
-  keep(value: unknown, transfer: readonly object[], lasting?: boolean, isOwn?: boolean): number
+  keep(value: unknown, transfer: readonly object[], isOwn?: boolean): number
   /**
    * Posts an input at once to a worker that has nothing else to do; its key, and the worker that is to run the task.
    * `undefined` when there is none. @throws DataCloneError
@@ -247,7 +247,6 @@ function admitEntry(
   const isMoved = encoded.codec === MOVED
   const key = encoded.codec >= POSTED && !isMoved ? (encoded.data as number) : -1
   const discard = (): void => (isMoved ? native.dropMemory(encoded.data as number) : lane.discard(key))
-  if (encoded.lasts) settings = { ...(settings ?? host.plain), isLasting: true }
   try {
     bytes = host.budget?.ofEncoded(encoded.data, bytes) ?? 0
     lane.admit(settings?.wanted ?? -1)
@@ -269,7 +268,7 @@ function admitEntry(
       const base = settings ?? host.plain
       const isPushed = worker >= 0
       ticket = ticketOf(lane, isPushed ? { ...base, affinity: BOUND + worker } : base, estimate, carried)
-      const isPlain = options === undefined && !isSpecial && !base.isLasting
+      const isPlain = options === undefined && !isSpecial
       if (isPlain) host.tickets[ENTRY] = ticket
     }
   } catch (error) {
@@ -379,8 +378,7 @@ function ticketOf(
   estimate: Estimate | undefined,
   carried: string | undefined,
 ): Ticket {
-  const { affinityKey, key, name, priority, affinity, timeout, isMain, isLasting } = settings
-  const policy = isLasting && settings.policy !== undefined ? lasting(settings.policy) : settings.policy
+  const { affinityKey, key, name, priority, affinity, timeout, isMain, policy } = settings
   const parts = [affinityKey, key, packName(name, carried), estimate?.inherent, estimate?.byWorker, policy]
   const given = parts.filter((part) => part !== undefined)
   const extra = given.length === 0 ? undefined : given.length === 1 && typeof name === 'number' ? name : parts
@@ -396,8 +394,6 @@ interface EncodedInput extends Encoded {
   readonly worker: number
   /** How many words it takes in the arena, which is there then; -1 for what goes alone. */
   readonly words: number
-  /** Whether its keeper keeps it until the task is settled. */
-  readonly lasts?: boolean
 }
 
 function encodeInput(
@@ -431,14 +427,14 @@ function encodeInput(
     isOwn = encoded.isOwn === true
   }
   if (repeats(policy) && list.length === 0) {
-    return { codec: POSTED, data: lane.keep(input, list, true, isOwn), worker: -1, words: -1, lasts: true }
+    return { codec: POSTED, data: lane.keep(input, list, isOwn), worker: -1, words: -1 }
   }
   const memory = repeats(policy) ? -1 : moveMemory(input, list)
   if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
   // Only a task that may run anywhere goes where somebody waits for it.
   const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
   if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }
-  return { codec: POSTED, data: lane.keep(input, list, false, isOwn), worker: -1, words: -1 }
+  return { codec: POSTED, data: lane.keep(input, list, isOwn), worker: -1, words: -1 }
 }
 
 /** `mayHold`: it has not been tried, and nobody has to know how long it is. */

@@ -299,10 +299,10 @@ fn read_record(
     Ok(Request { spec, cost_key, job })
 }
 
-/// `[retries, delay in ms, backoff, when, grace in ms, whether the input lasts]`; `when`: 1 after a crash, 2 after an
+/// `[retries, delay in ms, backoff, when, grace in ms]`; `when`: 1 after a crash, 2 after an
 /// error, 3 both.
 fn read_policy(parts: &[f64]) -> Option<Policy> {
-    let [retries, delay, backoff, when, grace, lasting] = parts else { return None };
+    let [retries, delay, backoff, when, grace] = parts else { return None };
     Some(Policy {
         retries: *retries as u32,
         delay: (delay * 1e6) as u64,
@@ -310,7 +310,6 @@ fn read_policy(parts: &[f64]) -> Option<Policy> {
         on_crash: *when as u32 & 1 != 0,
         on_error: *when as u32 & 2 != 0,
         grace: *grace,
-        lasting: *lasting != 0.0,
         ..Policy::default()
     })
 }

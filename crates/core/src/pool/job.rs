@@ -71,8 +71,6 @@ pub struct Policy {
     pub deadline_from_start: u64,
     /// ms that a JS worker has to end the task by itself once it was given up; NaN for the pool's.
     pub grace: f64,
-    /// Whether an input that the owner keeps can be asked for again.
-    pub lasting: bool,
 }
 
 impl Default for Policy {
@@ -86,7 +84,6 @@ impl Default for Policy {
             on_error: false,
             deadline_from_start: 0,
             grace: f64::NAN,
-            lasting: false,
         }
     }
 }
@@ -212,10 +209,9 @@ impl Job {
 
     /// Whether its input can be had twice: neither was it moved, nor does it lie in memory that others may change.
     pub(crate) fn lasts(&self) -> bool {
-        let lasting = self.policy.as_ref().is_some_and(|policy| policy.lasting);
         let moves = self.codec == MOVED
             && !matches!(&self.input, Payload::Value(value) if matches!(&**value, Value::Foreign(input) if input.lasts()));
-        !self.in_place && !moves && (self.codec != KEPT || lasting || self.is_copied())
+        !self.in_place && !moves && (self.codec != KEPT || self.is_copied())
     }
 
     /// Whether the key of an input says that its keeper copies it to whoever asks, see `keyOfInput` in lib/parcel.ts.
