@@ -2,7 +2,7 @@
 // Small values as numbers (flat-format.ts): written and read by code that the engine optimizes for their shapes, without a
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
-// F1. A property is read once, in order, as the structured clone does; once more where a value has instances of a class
+// F1. A property is read once, in order, as the structured clone does; once more where the platform is asked about a value
 //     (instances.ts). Getters that change the object or the array that they are
 //     in while it is read are seen at work: what is read later is as they left it.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
@@ -13,7 +13,7 @@
 import { builtins } from './builtins'
 import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
-import { isCloneable, isKnown } from './instances'
+import { isCloneable, isKnown, isUnmarked } from './instances'
 import { mayClone } from './moves'
 import { native } from './native-values'
 import { classOf, isWhole, memoryOf } from './views'
@@ -92,7 +92,7 @@ let isCyclic = false
 /** So many values more are counted so, for after one that was within itself others like it will come. */
 let cyclesExpected = 0
 const MOST_EXPECTED = 16
-/** Instances that are in no other, and the first of them. */
+/** Instances that are in no other, and the first of them; where the platform has to be asked about them. */
 let instanceCount = 0
 let firstInstance: object | undefined
 /** Whether what is written is in an instance. */
@@ -251,6 +251,8 @@ function writeNew(object: object, depth: number): boolean {
     stranger = object
     return false
   }
+  const isFree = isUnmarked(object)
+  if (isFree !== undefined) return isFree && writePlain(object, depth, true)
   if (isWithin) return writePlain(object, depth, true)
   if (instanceCount++ === 0) firstInstance = object
   isWithin = true

@@ -2,13 +2,14 @@
 // Which classes a clone takes for plain objects, so that their instances need not be cloned to be rid of them.
 // I1. A class is known when an instance of it was cloned as the plain object that its own properties make, and neither it
 //     nor what it extends is of the language or the platform: their objects are more than their properties.
-// I2. The platform is asked about each value with such instances, for single ones may be marked as not to be cloned; from
-//     Node 22.10 on, which brought that.
+// I2. Single instances may be marked as not to be cloned, from Node 22.10 on. Where the addon cannot tell of one whether it is
+//     (src/marks.rs), the platform is asked about each value with such instances.
 //
 // What it does not see: objects of the language or the platform whose prototype has been replaced by that of a class that
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
 import { builtins } from './builtins'
+import { mayClone } from './moves'
 import { native } from './native-values'
 import { hasSerializer } from './serializer'
 
@@ -31,9 +32,18 @@ export function isKnown(prototype: object): boolean {
   return known.has(prototype)
 }
 
+/**
+ * Whether an object of a class that is known is not marked; `undefined` where `isCloneable` has to be asked about the value that
+ * it is in.
+ */
+export function isUnmarked(object: object): boolean | undefined {
+  if (!canAsk() || marks === 'asked about') return undefined
+  return marks === 'none' || !native.isMarked(object)
+}
+
 /** As `serializeAlone` of the addon; what it takes for plain objects is what the platform does. */
 export function serializeChecked(value: object): number {
-  const question = recent.length > 0 && canAsk() ? ask : undefined
+  const question = recent.length > 0 && canAsk() && marks === 'asked about' ? ask : undefined
   return native.serializeAlone(value, question, objectPrototype, null, recent[0], recent[1], recent[2], recent[3])
 }
 
@@ -100,6 +110,8 @@ export function isCloneable(value: unknown): boolean {
   }
 }
 
+/** How it is told which objects are marked; nobody is where nobody can be. */
+let marks: 'none' | 'seen' | 'asked about' = 'asked about'
 /** Throws for what cannot be cloned. `undefined` before the first question, and where nobody can be asked. */
 let ask: ((value: unknown) => void) | undefined
 let wasSought = false
@@ -131,5 +143,13 @@ function seek(): ((value: unknown) => void) | undefined {
     }
   })
   if (!isTrusted) return undefined
-  return mark === undefined ? () => {} : post
+  if (mark === undefined) {
+    marks = 'none'
+    return () => {}
+  }
+  // Another one: the platform has changed what the engine makes of the first.
+  const untouched = {}
+  mark(untouched)
+  if (mayClone() && native.findMark(untouched, {})) marks = 'seen'
+  return post
 }

@@ -14,6 +14,10 @@ export interface NativeForValues extends Native {
   isInHeap(view: ArrayBufferView): boolean
   /** Whether an array has enumerable properties whose names are no indices; only where `canClone()` says so. */
   hasNames(array: readonly unknown[]): boolean
+  /** Has `isMarked` know what `markAsUncloneable` does, given an object with nothing but its mark, and one without; whether it does. */
+  findMark(marked: object, other: object): boolean
+  /** Whether an object was given to `markAsUncloneable`; also when `findMark` has not said that this is known. */
+  isMarked(object: object): boolean
   /** Takes the memory of a typed array over `buffer`, or of that itself, which is detached then; its key, or -1. */
   takeMemory(value: ArrayBufferView | ArrayBuffer, buffer: ArrayBufferLike): number
   /** Moves the memory of these buffers with the value that they are part of; its key, -1 when that cannot be. */
@@ -27,7 +31,7 @@ export interface NativeForValues extends Native {
   /**
    * Writes a value that goes by itself: its length in bytes, -1 when the engine alone cannot, -2 when it has an object in it
    * with none of these prototypes. Where it has instances of classes, whose are those from the third one on, `ask` is called
-   * with the only one or with all of it, and may throw: -1. Without prototypes nothing in it is of the platform. May run
+   * with the only one or with all of it, and may throw: -1; also when one is known to be marked. Without prototypes nothing in it is of the platform. May run
    * getters. One of the next three is to follow; after -3 the last, for there is shared memory in it.
    */
   serializeAlone(value: unknown, ask?: (value: unknown) => void, ...prototypes: readonly unknown[]): number

@@ -9,8 +9,9 @@
 #![expect(unsafe_code, reason = "raw Node-API calls")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::delegate::{self, PLAIN, Scratch};
+use crate::delegate::{self, PLAIN, Plain, Scratch};
 use crate::env::state;
+use crate::marks::Mark;
 use crate::moves::{self, Kind, Store, is_detachable, new_buffer, take_store};
 use crate::raw::{self, Fault, Raw, check};
 use crate::serializer::{Bytes, Writing, quietly, read, write};
@@ -124,7 +125,10 @@ fn works(env: Env) -> Raw<bool> {
     let (mut prototype, place) = (ptr::null_mut(), raw::new_number(env, 0.5)?);
     // SAFETY: values of the current scope.
     check(unsafe { sys::napi_get_prototype(env, object, &raw mut prototype) })?;
-    let attempt = |value, prototype| write(value, &[], Some(([prototype; PLAIN], place)), &mut None, None);
+    let attempt = |value, prototype| {
+        let plain = Plain { prototypes: [prototype; PLAIN], place, mark: None };
+        write(value, &[], Some(plain), &mut None, None)
+    };
     let is_told = matches!(attempt(function, prototype), Writing::Refused)
         && matches!(attempt(object, prototype), Writing::Done { instance, .. } if instance.is_null())
         && (!delegate::asks() || matches!(attempt(object, function), Writing::Stranger));
@@ -203,13 +207,20 @@ pub(crate) unsafe extern "C" fn serialize(env: Env, info: Info) -> Js {
 
 /// `serializeAlone(value, ask, ...prototypes)`: the same for a value that goes by itself. -2 for what has an object in it whose
 /// prototype is none of these; without prototypes it is known that nothing in it is the platform's. Where it has objects of
-/// classes `ask` is called, with the only one or with all of it; when that throws, it is as if the engine could not. -3 for what
+/// classes `ask`, if it is a function, is called with the only one or with all of it; when that throws, or where one is marked
+/// (`findMark`), it is as if the engine could not. -3 for what
 /// has shared memory in it: `keepSerialized` is to follow. Else that, `putSerialized` or `takeSerialized` is.
 pub(crate) unsafe extern "C" fn serialize_alone(env: Env, info: Info) -> Js {
     raw::guard(env, || {
-        let ([value, ask, plain @ ..], data) = raw::arguments::<{ 2 + PLAIN }>(env, info)?;
-        let is_checked = raw::type_of(env, plain[0])? == sys::ValueType::napi_object;
-        let plain = if is_checked { Some((plain, raw::new_number(env, 0.5)?)) } else { None };
+        let ([value, ask, prototypes @ ..], data) = raw::arguments::<{ 2 + PLAIN }>(env, info)?;
+        let is_checked = raw::type_of(env, prototypes[0])? == sys::ValueType::napi_object;
+        let plain = if is_checked {
+            // SAFETY: one of our functions.
+            let mark = unsafe { state(data) }.mark.as_ref().map(Mark::name);
+            Some(Plain { prototypes, place: raw::new_number(env, 0.5)?, mark })
+        } else {
+            None
+        };
         let mut met = Vec::new();
         let answer = write_for(env, data, |scratch| {
             let shared = shared::works().then_some(&mut met);

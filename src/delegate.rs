@@ -5,13 +5,14 @@
 //!
 //! D1. Whatever is refused is refused with an exception, as the serializer demands; whoever has it write catches that.
 //! D2. An object is taken for a plain one if its prototype is one of those that are given, and it has no fields of the
-//!     platform. What Node marks as its own has a prototype of its own. Before Node 22 the serializer knows those by their
+//!     platform. What Node marks as its own has a prototype of its own. Instances of classes may be marked, too. Before Node 22 the serializer knows those by their
 //!     fields, does not ask, and takes all others for plain objects, as the platform does there.
 
 #![expect(unsafe_code, reason = "an object of C++")]
 
 use crate::call::Js;
 use crate::engine::address;
+use crate::marks::Name;
 use crate::shared::SharedStore;
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
@@ -145,6 +146,16 @@ fn make_table() -> Option<Table> {
 
 // --- the object ---
 
+/// What is taken for plain objects (D2).
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) prototypes: [Js; PLAIN],
+    /// A handle of the scope that the caller is in, whose place nobody else uses.
+    pub(crate) place: Js,
+    /// What an instance of a class must not have; without it, it is not known which are marked.
+    pub(crate) mark: Option<Name>,
+}
+
 /// What the serializer is given. It must not move while it is in use.
 #[repr(C)]
 pub(crate) struct Delegate<'a> {
@@ -154,11 +165,13 @@ pub(crate) struct Delegate<'a> {
     /// Whether the platform's objects are to be told from others.
     checks: bool,
     plain: [Js; PLAIN],
+    mark: Option<Name>,
     scratch: &'a mut Scratch,
     /// Where shared memory is put that is met; without, it is refused.
     shared: Option<&'a mut Vec<SharedStore>>,
     is_refused: bool,
     stranger: bool,
+    is_marked: bool,
     /// Objects of classes, and a handle that becomes that of the first one.
     instances: u32,
     instance: Js,
@@ -170,11 +183,10 @@ pub(crate) fn asks() -> bool {
 }
 
 impl<'a> Delegate<'a> {
-    /// `None` where there cannot be one. `plain`: prototypes (D2), and a handle of the scope that the caller is in, whose place
-    /// nobody else uses; without them nothing is asked.
+    /// `None` where there cannot be one. Without `plain` nothing is asked.
     pub(crate) fn new(
         isolate: This,
-        plain: Option<([Js; PLAIN], Js)>,
+        plain: Option<Plain>,
         scratch: &'a mut Scratch,
         shared: Option<&'a mut Vec<SharedStore>>,
     ) -> Option<Self> {
@@ -184,13 +196,15 @@ impl<'a> Delegate<'a> {
             engine,
             isolate,
             checks: plain.is_some(),
-            plain: plain.map_or([ptr::null_mut(); PLAIN], |(plain, _)| plain),
+            plain: plain.map_or([ptr::null_mut(); PLAIN], |plain| plain.prototypes),
+            mark: plain.and_then(|plain| plain.mark),
             scratch,
             shared,
             is_refused: false,
             stranger: false,
+            is_marked: false,
             instances: 0,
-            instance: plain.map_or(ptr::null_mut(), |(_, instance)| instance),
+            instance: plain.map_or(ptr::null_mut(), |plain| plain.place),
         })
     }
 
@@ -248,13 +262,17 @@ unsafe extern "C" fn is_host(this: *mut Delegate<'_>, _isolate: This, object: Js
         let this = &mut *this;
         let prototype = (this.engine.prototype)(object);
         let known = this.plain.iter().position(|&plain| Delegate::is_same(plain, prototype));
-        let is_plain = known.is_some() && (this.engine.field_count)(object) == 0;
+        let mut is_plain = known.is_some() && (this.engine.field_count)(object) == 0;
         if known.is_some_and(|at| at >= NO_CLASSES) {
             if this.instances == 0 {
                 // What ends of scopes do for the one value that outlives them.
                 *this.instance.cast::<usize>() = *object.cast::<usize>();
             }
             this.instances = this.instances.saturating_add(1);
+            if this.mark.is_some_and(|mark| mark.is_on(object)) {
+                this.is_marked = true;
+                is_plain = false;
+            }
         }
         MaybeBool { is_there: true, value: !is_plain }
     }
@@ -263,7 +281,7 @@ unsafe extern "C" fn is_host(this: *mut Delegate<'_>, _isolate: This, object: Js
 unsafe extern "C" fn write_host(this: *mut Delegate<'_>, _isolate: This, object: Js) -> MaybeBool {
     // SAFETY: as above.
     let this = unsafe { &mut *this };
-    this.stranger = true;
+    this.stranger = !this.is_marked;
     this.refuse(object);
     MaybeBool { is_there: false, value: false }
 }

@@ -12,10 +12,13 @@
 use crate::clones::Written;
 use crate::delegate::Scratch;
 use crate::js::{owner, worker};
+use crate::marks::Mark;
 use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
-use crate::{clones, cpu_gate, moves, objects, pool, settle, shared, submit, termination, texts, trace};
+use crate::{
+    clones, cpu_gate, marks, moves, objects, pool, settle, shared, submit, termination, texts, trace,
+};
 use napi::sys;
 use std::ffi::{CStr, c_void};
 use std::ptr;
@@ -63,6 +66,8 @@ pub(crate) struct EnvState {
     pub(crate) serialized: Option<Written>,
     /// Memory for the next value that is serialized.
     pub(crate) scratch: Option<Box<Scratch>>,
+    /// Which objects are not to be cloned, once that has been asked.
+    pub(crate) mark: Option<Mark>,
     /// Where this thread waits for outcomes.
     pub(crate) lookout: Lookout,
     /// Unfinished tasks and closing pools (E3).
@@ -158,6 +163,8 @@ const FOR_VALUES: &[Function] = &[
     (c"canMove", Some(moves::can_move)),
     (c"isInHeap", Some(objects::is_in_heap)),
     (c"hasNames", Some(objects::has_names)),
+    (c"findMark", Some(marks::find_mark)),
+    (c"isMarked", Some(marks::is_marked)),
     (c"takeMemory", Some(moves::take_memory)),
     (c"canClone", Some(clones::can_clone)),
     (c"canShare", Some(shared::can_share)),
@@ -241,6 +248,7 @@ fn try_register(env: sys::napi_env, exports: sys::napi_value) -> Raw<()> {
         memories: Memories::default(),
         serialized: None,
         scratch: None,
+        mark: None,
         lookout: Lookout::default(),
         live: 0,
     }));

@@ -9,6 +9,7 @@
 //!           cpu_gate.rs how busy the machine is
 //!           moves.rs    memory that goes from thread to thread as it is
 //!           objects.rs  what only the engine can tell of an object
+//!           marks.rs    objects that are not to be cloned
 //!           clones.rs   values as the engine writes them, with memory that moves
 //!           serializer.rs  the engine's serializer, called from here; delegate.rs: what it asks
 //!           shared.rs   shared memory, which goes with a value; read_delegate.rs: what reading it asks
@@ -26,6 +27,7 @@ mod delegate;
 mod engine;
 mod env;
 mod js;
+mod marks;
 mod moves;
 mod objects;
 mod payload;

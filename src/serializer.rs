@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::Js;
-use crate::delegate::{Delegate, PLAIN, Scratch};
+use crate::delegate::{Delegate, Plain, Scratch};
 use crate::engine::engine_function;
 use crate::moves::current_isolate;
 use crate::read_delegate::ReadDelegate;
@@ -207,13 +207,12 @@ impl Writing {
     }
 }
 
-/// Writes a value, without the memory of `buffers`. `plain`: prototypes of what is taken for plain objects, and a handle of its
-/// own for the delegate; without them it is known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it
+/// Writes a value, without the memory of `buffers`. Without `plain` it is known that nothing in it is the platform's. Uses the memory of `scratch` or leaves it
 /// there. `shared`: where shared memory is put that is met; without, it is refused.
 pub(crate) fn write(
     value: Js,
     buffers: &[Js],
-    plain: Option<([Js; PLAIN], Js)>,
+    plain: Option<Plain>,
     scratch: &mut Option<Box<Scratch>>,
     shared: Option<&mut Vec<SharedStore>>,
 ) -> Writing {
@@ -240,7 +239,7 @@ pub(crate) fn write(
             let Pair { data, length } = (engine.release)(writer.this);
             let in_scratch = (*delegate).is_scratch(data);
             let instance = match ((*delegate).instances(), plain) {
-                (1, Some((_, instance))) => instance,
+                (1, Some(Plain { place, .. })) => place,
                 (0, _) | (_, None) => ptr::null_mut(),
                 _ => value,
             };

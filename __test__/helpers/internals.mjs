@@ -23,6 +23,12 @@ export const canClone = () => canMove() && native.canClone()
 /** Whether shared memory goes with its value. */
 export const canShare = () => canClone() && native.canShare(new SharedArrayBuffer(8))
 
+/** Whether it is known from then on what `markAsUncloneable` does, by an object with its mark and one without. */
+export const sees = (marked, other) => native.findMark(marked, other)
+
+/** Whether an object is marked; true before that is known. */
+export const isMarked = (object) => native.isMarked(object)
+
 /** Address of a typed array's memory. */
 export const addressOf = (view) => native.addressOf(view)
 
