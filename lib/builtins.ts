@@ -5,7 +5,12 @@
 import process from 'node:process'
 import { types } from 'node:util'
 
-type TypedArrayClass = { readonly prototype: object; readonly name: string; new (memory: ArrayBuffer): ArrayBufferView }
+interface TypedArrayClass {
+  readonly prototype: object
+  readonly name: string
+  readonly BYTES_PER_ELEMENT: number
+  new (memory: ArrayBufferLike, offset?: number, length?: number): ArrayBufferView
+}
 
 const { isArray, prototype: arrayPrototype } = Array
 const { isView } = ArrayBuffer
@@ -138,7 +143,7 @@ export const builtins = {
   SharedArrayBuffer,
   sourceOfFunction: Function.prototype.toString,
   stringify,
-  /** 16 at most; the same on all threads. */
+  /** 14 at most; the same on all threads. */
   typedArrays: half === undefined ? classes : [...classes, half],
   typedPrototype,
   Uint8Array,
@@ -152,6 +157,8 @@ export const builtins = {
   lengthOfView: getter<number>(typedPrototype, 'byteLength'),
   /** Where a typed array begins, in bytes. */
   offsetOfView: getter<number>(typedPrototype, 'byteOffset'),
+  /** Of every ArrayBuffer. */
+  memoryPrototype: ArrayBuffer.prototype,
   /** Bytes of an ArrayBuffer. */
   lengthOf: getter<number>(ArrayBuffer.prototype, 'byteLength'),
   isResizable: getter<boolean>(ArrayBuffer.prototype, 'resizable'),

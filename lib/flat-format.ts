@@ -20,6 +20,8 @@
 // | BIGINT | | the lower 32 bits, and what is above them |
 // | REGEXP | the flags, one bit each | the source, as an item |
 // | BYTES | 16 times the length, and the place of its class in views.ts | six bytes to a word |
+// | BYTES | of a view of a part: 16 times the length of all, and PART | where the part begins, 16 times its length and the place of its class, and all bytes |
+// | BYTES | of a buffer itself: 16 times its length, and WHOLE | the same |
 // | RAW | length | bytes of V8's serializer; see codec.ts |
 //
 // TRACKED or CYCLIC is added to the first item when there is a SAME: else objects need not be counted. With TRACKED they are
@@ -44,6 +46,10 @@ export const KINDS = {
   BIGINT: 14,
   RAW: 15,
 } as const
+
+/** In place of a class; see above. */
+export const PART = 15
+export const WHOLE = 14
 
 export const CONSTANTS = [undefined, null, false, true]
 

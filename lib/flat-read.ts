@@ -2,12 +2,14 @@
 // Reads what flat.ts has written.
 
 import { builtins } from './builtins'
-import { CONSTANTS, CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
+import { CONSTANTS, CYCLIC, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
 import { native } from './native-values'
 
 const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
-const { defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
+const { bufferOf, defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
+
+type ViewClass = (typeof typedArrays)[number]
 
 let words: Float64Array = new builtins.Float64Array(0)
 let from = 0
@@ -108,6 +110,9 @@ function readNumbers(array: number[], length: number, areIntegers: boolean): num
 }
 
 function readBytes(length: number, index: number): object {
+  const isPart = index === PART
+  if (isPart) from += 2
+  const start = from
   const bytes = new Bytes(length)
   for (let i = 0; i < length; i += 6) {
     const word = words[from++] as number
@@ -120,7 +125,13 @@ function readBytes(length: number, index: number): object {
     bytes[i + 4] = high >>> 8
     bytes[i + 5] = high >>> 16
   }
-  return index === 0 ? bytes : new (typedArrays[index] as (typeof typedArrays)[number])(bytes.buffer)
+  if (index === 0) return bytes
+  const buffer = bufferOf.call(bytes)
+  if (index === WHOLE) return buffer
+  if (!isPart) return new (typedArrays[index] as ViewClass)(buffer)
+  const part = words[start - 1] as number
+  const Class = typedArrays[part & 15] as ViewClass
+  return new Class(buffer, words[start - 2], (part >>> 4) / Class.BYTES_PER_ELEMENT)
 }
 
 function readChars(length: number): string {

@@ -11,12 +11,12 @@
 // and that an element is not there, where a prototype has one in its place that is not enumerable.
 
 import { builtins } from './builtins'
-import { CYCLIC, FLAGS, KINDS, TRACKED } from './flat-format'
+import { CYCLIC, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
 import { isCloneable, isKnown, isUnmarked } from './instances'
 import { mayClone } from './moves'
 import { native } from './native-values'
-import { classOf, isWhole, memoryOf } from './views'
+import { classOf, isMovable, memoryOf } from './views'
 
 const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } =
   KINDS
@@ -59,10 +59,24 @@ const MOST_OBJECTS = 4096
 /** Each piece of memory is compared with all objects before it. */
 const MOST_BEFORE_BYTES = 64
 
-const { arrayPrototype, datePrototype, mapPrototype, objectPrototype, regExpPrototype, setPrototype } = builtins
-const { asUintN, charCodeAt, entries, getPrototypeOf, getTime, hasOwn, isArray, isView, keys, lengthOfView } = builtins
+const { arrayPrototype, datePrototype, mapPrototype, memoryPrototype, objectPrototype, regExpPrototype, setPrototype } =
+  builtins
+const {
+  asUintN,
+  charCodeAt,
+  entries,
+  getPrototypeOf,
+  getTime,
+  hasOwn,
+  isArray,
+  isView,
+  keys,
+  lengthOf,
+  lengthOfView,
+  offsetOfView,
+} = builtins
 const { mapForEach, mapSize, min, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
-const { isArgumentsObject, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = builtins
+const { isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = builtins
 const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
 /** A map whose methods nobody else can reach. */
@@ -245,6 +259,7 @@ function writeNew(object: object, depth: number): boolean {
   if (prototype === mapPrototype) return isMap(object) && writeMap(object, depth)
   if (prototype === setPrototype) return isSet(object) && writeSet(object, depth)
   if (isView(object)) return writeBytes(object)
+  if (prototype === memoryPrototype) return isArrayBuffer(object) && writeBuffer(object)
   if (prototype === regExpPrototype) return isRegExp(object) && writeRegExp(object)
   if (prototype === null) return false
   if (!isKnown(prototype)) {
@@ -405,21 +420,43 @@ function writeBytes(view: ArrayBufferView): boolean {
     hasBare = true
     return putBytes(view as Uint8Array, size, index)
   }
-  if (!isWhole(view) || objectCount > MOST_BEFORE_BYTES) return false
   const buffer = memoryOf(view)
-  // What else is a view of it has to be so on the other side.
-  for (let i = 0; i < objectCount; i++) {
-    const other = objects[i] as object
-    if (other === buffer || (hasBare && other !== view && isView(other) && memoryOf(other) === buffer)) return false
-  }
+  if (!isMovable(buffer) || !isAlone(buffer, view)) return false
   note(buffer)
-  return putBytes(new Bytes(buffer), size, index)
+  const whole = lengthOf.call(buffer)
+  if (whole === size) return putBytes(new Bytes(buffer), size, index)
+  // Before them, so that who reads them need not look beyond.
+  if (!putBytes(new Bytes(buffer), whole, PART, 2)) return false
+  written[partAt] = offsetOfView.call(view)
+  written[partAt + 1] = size * 16 + index
+  return true
 }
 
-/** Six bytes to a word: a NaN need not keep its bits where numbers are copied. */
-function putBytes(bytes: Uint8Array, length: number, index: number): boolean {
-  if (length > MOST_BYTES || at + length / 6 + 2 > MOST_WORDS) return false
+function writeBuffer(buffer: ArrayBuffer): boolean {
+  if (!isMovable(buffer) || !isAlone(buffer, buffer)) return false
+  return putBytes(new Bytes(buffer), lengthOf.call(buffer), WHOLE)
+}
+
+/** Whether nothing of what is there but `own` is that memory or a view of it: on the other side, too, it would have to be. */
+function isAlone(buffer: ArrayBuffer, own: object): boolean {
+  if (objectCount > MOST_BEFORE_BYTES) return false
+  for (let i = 0; i < objectCount; i++) {
+    const other = objects[i] as object
+    if (other === own) continue
+    if (other === buffer || (hasBare && isView(other) && memoryOf(other) === buffer)) return false
+  }
+  return true
+}
+
+/** Where the words lie that `putBytes` has left out. */
+let partAt = 0
+
+/** Six bytes to a word: a NaN need not keep its bits where numbers are copied. Leaves out so many words before them. */
+function putBytes(bytes: Uint8Array, length: number, index: number, before = 0): boolean {
+  if (length > MOST_BYTES || at + length / 6 + 2 + before > MOST_WORDS) return false
   written[at++] = (length * 16 + index) * 16 + BYTES
+  partAt = at
+  at += before
   for (let i = 0; i < length; i += 6) {
     const low = byteAt(bytes, i, length) | (byteAt(bytes, i + 1, length) << 8) | (byteAt(bytes, i + 2, length) << 16)
     const high =

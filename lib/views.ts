@@ -49,17 +49,12 @@ export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
 const prototypes = typedArrays.map(({ prototype }) => prototype)
 const names = typedArrays.map(({ name }) => name)
 
-/** Place among `builtins.typedArrays` of what is of that very class; -1 for any other. */
+/** Place among `builtins.typedArrays` of what is of that very class, or a Buffer; -1 for any other. */
 export function classOf(view: ArrayBufferView): number {
-  const index = prototypes.indexOf(getPrototypeOf(view))
+  const prototype = getPrototypeOf(view)
+  // A clone is a Uint8Array.
+  const index = prototype === bufferPrototype ? 0 : prototypes.indexOf(prototype)
   return index < 0 || classNameOf.call(view) !== names[index] ? -1 : index
-}
-
-/** Whether a typed array is of all of its own, unshared memory, and has some. */
-export function isWhole(view: ArrayBufferView): boolean {
-  const buffer = bufferOf.call(view)
-  const length = fixedLength(view, buffer)
-  return length > 0 && length === lengthOf.call(buffer)
 }
 
 /** A copy in memory of its own, of the class that it has without its subclass. */

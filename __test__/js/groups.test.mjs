@@ -182,7 +182,11 @@ test('what is too deep for a thread fails its task, and no other', async (t) => 
 
 /** Beyond what is written with others. */
 const big = (count) => ({
-  list: Array.from({ length: count }, (_, id) => ({ id, name: `item ${id}`, part: new Uint8Array(4).subarray(1) })),
+  list: Array.from({ length: count }, (_, id) => ({
+    id,
+    name: `item ${id}`,
+    view: new DataView(new ArrayBuffer(4), 1),
+  })),
   cause: new Error('x'),
 })
 

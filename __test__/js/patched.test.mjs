@@ -32,7 +32,10 @@ const VALUES = {
   pattern: /a+/gi,
   bytes: Uint8Array.of(1, 2, 3),
   'floats of 16 bits': (globalThis.Float16Array ?? Float32Array).of(1, 0.5),
-  'a part of memory': { part: new Uint8Array(8).subarray(2, 4) },
+  'a part of memory': { part: new Uint16Array(8).subarray(2, 4) },
+  memory: [new ArrayBuffer(8)],
+  'a Buffer': [Buffer.alloc(3, 'x')],
+  'a view': { view: new DataView(new ArrayBuffer(8), 2, 4) },
   text: '\ud800 and some more',
   'a large integer': 2n ** 70n,
   'a cycle': (() => {

@@ -191,6 +191,11 @@ describe('what cannot be told exactly is not written', () => {
     return array
   }
   const deep = (depth) => (depth === 0 ? 1 : [deep(depth - 1)])
+  const detached = () => {
+    const buffer = new ArrayBuffer(8)
+    structuredClone(buffer, { transfer: [buffer] })
+    return buffer
+  }
   const values = {
     'an array with a hole': withHole(),
     'an array with a property': Object.assign([1], { a: 1 }),
@@ -200,12 +205,21 @@ describe('what cannot be told exactly is not written', () => {
     'two views of the same memory': ((memory) => [new Uint8Array(memory), new Int8Array(memory)])(new ArrayBuffer(4)),
     'a view and its memory': ((memory) => [new Uint8Array(memory), memory])(new ArrayBuffer(4)),
     'memory and a view of it': ((memory) => [memory, new Uint8Array(memory)])(new ArrayBuffer(4)),
-    'a part of some memory': [new Uint8Array(8).subarray(2)],
+    'a part of more than 512 bytes': [new Uint8Array(513).subarray(510)],
+    'nothing of some memory': [new Uint8Array(8).subarray(8)],
+    'two parts of the same memory': ((all) => [all.subarray(1), all.subarray(2)])(new Uint8Array(8)),
+    'a part of some memory and all of it': ((all) => [all.subarray(1), all])(new Uint8Array(8)),
+    'memory that is detached': [detached()],
+    'memory that grows': [new ArrayBuffer(4, { maxByteLength: 8 })],
+    'memory without bytes': [new ArrayBuffer(0)],
+    'memory of another class': [new (class extends ArrayBuffer {})(4)],
+    'what is said to be memory': [Object.setPrototypeOf({ a: 1 }, ArrayBuffer.prototype)],
     'a view that tracks its memory': [new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }))],
     'shared memory': [new Uint8Array(new SharedArrayBuffer(4))],
     'a view of nothing': [new Uint8Array(0)],
     'more than 512 bytes': [new Uint8Array(513)],
-    'a Buffer': [Buffer.from('abc')],
+    'a Buffer of the pool': [Buffer.from('abc')],
+    'what is said to be a Buffer': [Object.setPrototypeOf(new Float64Array(2), Buffer.prototype)],
     'a DataView': [new DataView(new ArrayBuffer(4))],
     'bytes of another class': [new (class extends Uint8Array {})(4)],
     'bytes that are said to be of another class': [Object.setPrototypeOf(new Uint8Array(8), Float64Array.prototype)],
@@ -389,6 +403,27 @@ describe('memory and regular expressions', () => {
   classes.push(Float32Array, Float64Array, BigInt64Array, BigUint64Array)
   if (globalThis.Float16Array !== undefined) classes.push(globalThis.Float16Array)
   for (const Class of classes) {
+    test(`a part of a ${Class.name}`, () => {
+      const size = Class.BYTES_PER_ELEMENT
+      for (const [length, from, to] of [
+        [8, 0, 1],
+        [8, 1, 7],
+        [8, 7, 8],
+        [512 / size, 512 / size - 1, 512 / size],
+      ]) {
+        const make = () => {
+          const bytes = Uint8Array.from({ length: length * size }, (_, index) => index * 77 + 129)
+          const part = new Class(bytes.buffer).subarray(from, to)
+          return { part, again: [part], more: 1 }
+        }
+        const result = cross(make())
+        assert.notEqual(result, undefined)
+        same(result, structuredClone(make()))
+        assert.equal(result.again[0], result.part)
+        assert.deepEqual(new Uint8Array(result.part.buffer), new Uint8Array(make().part.buffer))
+      }
+    })
+
     test(Class.name, () => {
       for (const size of [1, 2, 3, 5, 6, 7, 12, 13, 64]) {
         const make = () => {
@@ -406,6 +441,24 @@ describe('memory and regular expressions', () => {
         // The bytes, whatever they are as numbers.
         assert.deepEqual(new Uint8Array(result.view.buffer), new Uint8Array(make().buffer))
       }
+    })
+  }
+
+  const memory = (length) => Uint8Array.from({ length }, (_, index) => index + 1).buffer
+  const values = {
+    'memory itself': () => [memory(1), { a: memory(512) }, memory(7)],
+    'memory that is there twice': () => ((buffer) => [buffer, { buffer }, 1])(memory(9)),
+    'memory within itself': () => ((list) => list.push(list, memory(9), list) && list)([]),
+    'whole Buffers, and parts of some memory': () => [Buffer.from(memory(6)), { a: Buffer.from(memory(9), 2, 3) }],
+    'a part in a cycle': () => ((object) => Object.assign(object, { object, part: new Uint8Array(memory(9), 1) }))({}),
+  }
+  for (const [title, make] of Object.entries(values)) {
+    test(title, () => {
+      // What is within itself is expected after the first such value.
+      cross(make())
+      const result = cross(make())
+      assert.notEqual(result, undefined)
+      same(result, structuredClone(make()))
     })
   }
 

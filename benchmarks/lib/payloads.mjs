@@ -61,14 +61,14 @@ export const KINDS = [
   },
   {
     kind: 'class and cycle',
-    // A regular expression and a typed array, too.
-    make: (index) => roundObject(index, new Uint8Array([1, 2, 3, 4])),
+    // A regular expression and a part of some memory, too.
+    make: (index) => roundObject(index, new Uint8Array([0, 1, 2, 3, 4]).subarray(1)),
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {
     kind: 'V8 object',
-    // The same with a view of a part of its memory, which takes V8's serialiser.
-    make: (index) => roundObject(index, new Uint8Array([0, 1, 2, 3, 4]).subarray(1)),
+    // The same with a DataView, which takes V8's serialiser.
+    make: (index) => roundObject(index, new DataView(new Uint8Array([0, 1, 2, 3, 4]).buffer, 1)),
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {
