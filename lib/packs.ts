@@ -301,7 +301,7 @@ function storeMissing(): void {
       const made = script.createCachedData()
       const all = new Set([...knownUses, ...used])
       // What was not called for long is thrown away. Some uses add nothing, and what comes of stored code may be a little less.
-      if (made.length >= MOSTLY * knownLength) write(place, [pack.fingerprint, ...all], made)
+      if (made.length >= MOSTLY * knownLength) write(place, [markOf(pack), ...all], made)
       compiled[at] = { pack, place, script, knownUses: all, knownLength: Math.max(made.length, knownLength) }
     }
   } catch {
@@ -311,6 +311,11 @@ function storeMissing(): void {
 
 function nameOf({ file }: Pack, forWorker: boolean): string {
   return path.join(folder as string, `${forWorker ? 'worker-' : ''}${path.parse(file).name}.bin`)
+}
+
+/** What code is of. That of Node 20 brings the name of the file that it was compiled as, which then is in stacks. */
+function markOf({ fingerprint }: Pack): string {
+  return process.version.startsWith('v20.') ? `${fingerprint}@${encodeURIComponent(__dirname)}` : fingerprint
 }
 
 /** The code as it was stored for that text: a line that says what it is, and the code twice. */
@@ -324,7 +329,7 @@ function read(pack: Pack, forWorker: boolean): Stored | undefined {
   const start = bytes.indexOf('\n') + 1
   const [fingerprint, ...uses] = bytes.toString(LATIN1, 0, start).trim().split(' ')
   const middle = start + (bytes.length - start) / 2
-  if (fingerprint !== pack.fingerprint || !Number.isInteger(middle)) return undefined
+  if (fingerprint !== markOf(pack) || !Number.isInteger(middle)) return undefined
   const [code, again] = [bytes.subarray(start, middle), bytes.subarray(middle)]
   // The engine takes damaged code for good. Computing a checksum here would take longer than to compile.
   return code.equals(again) ? { code, uses: new Set(uses) } : undefined

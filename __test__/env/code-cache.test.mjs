@@ -211,6 +211,39 @@ describe('code cache', () => {
     assert.ok(namesIn(beside).some((name) => name.startsWith('worker-')))
   })
 
+  test('a package that is copied with it tells its own files in stacks', async () => {
+    const place = mkdtempSync(path.join(scratch, 'moved-'))
+    const [built, copied] = ['built', 'copied'].map((name) => path.join(place, name))
+    const withoutCode = (file) => !path.basename(file).startsWith('.')
+    cpSync(path.join(root, 'dist'), path.join(built, 'dist'), { recursive: true, filter: withoutCode })
+    cpSync(path.join(root, 'package.json'), path.join(built, 'package.json'))
+    symlinkSync(path.join(root, 'native'), path.join(place, 'native'), 'junction')
+    symlinkSync(path.join(root, 'native'), path.join(built, 'native'), 'junction')
+    const program = path.join(place, 'program.cjs')
+    writeFileSync(
+      program,
+      `const { WorkerPool } = require(process.argv[2])
+      const pool = new WorkerPool('data:text/javascript,export default (x) => x')
+      pool.run(1).then(() => {
+        try { new WorkerPool(5) } catch ({ stack }) { console.log(stack.split('\\n    at ')[1]) }
+        return pool.close()
+      })`,
+    )
+    const start = async (folder) => {
+      const env = { ...process.env, ...CLEAN, THREADMILL_CODE_CACHE: undefined }
+      const { code, stdout, stderr } = await outcomeOf(spawn(process.execPath, [program, folder], { env, cwd: place }))
+      assert.deepEqual([code, stderr], [0, ''])
+      return stdout
+    }
+    await start(built)
+    assert.ok(namesIn(path.join(built, 'dist', '.code-cache')).length > 0)
+    cpSync(built, copied, { recursive: true, verbatimSymlinks: true })
+    for (const folder of [built, copied]) {
+      const line = await start(folder)
+      assert.ok(line.includes(folder), line)
+    }
+  })
+
   test('nothing is written elsewhere, whatever is loaded in a thread before and as what', async () => {
     const cwd = mkdtempSync(path.join(scratch, 'cwd-'))
     const preload = path.join(root, 'dist', 'index.js')
