@@ -15,8 +15,8 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
-import { setTimeout } from 'node:timers'
 import { threadId } from 'node:worker_threads'
+import { setTimeout } from './timers'
 
 /** Folders, one for each version and set of flags, at most: whoever tries many must not fill the disk. */
 const MAX_FOLDERS = 16

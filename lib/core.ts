@@ -39,6 +39,8 @@ import {
   startKernel,
 } from './submit'
 import { TaskHandle } from './task'
+// Before anybody replaces them; some of who uses them is loaded late.
+import './timers'
 import type { Timeline } from './timeline/timeline'
 import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'

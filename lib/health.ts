@@ -1,9 +1,9 @@
 // Stage: all. Thread: owner env.
 // Tells listeners at intervals how a pool is, and when more tasks wait than its workers can be expected to do soon.
 
-import { clearInterval, setInterval } from 'node:timers'
 import type { HealthAlert, PoolStats } from '..'
 import type { HealthSettings } from './shell-options'
+import { clearInterval, setInterval } from './timers'
 
 /** The pool, as seen from here. */
 export interface HealthHost {

@@ -2,13 +2,13 @@
 // The thread of a JS worker, from its launch to its end. What it reports, and that it has ended, is told to the lane.
 
 import process from 'node:process'
-import { setImmediate, setTimeout } from 'node:timers'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { forgetGate, type LoadGate, makeGate, whenClosed } from './load-gate'
 import type { WorkerCode } from './packs'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
+import { setImmediate, setTimeout } from './timers'
 
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
 const GIVE_BACK = 250

@@ -9,8 +9,8 @@
 // L3. No worker waits for ever for an end that does not come.
 
 import process from 'node:process'
-import timers from 'node:timers'
 import { native } from './native'
+import { clearTimeout, setTimeout } from './timers'
 
 /** How long the end of a worker that loads its module is put off, ms. */
 const PATIENCE = 250
@@ -18,8 +18,7 @@ const PATIENCE = 250
 const INTERVAL = 1
 
 const [OPEN, LOADING, ENDING] = [0, 1, 2]
-// Users fake timers and the time.
-const { clearTimeout, setTimeout } = timers
+// Users fake the time.
 const { now } = native
 
 /** The word. */

@@ -7,7 +7,6 @@
 //      as in J7 (seat.ts).
 
 import { AsyncResource } from 'node:async_hooks'
-import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
 import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
@@ -29,6 +28,7 @@ import { encodeReason } from './reason'
 import { onSettled } from './slots'
 import type { EntryLane } from './submit'
 import type { TaskHandle } from './task'
+import { clearTimeout, setImmediate, setTimeout } from './timers'
 import { unpackName } from './trace'
 
 /** What the executor needs of its pool. */

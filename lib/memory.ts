@@ -2,11 +2,11 @@
 // Looks at intervals whether the heap of the thread that owns a pool exceeds a limit, and does what was asked for when that
 // heap or a worker's does.
 
-import { clearInterval, setInterval } from 'node:timers'
 import { getHeapStatistics } from 'node:v8'
 import type { HighMemory, IWorker } from '..'
 import { rethrow } from './callbacks'
 import type { MemorySettings } from './shell-options'
+import { clearInterval, setInterval } from './timers'
 
 /** The pool, as seen from here. */
 export interface MemoryHost {

@@ -1,9 +1,9 @@
 // Stage: all. Thread: owner env.
 // Pools whose size nobody chose follow what the system grants this process: CPUs, affinity mask, cgroup quota.
 
-import { clearInterval, setInterval } from 'node:timers'
 import { onFirstResults } from './drain'
 import { native } from './native-owner'
+import { clearInterval, setInterval } from './timers'
 
 /** How often it is read, ms. */
 const PERIOD = 5000

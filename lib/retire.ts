@@ -1,8 +1,8 @@
 // Stage: run. Thread: owner env.
 // Ends JS workers that have run nothing for a while, down to the least that a pool keeps.
 
-import { clearInterval, setInterval } from 'node:timers'
 import { native } from './native-owner'
+import { clearInterval, setInterval } from './timers'
 
 /** Longest and shortest time between two looks, ms. */
 const MOST = 30_000

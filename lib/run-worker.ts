@@ -2,11 +2,11 @@
 // One worker for one result, beside all pools: started with data, ended with its first message.
 
 import path from 'node:path'
-import { clearTimeout, setTimeout } from 'node:timers'
 import { pathToFileURL } from 'node:url'
 import type { Transferable, Worker } from 'node:worker_threads'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { checkSignal, checkTimeout, optionsObject } from './options'
+import { clearTimeout, setTimeout } from './timers'
 import { checkTransferList } from './transfer'
 
 const FORMS = 'a path, or a file: or data: URL'

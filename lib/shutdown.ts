@@ -8,9 +8,9 @@
 //     from then.
 
 import { AsyncResource } from 'node:async_hooks'
-import { clearTimeout, setTimeout } from 'node:timers'
 import { rethrow } from './callbacks'
 import { native } from './native'
+import { clearTimeout, setTimeout } from './timers'
 
 type Callback = () => unknown
 type Timer = ReturnType<typeof setTimeout>

@@ -1,9 +1,9 @@
 // Stage: run. Thread: owner env.
 // JS workers that still run tasks that were given up: those that do not end them in time are ended themselves.
 
-import { setTimeout } from 'node:timers'
 import type { LaneThread } from './lane-thread'
 import { native } from './native-owner'
+import { setTimeout } from './timers'
 
 /** The lane, as seen from here. */
 export interface StuckHost {

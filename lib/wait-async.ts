@@ -3,9 +3,9 @@
 // The runtime settles the promise of `Atomics.waitAsync` also while its event loop sleeps, but lets the process end
 // before: nothing there counts as pending work. That is what is added here.
 
-import { clearInterval, setInterval } from 'node:timers'
 import { types } from 'node:util'
 import { outOfRange, wrongType, wrongValue } from './errors'
+import { clearInterval, setInterval } from './timers'
 
 type Outcome = 'ok' | 'not-equal' | 'timed-out'
 type Waited = { readonly async: false; readonly value: Outcome } | { readonly async: true; value: Promise<Outcome> }

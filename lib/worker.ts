@@ -4,12 +4,12 @@
 //
 // J5. Answers are handed over before the worker takes more, before the event loop has its turn, and before the next task
 //     begins once HELD_BACK has passed since the first of them. Until then they lie in memory that outlives this thread.
-// J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last task.
+// J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last
+//     task; what was given up may run on until its grace is over.
 
 import './worker-addon'
 import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
-import { setImmediate } from 'node:timers'
 import { types } from 'node:util'
 import { type Transferable, workerData } from 'node:worker_threads'
 import { Answers } from './answers'
@@ -41,6 +41,7 @@ import {
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
+import { setImmediate } from './timers'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
 import { loadModule, showWorkerData } from './worker-entry'
@@ -57,6 +58,8 @@ const YIELD = 10
 const TASKS = 32
 const { now } = native
 const { isPromise } = types
+/** Test runners replace it. */
+const exitThread = process.exit
 
 /** What follows the tasks that the running one submits. */
 function tracer(): TaskContext | undefined {
@@ -122,6 +125,8 @@ const client = new Client(index, {
   },
 })
 let loaded: LoadedEntry
+/** Whether the pool has no more tasks for it. */
+let isDone = false
 let exiting = false
 
 const answers = new Answers({
@@ -459,6 +464,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     finished(running)
     answer(idIndex, idGeneration, value, failed, overhead, began)
     scheduleTurn()
+    if (isDone && unfinished.size === 0) leave()
   }
   ;(result as Promise<unknown>).then(
     (value) => end(value, false),
@@ -466,14 +472,20 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   )
 }
 
-/** The pool has no more tasks for this worker. */
-async function exit(): Promise<void> {
+/** The pool has no more tasks for this worker, and may say so more than once. What it still runs was given up. */
+function exit(): void {
+  if (isDone) return
+  isDone = true
+  if (unfinished.size === 0) leave()
+}
+
+async function leave(): Promise<void> {
   exiting = true
   uses('close')
   orders.giveBack()
   await (loaded.fn as EntryWithHooks).onWorkerExit?.(client)
   seatPool?.report()
-  process.exit()
+  exitThread.call(process)
 }
 
 async function start(): Promise<void> {
