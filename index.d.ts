@@ -175,7 +175,8 @@ export interface WorkerPoolOptions {
    */
   readonly pin?: readonly number[] | 'spread' | 'compact' | undefined
   /**
-   * Milliseconds that each callback of `onShutdown` has, and a JS worker for `onWorkerExit` before it is terminated.
+   * Milliseconds that each callback of `onShutdown` has, and a JS worker for `onWorkerExit` before it is terminated; what
+   * was given up and has its `cancelGrace` ends within that time, too.
    * 0 to 2^31-1. @default 5000
    */
   readonly disposeTimeout?: number | undefined
@@ -281,6 +282,12 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   readonly autoScale?: boolean | AutoScaleOptions | undefined
   /** Default `cancelGrace` of tasks, ms. @default 0 */
   readonly cancelGrace?: number | undefined
+  /**
+   * Crashes of workers in a row, without a task that succeeded, after which no other worker is launched and what waits is
+   * rejected with `ERR_THREADMILL_WORKER_CRASHED`: 1 to 2^31-1, or `Infinity` for never. Those whose task is run again do
+   * not count. @default 3
+   */
+  readonly crashLimit?: number | undefined
   /** When a worker is replaced after the tasks that it runs. `onWorkerExit` runs; the new one keeps the number. @default never */
   readonly recycle?: RecycleOptions | undefined
   /** Another worker is launched while unfinished tasks exceed workers × this. @default 1 */

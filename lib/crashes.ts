@@ -3,9 +3,6 @@
 
 import { ThreadmillError } from './errors'
 
-/** Crashes in a row, without a task that succeeded, after which what waits is rejected. */
-const LIMIT = 3
-
 /** How the last worker with a number ended without being asked to. */
 interface Crash {
   readonly exitCode: number
@@ -16,8 +13,14 @@ interface Crash {
 export class Crashes {
   readonly #byWorker: (Crash | undefined)[] = []
   readonly #counts: number[] = []
+  readonly #limit: number
   #last: Crash | undefined
   #inARow = 0
+
+  /** @param limit so many in a row are too many */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
 
   /** How often the worker with that number has crashed. */
   of(index: number): number {
@@ -53,7 +56,7 @@ export class Crashes {
 
   /** Whether there have been too many in a row. */
   get isEndless(): boolean {
-    return this.#inARow >= LIMIT
+    return this.#inARow >= this.#limit
   }
 
   /** What waited has been rejected: the next ones begin another row. */

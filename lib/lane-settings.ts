@@ -19,6 +19,8 @@ export interface LaneSettings {
   readonly autoScale: { readonly grow: number; readonly shrink: number } | undefined
   /** ms that a worker has to end a task that was given up; `Infinity` for no end. */
   readonly cancelGrace: number
+  /** Crashes in a row, without a task that succeeded, after which what waits is rejected; `Infinity` for never. */
+  readonly crashLimit: number
   /** Heap of a worker from which on it is replaced, bytes; and how often what it had after its first task. `Infinity` for never. */
   readonly heapBytes: number
   readonly heapGrowth: number

@@ -39,7 +39,7 @@ export class JsLane implements EntryLane, ThreadHost {
   readonly #threads: (LaneThread | undefined)[] = []
   readonly #workers: JsWorker[] = []
   readonly #mail: LaneMail
-  readonly crashes = new Crashes()
+  readonly crashes: Crashes
   #launched = 0
   /** Of these, those that take no more tasks. */
   #leaving = 0
@@ -67,6 +67,7 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#host = host
     this.#settings = settings
     this.#launcher = launcher
+    this.crashes = new Crashes(settings.crashLimit)
     this.store = new ParcelStore(this.#storeHost())
     this.#guests = new Guests(host, this.store)
     this.#stuck = new StuckWorkers({

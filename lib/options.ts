@@ -9,7 +9,7 @@ import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane-settings'
 import { optionsObject, own, ownOr } from './own'
 import { grantedThreads } from './quota'
-import { checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
+import { checkCrashLimit, checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
 import { checkTransferList } from './transfer'
 
@@ -196,6 +196,7 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     followsQuota: !fixed && option('maxWorkers') === undefined,
     idleTimeout: checkIdleTimeout(option('idleTimeout', DEFAULT_IDLE_TIMEOUT)),
     cancelGrace: checkGrace(option('cancelGrace', 0)),
+    crashLimit: checkCrashLimit(option('crashLimit', 3)),
     autoScale: checkAutoScale(option('autoScale', false)),
     heapBytes: recycle(options, 'heapBytes', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     heapGrowth: recycle(options, 'heapGrowth', 1, 1e6) ?? Number.POSITIVE_INFINITY,

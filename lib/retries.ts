@@ -53,6 +53,14 @@ export function checkRetries(value: unknown, otherwise: Retries): Retries {
   }
 }
 
+/** The option `crashLimit`. @throws TypeError, RangeError */
+export function checkCrashLimit(value: unknown): number {
+  const expectation = `a whole number from 1 to ${MAX_TIME}, or Infinity`
+  const fits = (limit: number) =>
+    limit === Number.POSITIVE_INFINITY || (Number.isInteger(limit) && limit >= 1 && limit <= MAX_TIME)
+  return numberFrom('options.crashLimit', value, expectation, fits)
+}
+
 /** The option `cancelGrace`, ms. @throws TypeError, RangeError */
 export function checkGrace(value: unknown): number {
   const expectation = `a number of milliseconds from 0 to ${MAX_TIME}, or Infinity`

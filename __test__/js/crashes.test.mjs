@@ -434,6 +434,45 @@ describe('a loop of crashes', () => {
   })
 })
 
+describe('crashLimit', () => {
+  const exits = (pool, count) => Array.from({ length: count }, () => pool.run({ do: 'exit', code: 1 }))
+  const succeeds = (settled) => settled.map(({ status }) => status === 'fulfilled')
+
+  test('so many in a row are too many', async (t) => {
+    for (const crashLimit of [1, 2, 5]) {
+      const { pool, launched } = watched(t, CRASHES, { crashLimit })
+      const tasks = [...exits(pool, crashLimit - 1), pool.run(1), ...exits(pool, crashLimit), pool.run(1), pool.run(1)]
+      const settled = await Promise.allSettled(tasks)
+      const expected = tasks.map((_, index) => index === crashLimit - 1)
+      assert.deepEqual(succeeds(settled), expected)
+      assert.match(settled.at(-1).reason.message, /again and again/)
+      assert.equal(launched.length, 2 * crashLimit - 1)
+      await pool.run(1)
+    }
+  })
+
+  test('with Infinity a crash fails its own task only', async (t) => {
+    const seen = watched(t, CRASHES, { crashLimit: Number.POSITIVE_INFINITY, maxWorkers: 2 })
+    const tasks = [...exits(seen.pool, 12), ...[1, 2, 3].map((input) => seen.pool.run(input))]
+    assert.deepEqual(succeeds(await Promise.allSettled(tasks)), [...Array(12).fill(false), true, true, true])
+    await settledOnce(seen, 15)
+  })
+
+  test('anything else is refused', () => {
+    for (const [crashLimit, name] of [
+      [0, 'RangeError'],
+      [-1, 'RangeError'],
+      [1.5, 'RangeError'],
+      [2 ** 31, 'RangeError'],
+      [Number.NaN, 'RangeError'],
+      ['3', 'TypeError'],
+      [null, 'TypeError'],
+    ]) {
+      assert.throws(() => new WorkerPool(CRASHES, { crashLimit }), { name, message: /options\.crashLimit/ })
+    }
+  })
+})
+
 describe('things that are no errors', () => {
   const THINGS = [
     ...['error', 'undefined', 'zero', 'empty string', 'null', 'false', 'NaN', 'text', 'bigint', 'symbol', 'function'],
