@@ -7,13 +7,9 @@ import { pathToFileURL } from 'node:url'
 import { workerData } from 'node:worker_threads'
 import { describe } from './describe.mjs'
 
-const { root, timeout } = workerData
+const { root } = workerData
 const SPEC = /\.spec\.[cm]?js$/
 const SKIPPED = new Set(['.git', 'node_modules'])
-
-// Kept here because a file may replace them, for instance with fake timers.
-const { setTimeout, clearTimeout } = globalThis
-const { exit } = process
 
 /** The file that this worker runs or ran last. */
 let current = ''
@@ -25,22 +21,12 @@ globalThis.test = (name, fn) => {
 
 /** Runs one file. Rejects when it cannot be loaded; a test that fails is told of and no more. */
 export async function workerEntrypoint(spec, client) {
-  client.postMessageToPool('begin', spec)
   current = spec
   tests = []
-  const watchdog = setTimeout(() => {
-    // The file cannot be stopped in any other way. It goes, and its worker with it; the pool launches another one.
-    client.postMessageToPool('timeout', spec)
-    exit(1)
-  }, timeout)
-  try {
-    await import(pathToFileURL(path.join(root, spec)).href)
-    if (tests.length === 0) throw new Error('the file has no tests')
-    for (const { name, fn } of tests) {
-      client.postMessageToPool('test', { spec, name, failure: await failureOf(fn, spec) })
-    }
-  } finally {
-    clearTimeout(watchdog)
+  await import(pathToFileURL(path.join(root, spec)).href)
+  if (tests.length === 0) throw new Error('the file has no tests')
+  for (const { name, fn } of tests) {
+    client.postMessageToPool('test', { spec, name, failure: await failureOf(fn, spec) })
   }
 }
 
