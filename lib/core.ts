@@ -109,7 +109,8 @@ export class PoolCore implements EntryHost {
     if (process.env.THREADMILL_TRACE && !this.isInert) traceToFile(this, process.env.THREADMILL_TRACE)
     if (entry === undefined || entry.isOwn) return
     try {
-      this.#lanes.open(entry, this.#sizing.jsWorkers)
+      this.#lanes.open(entry)
+      this.bounded(this.#sizing.jsWorkers)
       this.resizeUpTo(entry.settings.minWorkers)
     } catch (error) {
       this.timeline?.poolEnds()
@@ -469,6 +470,11 @@ export class PoolCore implements EntryHost {
   /** The JS lane of a pool with an entry module. */
   get lane(): JsLane | undefined {
     return this.#lanes.js?.lane
+  }
+
+  /** There are that many JS workers at most from now on. */
+  bounded(most: number): void {
+    if (this.#lanes.js !== undefined) this.#lanes.js.shared.maxWorkers = most
   }
 
   /** The same, if it has been used. */

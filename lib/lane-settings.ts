@@ -56,6 +56,8 @@ export interface LaneHost {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
   launched(worker: IWorker): void
   exited(worker: IWorker, exitCode: number, error: unknown): void
+  /** A worker has ended with an error, and no task has told of that. */
+  unheard(worker: IWorker, exitCode: number, error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
   retried(observer: Observer | undefined, count: number, reason: unknown): void
   /** Heap of a worker that is to be told, and how often at most. */

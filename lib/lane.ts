@@ -43,6 +43,8 @@ export class JsLane implements EntryLane, ThreadHost {
   #launched = 0
   /** Of these, those that take no more tasks. */
   #leaving = 0
+  /** Whether there are more than there may be, because tasks are forced to them. */
+  #isBeyond = false
   #min: number
   #max: number
   readonly #sweep: IdleSweep
@@ -144,6 +146,7 @@ export class JsLane implements EntryLane, ThreadHost {
     if (this.#closing || this.#broken !== undefined) return
     // Those that run nothing first, then those that still load, then the highest numbers.
     const idle = idleWorkers(this.handle).map(({ index }) => index)
+    this.#isBeyond = false
     const numbers = [...this.#threads.keys()].reverse()
     const loading = numbers.filter((index) => this.#threads[index]?.ready === false)
     for (const index of new Set([...idle, ...loading, ...numbers])) {
@@ -153,6 +156,15 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#fill()
     this.#launchFor(-1, native.unfinishedTasks(this.handle))
     this.#sweep.watch()
+  }
+
+  /** Ends workers that were launched for tasks that were forced to them, although there were as many as there may be. */
+  #shrink(): void {
+    for (const { index } of idleWorkers(this.handle).reverse()) {
+      if (this.#launched - this.#leaving <= this.#max) break
+      this.recycle(index, 1)
+    }
+    this.#isBeyond = this.#launched - this.#leaving > this.#max
   }
 
   /** Ends a worker after the tasks that it runs, by default one that has begun some; a new one takes its number when that is needed. */
@@ -303,6 +315,7 @@ export class JsLane implements EntryLane, ThreadHost {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
     this.#pending--
     if (succeeded) this.#hasSucceeded = true
+    if (this.#isBeyond) this.#shrink()
     this.#host.settled(succeeded, value, observer, isAdmitted)
   }
 
@@ -416,6 +429,8 @@ export class JsLane implements EntryLane, ThreadHost {
     if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
+      // One that is terminated has none.
+      if (thread.hasCause) this.#unheard(origin, exitCode, thread)
       if (this.#launched === 0) this.#tellGone()
       return
     }
@@ -430,10 +445,13 @@ export class JsLane implements EntryLane, ThreadHost {
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
     if (thread.leaving) {
+      if (exitCode !== 0 || thread.hasCause) this.#unheard(origin, exitCode, thread)
       this.#replace(index, 0, text)
       return
     }
-    const [waiting, repeated] = native.leaveWorker(this.handle, index, 0, text)
+    const [waiting, repeated, failed] = native.leaveWorker(this.handle, index, 0, text)
+    const isSilent = failed + repeated === 0 && this.#broken === undefined
+    if (isSilent && (exitCode !== 0 || thread.hasCause)) this.#unheard(origin, exitCode, thread)
     if (this.#broken !== undefined) {
       this.#rejectWaiting()
       return
@@ -445,6 +463,11 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#rejectWaiting()
     } else if (waiting > 0) this.#launch(index)
     else if (!this.crashes.isEndless) this.#fill()
+  }
+
+  /** A worker has failed, and no task of it. */
+  #unheard(worker: IWorker | undefined, exitCode: number, { hasCause, cause }: LaneThread): void {
+    if (worker !== undefined) this.#host.unheard(worker, exitCode, hasCause ? cause : undefined)
   }
 
   /** A worker has ended as it was told to; others come where they are needed. */
@@ -464,6 +487,7 @@ export class JsLane implements EntryLane, ThreadHost {
     for (const index of native.missingWorkers(this.handle)) {
       if (this.#threads[index] === undefined) this.#launch(index)
     }
+    this.#isBeyond ||= this.#launched - this.#leaving > this.#max
     this.#launchFor(-1, native.unfinishedTasks(this.handle))
   }
 

@@ -59,7 +59,12 @@ export interface NativeForOwners extends Native {
    * A JS worker has gone: 0 it crashed, 1 the pool is closed, 3 it was ended for a task that was given up. Returns how many
    * tasks of the lane wait, and how many of its own run again.
    */
-  leaveWorker(pool: number, index: number, parting: 0 | 1 | 3, reason: string): [waiting: number, repeated: number]
+  leaveWorker(
+    pool: number,
+    index: number,
+    parting: 0 | 1 | 3,
+    reason: string,
+  ): [waiting: number, repeated: number, failed: number]
   /** Lets a JS worker take no more tasks: 0 any, 1 only one that runs nothing, 2 only one that has begun a task. Whether it does. */
   retireWorker(pool: number, index: number, which: 0 | 1 | 2): boolean
   /** Index, and time without a task in ms, of each JS worker that runs nothing, one after the other. */

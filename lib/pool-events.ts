@@ -1,6 +1,7 @@
 // Stage: submit and settle. Thread: owner env.
 // What a pool tells of its tasks and workers: to listeners of its events, and to subscribers of its channels.
 
+import process from 'node:process'
 import type { IWorker } from '..'
 import { Listeners } from './callbacks'
 import * as channels from './channels'
@@ -55,5 +56,14 @@ export class PoolEvents extends Listeners {
   workerExited(worker: IWorker, code: number, error: unknown): void {
     channels.workerExited(this.#name, worker, code, error)
     this.call('worker-exit', worker, code, error)
+  }
+
+  /** Warns of what nobody is told otherwise: no task of the worker has failed with it. */
+  workerFailed(worker: IWorker, code: number, error: unknown): void {
+    if (this.has('worker-exit')) return
+    const why = error instanceof Error ? `: ${error.message}` : ''
+    const detail = error instanceof Error && error.stack !== undefined ? { detail: error.stack } : {}
+    const text = `worker ${worker.id} of pool '${this.#name}' ended with exit code ${code} while it ran no task${why}`
+    process.emitWarning(text, { type: 'ThreadmillWarning', ...detail })
   }
 }

@@ -44,11 +44,11 @@ export class PoolLanes {
   }
 
   /** Lets there be workers, so many at most. @throws what the addon throws */
-  open({ place, settings }: PoolEntry, maxWorkers: number): void {
+  open({ place, settings }: PoolEntry): void {
     const pool = this.#pool
     const host = {
       lane: this.#laneHost(),
-      seat: { settings: pool.settings, maxWorkers, threads: pool.threads },
+      seat: { settings: pool.settings, threads: pool.threads },
       workerAt: (index: number) => this.workerAt(index),
       added: pool.added.bind(pool),
     }
@@ -62,6 +62,7 @@ export class PoolLanes {
       name: pool.settings.name,
       launched: (worker) => pool.events.workerLaunched(worker),
       exited: (worker, code, error) => pool.events.workerExited(worker, code, error),
+      unheard: (worker, code, error) => pool.events.workerFailed(worker, code, error),
       explain: this.#entry?.explain,
       memory: this.#shell.memory,
       highMemory: (worker, heapUsed) => {

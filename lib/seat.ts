@@ -7,6 +7,7 @@
 
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
+import { builtins } from './builtins'
 import { encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { executor, last } from './deferred'
@@ -15,9 +16,10 @@ import type { ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import { ENTRY, MAIN_WORKER, native } from './native'
-import { checkEntryOptions, type EntrySettings, own, type PoolSettings } from './options'
+import { checkEntryOptions, type EntrySettings, optionsObject, own, type PoolSettings } from './options'
 import type { End, Observer, Ticket } from './owner'
 import { KEY_STEP, KEYS_PER_LIFE, KEYS_PER_WORKER, keyOfInput, listOf, moved } from './parcel'
+import { flush } from './port'
 import type { Report } from './protocol'
 import { encodeReason } from './reason'
 import type { Details } from './registry'
@@ -30,7 +32,6 @@ import type { TaskTracer } from './trace'
 /** What a worker is told of its pool. */
 export interface SeatSettings {
   readonly settings: PoolSettings
-  readonly maxWorkers: number
   /** Native workers. */
   readonly threads: number
   /** See `Shared`. */
@@ -52,6 +53,8 @@ export interface SeatHost {
   reportSoon(): void
 }
 
+const { clone } = builtins
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
 
 /** See the head of this file. */
@@ -63,7 +66,6 @@ export class SeatPool implements EntryHost, EntryLane {
   readonly isLocal = false
   runTime: number | undefined
   readonly #host: SeatHost
-  readonly #pool: SeatSettings
   readonly #shared: Shared
   #kernels: Kernels | undefined
   #nextKey: number
@@ -73,17 +75,23 @@ export class SeatPool implements EntryHost, EntryLane {
   #completed = 0
   #errored = 0
   #details: Writable<Details> = { added: [], ended: [] }
+  /** Tasks that the owner was told of, and is to be told the end of, whether or not somebody still listens by then. */
+  readonly #told = new Set<TaskHandle<unknown>>()
   /** Who waits for an output, by worker and key. */
   readonly #collecting = new Map<string, End>()
 
   constructor(host: SeatHost, pool: SeatSettings) {
     this.#host = host
-    this.#pool = pool
     this.settings = pool.settings
     this.threads = pool.threads
     this.#shared = new Shared(pool.shared)
     this.#nextKey = (host.index + 1) * KEYS_PER_WORKER + ((host.life * KEYS_PER_LIFE) % KEYS_PER_WORKER)
     connect(this)
+  }
+
+  /** Whether tasks that were submitted here are unsettled. */
+  get isWaiting(): boolean {
+    return this.#unsettled > 0
   }
 
   get tracer(): TaskTracer | undefined {
@@ -97,7 +105,7 @@ export class SeatPool implements EntryHost, EntryLane {
 
   /** As `pool.addTask`, by default with a light affinity to this worker. */
   addTask(input: unknown, options: object | undefined): TaskHandle<unknown> {
-    const given = options ?? NO_OPTIONS
+    const given = options === undefined ? NO_OPTIONS : optionsObject(options)
     if (options !== undefined && own(options, 'kernel') !== undefined) {
       const kernel = kernelOf(given)
       const task = this.#handle(input, given, expectedCost(this, kernel.index), kernel.info.name)
@@ -114,6 +122,7 @@ export class SeatPool implements EntryHost, EntryLane {
 
   /** As `pool.run`: without a handle, unless somebody listens to the events of tasks. */
   run(input: unknown, options: object | undefined): Promise<unknown> {
+    if (options !== undefined) optionsObject(options)
     if (options !== undefined && own(options, 'kernel') !== undefined) {
       return this.submit(kernelOf(options), input, options)
     }
@@ -169,7 +178,7 @@ export class SeatPool implements EntryHost, EntryLane {
   }
 
   checkEntry(options: object): EntrySettings {
-    return checkEntryOptions(options, this.settings, this.#pool.maxWorkers)
+    return checkEntryOptions(options, this.settings, this.#shared.maxWorkers)
   }
 
   laneOf({ isMain }: EntrySettings): EntryLane {
@@ -226,7 +235,7 @@ export class SeatPool implements EntryHost, EntryLane {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     if (succeeded) this.#completed++
     else this.#errored++
-    if (observer instanceof TaskHandle && this.#shared.isWatched) this.#tellEnded(observer, succeeded, value)
+    if (observer instanceof TaskHandle && this.#told.delete(observer)) this.#tellEnded(observer, succeeded, value)
     if (--this.#unsettled === 0) this.#host.waits(false)
     this.#host.reportSoon()
   }
@@ -239,6 +248,7 @@ export class SeatPool implements EntryHost, EntryLane {
     const argument = tell(input)
     const { id, kernel, taskCost: expected } = task
     this.#details.added.push({ id, argument, options: cloneable(options), kernel, expected })
+    this.#told.add(task)
   }
 
   #tellEnded(task: TaskHandle<unknown>, succeeded: boolean, output: unknown): void {
@@ -248,8 +258,12 @@ export class SeatPool implements EntryHost, EntryLane {
     this.#details.ended.push({ id, succeeded, value, worker, runTime, overhead })
   }
 
-  /** Tells the owner what has happened since the last time, if anything. Before answers that it must not overtake. */
+  /**
+   * Tells the owner what has happened since the last time, if anything, and the scheduler what was submitted. Before answers
+   * that it must not overtake: with its last one a worker may go, and what it submitted later with it.
+   */
   report(): boolean {
+    flush()
     const [added, completed, errored] = [this.#added, this.#completed, this.#errored]
     if (added + completed + errored === 0) return false
     this.#added = 0
@@ -282,7 +296,8 @@ const NO_OPTIONS: object = Object.freeze({})
 function tell(value: unknown): readonly [codec: number, data: unknown] {
   try {
     const { codec, data } = encode(value)
-    return [codec, data]
+    // Others may not be moved from here, and may not be cloned then.
+    return [codec, codec === POSTED ? clone(data) : data]
   } catch {
     return [0, undefined]
   }
@@ -292,7 +307,7 @@ function tell(value: unknown): readonly [codec: number, data: unknown] {
 function cloneable(options: object): object {
   const { meta: _meta, signal: _signal, transfer: _transfer, ...rest } = options as Record<string, unknown>
   try {
-    return structuredClone(rest)
+    return clone(rest)
   } catch {
     return {}
   }

@@ -9,7 +9,7 @@ export class Shared {
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(16)) {
     this.buffer = buffer
     this.#ids = new BigInt64Array(buffer, 0, 1)
-    this.#flags = new Int32Array(buffer, 8, 1)
+    this.#flags = new Int32Array(buffer, 8, 2)
   }
 
   /** The number of the next task with a handle. */
@@ -24,5 +24,14 @@ export class Shared {
 
   set isWatched(watched: boolean) {
     Atomics.store(this.#flags, 0, watched ? 1 : 0)
+  }
+
+  /** Most JS workers. */
+  get maxWorkers(): number {
+    return Atomics.load(this.#flags, 1)
+  }
+
+  set maxWorkers(most: number) {
+    Atomics.store(this.#flags, 1, most)
   }
 }

@@ -20,6 +20,8 @@ export interface SizedHost {
   readonly ending: number
   /** @throws ThreadmillError when the pool admits nothing more */
   checkOpen(): void
+  /** There are that many JS workers at most from now on. */
+  bounded(most: number): void
 }
 
 /** See the head of this file. */
@@ -72,6 +74,7 @@ export class Sizing {
     flush()
     if (lane !== undefined) {
       this.jsWorkers = max
+      this.#host.bounded(max)
       lane.resize(min, max)
       return
     }

@@ -108,6 +108,7 @@ function setWaiting(waits: boolean): void {
   isWaiting = waits
   for (const { idIndex, idGeneration } of unfinished.values()) native.setBlocked(idIndex, idGeneration, waits)
   scheduleTurn()
+  if (isDone) leaveAtRest()
 }
 
 const orders = new Orders(control, {
@@ -426,7 +427,8 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
   const outer = enter(running)
   let called: EntryWithHooks | undefined
   let isLater = false
-  let knownBy: 'context' | 'client' | 'nothing' = isSeparate() ? 'client' : 'nothing'
+  // Alone it needs no client of its own, whoever begins after it.
+  let knownBy: 'context' | 'client' | 'nothing' = isSeparate() && unfinished.size > 0 ? 'client' : 'nothing'
   try {
     const input = codec === PLAIN ? data : inputOf(codec, data)
     const fn = loaded.find(name) as EntryWithHooks
@@ -464,7 +466,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
     finished(running)
     answer(idIndex, idGeneration, value, failed, overhead, began)
     scheduleTurn()
-    if (isDone && unfinished.size === 0) leave()
+    if (isDone) leaveAtRest()
   }
   ;(result as Promise<unknown>).then(
     (value) => end(value, false),
@@ -476,7 +478,13 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
 function exit(): void {
   if (isDone) return
   isDone = true
-  if (unfinished.size === 0) leave()
+  // What it submitted has ended, but may not have been heard of here, and then not by the owner.
+  seatPool?.settleNow()
+  leaveAtRest()
+}
+
+function leaveAtRest(): void {
+  if (!exiting && unfinished.size === 0 && seatPool?.isWaiting !== true) leave()
 }
 
 async function leave(): Promise<void> {

@@ -434,6 +434,65 @@ describe('a loop of crashes', () => {
   })
 })
 
+describe('a worker that fails while it runs no task', () => {
+  const module = `data:text/javascript,export default (input) => { if (input === 'late') Promise.reject(new Error('by design')); if (input === 'exit') setImmediate(() => process.exit(3)); if (input === 'crash') process.exit(3); return input }`
+
+  /** What the process is warned of while `run` runs. */
+  async function warnings(t, run, options) {
+    const pool = new WorkerPool(module, { maxWorkers: 1, name: 'quiet', ...options })
+    t.after(() => pool.destroy())
+    const seen = []
+    const note = (warning) => warning.name === 'ThreadmillWarning' && seen.push(warning)
+    process.on('warning', note)
+    await run(pool)
+    await pool.close()
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', note)
+    return seen
+  }
+
+  test('is told of by a warning, where nobody listens', async (t) => {
+    for (const [input, code, why] of [
+      ['late', 1, ': by design'],
+      ['exit', 3, ''],
+    ]) {
+      const seen = await warnings(t, async (pool) => {
+        await pool.run(input)
+        await until(() => pool.workers.length === 0)
+      })
+      assert.deepEqual(
+        seen.map(({ message }) => message),
+        [`worker 0 of pool 'quiet' ended with exit code ${code} while it ran no task${why}`],
+      )
+      if (input === 'late') assert.match(seen[0].detail, /by design\n +at /)
+    }
+  })
+
+  test('also when it is to end', async (t) => {
+    const seen = await warnings(t, (pool) => pool.run('late'), { recycle: { tasks: 1 } })
+    assert.equal(seen.length, 1)
+  })
+
+  test('and by its event alone, where somebody does', async (t) => {
+    const exits = []
+    const seen = await warnings(t, async (pool) => {
+      pool.on('worker-exit', (_worker, code, error) => exits.push([code, error?.message]))
+      await pool.run('late')
+      await until(() => pool.workers.length === 0)
+    })
+    assert.deepEqual([seen, exits], [[], [[1, 'by design']]])
+  })
+
+  test('nor is there one of what fails tasks, ends by itself or is terminated', async (t) => {
+    const seen = await warnings(t, async (pool) => {
+      await assert.rejects(pool.run('crash'), CRASHED)
+      await pool.run(1)
+      await pool.destroy()
+    })
+    assert.deepEqual(seen, [])
+  })
+})
+
 describe('crashLimit', () => {
   const exits = (pool, count) => Array.from({ length: count }, () => pool.run({ do: 'exit', code: 1 }))
   const succeeds = (settled) => settled.map(({ status }) => status === 'fulfilled')

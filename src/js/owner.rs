@@ -64,11 +64,11 @@ pub(crate) unsafe extern "C" fn join(env: Env, info: Info) -> Js {
 }
 
 /// `leaveWorker(pool, index, parting, reason)`: a worker has gone. Returns how many tasks of the lane wait, and how many
-/// of the worker's own run again.
+/// of the worker's own run again, and have failed.
 pub(crate) unsafe extern "C" fn leave(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_, worker, why, reason]| {
         let left = pool.js_leave(index(env, worker)?, parting(env, why)?, &raw::string(env, reason)?);
-        numbers(env, [left.waiting as f64, left.repeated as f64])
+        numbers(env, [left.waiting as f64, left.repeated as f64, left.failed as f64])
     })
 }
 

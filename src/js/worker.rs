@@ -147,7 +147,7 @@ pub(crate) unsafe extern "C" fn open_seat(env: Env, info: Info) -> Js {
         let seat = state.seat.as_ref().ok_or(Fault(sys::Status::napi_generic_failure))?;
         let pool = seat.pool.clone();
         let sink = pool.attach(&state.sink);
-        pool.name_sink(sink, seat.index);
+        pool.js_seat(seat.index, sink);
         let handle = state.add_pool(OwnedPool { pool, sink, owned: false });
         raw::new_number(env, handle as f64)
     })

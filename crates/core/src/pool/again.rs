@@ -24,6 +24,9 @@ impl Pool {
     ) -> Result<(), Outcome> {
         let (ticket, sink) = (copy.ticket, copy.sink);
         let Some(policy) = &mut copy.policy else { return Err(outcome) };
+        if !self.is_there(sink) {
+            return Err(outcome);
+        }
         let delay = policy.next_run();
         let (count, from_start) = (policy.retried, policy.start_limit());
         let resume = (delay > 0).then(|| Time(now).after(delay));

@@ -82,6 +82,10 @@ impl Guest {
         visit.sink.clone()
     }
 
+    fn has_open(&self) -> bool {
+        self.visit.lock().open > 0
+    }
+
     fn sink(&self) -> Option<Arc<dyn CompletionSink>> {
         self.visit.lock().sink.clone()
     }
@@ -183,17 +187,25 @@ impl Pool {
         (at + 1) as u16
     }
 
-    /// Whether somebody hears what that sink is told.
-    pub(super) fn is_there(&self, sink: u16) -> bool {
-        let guest = usize::from(sink).checked_sub(1).and_then(|at| self.guests.lock().get(at).cloned());
-        guest.is_none_or(|guest| guest.sink().is_some())
+    fn guest(&self, sink: u16) -> Option<Arc<Guest>> {
+        usize::from(sink).checked_sub(1).and_then(|at| self.guests.lock().get(at).cloned())
     }
 
-    /// The env of that sink, a guest, has ended: its tasks that wait are dropped, and nobody hears of the others.
+    /// Whether somebody hears what that sink is told.
+    pub(super) fn is_there(&self, sink: u16) -> bool {
+        self.guest(sink).is_none_or(|guest| guest.sink().is_some())
+    }
+
+    /// Whether tasks of that sink, a guest, got in and are not settled.
+    pub(super) fn has_open(&self, sink: u16) -> bool {
+        self.guest(sink).is_some_and(|guest| guest.has_open())
+    }
+
+    /// The env of that sink, a guest, has ended: its tasks that wait are dropped, and nobody hears of the others. None of
+    /// them runs again.
     pub fn guest_left(self: &Arc<Self>, sink: u16) {
         self.drop_waiting(sink);
-        let guest = usize::from(sink).checked_sub(1).and_then(|at| self.guests.lock().get(at).cloned());
-        if let Some(guest) = guest {
+        if let Some(guest) = self.guest(sink) {
             guest.leave();
         }
     }

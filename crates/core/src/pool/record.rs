@@ -26,11 +26,6 @@ impl Pool {
         self.trace.stop();
     }
 
-    /// What comes by way of that sink is submitted by that JS worker.
-    pub fn name_sink(&self, sink: u16, worker: u32) {
-        self.trace.seated(sink, worker);
-    }
-
     /// As [`crate::scheduler::Scheduler::take`].
     pub(super) fn take(
         &self,

@@ -1,21 +1,40 @@
 //! Stage: cancel. Thread: any.
 //! Tasks of the JS lane that nobody waits for any more, whether they wait or run (J1 in mod.rs).
 
-use super::{JsNote, MAIN, Parting, js};
+use super::{JsNote, MAIN, Parting, Running, js};
 use crate::completion::{Notice, Outcome};
 use crate::pool::job::Job;
-use crate::pool::{Pool, State, clock};
-use crate::scheduler::{Lane, TaskId, WorkerRef};
+use crate::pool::{Pool, State, clock, native};
+use crate::scheduler::{Cancelled, Lane, TaskId, Time, WorkerRef};
 use std::sync::Arc;
 
 impl Pool {
-    /// Drops the tasks of that sink that wait.
+    /// Drops the tasks of that sink that wait, those among them that workers have taken ahead.
     pub(in crate::pool) fn drop_waiting(self: &Arc<Self>, sink: u16) {
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         self.ingest_into(&mut state, &mut wakes);
         let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
         self.reject(&mut state, &wanted, || Outcome::Cancelled);
+        // What was taken has no job in the scheduler to tell whose it is.
+        let by_js = state.js.iter().flat_map(|worker| &worker.running);
+        let taken: Vec<TaskId> = by_js
+            .filter(|running| running.label.sink == sink)
+            .map(|running| running.id)
+            .chain(
+                self.all_cells()
+                    .filter(|cell| cell.label().sink == sink)
+                    .map(|cell| TaskId::from_bits(cell.id())),
+            )
+            .collect();
+        let now = Time(clock::now());
+        for id in taken {
+            let State { scheduler, js: workers, .. } = &mut *state;
+            if let Cancelled::Waiting(job) = scheduler.cancel(id, now, &mut self.claims(workers)) {
+                self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Cancelled);
+                self.settle(&state, &job.label(), false, Outcome::Cancelled);
+            }
+        }
         self.unlock(state, &mut wakes);
     }
 
@@ -69,6 +88,33 @@ impl Pool {
             self.tell_owner(Notice::GivenUp { worker: index, id, grace });
         }
         true
+    }
+
+    /// Gives up what runs and was submitted by way of that sink, a guest that has gone. Under the lock.
+    pub(super) fn give_up_of(&self, state: &mut State, sink: u16, wakes: &mut Vec<WorkerRef>) {
+        if self.is_there(sink) {
+            // Its number is another one's: nothing was left of it.
+            return;
+        }
+        let is_meant = |running: &&Running| running.label.sink == sink && !running.abandoned;
+        let by_js: Vec<(u32, TaskId)> = (0..)
+            .zip(&state.js)
+            .chain([(MAIN, &state.main)])
+            .flat_map(|(index, worker)| {
+                worker.running.iter().filter(is_meant).map(move |task| (index, task.id))
+            })
+            .collect();
+        for (index, id) in by_js {
+            self.js_give_up(state, index, id, Outcome::Cancelled, wakes);
+        }
+        for index in 0..self.threads() {
+            for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
+                if cell.is_running() && cell.label().sink == sink {
+                    let id = TaskId::from_bits(cell.id());
+                    self.abandon(state, native(index), id, Outcome::Cancelled, wakes);
+                }
+            }
+        }
     }
 
     /// Whether a JS worker still runs that task; not if it holds its answer back while it runs another one.

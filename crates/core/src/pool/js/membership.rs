@@ -64,6 +64,8 @@ pub struct Left {
     pub waiting: usize,
     /// Tasks of that worker that run again.
     pub repeated: usize,
+    /// Those that it has failed, and that somebody hears of.
+    pub failed: usize,
 }
 
 impl Pool {
@@ -104,6 +106,14 @@ impl Pool {
         true
     }
 
+    /// What comes by way of that sink is submitted by that worker.
+    pub fn js_seat(&self, index: u32, sink: u16) {
+        self.trace.seated(sink, index);
+        if let Some(worker) = self.state.lock().js_worker(index) {
+            worker.sink = Some(sink);
+        }
+    }
+
     /// The env of a worker ends: it is not rung any more. Its tasks are settled by [`Pool::js_leave`].
     pub fn js_detach(&self, index: u32) {
         if let Some(worker) = self.state.lock().js_worker(index) {
@@ -138,6 +148,7 @@ impl Pool {
             return Left::default();
         };
         (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);
+        let sink = worker.sink.take();
         worker.notes.clear();
         // What it had not begun, the scheduler takes back below.
         let taken = std::mem::take(&mut worker.running);
@@ -146,13 +157,19 @@ impl Pool {
         if parting == Parting::Crashed {
             self.trace.recorder().crash(js(index));
         }
-        let mut repeated = 0;
+        let (mut repeated, mut failed) = (0, 0);
         for task in running {
+            let is_wanted = !task.abandoned && self.is_there(task.label.sink);
             if self.part(&mut state, index, task, (parting, reason), now, &mut wakes) {
                 repeated += 1;
             } else if let Some(worker) = state.js_worker(index) {
                 worker.errored += 1;
+                failed += usize::from(is_wanted);
             }
+        }
+        // It ended because a task was given up, and so is what that has submitted.
+        if let (Parting::Evicted, Some(sink)) = (parting, sink) {
+            self.give_up_of(&mut state, sink, &mut wakes);
         }
         let code = parting.code();
         let State { scheduler, js: workers, .. } = &mut *state;
@@ -172,7 +189,7 @@ impl Pool {
             state.scheduler.vacate(js(index));
         }
         self.unlock(state, &mut wakes);
-        Left { waiting, repeated }
+        Left { waiting, repeated, failed }
     }
 
     /// Settles a task whose worker has gone, or puts it back; whether it runs again. Under the lock.
@@ -192,7 +209,7 @@ impl Pool {
         let mut outcome = Outcome::refused(parting.code(), reason);
         match (parting, task.copy()) {
             // It ended for another task's sake: this one starts anew, and that is none of its retries.
-            (Parting::Evicted, Some(copy)) => {
+            (Parting::Evicted, Some(copy)) if self.is_there(copy.sink) => {
                 let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
                 if state.scheduler.give_back(js(index), task.id, copy, None, from_start, wakes).is_ok() {
                     return true;
@@ -221,10 +238,11 @@ impl Pool {
         }
         let is_free = worker.running.is_empty() && worker.notes.is_empty();
         let is_used = worker.begun > 0;
+        let sink = worker.sink;
         let waits = state.scheduler.worker(js(index)).is_some_and(|figures| figures.queued > 0);
         let may = match which {
             Retire::Any => true,
-            Retire::Idle => is_free && !waits,
+            Retire::Idle => is_free && !waits && !sink.is_some_and(|sink| self.has_open(sink)),
             Retire::Used => is_used,
         };
         if !may {
@@ -238,11 +256,11 @@ impl Pool {
     /// See [`Pool::js_retire`]. Under the lock.
     pub(super) fn retire_worker(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
         let now = Time(clock::now());
-        let waits = state.scheduler.is_waiting(js(index));
+        let waits = self.has_submitted(state, index, wakes) || state.scheduler.is_waiting(js(index));
         let Some(worker) = state.js_worker(index) else { return };
         worker.postponed = waits;
         if waits {
-            // Perhaps for a task that nobody else would run.
+            // Perhaps for a task that nobody else would run. Those that it submitted would be dropped with it.
             return;
         }
         let mut nothing = LeaveReport::default();
@@ -256,10 +274,21 @@ impl Pool {
         }
     }
 
-    /// A worker that takes no more tasks has one that waits for others: it takes them again until it runs nothing. Under the
-    /// lock.
+    /// Whether tasks that this worker submitted are unsettled. They would be dropped with it. Under the lock.
+    pub(super) fn has_submitted(&self, state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) -> bool {
+        let Some(sink) = state.js_worker(index).and_then(|worker| worker.sink) else { return false };
+        self.ingest_into(state, wakes);
+        self.has_open(sink)
+    }
+
+    /// As [`Pool::serve_on`], for the worker that runs a task, which waits for others. Under the lock.
     pub(super) fn serve_again(state: &mut State, id: TaskId, wakes: &mut Vec<WorkerRef>) {
         let Some(index) = Self::js_worker_of(state, id) else { return };
+        Self::serve_on(state, index, wakes);
+    }
+
+    /// A worker that takes no more tasks takes them again, until it runs nothing and nothing waits for it. Under the lock.
+    pub(super) fn serve_on(state: &mut State, index: u32, wakes: &mut Vec<WorkerRef>) {
         let Some(worker) = state.js_worker(index).filter(|worker| worker.retiring) else { return };
         (worker.retiring, worker.postponed) = (false, true);
         if state.scheduler.join(js(index), true, wakes) {

@@ -51,6 +51,8 @@ pub trait Waker: Send + Sync + 'static {
 pub(super) struct JsWorker {
     joined: bool,
     waker: Option<Arc<dyn Waker>>,
+    /// By way of which it submits tasks, if it does.
+    sink: Option<u16>,
     /// What it has taken, begun or not, in the order taken.
     running: VecDeque<Running>,
     /// Where it claims what it has taken ahead. Without one it takes nothing ahead.
@@ -61,7 +63,8 @@ pub(super) struct JsWorker {
     looking: bool,
     /// Whether it takes no more tasks, so that its thread can end.
     retiring: bool,
-    /// Whether it is to retire when it runs nothing: until then it has to serve tasks that its own wait for.
+    /// Whether it is to retire when it runs nothing, and none of the tasks that it submitted is unsettled: until then it has
+    /// to serve tasks that its own wait for.
     postponed: bool,
     /// Tasks that it has begun since its thread was started.
     begun: u64,
@@ -373,7 +376,11 @@ impl Pool {
         let Some(worker) = state.js_worker(index).filter(|worker| worker.running.is_empty()) else { return };
         worker.idle_since = now;
         if worker.retiring {
-            self.tell_owner(Notice::Retired { worker: index });
+            if self.has_submitted(state, index, wakes) {
+                Self::serve_on(state, index, wakes);
+            } else {
+                self.tell_owner(Notice::Retired { worker: index });
+            }
         } else if worker.postponed {
             self.retire_worker(state, index, wakes);
         }

@@ -163,7 +163,7 @@ fn a_task_whose_worker_crashed_runs_again_on_another() {
     fixture.submit_with_policy("faultEcho", js_task(), twice());
     assert_eq!(fixture.js_turn(0).1.len(), 1);
     let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
-    assert_eq!(left, Left { waiting: 1, repeated: 1 });
+    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 0 });
     assert_eq!(fixture.retried(), (1, 0));
     fixture.run_next(1);
     assert_eq!(number(&fixture.outcomes(1)[&0]), 8.0);
@@ -202,7 +202,7 @@ fn a_worker_that_is_ended_for_one_task_gives_the_others_back() {
     assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
     assert!(matches!(fixture.notice(), Notice::GivenUp { worker: 0, .. }));
     let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
-    assert_eq!(left, Left { waiting: 1, repeated: 1 });
+    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 0 });
     let _second = fixture.js_worker(0);
     fixture.run_next(0);
     assert_eq!(number(&fixture.outcomes(1)[&1]), 3.0);
@@ -228,7 +228,7 @@ fn the_first_task_that_waits_for_its_own_runs_again_too() {
     assert!(matches!(fixture.notice(), Notice::GivenUp { worker: 0, .. }));
     drop(parent);
     let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
-    assert_eq!(left, Left { waiting: 1, repeated: 1 });
+    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 0 });
     let _second = fixture.js_worker(0);
     let (_, tasks) = fixture.js_turn(0);
     match (&tasks[0].payload.input, &tasks[0].payload.options) {
@@ -494,7 +494,10 @@ fn a_task_that_was_taken_and_not_begun_goes_back() {
     fixture.submit_entry(1.0, js_task());
     let (_, mut tasks) = fixture.js_turn(0);
     fixture.pool.js_return(0, tasks.remove(0));
-    assert_eq!(fixture.pool.js_leave(0, Parting::Crashed, "it crashed"), Left { waiting: 1, repeated: 0 });
+    assert_eq!(
+        fixture.pool.js_leave(0, Parting::Crashed, "it crashed"),
+        Left { waiting: 1, repeated: 0, failed: 0 }
+    );
     let _second = fixture.js_worker(0);
     fixture.run_next(0);
     assert_eq!(number(&fixture.outcomes(1)[&0]), 2.0);

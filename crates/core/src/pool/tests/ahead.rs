@@ -27,7 +27,7 @@ impl Fixture {
     }
 
     /// A pool whose worker 0 has learned that its tasks are tiny; so many of them wait, the inputs from 1 on.
-    fn with_tiny_waiting(&mut self, count: u32) -> Arc<Board> {
+    pub(super) fn with_tiny_waiting(&mut self, count: u32) -> Arc<Board> {
         let board = self.js_worker_with_board(0);
         self.submit_entry(0.0, js_task());
         let (_, first) = self.js_turn(0);
@@ -123,7 +123,7 @@ fn j11_a_worker_that_ends_leaves_what_it_has_not_begun() {
     let (board, tasks) = fixture.with_three_ahead();
     assert!(begin(&board, &tasks[1]));
     let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
-    assert_eq!(left, Left { waiting: 1, repeated: 0 });
+    assert_eq!(left, Left { waiting: 1, repeated: 0, failed: 2 });
     let outcomes = fixture.outcomes(2);
     assert!([1, 2].iter().all(|ticket| matches!(outcomes[ticket], Outcome::Error(_))));
     let _second = fixture.js_worker(0);
@@ -257,7 +257,7 @@ fn a_worker_that_has_gone_is_not_told_of_as_retired() {
         board.hold([record(&tasks[0], 4.0, 7.0, 0.0)], &[]);
         assert_eq!(
             fixture.pool.js_leave(0, Parting::Evicted, "it was ended"),
-            Left { waiting: 2, repeated: 0 }
+            Left { waiting: 2, repeated: 0, failed: 0 }
         );
         let settled = |fixture: &Fixture| match fixture.next_event() {
             Event::Settled { outcome, .. } => number(&outcome),
@@ -279,7 +279,10 @@ fn answers_that_a_worker_has_not_handed_over_outlive_it() {
     let (board, tasks) = fixture.with_three_ahead();
     assert!(begin(&board, &tasks[1]));
     board.hold([record(&tasks[0], 4.0, 7.0, 0.0), record(&tasks[1], 6.0, 1.0, 3.0)], &[0.0, 2.0, 9.0]);
-    assert_eq!(fixture.pool.js_leave(0, Parting::Crashed, "it crashed"), Left { waiting: 1, repeated: 0 });
+    assert_eq!(
+        fixture.pool.js_leave(0, Parting::Crashed, "it crashed"),
+        Left { waiting: 1, repeated: 0, failed: 0 }
+    );
     let outcomes = fixture.outcomes(2);
     assert_eq!(number(&outcomes[&1]), 7.0);
     match &outcomes[&2] {

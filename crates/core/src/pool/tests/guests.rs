@@ -1,9 +1,9 @@
 //! Envs that submit without owning the pool, and that may end at any time.
 
-use super::super::{ENTRY, Parting};
+use super::super::{ENTRY, Left, Parting, Retire};
 use super::fixture::{Channel, Fixture, forced};
 use super::js::js_task;
-use crate::completion::{CompletionSink, Event};
+use crate::completion::{CompletionSink, Event, Notice};
 use crate::scheduler::{Lane, TaskId, TaskSpec};
 use crossbeam_channel::{Receiver, unbounded};
 use std::sync::Arc;
@@ -32,6 +32,13 @@ impl Fixture {
         let ticket = request.job.ticket;
         self.pool.submit([request].into_iter());
         self.ids.lock().get(&ticket).copied()
+    }
+
+    /// Whether the owner has been told that a worker can go.
+    fn has_retired(&mut self) -> bool {
+        self.events
+            .try_iter()
+            .any(|event| matches!(event, Event::Worker { notice: Notice::Retired { .. }, .. }))
     }
 
     /// Tasks admitted; of guests, completed and errored.
@@ -134,4 +141,82 @@ fn h2_a_number_is_given_out_again_when_nothing_of_it_is_left() {
     fixture.pool.js_leave(0, Parting::Closed, "closed");
     fixture.close();
     assert_eq!(first.events.len(), 0, "nobody is told after the end");
+}
+
+#[test]
+fn what_a_guest_has_submitted_goes_with_it_also_where_it_was_taken_ahead() {
+    let mut fixture = Fixture::new(1);
+    let guest = fixture.guest();
+    let board = fixture.with_tiny_waiting(0);
+    for _ in 0..3 {
+        fixture.submit_for(&guest, "faultEcho", js_task());
+    }
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 3);
+    fixture.pool.guest_left(guest.number);
+    assert!(tasks[1..].iter().all(|task| !board.claim(task.tag)), "nobody begins them any more");
+    assert_eq!(fixture.counts()[2], 3);
+    // The first one has begun.
+    assert!(fixture.answer(0, &tasks[0]));
+    assert!(fixture.js_turn(0).1.is_empty());
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
+    fixture.close();
+}
+
+#[test]
+fn what_a_guest_that_has_gone_submitted_is_not_run_again() {
+    let mut fixture = Fixture::new(1);
+    let guest = fixture.guest();
+    let _bell = fixture.js_worker(0);
+    fixture.submit_for(&guest, "faultEcho", js_task());
+    fixture.js_turn(0);
+    fixture.pool.guest_left(guest.number);
+    assert_eq!(fixture.pool.js_leave(0, Parting::Evicted, "it was ended"), Left::default());
+    fixture.close();
+}
+
+#[test]
+fn what_runs_elsewhere_is_given_up_with_a_worker_that_was_ended() {
+    let mut fixture = Fixture::new(1);
+    let (guest, other) = (fixture.guest(), fixture.guest());
+    let (_first, _second) = (fixture.js_worker(0), fixture.js_worker(1));
+    fixture.pool.js_seat(0, guest.number);
+    fixture.submit_for(&guest, "faultEcho", forced(Lane::Js, 1));
+    let (_, tasks) = fixture.js_turn(1);
+    fixture.pool.guest_left(guest.number);
+    assert_eq!(fixture.pool.js_leave(0, Parting::Evicted, "it was ended"), Left::default());
+    let (notes, _) = fixture.js_turn(1);
+    assert_eq!(notes.len(), 1, "its worker is told");
+    assert!(!fixture.answer(1, &tasks[0]), "nobody hears of it");
+    // Nothing of others is.
+    fixture.submit_for(&other, "faultEcho", forced(Lane::Js, 1));
+    let (_, tasks) = fixture.js_turn(1);
+    assert!(fixture.answer(1, &tasks[0]));
+    settled(&other);
+    fixture.pool.js_leave(1, Parting::Closed, "closed");
+    fixture.close();
+}
+
+#[test]
+fn a_worker_does_not_go_before_what_it_has_submitted_is_settled() {
+    for which in [Retire::Any, Retire::Used] {
+        let mut fixture = Fixture::new(1);
+        let guest = fixture.guest();
+        let _bell = fixture.js_worker(0);
+        fixture.pool.js_seat(0, guest.number);
+        fixture.submit_entry(1.0, js_task());
+        let (_, tasks) = fixture.js_turn(0);
+        // Told to go while it runs, it takes on what it submits.
+        assert!(fixture.pool.js_retire(0, which));
+        fixture.submit_for(&guest, "faultEcho", js_task());
+        assert!(fixture.answer(0, &tasks[0]));
+        let (_, tasks) = fixture.js_turn(0);
+        assert_eq!(tasks.len(), 1, "nobody else would run it");
+        assert!(!fixture.pool.js_retire(0, Retire::Idle));
+        assert!(!fixture.has_retired());
+        assert!(fixture.answer(0, &tasks[0]));
+        assert!(fixture.has_retired());
+        fixture.pool.js_leave(0, Parting::Closed, "closed");
+        fixture.close();
+    }
 }

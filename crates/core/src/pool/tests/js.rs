@@ -124,7 +124,7 @@ fn a_js_worker_that_leaves_fails_what_it_had_begun_and_nothing_else() {
     fixture.submit_entry(2.0, js_task());
     fixture.submit_entry(3.0, forced(Lane::Js, 0));
     let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
-    assert_eq!(left, Left { waiting: 2, repeated: 0 });
+    assert_eq!(left, Left { waiting: 2, repeated: 0, failed: 1 });
     match &fixture.outcomes(1)[&0] {
         Outcome::Error(error) => assert_eq!(error.code, ErrorCode::WorkerCrashed),
         other => panic!("{other:?}"),

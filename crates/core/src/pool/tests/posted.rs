@@ -113,7 +113,7 @@ fn what_was_posted_counts_when_a_js_worker_leaves() {
     assert_eq!(fixture.pool.js_unfinished(), 3);
     assert!(fixture.post_entries(&[3.0]));
     let left = fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
-    assert_eq!(left, Left { waiting: 3, repeated: 0 });
+    assert_eq!(left, Left { waiting: 3, repeated: 0, failed: 1 });
     let _second = fixture.js_worker(0);
     for _ in 0..3 {
         fixture.run_next(0);
