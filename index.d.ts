@@ -199,7 +199,10 @@ export interface WorkerPoolOptions {
 /** The entry function of a module: called once for each task, in a worker. */
 export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClient) => U | Promise<U>
 
-/** What entry functions and their hooks get as `client`: the same object for all tasks of a worker. */
+/**
+ * What entry functions and their hooks get as `client`: the same object for all tasks of a worker. Only a function that
+ * gives its outputs at once while other tasks of its worker wait may get one of its own, which inherits all that this one has.
+ */
 export interface IWorkerClient {
   /** Number of this worker; -1 on the thread that owns the pool. */
   readonly id: number
@@ -559,7 +562,10 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   readonly options: Readonly<TaskOptions & { readonly kernel?: string; readonly [option: string]: unknown }>
   /** The worker that runs or ran it; `undefined` while it waits. */
   readonly worker: IWorker | undefined
-  /** Run time in ms: expected (0 when unknown) until it has ended, then measured. */
+  /**
+   * Run time in ms: expected until it has ended, then measured. Expected is what an estimator says, else the mean of the kernel
+   * or the entry function, 0 when unknown; what is known of a `key` counts for the order of tasks alone.
+   */
   readonly taskCost: number
   /** Time of `preTask` in ms: 0 until it has ended, and on the native lane. */
   readonly pretaskCost: number

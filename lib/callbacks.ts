@@ -39,18 +39,23 @@ export class Listeners {
   }
 
   remove(name: string, listener: unknown): void {
+    this.#removeLast(name, (entry) => entry.listener === listener)
+  }
+
+  #removeLast(name: string, isMeant: (entry: Entry) => boolean): void {
     const list = this.#byName.get(name)
-    const at = list?.findLastIndex((entry) => entry.listener === listener) ?? -1
+    const at = list?.findLastIndex(isMeant) ?? -1
     if (list === undefined || at < 0) return
     if (list.length === 1) this.#byName.delete(name)
     else this.#byName.set(name, list.toSpliced(at, 1))
   }
 
   call(name: string, ...args: unknown[]): void {
-    for (const { bound, listener, once } of this.#byName.get(name) ?? []) {
-      if (once) this.remove(name, listener)
+    for (const entry of this.#byName.get(name) ?? []) {
+      // Not another one with that function.
+      if (entry.once) this.#removeLast(name, (other) => other === entry)
       try {
-        ;(bound as AnyListener)(...args)
+        ;(entry.bound as AnyListener)(...args)
       } catch (error) {
         rethrow(error)
       }

@@ -45,10 +45,14 @@ function checkSymbol(name: string, value: unknown): string | undefined {
   return value
 }
 
-/** The text of a path or URL. URL objects of other realms (Jest) count too. */
+/** Whether it is a URL object. Those of other realms (Jest) count too. */
+export function isUrl(value: unknown): value is URL {
+  return Object.prototype.toString.call(value) === '[object URL]'
+}
+
+/** The text of a path or URL. */
 function urlText(name: string, expectation: string, value: unknown): string {
-  const isUrl = Object.prototype.toString.call(value) === '[object URL]'
-  const text = isUrl ? (value as URL).href : value
+  const text = isUrl(value) ? value.href : value
   if (typeof text !== 'string') throw wrongType(name, expectation, value)
   if (text === '' || text.includes('\0')) throw wrongValue(name, expectation, value)
   return text

@@ -382,7 +382,7 @@ export class MainLane implements EntryLane {
 
   /** A message for this executor; kept until it is ready. */
   deliver(type: string, contents: unknown): void {
-    if (!this.#started) return
+    if (!this.#started || this.#gone !== undefined) return
     if (this.#stopRinging === undefined) this.#mails.push([type, contents])
     else soon(() => this.#hear(type, contents))
   }

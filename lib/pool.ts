@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { HealthOptions, IWorker, Kernels, MapOptions, PoolStats, PoolTrace } from '..'
 import { checkType } from './callbacks'
 import { PoolCore } from './core'
-import { resolveEntry } from './entry'
+import { isUrl, resolveEntry } from './entry'
 import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
@@ -94,7 +94,7 @@ export class WorkerPool implements AsyncDisposable {
     const core = this.#core
     const kernel = core.isForEntry(options) ? undefined : kernelOf(options)
     // A copy, so that what the caller does with the object later does not matter.
-    const given = { ...options }
+    const given = { ...optionsObject(options) }
     const { signal } =
       kernel === undefined ? core.checkEntry(given) : checkTaskOptions(given, core.settings, core.threads, kernel)
     const each = taskOptions(given)
@@ -191,10 +191,14 @@ export class WorkerPool implements AsyncDisposable {
     return this.#end(0, limit)
   }
 
-  async dispose(options?: { readonly force?: boolean | undefined }): Promise<void> {
-    const force = ownOr(optionsObject(options), 'force', false)
-    if (typeof force !== 'boolean') throw wrongType('options.force', 'a boolean', force)
-    return this.#end(force ? 2 : 1)
+  dispose(options?: { readonly force?: boolean | undefined }): Promise<void> {
+    try {
+      const force = ownOr(optionsObject(options), 'force', false)
+      if (typeof force !== 'boolean') throw wrongType('options.force', 'a boolean', force)
+      return this.#end(force ? 2 : 1)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   destroy(): Promise<void> {
@@ -240,7 +244,7 @@ export class WorkerPool implements AsyncDisposable {
 
 /** A pool for kernels, or one with a module: `(options?)`, `(module, options?)`, `(module, workers)`. */
 function createCore([first, second]: unknown[]): PoolCore {
-  const isModule = typeof first === 'string' || typeof first === 'function' || first instanceof URL
+  const isModule = typeof first === 'string' || typeof first === 'function' || isUrl(first)
   if (!isModule) {
     const settings = checkPoolOptions(first)
     return begun(settings, checkShellOptions(first))

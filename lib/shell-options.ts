@@ -2,6 +2,7 @@
 // Checks the options of what a pool does besides its tasks: its end, signals, memory. Nothing of this goes to its workers.
 
 import type { HighMemory, JsPoolOptions } from '..'
+import { isUrl } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import { MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
 
@@ -53,7 +54,7 @@ export function checkShellOptions(value: unknown): ShellSettings {
 function checkFile(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
   const expectation = `a path or a 'file:' URL`
-  if (value instanceof URL) {
+  if (isUrl(value)) {
     if (value.protocol !== 'file:') throw wrongValue(name, expectation, value.href)
     const { fileURLToPath } = require('node:url') as typeof import('node:url')
     return fileURLToPath(value)

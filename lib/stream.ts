@@ -3,7 +3,8 @@
 //
 // D1. At most `concurrency` inputs are in progress, or finished and not yet passed on; a write beyond that is not
 //     acknowledged, which holds the source up.
-// D2. Destroying the stream, a failed task and the end of the pool cancel what is in progress.
+// D2. Destroying the stream, a failed task and its signal cancel what is in progress. When the pool ends, what it has
+//     admitted still comes, as `close()` promises, and the error after it.
 
 import { Duplex } from 'node:stream'
 import { wrongValue } from './errors'
@@ -35,6 +36,8 @@ export class TaskStream extends Duplex {
   #writing: Writing | undefined
   #finishing: Callback | undefined
   #isWaiting = false
+  /** Why nothing more is admitted. */
+  #refusal: Error | undefined
   /** Whether the reader wants more. */
   #flows = false
 
@@ -78,7 +81,8 @@ export class TaskStream extends Duplex {
   /** The pool admits nothing any more: what is in progress still comes, if nothing else is to be written. */
   #refuse(reason: unknown): void {
     if (this.writableEnded && this.#writing === undefined && this.writableLength === 0) return
-    this.destroy(asError(reason))
+    this.#refusal = asError(reason)
+    this.#advance()
   }
 
   /** Takes an input on, and passes outputs on, as far as that is possible. */
@@ -94,6 +98,10 @@ export class TaskStream extends Duplex {
         return
       }
       this.#flows = this.push(entry.value)
+    }
+    if (this.#refusal !== undefined) {
+      if (this.#entries.length === 0) this.destroy(this.#refusal)
+      return
     }
     const writing = this.#writing
     if (writing !== undefined && this.#entries.length < this.#settings.concurrency) {

@@ -37,36 +37,54 @@ export interface ClientHost {
   tellEnded(): void
 }
 
+// Named by symbols, and hidden: the objects that `of` gives inherit them, as they do what users have put on the client.
+const HOST = Symbol('host')
+const LISTENERS = Symbol('listeners')
+const TASK = Symbol('task')
+const OF = Symbol('of')
+
+interface Parts {
+  readonly [HOST]: ClientHost
+  readonly [LISTENERS]: Listeners
+  /** The task that it was given to, if tasks may run beside each other. */
+  readonly [TASK]: Running | undefined
+  readonly [OF]: new (task: Running) => Client
+}
+
+export interface Client extends Parts {}
+
 /** See `IWorkerClient` in index.d.ts. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor defines them
 export class Client {
   readonly id: number
-  readonly #host: ClientHost
-  readonly #listeners: Listeners
-  /** The task that it was given to, if tasks may run beside each other. */
-  readonly #task: Running | undefined
 
-  constructor(id: number, host: ClientHost, listeners = new Listeners(), task?: Running) {
+  constructor(id: number, host: ClientHost) {
     this.id = id
-    this.#host = host
-    this.#listeners = listeners
-    this.#task = task
+    function Of(this: { [TASK]: Running }, task: Running): void {
+      this[TASK] = task
+    }
+    Of.prototype = this
+    const parts = { [HOST]: host, [LISTENERS]: new Listeners(), [TASK]: undefined, [OF]: Of }
+    for (const name of [HOST, LISTENERS, TASK, OF] as const) {
+      Object.defineProperty(this, name, { value: parts[name], writable: true })
+    }
   }
 
-  /** The same for one task; see J13 in scopes.ts. */
+  /** One for one task, which has what this one has; see J13 in scopes.ts. */
   of(task: Running): Client {
-    return new Client(this.id, this.#host, this.#listeners, task)
+    return new this[OF](task)
   }
 
-  #current(): Running | undefined {
-    return this.#host.currentTask(this.#task)
+  private current(): Running | undefined {
+    return this[HOST].currentTask(this[TASK])
   }
 
   postMessageToPool(type: string, contents?: unknown, transfer?: readonly object[]): this {
     checkType(type)
     const { encoded, list } = payload().encodeMarked(contents, transfer)
-    const data = encoded.codec === POSTED ? this.#host.postValue(encoded.data, list) : encoded.data
-    const task = this.#current()
-    this.#host.tellEnded()
+    const data = encoded.codec === POSTED ? this[HOST].postValue(encoded.data, list) : encoded.data
+    const task = this.current()
+    this[HOST].tellEnded()
     native.postToPool(type, encoded.codec, data, task?.idIndex ?? -1, task?.idGeneration ?? 0)
     return this
   }
@@ -74,7 +92,7 @@ export class Client {
   progress(done: number, total: number): this {
     if (typeof done !== 'number') throw wrongType('done', 'a number', done)
     if (typeof total !== 'number') throw wrongType('total', 'a number', total)
-    const task = this.#current()
+    const task = this.current()
     if (task === undefined) return this
     task.pace ??= new Pace()
     if (task.pace.isDue(done, total)) native.reportProgress(task.idIndex, task.idGeneration, done, total)
@@ -82,39 +100,39 @@ export class Client {
   }
 
   get signal(): AbortSignal {
-    const task = this.#current()
+    const task = this.current()
     if (task === undefined) return new AbortController().signal
     task.abort ??= new Abort()
     return task.abort.signal
   }
 
   get kernels(): Kernels {
-    return this.#host.takeSeat().kernels
+    return this[HOST].takeSeat().kernels
   }
 
   onMessage(type: string, listener: (contents: never, client: never) => void): this {
-    this.#listeners.add(checkType(type), listener)
+    this[LISTENERS].add(checkType(type), listener)
     return this
   }
 
   removeMessageListener(type: string, listener: (contents: never, client: never) => void): this {
-    this.#listeners.remove(checkType(type), listener)
+    this[LISTENERS].remove(checkType(type), listener)
     return this
   }
 
   run(input?: unknown, options?: object): Promise<never> {
     try {
-      return this.#host.takeSeat().run(input, options) as Promise<never>
+      return this[HOST].takeSeat().run(input, options) as Promise<never>
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   addTask(input?: unknown, options?: object): TaskHandle<never> {
-    return this.#host.takeSeat().addTask(input, options) as TaskHandle<never>
+    return this[HOST].takeSeat().addTask(input, options) as TaskHandle<never>
   }
 
   static deliver(client: Client, type: string, contents: unknown): void {
-    client.#listeners.call(type, contents, client)
+    client[LISTENERS].call(type, contents, client)
   }
 }
