@@ -445,7 +445,8 @@ export class JsLane implements EntryLane, ThreadHost {
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
     if (thread.leaving) {
-      if (exitCode !== 0 || thread.hasCause) this.#unheard(origin, exitCode, thread)
+      // One that took too long to say goodbye was terminated.
+      if (thread.hasCause) this.#unheard(origin, exitCode, thread)
       this.#replace(index, 0, text)
       return
     }

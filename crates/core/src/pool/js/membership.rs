@@ -64,7 +64,7 @@ pub struct Left {
     pub waiting: usize,
     /// Tasks of that worker that run again.
     pub repeated: usize,
-    /// Those that it has failed, and that somebody hears of.
+    /// Tasks that it had begun and that do not, given up or not.
     pub failed: usize,
 }
 
@@ -159,12 +159,13 @@ impl Pool {
         }
         let (mut repeated, mut failed) = (0, 0);
         for task in running {
-            let is_wanted = !task.abandoned && self.is_there(task.label.sink);
             if self.part(&mut state, index, task, (parting, reason), now, &mut wakes) {
                 repeated += 1;
-            } else if let Some(worker) = state.js_worker(index) {
-                worker.errored += 1;
-                failed += usize::from(is_wanted);
+            } else {
+                failed += 1;
+                if let Some(worker) = state.js_worker(index) {
+                    worker.errored += 1;
+                }
             }
         }
         // It ended because a task was given up, and so is what that has submitted.

@@ -202,7 +202,7 @@ fn a_worker_that_is_ended_for_one_task_gives_the_others_back() {
     assert!(matches!(fixture.outcomes(1)[&0], Outcome::Cancelled));
     assert!(matches!(fixture.notice(), Notice::GivenUp { worker: 0, .. }));
     let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
-    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 0 });
+    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 1 });
     let _second = fixture.js_worker(0);
     fixture.run_next(0);
     assert_eq!(number(&fixture.outcomes(1)[&1]), 3.0);
@@ -228,7 +228,7 @@ fn the_first_task_that_waits_for_its_own_runs_again_too() {
     assert!(matches!(fixture.notice(), Notice::GivenUp { worker: 0, .. }));
     drop(parent);
     let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
-    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 0 });
+    assert_eq!(left, Left { waiting: 1, repeated: 1, failed: 1 });
     let _second = fixture.js_worker(0);
     let (_, tasks) = fixture.js_turn(0);
     match (&tasks[0].payload.input, &tasks[0].payload.options) {

@@ -171,7 +171,8 @@ fn what_a_guest_that_has_gone_submitted_is_not_run_again() {
     fixture.submit_for(&guest, "faultEcho", js_task());
     fixture.js_turn(0);
     fixture.pool.guest_left(guest.number);
-    assert_eq!(fixture.pool.js_leave(0, Parting::Evicted, "it was ended"), Left::default());
+    let left = fixture.pool.js_leave(0, Parting::Evicted, "it was ended");
+    assert_eq!(left, Left { waiting: 0, repeated: 0, failed: 1 });
     fixture.close();
 }
 
