@@ -755,7 +755,8 @@ export interface WorkerPool<T = any, U = any> {
   readonly kernels: Kernels
 
   /**
-   * Runs a kernel by name; the fast path when no handle is needed.
+   * Runs the entry function of the pool's module, or a kernel by name (`options.kernel`); the fast path when no handle is
+   * needed.
    *
    * Rejects with `ERR_THREADMILL_UNKNOWN_KERNEL`, `_INVALID_ARG_TYPE`, `_INVALID_ARG_VALUE`, `_OUT_OF_RANGE`,
    * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued; later with the kernel's own error, `_TIMEOUT`,
@@ -817,7 +818,7 @@ export interface WorkerPool<T = any, U = any> {
   ): Task<Awaited<R>>
 
   /**
-   * Runs a kernel over every item of an iterable. Takes items only as fast as outputs are consumed. Leaving the loop
+   * Runs the entry function, or a kernel, over every item of an iterable. Takes items only as fast as outputs are consumed. Leaving the loop
    * early cancels what is in progress; the first failure ends the iteration with its error, after the outputs of the
    * inputs before it when `ordered`. An abort of `signal` ends it at once.
    * @throws what `run` would reject with because of its options, and for inputs that are not iterable
