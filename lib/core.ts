@@ -144,7 +144,7 @@ export class PoolCore implements EntryHost {
   }
 
   get workers(): readonly IWorker[] {
-    return this.#lanes.js === undefined ? this.#sizing.nativeWorkers : (this.#lanes.js.known?.workers ?? [])
+    return this.#entry === undefined ? this.#sizing.nativeWorkers : (this.#lanes.js?.known?.workers ?? [])
   }
 
   /** Settings of a call without options. */

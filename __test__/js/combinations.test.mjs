@@ -188,3 +188,13 @@ test('a port that is moved out of a sub-task arrives, whoever listens', async (t
   await pool.whenIdle()
   assert.deepEqual(seen, [undefined, 'MessagePort'])
 })
+
+test('the copy of a pool in its own workers has none', async (t) => {
+  const pool = open(
+    t,
+    `import { WorkerPool } from '${import.meta.resolve('threadmill')}'
+    const pool = new WorkerPool(import.meta.url, { maxWorkers: 2 })
+    export default () => [pool.workers.length, pool.isIdle]`,
+  )
+  assert.deepEqual(await pool.run(), [0, true])
+})
