@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 
 /** A generator of numbers from 0 to below 1 (mulberry32). */
-function mulberry32(seed) {
+export function mulberry32(seed) {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
