@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "an object of C++")]
 
 use crate::call::Js;
-use crate::engine::address;
+use crate::engine::{MaybeBool, address};
 use crate::marks::Name;
 use crate::shared::SharedStore;
 use std::ffi::{CStr, c_void};
@@ -29,13 +29,6 @@ const NO_CLASSES: usize = 2;
 /// What most values have room in, bytes.
 const SCRATCH: usize = 2048;
 pub(crate) type Scratch = MaybeUninit<[u8; SCRATCH]>;
-
-/// `v8::Maybe<bool>`.
-#[repr(C)]
-struct MaybeBool {
-    is_there: bool,
-    value: bool,
-}
 
 /// `v8::Maybe<uint32_t>`.
 #[repr(C)]

@@ -12,6 +12,19 @@ use libloading::os::unix::Library;
 use libloading::os::windows::Library;
 use std::ffi::{CStr, c_void};
 
+/// `v8::Maybe<bool>`.
+#[repr(C)]
+pub(crate) struct MaybeBool {
+    pub(crate) is_there: bool,
+    pub(crate) value: bool,
+}
+
+impl MaybeBool {
+    pub(crate) fn is_true(&self) -> bool {
+        self.is_there && self.value
+    }
+}
+
 /// Where the process has something with that name.
 pub(crate) fn exported(name: &CStr) -> Option<*mut c_void> {
     #[cfg(unix)]

@@ -10,20 +10,13 @@
 #![expect(unsafe_code, reason = "functions of the engine that Node-API does not offer")]
 
 use crate::call::{Env, Info, Js, on_env};
-use crate::engine::engine_function;
+use crate::engine::{MaybeBool, engine_function};
 use crate::moves::current_isolate;
 use crate::raw::{self, Raw};
 use napi::sys;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::LazyLock;
-
-/// `v8::Maybe<bool>`.
-#[repr(C)]
-struct MaybeBool {
-    is_there: bool,
-    value: bool,
-}
 
 struct Engine {
     /// `v8::Isolate::GetCurrentContext()`

@@ -8,7 +8,7 @@
 
 use crate::call::Js;
 use crate::delegate::{Delegate, Plain, Scratch};
-use crate::engine::engine_function;
+use crate::engine::{MaybeBool, engine_function};
 use crate::moves::current_isolate;
 use crate::read_delegate::ReadDelegate;
 use crate::shared::SharedStore;
@@ -16,19 +16,6 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::LazyLock;
-
-/// `v8::Maybe<bool>`.
-#[repr(C)]
-struct Maybe {
-    is_there: bool,
-    value: bool,
-}
-
-impl Maybe {
-    fn is_true(&self) -> bool {
-        self.is_there && self.value
-    }
-}
 
 /// `std::pair<uint8_t*, size_t>`.
 #[repr(C)]
@@ -44,7 +31,7 @@ type This = *mut c_void;
 type On<A> = unsafe extern "C" fn(This) -> A;
 type OnIsolate = unsafe extern "C" fn(This, This);
 type InContext<A> = unsafe extern "C" fn(This, Js) -> A;
-type WriteValue = unsafe extern "C" fn(This, Js, Js) -> Maybe;
+type WriteValue = unsafe extern "C" fn(This, Js, Js) -> MaybeBool;
 type WithBuffer = unsafe extern "C" fn(This, u32, Js);
 type NewWriter = unsafe extern "C" fn(This, This, *mut Delegate<'_>);
 type NewReader = unsafe extern "C" fn(This, This, *const u8, usize);
@@ -66,7 +53,7 @@ struct Engine {
     /// `v8::ValueDeserializer`
     new_reader: NewReader,
     drop_reader: On<()>,
-    read_header: InContext<Maybe>,
+    read_header: InContext<MaybeBool>,
     read_value: InContext<Js>,
     put_in: WithBuffer,
 }
@@ -94,7 +81,7 @@ fn find_engine() -> Option<Engine> {
         drop_reader: engine_function!(c"_ZN2v817ValueDeserializerD1Ev", On<()>),
         read_header: engine_function!(
             c"_ZN2v817ValueDeserializer10ReadHeaderENS_5LocalINS_7ContextEEE",
-            InContext<Maybe>
+            InContext<MaybeBool>
         ),
         read_value: engine_function!(
             c"_ZN2v817ValueDeserializer9ReadValueENS_5LocalINS_7ContextEEE",
