@@ -189,6 +189,8 @@ export class JsLane implements EntryLane, ThreadHost {
   retired(index: number): void {
     const thread = this.#threads[index]
     if (thread === undefined || this.#closing) return
+    // It has posted that it is ready before it took a task, and only then has something to say goodbye for.
+    if (!thread.ready) this.#readPort(index)
     this.#markLeaving(thread)
     thread.stop(false)
   }

@@ -51,7 +51,13 @@ test('a worker that is used up when its pool is closed says goodbye once', async
     const { pool, exits, noted } = open(t, { maxWorkers: 2, recycle: { tasks: 1 } })
     await Promise.all([pool.run(1), pool.run(2)])
     await pool.close()
-    assert.deepEqual(noted(), exits.fill(GOODBYE))
+    assert.deepEqual(
+      [noted(), exits],
+      [
+        [GOODBYE, GOODBYE],
+        [0, 0],
+      ],
+    )
   }
 })
 
