@@ -818,8 +818,8 @@ export interface WorkerPool<T = any, U = any> {
   ): Task<Awaited<R>>
 
   /**
-   * Runs the entry function, or a kernel, over every item of an iterable. Takes items only as fast as outputs are consumed. Leaving the loop
-   * early cancels what is in progress; the first failure ends the iteration with its error, after the outputs of the
+   * Runs the entry function, or a kernel, over every item of an iterable. Takes items only as fast as outputs are
+   * consumed. Leaving the loop early cancels what is in progress; the first failure ends the iteration with its error, after the outputs of the
    * inputs before it when `ordered`. An abort of `signal` ends it at once.
    * @throws what `run` would reject with because of its options, and for inputs that are not iterable
    */

@@ -27,6 +27,14 @@ async function worksOn(pool) {
   await pool.close()
 }
 
+/** Cancels a task on worker 0, which is terminated for it, when the one that it awaits has begun. */
+async function cancelParent(pool, runs, sub) {
+  const parent = pool.addTask(['wait', sub], { workerAffinity: 0, ...FORCE, cancelGrace: 0 })
+  await until(() => runs[0] === 1)
+  parent.cancel()
+  await assert.rejects(parent.then(), { code: 'ERR_THREADMILL_CANCELLED' })
+}
+
 describe('the worker crashes', () => {
   for (const workerConcurrency of [1, 2, 4]) {
     test(`what it had taken of its own goes with it (${workerConcurrency} at once)`, async (t) => {
@@ -49,40 +57,30 @@ describe('the worker crashes', () => {
 })
 
 describe('the worker is ended because of a task that was given up', () => {
-  test('what it submitted does not run again', async (t) => {
-    const { pool, runs } = open(t)
-    const parent = pool.addTask(['wait', ['hang', 0]])
-    await until(() => runs[0] === 1)
-    parent.cancel()
-    await assert.rejects(parent.then(), { code: 'ERR_THREADMILL_CANCELLED' })
-    await worksOn(pool)
-    assert.equal(runs[0], 1)
-  })
-
-  test('nor with retries', async (t) => {
-    const { pool, runs } = open(t, { retries: { limit: 5, delay: 0, on: 'both' } })
-    const parent = pool.addTask(['wait', ['hang', 0]])
-    await until(() => runs[0] === 1)
-    parent.cancel()
-    await assert.rejects(parent.then(), { code: 'ERR_THREADMILL_CANCELLED' })
-    await worksOn(pool)
-    assert.equal(runs[0], 1)
-  })
-
-  for (const [what, ended, options] of [
-    ['stay', 1, { cancelGrace: 0 }],
-    ['hang', 0, { cancelGrace: 0 }],
+  for (const [title, retries] of [
+    ['what it submitted does not run again', 0],
+    ['nor with retries', { limit: 5, delay: 0, on: 'both' }],
   ]) {
-    test(`what runs elsewhere is given up: ${what}`, async (t) => {
-      const { pool, runs } = open(t, { maxWorkers: 2, minWorkers: 2, ...options })
-      const parent = pool.addTask(['wait', [what, 1]], { workerAffinity: 0, ...FORCE })
-      await until(() => runs[0] === 1)
-      parent.cancel()
-      await assert.rejects(parent.then(), { code: 'ERR_THREADMILL_CANCELLED' })
+    test(title, async (t) => {
+      const { pool, runs } = open(t, { retries })
+      await cancelParent(pool, runs, ['hang', 0])
       await worksOn(pool)
-      assert.ok(runs[1] <= ended)
+      assert.equal(runs[0], 1)
     })
   }
+
+  test('what runs elsewhere is given up, and ends in its grace', async (t) => {
+    const { pool, runs } = open(t, { maxWorkers: 2, minWorkers: 2, cancelGrace: 2 ** 31 - 1 })
+    await cancelParent(pool, runs, ['stay', 1])
+    await worksOn(pool)
+    assert.equal(runs[1], 1)
+  })
+
+  test('or is ended with its worker', async (t) => {
+    const { pool, runs } = open(t, { maxWorkers: 2, minWorkers: 2 })
+    await cancelParent(pool, runs, ['hang', 1])
+    await worksOn(pool)
+  })
 })
 
 describe('the worker ends in order', () => {
