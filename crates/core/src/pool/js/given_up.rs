@@ -96,7 +96,7 @@ impl Pool {
             // Its number is another one's: nothing was left of it.
             return;
         }
-        let is_meant = |running: &&Running| running.label.sink == sink && !running.abandoned;
+        let is_meant = |running: &&Running| running.label.sink == sink;
         let by_js: Vec<(u32, TaskId)> = (0..)
             .zip(&state.js)
             .chain([(MAIN, &state.main)])
