@@ -4,7 +4,6 @@
 
 import { decode } from './codec'
 import { POSTED } from './codecs'
-import { ThreadmillError } from './errors'
 import type { LaneHost } from './lane-settings'
 import { native } from './native-owner'
 import type { ParcelStore } from './parcel-store'
@@ -39,9 +38,7 @@ export class Guests {
     const lost = this.#unsettled[index] ?? 0
     if (lost > 0) native.forgetTasks(lost)
     this.#unsettled[index] = 0
-    const message = `worker ${index}, which submitted the task, ended`
-    const reason = new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', message)
-    this.#settle(this.#host.forgotten(index, reason), 0, lost)
+    this.#settle(this.#host.forgotten(index), 0, lost)
   }
 
   /** Settles those of which more is known, and the others. */

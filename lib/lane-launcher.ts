@@ -68,7 +68,7 @@ export class LaneLauncher {
       throw error
     }
     // While it starts.
-    if (folder !== undefined) thread.give(workerCode(file === undefined ? undefined : native.holdText))
+    if (folder !== undefined) thread.give(workerCode(file === undefined ? undefined : native))
     return thread
   }
 }

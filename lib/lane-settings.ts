@@ -70,6 +70,6 @@ export interface LaneHost {
   readonly explain: ((error: ThreadmillError) => ThreadmillError) | undefined
   /** Registers tasks that a worker submitted; gives those that have ended. */
   told(details: Details, worker: number): EndedTask[]
-  /** A worker has ended: gives its tasks that have not, as failed for that reason. */
-  forgotten(worker: number, reason: unknown): EndedTask[]
+  /** A worker has ended: gives its tasks that have not, as failed. */
+  forgotten(worker: number): EndedTask[]
 }

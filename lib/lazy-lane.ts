@@ -77,7 +77,7 @@ export class LazyLane {
     const host: LaneHost = {
       ...lane,
       told: (details, worker) => registry.told(details, worker, added),
-      forgotten: (worker, reason) => registry.forget(worker, reason),
+      forgotten: (worker) => registry.forget(worker),
     }
     return new JsLane(host, this.#settings, this.#launcher)
   }

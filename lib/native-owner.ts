@@ -83,6 +83,10 @@ export interface NativeForOwners extends Native {
   forgetTasks(count: number): void
   /** Keeps a text of one byte for each character for ever; gives its number. */
   holdText(text: Uint8Array): number
+  /** Whether `functionCode` can be asked here. */
+  keepsFunctionCode(): boolean
+  /** The code that the engine has made of a function by `compileFunction`; of another function, the process ends. */
+  functionCode(compiled: object): ArrayBuffer
   /** A JS worker that would begin a task at once, or -1. */
   idleWorker(pool: number): number
   /** How many tasks of the JS lane wait or run, without those that were given up. */

@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
-import { Script } from 'node:vm'
+import { compileFunction, Script } from 'node:vm'
 import type { MessagePort } from 'node:worker_threads'
 
 type Load = (name: string) => unknown
@@ -99,6 +99,7 @@ export interface WorkerCode {
   readonly type: 'code'
   /** By file. */
   readonly packs: ReadonlyMap<string, Given>
+  readonly asFunctions: boolean
 }
 
 /** A pack for workers. */
@@ -116,6 +117,11 @@ interface Stored {
 }
 
 let forWorkers = new Map<string, Given>()
+/**
+ * Whether packs of workers are compiled as functions. Node 24 makes an object for a script in a heap of the engine that workers do
+ * not use otherwise; for that to go takes a twelfth of what the end of a worker takes.
+ */
+let asFunctions = false
 /** The file of the addon, in a worker. */
 let addon: string | undefined
 
@@ -124,20 +130,30 @@ export function workerFolder(): string | undefined {
   return packOf(WORKER) === undefined ? undefined : codeFolder()
 }
 
-/** The code of workers, in memory that they share; they look for what is not there. `hold`: has the addon hold a text. */
-export function workerCode(hold?: (text: Uint8Array) => number): WorkerCode {
+/** What of the addon is asked here; in a worker it is found by its file. */
+interface CodeAddon {
+  /** Has the addon hold a text. */
+  holdText(text: Uint8Array): number
+  heldText(number: number): string
+  keepsFunctionCode(): boolean
+  functionCode(compiled: object): ArrayBuffer
+}
+
+/** The code of workers, in memory that they share; they look for what is not there. `native`: where they find the addon. */
+export function workerCode(native?: Pick<CodeAddon, 'holdText' | 'keepsFunctionCode'>): WorkerCode {
+  asFunctions = native?.keepsFunctionCode() ?? false
   try {
     for (const name of [WORKER, PAYLOAD]) {
       const pack = packOf(name)
       const known = pack && forWorkers.get(pack.file)
       if (pack === undefined || known?.stored !== undefined) continue
-      const text = known?.text ?? hold?.(bytesOf(pack)) ?? textOf(pack)
+      const text = known?.text ?? native?.holdText(bytesOf(pack)) ?? textOf(pack)
       forWorkers.set(pack.file, { text, stored: shared(read(pack, true)) })
     }
   } catch {
     // They find out themselves.
   }
-  return { type: 'code', packs: forWorkers }
+  return { type: 'code', packs: forWorkers, asFunctions }
 }
 
 function shared(stored: Stored | undefined): Stored | undefined {
@@ -165,7 +181,10 @@ function enterWorker(): void {
   // It has long been there: an owner posts it at once, and a thread takes its time to start.
   if (folder !== '') {
     const code = receiveMessageOnPort(launch.control)?.message as WorkerCode | undefined
-    if (code !== undefined) forWorkers = new Map(code.packs)
+    if (code !== undefined) {
+      forWorkers = new Map(code.packs)
+      asFunctions = code.asFunctions
+    }
   }
   // What was loaded before the worker began is nothing that others will need for it.
   compiled.length = 0
@@ -206,7 +225,7 @@ interface Compiled {
   readonly pack: Pack
   /** Where its code is stored. */
   readonly place: string
-  readonly script: Script
+  readonly made: Made
   /** What the stored code was used for, and its length; nothing where the engine has taken none. */
   readonly knownUses: ReadonlySet<string>
   readonly knownLength: number
@@ -222,16 +241,51 @@ function compile(pack: Pack): Run | undefined {
     const text = given?.text ?? textOf(pack)
     const stored = given === undefined ? read(pack, isWorker) : given.stored
     const source = typeof text === 'string' ? text : heldText(text)
-    const script = new Script(source, stored === undefined ? { filename } : { filename, cachedData: stored.code })
-    const run = script.runInThisContext() as Run
+    const made = (isWorker && asFunctions ? asFunction : asScript)(source, { filename, cachedData: stored?.code })
     const place = nameOf(pack, isWorker)
-    if (stored !== undefined && script.cachedDataRejected === false)
-      compiled.push({ pack, place, script, knownUses: stored.uses, knownLength: stored.code.length })
-    else compiled.push({ pack, place, script, knownUses: new Set(), knownLength: 0 })
-    return run
+    if (stored !== undefined && made.isFromCode)
+      compiled.push({ pack, place, made, knownUses: stored.uses, knownLength: stored.code.length })
+    else compiled.push({ pack, place, made, knownUses: new Set(), knownLength: 0 })
+    return made.run
   } catch {
     return undefined
   }
+}
+
+/** What the engine has made of a text. */
+interface Made {
+  readonly run: Run
+  /** Whether the stored code was taken. */
+  readonly isFromCode: boolean
+  /** All that has been compiled so far. */
+  code(): Uint8Array
+}
+
+interface CompileOptions {
+  readonly filename: string
+  readonly cachedData: Uint8Array | undefined
+}
+
+function asScript(source: string, options: CompileOptions): Made {
+  const script = new Script(source, options)
+  return {
+    run: script.runInThisContext(),
+    isFromCode: script.cachedDataRejected === false,
+    code: () => script.createCachedData(),
+  }
+}
+
+function asFunction(source: string, options: CompileOptions): Made {
+  const define = compileFunction(source, ['module'], options) as FunctionOfText
+  const module = {} as { exports: Run }
+  define(module)
+  const code = (): Uint8Array => new Uint8Array(functionCode(define))
+  return { run: module.exports, isFromCode: define.cachedDataRejected === false, code }
+}
+
+interface FunctionOfText {
+  (module: object): void
+  readonly cachedDataRejected?: boolean
 }
 
 /** Each character is one byte (scripts/pack.mjs). */
@@ -243,13 +297,21 @@ function bytesOf({ file }: Pack): Buffer {
   return readFileSync(path.join(__dirname, file))
 }
 
-type HeldText = (number: number) => string
-
-let readHeld: HeldText | undefined
+let readHeld: CodeAddon['heldText'] | undefined
 
 function heldText(number: number): string {
-  readHeld ??= (require(addon as string) as { heldText: HeldText }).heldText
+  readHeld ??= addonOfWorker().heldText
   return readHeld(number)
+}
+
+function addonOfWorker(): CodeAddon & { addForOwners(exports: object): void } {
+  return require(addon as string)
+}
+
+function functionCode(compiled: object): ArrayBuffer {
+  const native = {} as CodeAddon
+  addonOfWorker().addForOwners(native)
+  return native.functionCode(compiled)
 }
 
 // --- the cache ---
@@ -296,13 +358,13 @@ function storeMissing(): void {
     const { write } = require('./code-store') as typeof import('./code-store')
     // Flags can be set at any time.
     if (!codeFolder()?.endsWith(engine())) return
-    for (const [at, { pack, place, script, knownUses, knownLength }] of compiled.entries()) {
+    for (const [at, { pack, place, made, knownUses, knownLength }] of compiled.entries()) {
       if (!lacks(knownUses)) continue
-      const made = script.createCachedData()
+      const code = made.code()
       const all = new Set([...knownUses, ...used])
       // What was not called for long is thrown away. Some uses add nothing, and what comes of stored code may be a little less.
-      if (made.length >= MOSTLY * knownLength) write(place, [markOf(pack), ...all], made)
-      compiled[at] = { pack, place, script, knownUses: all, knownLength: Math.max(made.length, knownLength) }
+      if (code.length >= MOSTLY * knownLength) write(place, [markOf(pack, isWorker), ...all], code)
+      compiled[at] = { pack, place, made, knownUses: all, knownLength: Math.max(code.length, knownLength) }
     }
   } catch {
     // Where nothing can be written, nothing is.
@@ -314,8 +376,9 @@ function nameOf({ file }: Pack, forWorker: boolean): string {
 }
 
 /** What code is of. That of Node 20 brings the name of the file that it was compiled as, which then is in stacks. */
-function markOf({ fingerprint }: Pack): string {
-  return process.version.startsWith('v20.') ? `${fingerprint}@${encodeURIComponent(__dirname)}` : fingerprint
+function markOf({ fingerprint }: Pack, forWorker: boolean): string {
+  const text = forWorker && asFunctions ? `${fingerprint}-function` : fingerprint
+  return process.version.startsWith('v20.') ? `${text}@${encodeURIComponent(__dirname)}` : text
 }
 
 /** The code as it was stored for that text: a line that says what it is, and the code twice. */
@@ -329,7 +392,7 @@ function read(pack: Pack, forWorker: boolean): Stored | undefined {
   const start = bytes.indexOf('\n') + 1
   const [fingerprint, ...uses] = bytes.toString(LATIN1, 0, start).trim().split(' ')
   const middle = start + (bytes.length - start) / 2
-  if (fingerprint !== markOf(pack) || !Number.isInteger(middle)) return undefined
+  if (fingerprint !== markOf(pack, forWorker) || !Number.isInteger(middle)) return undefined
   const [code, again] = [bytes.subarray(start, middle), bytes.subarray(middle)]
   // The engine takes damaged code for good. Computing a checksum here would take longer than to compile.
   return code.equals(again) ? { code, uses: new Set(uses) } : undefined

@@ -3,6 +3,7 @@
 
 import type { IWorker } from '..'
 import { decode } from './codec'
+import { ThreadmillError } from './errors'
 import { decodeReason } from './reason'
 import { TaskHandle } from './task'
 
@@ -79,12 +80,18 @@ export class Registry {
     return tasks
   }
 
-  /** The worker has gone: its tasks that have not ended fail with `reason`. */
-  forget(worker: number, reason: unknown): EndedTask[] {
+  /** The worker has gone, and its tasks that have not ended fail. */
+  forget(worker: number): EndedTask[] {
     const lost: EndedTask[] = []
+    let reason: ThreadmillError | undefined
     for (const [id, entry] of this.#entries) {
       if (entry.worker !== worker) continue
       this.#entries.delete(id)
+      // An error takes as long to make as all else of a worker that ends.
+      reason ??= new ThreadmillError(
+        'ERR_THREADMILL_WORKER_CRASHED',
+        `worker ${worker}, which submitted the task, ended`,
+      )
       entry.reject(reason)
       lost.push({ task: entry.task, succeeded: false, value: reason })
     }

@@ -316,17 +316,7 @@ pub(crate) unsafe extern "C" fn put_serialized(env: Env, info: Info) -> Js {
 pub(crate) unsafe extern "C" fn take_serialized(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [_unused]| {
         let Written { bytes, .. } = state.serialized.take().ok_or(Fault(sys::Status::napi_invalid_arg))?;
-        let buffer = raw::construct_array_buffer(env, bytes.length)?;
-        let (mut data, mut length) = (ptr::null_mut(), 0);
-        // SAFETY: a buffer of the current scope; it is as long as the bytes, or nothing is copied.
-        unsafe {
-            check(sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut length))?;
-            if length != bytes.length {
-                return Err(Fault(sys::Status::napi_invalid_arg));
-            }
-            ptr::copy_nonoverlapping(bytes.as_slice().as_ptr(), data.cast(), length);
-        }
-        Ok(buffer)
+        raw::new_array_buffer(env, bytes.as_slice())
     })
 }
 

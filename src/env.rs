@@ -17,7 +17,7 @@ use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
 use crate::{
-    clones, cpu_gate, marks, moves, objects, pool, settle, shared, submit, termination, texts, trace,
+    clones, code, cpu_gate, marks, moves, objects, pool, settle, shared, submit, termination, texts, trace,
 };
 use napi::sys;
 use std::ffi::{CStr, c_void};
@@ -227,6 +227,8 @@ const FOR_OWNERS: &[Function] = &[
     (c"runsTask", Some(owner::runs_task)),
     (c"setWorkerLimit", Some(owner::set_limit)),
     (c"holdText", Some(texts::hold)),
+    (c"keepsFunctionCode", Some(code::keeps_function_code)),
+    (c"functionCode", Some(code::function_code)),
 ];
 
 /// Builds the state of an env and puts the first functions on `exports`.

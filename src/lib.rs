@@ -6,6 +6,7 @@
 //!  all      env.rs      state of one env, its doorbell, its cleanup hook
 //!           call.rs     the state and the pool that a call is about
 //!           engine.rs   functions of V8 and of Node by their names
+//!           code.rs     what the engine has made of a function, to be stored
 //!           cpu_gate.rs how busy the machine is
 //!           moves.rs    memory that goes from thread to thread as it is
 //!           objects.rs  what only the engine can tell of an object
@@ -22,6 +23,7 @@
 
 mod call;
 mod clones;
+mod code;
 mod cpu_gate;
 mod delegate;
 mod engine;

@@ -304,21 +304,23 @@ pub(crate) fn engine_is_known() -> bool {
     IS_KNOWN.load(Ordering::Relaxed)
 }
 
+/// Whether functions of the engine have been tried with this version of Node.
+pub(crate) fn is_tried(env: Env) -> Raw<bool> {
+    let mut version = ptr::null();
+    // SAFETY: what it gives lives as long as the process.
+    let major = unsafe {
+        check(sys::napi_get_node_version(env, &raw mut version))?;
+        (*version).major
+    };
+    Ok(TRIED.contains(&major))
+}
+
 /// `canMove()`: whether memory moves this way here.
 pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
     on_env(env, info, |_, [_unused]| {
         let mut works_here = WORKS.lock();
-        let answer = if let Some(known) = *works_here {
-            known
-        } else {
-            let mut version = ptr::null();
-            // SAFETY: what it gives lives as long as the process.
-            let major = unsafe {
-                check(sys::napi_get_node_version(env, &raw mut version))?;
-                (*version).major
-            };
-            TRIED.contains(&major) && works(env).unwrap_or(false)
-        };
+        let answer =
+            if let Some(known) = *works_here { known } else { is_tried(env)? && works(env).unwrap_or(false) };
         *works_here = Some(answer);
         IS_KNOWN.store(answer, Ordering::Relaxed);
         raw::new_boolean(env, answer)

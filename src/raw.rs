@@ -310,6 +310,21 @@ pub(crate) fn construct_array_buffer(env: sys::napi_env, length: usize) -> Raw<s
     Ok(buffer)
 }
 
+/// An `ArrayBuffer` with these bytes: a pending `RangeError` when there is no memory.
+pub(crate) fn new_array_buffer(env: sys::napi_env, bytes: &[u8]) -> Raw<sys::napi_value> {
+    let buffer = construct_array_buffer(env, bytes.len())?;
+    let (mut data, mut length) = (ptr::null_mut(), 0);
+    // SAFETY: a buffer of the current scope; it is as long as the bytes, or nothing is copied.
+    unsafe {
+        check(sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut length))?;
+        if length != bytes.len() {
+            return Err(Fault(sys::Status::napi_invalid_arg));
+        }
+        ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast(), length);
+    }
+    Ok(buffer)
+}
+
 /// Forgets a pending exception.
 pub(crate) fn clear_exception(env: sys::napi_env) {
     let mut pending = ptr::null_mut();

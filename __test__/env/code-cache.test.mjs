@@ -125,6 +125,18 @@ describe('code cache', () => {
     )
   })
 
+  test('workers keep the code of functions, and do without scripts, where the engine gives it', async () => {
+    const folder = newFolder()
+    await run(JS, folder)
+    const kept = Object.keys(filesIn(folder)).map((file) => [
+      path.basename(file),
+      /-function\b/.test(ofWhat(readFileSync(path.join(folder, file)))),
+    ])
+    const isGiven = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch)
+    const expected = WITH_WORKER.map((name) => [name, isGiven && name.startsWith('worker-')])
+    assert.deepEqual(Object.fromEntries(kept), Object.fromEntries(expected))
+  })
+
   for (const [title, edit] of [
     ['empty', () => Buffer.alloc(0)],
     ['cut off', (bytes) => bytes.subarray(0, bytes.length - 100)],
