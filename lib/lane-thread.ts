@@ -31,6 +31,7 @@ export class LaneThread {
   readonly #patience: number
   readonly #gate: LoadGate
   #isReady = false
+  #hasEnded = false
   /** Whether it takes no more tasks. */
   leaving = false
   /** Whether it has been told to end, or will be as soon as it listens. */
@@ -76,6 +77,7 @@ export class LaneThread {
       this.hasCause = true
     })
     this.worker.on('exit', (code) => {
+      this.#hasEnded = true
       forgetGate(this.#gate)
       host.exited(this, code)
     })
@@ -133,6 +135,8 @@ export class LaneThread {
   askToStop(force: boolean): boolean {
     const { worker, control } = this
     this.stopping = true
+    // What comes of its end may be the end of the pool.
+    if (this.#hasEnded) return false
     // Whoever waits for the end keeps the process alive for it.
     worker.ref()
     if (force) {

@@ -75,6 +75,8 @@ export interface NativeForOwners extends Native {
   missingWorkers(pool: number): number[]
   /** Whether a JS worker still runs that task. */
   runsTask(pool: number, index: number, idIndex: number, idGeneration: number): boolean
+  /** Whether the thread of a JS worker may be ended now for the sake of a task that was given up; asks it to come by if not. */
+  mayEvict(pool: number, index: number): boolean
   /** Rejects what waits in the JS lane; codes as above, or 2 the entry module cannot be used. */
   rejectWaiting(pool: number, code: 0 | 1 | 2, reason: string): void
   /** Whether there is such a JS worker. */

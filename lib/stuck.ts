@@ -5,6 +5,9 @@ import type { LaneThread } from './lane-thread'
 import { native } from './native-owner'
 import { setTimeout } from './timers'
 
+/** How often is looked whether a worker may be ended, ms. */
+const INTERVAL = 20
+
 /** The lane, as seen from here. */
 export interface StuckHost {
   readonly handle: number
@@ -33,14 +36,23 @@ export class StuckWorkers {
     const { handle, cancelGrace, threads } = this.#host
     const thread = threads[index]
     const grace = Number.isNaN(given) ? cancelGrace : given
+    const isStuck = (): boolean =>
+      thread !== undefined &&
+      !thread.evicted &&
+      threads[index] === thread &&
+      native.runsTask(handle, index, idIndex, idGeneration)
     const evict = (): void => {
-      const isStuck = (): boolean => native.runsTask(handle, index, idIndex, idGeneration)
-      if (thread === undefined || thread.evicted || threads[index] !== thread || !isStuck()) return
+      if (thread === undefined || !isStuck()) return
       native.retireWorker(handle, index, 0)
       this.#host.leaving(thread)
       // It may have ended that task and begun another one before it was told to take no more.
+      end(thread)
+    }
+    // A task that has begun anew for such a reason is not to begin again and again.
+    const end = (ending: LaneThread): void => {
       if (!isStuck()) return
-      this.#host.evict(index, thread)
+      if (native.mayEvict(handle, index)) this.#host.evict(index, ending)
+      else setTimeout(() => end(ending), INTERVAL).unref()
     }
     if (thread !== undefined && grace === 0) evict()
     else if (thread !== undefined && grace !== Number.POSITIVE_INFINITY) setTimeout(evict, grace).unref()

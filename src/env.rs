@@ -225,6 +225,7 @@ const FOR_OWNERS: &[Function] = &[
     (c"busyWorkers", Some(owner::busy_workers)),
     (c"missingWorkers", Some(owner::missing)),
     (c"runsTask", Some(owner::runs_task)),
+    (c"mayEvict", Some(owner::may_evict)),
     (c"setWorkerLimit", Some(owner::set_limit)),
     (c"holdText", Some(texts::hold)),
     (c"keepsFunctionCode", Some(code::keeps_function_code)),

@@ -115,6 +115,11 @@ pub(crate) unsafe extern "C" fn runs_task(env: Env, info: Info) -> Js {
     })
 }
 
+/// `mayEvict(pool, index)`: whether the thread of a worker may be ended for the sake of a task that was given up.
+pub(crate) unsafe extern "C" fn may_evict(env: Env, info: Info) -> Js {
+    on_pool(env, info, |_, pool, [_, worker]| raw::new_boolean(env, pool.js_may_evict(index(env, worker)?)))
+}
+
 /// `unfinishedTasks(pool)`: how many tasks of the JS lane wait or run, without those that were given up.
 pub(crate) unsafe extern "C" fn unfinished_tasks(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_unused]| raw::new_number(env, pool.js_unfinished() as f64))

@@ -43,7 +43,7 @@ impl Pool {
         let resumed = state.scheduler.resume(Time(now), &mut orphaned, wakes);
         for (_, job) in orphaned {
             let reason = "the worker that the task was bound to is gone";
-            self.settle(state, &job.label(), false, Outcome::refused(ErrorCode::OutOfRange, reason));
+            self.settle(state, &job.label(), Outcome::refused(ErrorCode::OutOfRange, reason));
         }
         if resumed > 0 && state.scheduler.queued(Lane::Js) > 0 {
             self.tell_owner(Notice::Resumed);

@@ -4,7 +4,7 @@
 use super::cell::Cell;
 use super::job::Job;
 use super::{Pool, State, clock, js, timer};
-use crate::completion::Outcome;
+use crate::completion::{Event, Outcome};
 use crate::scheduler::{Cancelled, Expired, Lane, TaskId, Time, WorkerRef};
 use crate::sync::Ordering;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Pool {
         let won = match cancelled {
             Cancelled::Waiting(job) => {
                 self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Cancelled);
-                self.settle(state, &job.label(), false, Outcome::Cancelled);
+                self.settle(state, &job.label(), Outcome::Cancelled);
                 true
             }
             Cancelled::Running(worker) => self.abandon(state, worker, id, Outcome::Cancelled, &mut wakes),
@@ -51,7 +51,7 @@ impl Pool {
             match task {
                 Expired::Waiting(id, job) => {
                     self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Expired);
-                    self.settle(&state, &job.label(), false, Outcome::Expired);
+                    self.settle(&state, &job.label(), Outcome::Expired);
                 }
                 Expired::Running(id, worker) => {
                     self.abandon(&mut state, worker, id, Outcome::Expired, &mut wakes);
@@ -111,7 +111,10 @@ impl Pool {
         let won = cell.abandon(id.to_bits());
         if won {
             self.trace.recorder().cancel(id, label.kernel, Some(worker), &outcome);
-            self.settle(locked, &label, true, outcome);
+            self.note_settled();
+            let (ticket, worker) = (label.ticket, worker.index);
+            let settled = Event::Settled { ticket, outcome, worker, run_time: 0, held: true };
+            self.sink(label.sink).deliver(settled);
         }
         won
     }

@@ -1,9 +1,10 @@
 //! Stage: all. Thread: the owner env.
 //! The end of a pool, N2 in the module above.
 
+use super::cell::Cell;
 use super::{
-    Arc, CompletionSink, ErrorCode, Event, Inbox, Job, Lane, Outcome, Pool, State, TaskId, Time, WorkerRef,
-    clock, native,
+    Arc, CompletionSink, ErrorCode, Event, Inbox, Job, Label, Lane, Outcome, Pool, State, TaskId, Time,
+    WorkerRef, clock, native,
 };
 
 impl Pool {
@@ -58,7 +59,7 @@ impl Pool {
         for (id, job) in rejected {
             let outcome = outcome();
             recorder.cancel(id, job.kernel, None, &outcome);
-            self.settle(state, &job.label(), false, outcome);
+            self.settle(state, &job.label(), outcome);
         }
     }
 
@@ -89,8 +90,24 @@ impl Pool {
         self.reject_waiting();
         self.abandon_running();
         let mut state = self.state.lock();
-        while self.all_cells().any(|cell| cell.is_abandoned() && cell.label().in_place) {
+        self.js_disband(&mut state, &mut wakes);
+        self.unlock(state, &mut wakes);
+        self.await_memory(|_| true);
+    }
+
+    /// Waits for kernels that were given up and use memory of the env that submitted them.
+    pub(super) fn await_memory(&self, is_meant: impl Fn(&Label) -> bool) {
+        let mut state = self.state.lock();
+        let is_used = |cell: &Cell<Job>| {
+            let label = cell.label();
+            label.in_place && is_meant(&label) && cell.is_abandoned()
+        };
+        let mut used: Vec<(&Cell<Job>, u64)> =
+            self.all_cells().filter(|cell| is_used(cell)).map(|cell| (cell, cell.id())).collect();
+        while !used.is_empty() {
             self.released.wait(&mut state);
+            // A cell may have a task of somebody else by now.
+            used.retain(|(cell, id)| cell.id() == *id && cell.is_abandoned());
         }
     }
 }

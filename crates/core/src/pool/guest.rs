@@ -201,12 +201,18 @@ impl Pool {
         self.guest(sink).is_some_and(|guest| guest.has_open())
     }
 
-    /// The env of that sink, a guest, has ended: its tasks that wait are dropped, and nobody hears of the others. None of
-    /// them runs again.
+    /// The env of that sink, a guest, is going away: its tasks that wait are dropped, kernels are given up, and nobody hears
+    /// of the others. None of them runs again. Returns only when no kernel touches memory of the env any more.
     pub fn guest_left(self: &Arc<Self>, sink: u16) {
-        self.drop_waiting(sink);
-        if let Some(guest) = self.guest(sink) {
-            guest.leave();
-        }
+        let Some(guest) = self.guest(sink) else { return };
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        self.ingest_into(&mut state, &mut wakes);
+        self.drop_waiting(&mut state, sink);
+        self.give_up_kernels_of(&mut state, sink, &mut wakes);
+        // Under the same lock: no run that fails meanwhile is repeated.
+        guest.leave();
+        self.unlock(state, &mut wakes);
+        self.await_memory(|label| label.sink == sink);
     }
 }

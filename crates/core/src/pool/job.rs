@@ -71,6 +71,8 @@ pub struct Policy {
     pub deadline_from_start: u64,
     /// ms that a JS worker has to end the task by itself once it was given up; NaN for the pool's.
     pub grace: f64,
+    /// How often its worker was ended for the sake of another task.
+    pub evicted: u32,
 }
 
 impl Default for Policy {
@@ -84,9 +86,14 @@ impl Default for Policy {
             on_error: false,
             deadline_from_start: 0,
             grace: f64::NAN,
+            evicted: 0,
         }
     }
 }
+
+/// How often a task is run again because its worker was ended for the sake of another task. One that submits what has its
+/// worker ended would begin anew for ever.
+const MOST_EVICTIONS: u32 = 5;
 
 /// Longest time between two runs of a task, ns.
 const MAX_DELAY: f64 = 86_400e9;
@@ -217,6 +224,18 @@ impl Job {
     /// Whether the key of an input says that its keeper copies it to whoever asks, see `keyOfInput` in lib/parcel.ts.
     fn is_copied(&self) -> bool {
         matches!(self.input, Payload::Number(key) if key % 2.0 == 1.0)
+    }
+
+    /// Its worker was ended for the sake of another task: whether it is to be run again.
+    pub(crate) fn survives(&mut self) -> bool {
+        let policy = self.policy.get_or_insert_default();
+        policy.evicted += 1;
+        policy.evicted <= MOST_EVICTIONS
+    }
+
+    /// Whether that was so before.
+    pub(crate) fn has_survived(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.evicted > 0)
     }
 
     /// The same job once more, sharing its input.

@@ -71,7 +71,7 @@ impl Pool {
         scheduler.leave(worker, false, &mut self.claims(js), Time(clock::now()), &mut report, wakes);
         for (_, job) in report.orphaned {
             let reason = format!("the native worker of the task could not be started: {error}");
-            self.settle(&state, &job.label(), false, Outcome::refused(ErrorCode::System, &reason));
+            self.settle(&state, &job.label(), Outcome::refused(ErrorCode::System, &reason));
         }
         self.publish(&mut state);
     }
@@ -89,7 +89,7 @@ impl Pool {
             scheduler.reject_waiting(&wanted, now, &mut self.claims(js), &mut waiting);
             for (_, job) in waiting {
                 let reason = Outcome::refused(ErrorCode::System, "no native worker could be started");
-                self.settle(&state, &job.label(), false, reason);
+                self.settle(&state, &job.label(), reason);
             }
             let mut wakes = Vec::new();
             for worker in failed {

@@ -314,15 +314,15 @@ impl Pool {
     }
 
     /// Under the lock, so that nobody finds the pool finished, and says so, before the last task is settled.
-    fn settle(&self, _locked: &State, label: &Label, held: bool, outcome: Outcome) {
+    fn settle(&self, locked: &State, label: &Label, outcome: Outcome) {
+        self.settle_as(locked, label, outcome, NO_WORKER, 0);
+    }
+
+    /// The same for a task that a worker ran. Under the lock.
+    fn settle_as(&self, _locked: &State, label: &Label, outcome: Outcome, worker: u32, run_time: u64) {
         self.note_settled();
-        self.sink(label.sink).deliver(Event::Settled {
-            ticket: label.ticket,
-            outcome,
-            worker: NO_WORKER,
-            run_time: 0,
-            held,
-        });
+        let ticket = label.ticket;
+        self.sink(label.sink).deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
 
     /// A task was settled by anybody but a native worker that finished it.

@@ -38,7 +38,7 @@ impl Pool {
         for (_, job) in report.orphaned {
             let outcome =
                 Outcome::refused(ErrorCode::OutOfRange, "the pool has no worker with this index any more");
-            self.settle(&state, &job.label(), false, outcome);
+            self.settle(&state, &job.label(), outcome);
         }
         self.active.store(threads as usize, Ordering::Relaxed);
         self.unlock(state, &mut wakes);

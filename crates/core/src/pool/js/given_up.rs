@@ -3,39 +3,57 @@
 
 use super::{JsNote, MAIN, Parting, Running, js};
 use crate::completion::{Notice, Outcome};
+use crate::pool::cell::Cell;
 use crate::pool::job::Job;
 use crate::pool::{Pool, State, clock, native};
 use crate::scheduler::{Cancelled, Lane, TaskId, Time, WorkerRef};
 use std::sync::Arc;
 
+/// A worker that does not come by for that long is blocked, ns.
+const PATIENCE: u64 = 250_000_000;
+
 impl Pool {
-    /// Drops the tasks of that sink that wait, those among them that workers have taken ahead.
-    pub(in crate::pool) fn drop_waiting(self: &Arc<Self>, sink: u16) {
-        let mut wakes = Vec::new();
-        let mut state = self.state.lock();
-        self.ingest_into(&mut state, &mut wakes);
+    /// Drops the tasks of that sink that wait, those among them that workers have taken ahead. Under the lock.
+    pub(in crate::pool) fn drop_waiting(&self, state: &mut State, sink: u16) {
         let wanted = |_, job: Option<&Job>| job.is_some_and(|job| job.sink == sink);
-        self.reject(&mut state, &wanted, || Outcome::Cancelled);
+        self.reject(state, &wanted, || Outcome::Cancelled);
         // What was taken has no job in the scheduler to tell whose it is.
         let by_js = state.js.iter().flat_map(|worker| &worker.running);
         let taken: Vec<TaskId> = by_js
             .filter(|running| running.label.sink == sink)
             .map(|running| running.id)
-            .chain(
-                self.all_cells()
-                    .filter(|cell| cell.label().sink == sink)
-                    .map(|cell| TaskId::from_bits(cell.id())),
-            )
+            .chain(self.cells_of(sink).map(|(_, cell)| TaskId::from_bits(cell.id())))
             .collect();
         let now = Time(clock::now());
         for id in taken {
             let State { scheduler, js: workers, .. } = &mut *state;
             if let Cancelled::Waiting(job) = scheduler.cancel(id, now, &mut self.claims(workers)) {
                 self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Cancelled);
-                self.settle(&state, &job.label(), false, Outcome::Cancelled);
+                self.settle(state, &job.label(), Outcome::Cancelled);
             }
         }
-        self.unlock(state, &mut wakes);
+    }
+
+    /// What native workers have taken that was submitted by way of that sink, with their numbers. Under the lock.
+    fn cells_of(&self, sink: u16) -> impl Iterator<Item = (u32, &Cell<Job>)> {
+        let cells = (0..)
+            .zip(&self.slots)
+            .flat_map(|(index, slot)| slot.cells.get().into_iter().flatten().map(move |cell| (index, cell)));
+        cells.filter(move |(_, cell)| cell.label().sink == sink)
+    }
+
+    /// Gives up the kernels that run and were submitted by way of that sink. Under the lock.
+    pub(in crate::pool) fn give_up_kernels_of(
+        &self,
+        state: &mut State,
+        sink: u16,
+        wakes: &mut Vec<WorkerRef>,
+    ) {
+        for (index, cell) in self.cells_of(sink) {
+            if cell.is_running() {
+                self.abandon(state, native(index), TaskId::from_bits(cell.id()), Outcome::Cancelled, wakes);
+            }
+        }
     }
 
     /// Rejects every task of the JS lane that has not begun. Numbers that were kept for replacements are free again: no
@@ -90,7 +108,8 @@ impl Pool {
         true
     }
 
-    /// Gives up what runs and was submitted by way of that sink, a guest that has gone. Under the lock.
+    /// Gives up what JS workers run and was submitted by way of that sink, a guest that has gone; kernels of its were given
+    /// up when it went. Under the lock.
     pub(super) fn give_up_of(&self, state: &mut State, sink: u16, wakes: &mut Vec<WorkerRef>) {
         if self.is_there(sink) {
             // Its number is another one's: nothing was left of it.
@@ -107,14 +126,6 @@ impl Pool {
         for (index, id) in by_js {
             self.js_give_up(state, index, id, Outcome::Cancelled, wakes);
         }
-        for index in 0..self.threads() {
-            for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
-                if cell.is_running() && cell.label().sink == sink {
-                    let id = TaskId::from_bits(cell.id());
-                    self.abandon(state, native(index), id, Outcome::Cancelled, wakes);
-                }
-            }
-        }
     }
 
     /// Whether a JS worker still runs that task; not if it holds its answer back while it runs another one.
@@ -123,6 +134,27 @@ impl Pool {
         let Some(worker) = state.js_worker(index) else { return false };
         let is_answered = || worker.board.as_ref().is_some_and(|board| board.has_ended(id));
         worker.running.iter().any(|running| running.id == id) && !is_answered()
+    }
+
+    /// Whether the thread of a worker may be ended for the sake of a task that was given up: not while it runs another one
+    /// that has begun anew for such a reason, as long as it comes by. Asks it to.
+    pub fn js_may_evict(&self, index: u32) -> bool {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else { return true };
+        let is_spared = |task: &&Running| {
+            !task.abandoned && !worker.is_ahead(task) && task.job.as_ref().is_some_and(Job::has_survived)
+        };
+        let is_blocked = worker.asked.is_some_and(|asked| now.saturating_sub(asked) > PATIENCE);
+        if is_blocked || !worker.running.iter().any(|task| is_spared(&task)) {
+            return true;
+        }
+        if worker.asked.is_none() {
+            worker.asked = Some(now);
+            drop(state);
+            self.js_wake(index);
+        }
+        false
     }
 
     /// Settles everything that JS workers have begun. Under the lock.

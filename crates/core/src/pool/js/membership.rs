@@ -83,7 +83,7 @@ impl Pool {
         }
         if let Some(worker) = state.js_worker(index) {
             (worker.joined, worker.retiring, worker.begun) = (true, false, 0);
-            worker.postponed = false;
+            (worker.postponed, worker.asked) = (false, None);
             worker.idle_since = clock::now();
             (worker.launched, worker.active) = (worker.idle_since, worker.idle_since);
         }
@@ -125,7 +125,7 @@ impl Pool {
     /// for a replacement, which the caller launches, and what is forced to it waits too.
     pub fn js_leave(self: &Arc<Self>, index: u32, parting: Parting, reason: &str) -> Left {
         let now = clock::now();
-        let (mut wakes, mut report) = (Vec::new(), LeaveReport::default());
+        let mut wakes = Vec::new();
         let mut delivery = Delivery::new(self);
         let mut state = self.state.lock();
         // It has gone, whether or not it was to go when it comes to rest: its number may be another one's when that is heard.
@@ -143,10 +143,30 @@ impl Pool {
         }
         // So that they count as waiting, and are for those who are left.
         self.ingest_into(&mut state, &mut wakes);
-        let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
-            self.unlock(state, &mut wakes);
-            return Left::default();
-        };
+        let left = self.remove(&mut state, index, (parting, reason), now, &mut wakes).unwrap_or_default();
+        self.unlock(state, &mut wakes);
+        left
+    }
+
+    /// The env that owns the pool ends, and its JS workers have ended with it. What they had begun was settled before. Under
+    /// the lock.
+    pub(in crate::pool) fn js_disband(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        for index in (0..state.js.len() as u32).chain([MAIN]) {
+            self.remove(state, index, (Parting::Closed, "the pool is closed"), clock::now(), wakes);
+        }
+    }
+
+    /// Takes a worker and all of its tasks out; `None` when it is not there. Under the lock.
+    fn remove(
+        &self,
+        state: &mut State,
+        index: u32,
+        (parting, reason): (Parting, &str),
+        now: u64,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> Option<Left> {
+        let mut report = LeaveReport::default();
+        let worker = state.js_worker(index).filter(|worker| worker.joined)?;
         (worker.joined, worker.looking, worker.waker, worker.cpu) = (false, false, None, None);
         let sink = worker.sink.take();
         worker.notes.clear();
@@ -159,7 +179,7 @@ impl Pool {
         }
         let (mut repeated, mut failed) = (0, 0);
         for task in running {
-            if self.part(&mut state, index, task, (parting, reason), now, &mut wakes) {
+            if self.part(state, index, task, (parting, reason), now, wakes) {
                 repeated += 1;
             } else {
                 failed += 1;
@@ -170,27 +190,26 @@ impl Pool {
         }
         // It ended because a task was given up, and so is what that has submitted.
         if let (Parting::Evicted, Some(sink)) = (parting, sink) {
-            self.give_up_of(&mut state, sink, &mut wakes);
+            self.give_up_of(state, sink, wakes);
         }
         let code = parting.code();
         let State { scheduler, js: workers, .. } = &mut *state;
         let claims = &mut self.claims(workers);
-        scheduler.leave(js(index), true, claims, Time(now), &mut report, &mut wakes);
+        scheduler.leave(js(index), true, claims, Time(now), &mut report, wakes);
         if let Some(worker) = state.js_worker(index) {
             debug_assert!(worker.running.is_empty(), "the scheduler knew nothing of some");
             worker.board = None;
         }
         for (_, job) in report.orphaned {
             let outcome = Outcome::refused(code, "the worker that the task was bound to is gone");
-            self.settle(&state, &job.label(), false, outcome);
+            self.settle(state, &job.label(), outcome);
         }
         let waiting = state.scheduler.queued(Lane::Js);
         if waiting + state.scheduler.set_aside(Lane::Js) == 0 {
             // Nobody comes after it for now, so no task may be bound to its number.
             state.scheduler.vacate(js(index));
         }
-        self.unlock(state, &mut wakes);
-        Left { waiting, repeated, failed }
+        Some(Left { waiting, repeated, failed })
     }
 
     /// Settles a task whose worker has gone, or puts it back; whether it runs again. Under the lock.
@@ -210,7 +229,13 @@ impl Pool {
         let mut outcome = Outcome::refused(parting.code(), reason);
         match (parting, task.copy()) {
             // It ended for another task's sake: this one starts anew, and that is none of its retries.
-            (Parting::Evicted, Some(copy)) if self.is_there(copy.sink) => {
+            (Parting::Evicted, Some(mut copy)) if self.is_there(copy.sink) => {
+                if !copy.survives() {
+                    let reason = "workers that ran the task were ended again and again because of others, which were given up";
+                    let outcome = Outcome::refused(parting.code(), reason);
+                    self.settle_as(state, &task.label, outcome, index, now.saturating_sub(task.started));
+                    return false;
+                }
                 let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
                 if state.scheduler.give_back(js(index), task.id, copy, None, from_start, wakes).is_ok() {
                     return true;

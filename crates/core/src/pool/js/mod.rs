@@ -24,7 +24,7 @@ use super::job::{Job, Policy};
 use super::lookout::BEFORE_PARKING;
 use super::times::Times;
 use super::{Label, Pool, State, clock};
-use crate::completion::{Answer, Event, Notice, Outcome};
+use crate::completion::{Answer, Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, Taken, TaskId, Time, WorkerRef};
 use crate::trace::{How, Recorder};
@@ -68,6 +68,8 @@ pub(super) struct JsWorker {
     postponed: bool,
     /// Tasks that it has begun since its thread was started.
     begun: u64,
+    /// When it was asked to come by, if it has not since.
+    asked: Option<u64>,
     /// When it began to run nothing.
     idle_since: u64,
     /// What the worker has not fetched; notes for one that is not attached yet wait for it.
@@ -221,7 +223,7 @@ impl Pool {
             self.unlock(guard, &mut wakes);
             return false;
         };
-        worker.looking = false;
+        (worker.looking, worker.asked) = (false, None);
         let count = worker.notes.len().min(JS_NOTES);
         notes.extend(worker.notes.drain(..count));
         if !worker.notes.is_empty() || !takes {
@@ -452,13 +454,6 @@ impl Pool {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    fn settle_as(&self, _locked: &State, label: &Label, outcome: Outcome, worker: u32, run_time: u64) {
-        self.note_settled();
-        let ticket = label.ticket;
-        let sink = self.sink(label.sink);
-        sink.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
     }
 }
 

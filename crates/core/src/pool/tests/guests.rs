@@ -3,7 +3,7 @@
 use super::super::{ENTRY, Left, Parting, Retire};
 use super::fixture::{Channel, Fixture, forced};
 use super::js::js_task;
-use crate::completion::{CompletionSink, Event, Notice};
+use crate::completion::{CompletionSink, Event, Notice, Outcome};
 use crate::scheduler::{Lane, TaskId, TaskSpec};
 use crossbeam_channel::{Receiver, unbounded};
 use std::sync::Arc;
@@ -32,6 +32,19 @@ impl Fixture {
         let ticket = request.job.ticket;
         self.pool.submit([request].into_iter());
         self.ids.lock().get(&ticket).copied()
+    }
+
+    /// A kernel that runs.
+    fn run_for(&mut self, guest: &Guest, (kernel, input): (&str, f64), in_place: bool) -> TaskId {
+        let mut request = self.request(kernel, input, TaskSpec::plain(Lane::Native));
+        (request.job.sink, request.job.in_place) = (guest.number, in_place);
+        let ticket = request.job.ticket;
+        self.pool.submit([request].into_iter());
+        let id = *self.ids.lock().get(&ticket).unwrap();
+        while self.pool.worker_of(id).is_none() {
+            std::thread::yield_now();
+        }
+        id
     }
 
     /// Whether the owner has been told that a worker can go.
@@ -128,13 +141,9 @@ fn h2_a_number_is_given_out_again_when_nothing_of_it_is_left() {
         settled(guest);
     }
     // A kernel that was given up still names its task when it stops.
-    let id = fixture.submit_for(&third, "faultWait", TaskSpec::plain(Lane::Native)).unwrap();
-    while fixture.pool.worker_of(id).is_none() {
-        std::thread::yield_now();
-    }
+    fixture.run_for(&third, ("faultStubborn", 1000.0), false);
     fixture.pool.guest_left(third.number);
     assert_ne!(fixture.guest().number, third.number);
-    assert!(fixture.pool.cancel(id));
     while fixture.pool.figures().abandoned > 0 || fixture.pool.figures().running > 0 {
         std::thread::yield_now();
     }
@@ -220,4 +229,29 @@ fn a_worker_does_not_go_before_what_it_has_submitted_is_settled() {
         fixture.pool.js_leave(0, Parting::Closed, "closed");
         fixture.close();
     }
+}
+
+#[test]
+fn a_guest_that_goes_waits_for_kernels_that_use_its_memory() {
+    let mut fixture = Fixture::new(2);
+    let guest = fixture.guest();
+    let [first, _] = [(); 2].map(|()| fixture.run_for(&guest, ("faultStubborn", 50.0), true));
+    // One was given up before, and runs on.
+    assert!(fixture.pool.cancel(first));
+    fixture.pool.guest_left(guest.number);
+    let runs = fixture.pool.all_cells().any(|cell| cell.is_running() && cell.label().sink == guest.number);
+    assert!(!runs, "memory of the guest is used");
+    assert_eq!(fixture.counts(), [2, 0, 2]);
+    fixture.close();
+}
+
+#[test]
+fn kernels_of_a_guest_that_has_gone_are_given_up() {
+    let mut fixture = Fixture::new(1);
+    let guest = fixture.guest();
+    fixture.run_for(&guest, ("faultWait", 0.0), false);
+    fixture.pool.guest_left(guest.number);
+    fixture.submit("faultEcho", 1.0);
+    assert!(fixture.outcomes(1).values().all(Outcome::is_ok), "the worker is free again");
+    fixture.close();
 }

@@ -351,6 +351,25 @@ fn detaching_ends_everything_without_an_event_after_it() {
 }
 
 #[test]
+fn detaching_ends_threads_that_rest_although_js_tasks_run() {
+    let mut fixture = Fixture::new(2);
+    let _bell = fixture.js_worker(0);
+    fixture.submit("faultEcho", 1.0);
+    assert!(fixture.outcomes(1).values().all(Outcome::is_ok));
+    fixture.submit_with("faultEcho", 1.0, js::js_task());
+    assert_eq!(fixture.js_turn(0).1.len(), 1);
+    // The thread has come to rest.
+    while fixture.pool.slots.iter().any(|slot| slot.started() && !fixture.pool.has_idle_worker(Lane::Native))
+    {
+        std::thread::yield_now();
+    }
+    fixture.pool.detach();
+    while fixture.pool.state.lock().threads > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn messages_and_progress_arrive_before_the_outcome() {
     let mut fixture = Fixture::new(1);
     fixture.submit("faultPost", 100.0);

@@ -132,7 +132,9 @@ fn what_was_posted_is_rejected_with_what_waits() {
         other => panic!("{other:?}"),
     }
     assert!(fixture.post_entries(&[2.0]));
-    fixture.pool.drop_waiting(fixture.number);
+    let pool = &fixture.pool;
+    pool.ingest();
+    pool.drop_waiting(&mut pool.state.lock(), fixture.number);
     assert!(matches!(fixture.outcomes(1)[&1], Outcome::Cancelled));
     fixture.close();
 }

@@ -1,0 +1,60 @@
+// Tasks beside one that was given up: their worker is ended for its sake, and they begin anew, but not again and again.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WorkerPool } from 'threadmill'
+import { until } from '../helpers/pool.mjs'
+
+const MODULE = new URL('./fixtures/evictions.mjs', import.meta.url)
+
+/** A pool, and how often its tasks have begun. */
+function open(t, options) {
+  const begun = new Int32Array(new SharedArrayBuffer(8))
+  const pool = new WorkerPool(MODULE, { maxWorkers: 1, workerData: begun.buffer, ...options })
+  t.after(() => pool.destroy())
+  return { pool, begun }
+}
+
+describe('a task whose worker is ended for a task beside it', () => {
+  for (const maxWorkers of [1, 2]) {
+    test(`begins anew once, when the other is one that it submitted (${maxWorkers} workers)`, async (t) => {
+      const { pool, begun } = open(t, { maxWorkers })
+      assert.equal(await pool.run('without', { name: 'tries' }), 'without ERR_THREADMILL_TIMEOUT')
+      assert.ok(begun[0] <= 2, `${begun[0]} times`)
+      // What hung has gone with its worker.
+      await until(() => pool.stats().js.every(({ running }) => running.length === 0))
+      await pool.close()
+    })
+  }
+
+  test('is spared from then on as long as its worker goes on', async (t) => {
+    const { pool, begun } = open(t, { workerConcurrency: 4 })
+    const task = pool.run(0, { name: 'untilTold' })
+    for (const times of [1, 2]) {
+      await until(() => begun[0] === times)
+      const other = pool.addTask(0, { name: 'hang' })
+      await until(() => begun[1] === times)
+      other.cancel()
+      await assert.rejects(other.then(), { code: 'ERR_THREADMILL_CANCELLED' })
+    }
+    // Longer than a worker has that does not go on.
+    await sleep(400)
+    assert.equal(begun[0], 2)
+    pool.postMessageToWorkers('told', 1)
+    assert.equal(await task, 'told')
+    // Then the worker is ended.
+    assert.equal(await pool.run(1), 1)
+    await pool.close()
+  })
+
+  test('fails in the end, when it has its worker blocked every time', async (t) => {
+    const { pool, begun } = open(t)
+    await assert.rejects(pool.run(0, { name: 'blocks' }), {
+      code: 'ERR_THREADMILL_WORKER_CRASHED',
+      message: /ended again and again because of others/,
+    })
+    assert.equal(begun[0], 6)
+    assert.equal(await pool.run(1), 1)
+    await pool.close()
+  })
+})
