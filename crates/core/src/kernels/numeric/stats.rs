@@ -53,16 +53,31 @@ impl Kernel for Stats {
             merge::work::<u64>(len).saturating_add(len.saturating_mul(2))
         };
         let meter = Meter::new(ctx, selecting.saturating_add(len));
-        let parts = map_parts(ctx, ranges(len, GRAIN), |_, range| {
+        let mut all = Moments::default();
+        for part in &map_parts(ctx, ranges(len, GRAIN), |_, range| {
             let size = range.len();
             let mut moments = Moments::default();
             for_each_block(&array, range, |block| moments.merge(&Moments::of(block)));
             meter.add(size);
             moments
-        })?;
-        let mut all = Moments::default();
-        for part in &parts {
+        })? {
             all.merge(part);
+        }
+        if all.has_overflowed() {
+            let mut scaled = Moments::default();
+            for part in &map_parts(ctx, ranges(len, GRAIN), |_, range| {
+                let mut moments = Moments::default();
+                for_each_block(&array, range, |block| {
+                    let small: Vec<f64> = block.iter().map(|value| value * SMALL).collect();
+                    moments.merge(&Moments::of(&small));
+                });
+                moments
+            })? {
+                scaled.merge(part);
+            }
+            all.take_scaled(&scaled);
+        } else {
+            all.mean = all.sum() / len as f64;
         }
 
         let quantiles = if len == 0 || all.nan || fractions.is_empty() {
@@ -113,7 +128,7 @@ fn neighbours(len: usize, fraction: f64) -> [(usize, f64); 2] {
 
 /// Linear interpolation that is exact at both ends, also when they are infinite.
 fn between(low: f64, high: f64, weight: f64) -> f64 {
-    if weight <= 0.0 || low == high {
+    if weight <= 0.0 || low == high || (low == f64::NEG_INFINITY && high < f64::INFINITY) {
         low
     } else if (high - low).is_infinite() && low.is_finite() && high.is_finite() {
         low * (1.0 - weight) + high * weight
@@ -151,6 +166,9 @@ impl Default for Moments {
         }
     }
 }
+
+/// What finite numbers are multiplied with whose sum or squares overflow; the inverse is finite, too.
+const SMALL: f64 = f64::from_bits((1023 - 600) << 52);
 
 /// Columns that are summed side by side, so that the compiler can use vector instructions.
 const COLUMNS: usize = 8;
@@ -210,11 +228,9 @@ impl Moments {
         row(rest);
         // The drift is zero but for the rounding of the mean.
         let drift: f64 = drift.iter().sum();
-        all.squares = (squares.iter().sum::<f64>() - drift * drift / count).max(0.0);
-        if all.mean.is_nan() || drift.is_nan() {
-            // `max` would have hidden it.
-            all.squares = f64::NAN;
-        }
+        let squares = squares.iter().sum::<f64>() - drift * drift / count;
+        // `max` hides what is no number.
+        all.squares = if squares.is_nan() { squares } else { squares.max(0.0) };
         all
     }
 
@@ -249,6 +265,19 @@ impl Moments {
         self.nan |= other.nan;
     }
 
+    /// Whether numbers that are finite have sums that are not.
+    fn has_overflowed(&self) -> bool {
+        let is_finite = !self.nan && self.min.is_finite() && self.max.is_finite();
+        is_finite && !(self.sum().is_finite() && self.mean.is_finite() && self.squares.is_finite())
+    }
+
+    /// Takes over what is known of the same numbers times [`SMALL`].
+    fn take_scaled(&mut self, scaled: &Self) {
+        (self.high, self.low) = (scaled.sum() / SMALL, 0.0);
+        self.mean = scaled.sum() / self.count as f64 / SMALL;
+        self.squares = scaled.squares / SMALL / SMALL;
+    }
+
     fn describe(&self, quantiles: Vec<f64>) -> Value {
         let count = self.count as f64;
         let known = |value: f64| Value::Number(if self.count == 0 || self.nan { f64::NAN } else { value });
@@ -256,7 +285,7 @@ impl Moments {
         Value::object([
             ("count", Value::Number(count)),
             ("sum", Value::Number(if self.nan { f64::NAN } else { self.sum() })),
-            ("mean", known(self.sum() / count)),
+            ("mean", known(self.mean)),
             ("variance", known(self.squares / count)),
             ("sampleVariance", known(sample)),
             ("min", known(self.min)),
@@ -347,6 +376,36 @@ mod tests {
         assert!(number(&result, "variance").is_nan());
         assert_eq!((number(&result, "min"), number(&result, "max")), (1.0, f64::INFINITY));
         assert_eq!(quantiles(&result), [1.0, f64::INFINITY, f64::INFINITY]);
+    }
+
+    #[test]
+    fn what_overflows_is_told_as_far_as_it_can_be() {
+        let of = |items: &[f64]| run(2, Value::from_vec(items.to_vec()), &[]);
+        for items in
+            [&[1e200, -1e200, 5e199][..], &[1e308, 1.7e308, -5.0], &[1.7e308, 1e308], &[1e160, 2e160, 4e160]]
+        {
+            let result = of(items);
+            for name in ["variance", "sampleVariance"] {
+                assert_eq!(number(&result, name), f64::INFINITY, "{name} of {items:?}");
+            }
+        }
+        let result = of(&[1e308, 1.7e308]);
+        assert_eq!(number(&result, "sum"), f64::INFINITY);
+        assert!((number(&result, "mean") / 1.35e308 - 1.0).abs() < 1e-15);
+        for (count, sum) in [(10, 0.0), (11, 1.7e308), (3001, 1.7e308)] {
+            let items: Vec<f64> = (0..count).map(|at| if at % 2 == 0 { 1.7e308 } else { -1.7e308 }).collect();
+            assert_eq!(number(&of(&items), "sum"), sum, "{count}");
+        }
+        // Its distances from the mean are small enough.
+        assert_eq!(number(&of(&[1e308, 1e308]), "variance"), 0.0);
+    }
+
+    #[test]
+    fn quantiles_beside_infinities() {
+        let of = |items: Vec<f64>, fraction| quantiles(&run(1, Value::from_vec(items), &[fraction]))[0];
+        assert_eq!(of(vec![f64::NEG_INFINITY, 1.0], 0.5), f64::NEG_INFINITY);
+        assert_eq!(of(vec![f64::NEG_INFINITY, 1.0, 2.0], 0.25), f64::NEG_INFINITY);
+        assert_eq!(of(vec![1.0, f64::INFINITY], 0.5), f64::INFINITY);
     }
 
     #[test]
