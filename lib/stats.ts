@@ -29,6 +29,8 @@ export interface Figures {
   totalProcessingTime: number
   totalWaitTime: number
   totalRunTime: number
+  /** How many tasks these sums are of. */
+  timed: number
   waitTime: TimeStats
   runTime: TimeStats
   sizing: Omit<PoolStats['sizing'], 'notes' | 'js'>
@@ -126,8 +128,8 @@ function poolStats(reading: Reading, counts: Counts): PoolStats {
   const busyWorkers = workers.filter((worker) => worker.busy).length
   // Those that are too many since a resize end after what they run.
   const poolSize = Math.max(bounds?.max ?? native.length, busyWorkers)
-  // Means are over the tasks that workers have ended; settling them is a moment behind.
-  const ended = [...native, ...js].reduce((sum, worker) => sum + worker.tasksCompleted, 0)
+  // Means are over the tasks that workers have ended, those that have gone as well; settling them is a moment behind.
+  const ended = figures.timed
   const mean = (total: number): number => (ended === 0 ? 0 : total / ended)
   let keys: readonly KeyStats[] | undefined
   return {

@@ -32,6 +32,8 @@ pub(super) struct State {
     /// Time of successful tasks of the JS lane: running, and from submit to start, ns.
     pub(super) js_run: u64,
     pub(super) js_wait: u64,
+    /// How many tasks these two are of.
+    pub(super) js_timed: u64,
     /// Times of successful tasks by native worker, and by key.
     pub(super) times: Vec<Times>,
     pub(super) key_times: KeyTimes,
@@ -67,6 +69,7 @@ impl State {
             main: JsWorker::default(),
             js_run: 0,
             js_wait: 0,
+            js_timed: 0,
             times: (0..threads).map(|_| Times::default()).collect(),
             key_times: KeyTimes::default(),
             threads: 0,

@@ -136,6 +136,8 @@ pub struct PoolFigures {
     pub total_wait_time: f64,
     /// Sum over successful tasks of the run time.
     pub total_run_time: f64,
+    /// How many tasks these sums are of.
+    pub timed: u64,
     /// From submit to start, of successful tasks.
     pub wait_time: Summary,
     /// From start to end, of successful tasks.
@@ -192,11 +194,11 @@ impl Pool {
         let abandoned = self.all_cells().filter(|cell| cell.is_abandoned()).count();
         let unfinished = self.unfinished();
         let sum = |pick: fn(&Counters) -> &AtomicU64| {
-            self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>() as f64
-                / MS
+            self.slots.iter().map(|slot| pick(&slot.counters).load(Ordering::Relaxed)).sum::<u64>()
         };
-        let wait = sum(|counters| &counters.wait) + state.js_wait as f64 / MS;
-        let run = sum(|counters| &counters.run) + state.js_run as f64 / MS;
+        let wait = (sum(|counters| &counters.wait) + state.js_wait) as f64 / MS;
+        let run = (sum(|counters| &counters.run) + state.js_run) as f64 / MS;
+        let timed = sum(|counters| &counters.completed) + state.js_timed;
         let mut all = Times::default();
         state.times.iter().chain(state.js_times()).for_each(|times| all.add(times));
         let [wait_time, run_time] = all.summaries();
@@ -212,6 +214,7 @@ impl Pool {
             total_processing_time: wait + run,
             total_wait_time: wait,
             total_run_time: run,
+            timed,
             most_threads: self.threads(),
             sizing: Sizing {
                 threads: self.active_threads(),
