@@ -18,7 +18,7 @@ import * as slots from './slots'
 const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
 const { FLAT, MOVED, PLAIN, POSTED } = codecs
 const { ANSWERS, CODECS, NOTICES, NOT_ADMITTED, SIMPLE } = outcome
-const { explained, failure, settleAnswer, settleFailure, settleMoved } = outcome
+const { failure, settleAnswer, settleFailure, settleMoved } = outcome
 const { learn } = runTimes
 
 /** The tag of a plain value. */
@@ -194,7 +194,7 @@ function retry(slot: number, [count, , tag, payload]: [number, number, number, n
   observer?.retried(count)
   const tell: End = (_, reason) => owner.retried?.(observer, count, reason)
   if (tag >= ANSWERS) settleFailure(tell, owner, (tag - ANSWERS) % CODECS, eventValues[payload], worker)
-  else tell(false, explained(owner, failure(tag, eventValues[payload], undefined), worker))
+  else tell(false, failure(owner, tag, eventValues[payload], undefined, worker))
 }
 
 /** A message of a task: of a kernel, or of one that this thread submitted as a worker of the pool. */
@@ -238,5 +238,5 @@ function settle(slot: number, tag: number, at: number): void {
     else if (codec === MOVED) settleMoved(end, data as number)
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)
-  } else end(false, explained(owner, failure(tag, eventValues[payload], extra?.reason), worker))
+  } else end(false, failure(owner, tag, eventValues[payload], extra?.reason, worker))
 }

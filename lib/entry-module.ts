@@ -3,7 +3,7 @@
 
 import path from 'node:path'
 import type { ErrorCode } from '..'
-import { describe, ThreadmillError } from './errors'
+import { describe, isInstance, ThreadmillError } from './errors'
 import { importFrom } from './packs'
 
 /** A function that runs tasks: the input and the client come in, the output or a promise of it goes out. */
@@ -134,7 +134,7 @@ function entryError(message: string, cause?: unknown): ThreadmillError {
 }
 
 function loadError(url: string, cause: unknown, advice = ''): ThreadmillError {
-  const hasMessage = cause instanceof Error && typeof cause.message === 'string'
+  const hasMessage = isInstance(cause, Error) && typeof cause.message === 'string'
   const [reason] = (hasMessage ? cause.message : describe(cause)).split('\n', 1)
   return entryError(`cannot load entry module ${shown(url)}: ${reason}${advice}`, cause)
 }
@@ -144,7 +144,7 @@ export function unusableEntry(reason: unknown): ThreadmillError {
   // One of ours has the error of the module as its cause.
   const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
   const isOurs = code === ENTRY && cause !== undefined
-  const message = reason instanceof Error ? reason.message : 'the entry module cannot be used'
+  const message = isInstance(reason, Error) ? reason.message : 'the entry module cannot be used'
   return new ThreadmillError(ENTRY, message, { cause: isOurs ? cause : reason })
 }
 

@@ -29,6 +29,15 @@ Object.defineProperty(ThreadmillError.prototype, 'name', {
   writable: true,
 })
 
+/** Whether it is an instance of `Class`; `false` also where a proxy of the user's throws instead of saying so. */
+export function isInstance<T>(value: unknown, Class: new (...args: never[]) => T): value is T {
+  try {
+    return value instanceof Class
+  } catch {
+    return false
+  }
+}
+
 type ArgumentCode =
   | 'ERR_THREADMILL_INVALID_ARG_TYPE'
   | 'ERR_THREADMILL_INVALID_ARG_VALUE'

@@ -15,7 +15,7 @@ import { decode } from './codec'
 import { type Encoded, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
 import { type EntryFunction, type EntryPlace, loadEntry } from './entry-module'
-import { ThreadmillError, wrongType } from './errors'
+import { isInstance, ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
 import { taskContext } from './lazy'
 import { MainClient } from './main-client'
@@ -188,8 +188,8 @@ export class MainLane implements EntryLane {
       else this.#entry = callInput
       await this.#entry.onWorkerStart?.(this.#client)
     } catch (error) {
-      const isOurs = error instanceof ThreadmillError
-      const message = error instanceof Error ? error.message : 'onWorkerStart failed'
+      const isOurs = isInstance(error, ThreadmillError)
+      const message = isInstance(error, Error) ? error.message : 'onWorkerStart failed'
       this.#broken = { reason: isOurs ? error : new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: error }) }
     }
   }

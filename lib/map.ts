@@ -7,7 +7,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
-import { ThreadmillError, wrongType } from './errors'
+import { isInstance, ThreadmillError, wrongType } from './errors'
 import { cancel } from './port'
 import { follow } from './signals'
 
@@ -45,7 +45,7 @@ interface Waiter {
 
 /** Whether a task was refused for want of room. */
 export function wasFull(error: unknown): boolean {
-  return error instanceof ThreadmillError && error.code === 'ERR_THREADMILL_QUEUE_FULL'
+  return isInstance(error, ThreadmillError) && error.code === 'ERR_THREADMILL_QUEUE_FULL'
 }
 
 function iteratorOf(inputs: unknown): Iterator<unknown> | AsyncIterator<unknown> {

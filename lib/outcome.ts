@@ -18,11 +18,6 @@ export const NOTICES = ANSWERS + 2 * CODECS
 /** Outputs by tag 0 to 3. */
 export const SIMPLE = [undefined, null, true, false]
 
-/** An error of the scheduler, with what the owner knows besides. */
-export function explained(owner: Owner, reason: unknown, worker: number): unknown {
-  return reason instanceof ThreadmillError ? (owner.explain?.(reason, worker) ?? reason) : reason
-}
-
 /** What a JS worker threw. */
 export function settleFailure(end: End, owner: Owner, codec: number, data: unknown, worker: number): void {
   if (codec < POSTED) settleAnswer(end, false, codec, data)
@@ -56,13 +51,25 @@ export function settleMoved(end: End, key: number): void {
   end(succeeded, value)
 }
 
-/** The error of a task that gave no output. */
-export function failure(tag: number, value: unknown, reason: { readonly reason: unknown } | undefined): unknown {
+/** The error of a task that gave no output; `given`: the reason of whoever cancelled it. */
+export function failure(
+  owner: Owner,
+  tag: number,
+  value: unknown,
+  given: { readonly reason: unknown } | undefined,
+  worker: number,
+): unknown {
+  // Not looked at: it is the user's, and may be a proxy that throws.
+  if (tag === 7 && given !== undefined) return given.reason
+  const error = errorOf(tag, value)
+  return error instanceof ThreadmillError ? (owner.explain?.(error, worker) ?? error) : error
+}
+
+/** The error that the tag of a record stands for. */
+function errorOf(tag: number, value: unknown): Error {
   switch (tag) {
     case 7:
-      return reason === undefined
-        ? new ThreadmillError('ERR_THREADMILL_CANCELLED', 'the task was cancelled')
-        : reason.reason
+      return new ThreadmillError('ERR_THREADMILL_CANCELLED', 'the task was cancelled')
     case 8:
       return new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'Task timeout')
     case 14:

@@ -7,7 +7,7 @@
 //     admitted still comes, as `close()` promises, and the error after it.
 
 import { Duplex } from 'node:stream'
-import { wrongValue } from './errors'
+import { isInstance, wrongValue } from './errors'
 import { type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
 import { follow } from './signals'
@@ -158,5 +158,5 @@ export class TaskStream extends Duplex {
 
 /** Streams tell of errors only. */
 function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : Object.assign(new Error('a task of the stream failed'), { reason })
+  return isInstance(reason, Error) ? reason : Object.assign(new Error('a task of the stream failed'), { reason })
 }

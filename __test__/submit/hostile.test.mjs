@@ -17,6 +17,30 @@ async function withPool(options, body) {
   }
 }
 
+const HOSTILE_REASONS = [
+  [
+    'a revoked proxy',
+    () => {
+      const { proxy, revoke } = Proxy.revocable({}, {})
+      revoke()
+      return proxy
+    },
+  ],
+  [
+    'a proxy that throws',
+    () =>
+      new Proxy(
+        {},
+        {
+          getPrototypeOf() {
+            throw new Error('trap')
+          },
+        },
+      ),
+  ],
+  ['an object below such a proxy', () => Object.create(HOSTILE_REASONS[1][1]())],
+]
+
 describe('hostile values', () => {
   test('the task’s own copy is out of reach, whatever class the buffer is of', () =>
     withPool({ threads: 1 }, async (pool) => {
@@ -61,6 +85,47 @@ describe('hostile values', () => {
       assert.equal(pool.isIdle, true)
       assert.equal(await pool.kernels.fib(10), 55)
     }))
+
+  for (const [title, make] of HOSTILE_REASONS) {
+    test(`a task that is given up for ${title} settles`, async () => {
+      const reason = make()
+      await withPool({ threads: 1, capacity: 3 }, async (pool) => {
+        const gate = await occupy(pool)
+        const controller = new AbortController()
+        const byCancel = pool.addTask(1, { kernel: 'fib' })
+        const bySignal = pool.run(1, { kernel: 'fib', signal: controller.signal })
+        // Not handed on: a promise would look for its `then`.
+        const ended = [byCancel, bySignal].map((task) => task.then(assert.fail, (error) => error === reason))
+        byCancel.cancel(reason)
+        controller.abort(reason)
+        assert.deepEqual(await Promise.all(ended), [true, true])
+        const stopped = new AbortController()
+        const stream = pool.stream({ kernel: 'fib', signal: stopped.signal })
+        const failed = new Promise((resolve) => stream.on('error', resolve))
+        stream.write(2)
+        stopped.abort(reason)
+        assert.ok((await failed) instanceof Error)
+        await gate.release()
+        await pool.whenIdle()
+        assert.equal(await pool.kernels.fib(10), 55)
+      })
+    })
+  }
+
+  test('a worker gives tasks up for whatever reason', async () => {
+    const source = `data:text/javascript,export default async (input, client) => {
+      if (input !== 'outer') return new Promise(() => {});
+      const { proxy, revoke } = Proxy.revocable({}, {});
+      revoke();
+      const task = client.addTask('inner', { workerAffinity: 1 });
+      task.cancel(proxy);
+      return task.then(undefined, (reason) => reason === proxy)
+    }`
+    const pool = new WorkerPool(source, { maxWorkers: 2 })
+    assert.equal(await pool.run('outer', { workerAffinity: 0 }), true)
+    await pool.whenIdle()
+    await pool.close()
+  })
 
   test('signals that throw cost nobody else', async () => {
     const source = `import { WorkerPool } from 'threadmill'

@@ -6,7 +6,7 @@
 // F4. A call that takes longer than its limit ends the worker: nothing else stops a function that does not return.
 
 import { PoolCore } from '../core'
-import { ThreadmillError } from '../errors'
+import { isInstance, ThreadmillError } from '../errors'
 import type { Launcher } from '../lane-settings'
 import { checkLaneOptions, checkPoolOptions, type EntrySettings, type PoolSettings } from '../options'
 import type { Ticket } from '../owner'
@@ -165,7 +165,7 @@ class Member implements EntryHost {
 
   call(packed: unknown, list: readonly object[] | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const refuse = (reason: unknown): void => reject(reason instanceof Expired ? this.#expired() : reason)
+      const refuse = (reason: unknown): void => reject(isInstance(reason, Expired) ? this.#expired() : reason)
       const settlement = { resolve, reject: refuse, task: undefined, promise: undefined }
       startEntry(this, packed, list === undefined ? undefined : { list }, settlement)
     })

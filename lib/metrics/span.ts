@@ -2,7 +2,7 @@
 // The span of a task: from submit to settle, and what of it travels with the task.
 
 import type { Attributes, Context, Span, SpanContext, Tracer } from '@opentelemetry/api'
-import { describe } from '../errors'
+import { describe, isInstance } from '../errors'
 import type { TaskHandle } from '../task'
 import type { Call, Outcome, TaskTrace } from '../trace'
 
@@ -50,7 +50,7 @@ class SpanTrace implements TaskTrace {
     if (retries > 0) span.setAttribute('threadmill.retries', retries)
     if (!outcome.succeeded) {
       const { reason } = outcome
-      const isError = reason instanceof Error
+      const isError = isInstance(reason, Error)
       const message = isError ? reason.message : describe(reason)
       span.recordException(isError ? reason : message)
       span.setAttribute('error.type', typeOf(reason))
@@ -62,7 +62,7 @@ class SpanTrace implements TaskTrace {
 
 /** The code of an error, else its name. */
 function typeOf(reason: unknown): string {
-  if (!(reason instanceof Error)) return '_OTHER'
+  if (!isInstance(reason, Error)) return '_OTHER'
   const { code, name } = reason as Error & { readonly code?: unknown }
   return typeof code === 'string' ? code : name
 }
