@@ -9,7 +9,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
 import { isInstance, ThreadmillError, wrongType } from './errors'
 import { cancel } from './port'
-import { follow } from './signals'
+import { follow, reasonOf } from './signals'
 
 /** What `map` needs of its pool. */
 export interface Submitter {
@@ -83,7 +83,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#cleanups.push(pool.onEnd((reason) => this.#fail(reason)))
     const { signal } = settings
     if (signal === undefined) return
-    if (signal.aborted) this.#fail(signal.reason)
+    if (signal.aborted) this.#fail(reasonOf(signal))
     else this.#cleanups.push(follow(signal, (reason) => this.#abort(reason)))
   }
 

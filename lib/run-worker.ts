@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import type { Transferable, Worker } from 'node:worker_threads'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { checkSignal, checkTimeout, optionsObject } from './options'
+import { checkNotAborted, reasonOf } from './signals'
 import { clearTimeout, setTimeout } from './timers'
 import { checkTransferList } from './transfer'
 
@@ -20,7 +21,7 @@ export async function runWorker(script: unknown, workerData?: unknown, given?: u
   const aborter = signal === undefined ? undefined : checkSignal(signal)
   const list = transferList === undefined ? [] : checkTransferList('options.transferList', transferList)
   const source = others.eval === true ? checkSource(script) : scriptUrl(script)
-  if (aborter?.aborted) throw aborter.reason
+  checkNotAborted(aborter)
   const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
   const worker = new Worker(source, { ...others, workerData, transferList: list as Transferable[] })
   return resultOf(worker, limit, aborter)
@@ -43,7 +44,7 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
       worker.terminate()
       finish()
     }
-    const abort = (): void => giveUp(() => signal?.reason)
+    const abort = (): void => giveUp(() => signal && reasonOf(signal))
     signal?.addEventListener('abort', abort)
     if (limit > 0) timer = setTimeout(() => giveUp(() => timedOut(limit)), limit)
     worker.once('message', (value: unknown) => {

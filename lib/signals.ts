@@ -2,6 +2,7 @@
 // Follows abort signals: one listener per signal, however many tasks follow it.
 //
 // A1. A signal has a listener of ours exactly while somebody follows it.
+// A2. Whoever follows a signal is told that it aborts, also where its reason cannot be read.
 
 import { rethrow } from './callbacks'
 
@@ -19,7 +20,8 @@ class Watch {
   readonly #abort = (): void => {
     watches.delete(this.#signal)
     // The last ones first: they wait behind the others, and must not begin when those make room.
-    for (const follower of [...this.followers].reverse()) follower(this.#signal.reason)
+    const reason = reasonOf(this.#signal)
+    for (const follower of [...this.followers].reverse()) follower(reason)
   }
 
   leave(follower: Follower): void {
@@ -35,6 +37,20 @@ class Watch {
 }
 
 const watches = new WeakMap<AbortSignal, Watch>()
+
+/** Why a signal was aborted; what its getter throws, if it throws (A2). */
+export function reasonOf(signal: AbortSignal): unknown {
+  try {
+    return signal.reason
+  } catch (error) {
+    return error
+  }
+}
+
+/** @throws the reason of a signal that has been aborted */
+export function checkNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw reasonOf(signal)
+}
 
 /** Calls `follower` with the reason when the signal aborts. Returns how to stop that. */
 export function follow(signal: AbortSignal, follower: Follower): () => void {

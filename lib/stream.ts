@@ -10,7 +10,7 @@ import { Duplex } from 'node:stream'
 import { isInstance, wrongValue } from './errors'
 import { type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
-import { follow } from './signals'
+import { follow, reasonOf } from './signals'
 
 interface Entry {
   /** -1 when settled. */
@@ -49,7 +49,7 @@ export class TaskStream extends Duplex {
       this.destroy(asError(reason))
     }
     const { signal } = settings
-    if (signal?.aborted) fail(signal.reason)
+    if (signal?.aborted) fail(reasonOf(signal))
     else {
       if (signal !== undefined) this.#cleanups.push(follow(signal, fail))
       this.#cleanups.push(pool.onEnd((reason) => this.#refuse(reason)))

@@ -28,7 +28,7 @@ import {
 } from './port'
 import { repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
-import { follow } from './signals'
+import { checkNotAborted, follow, reasonOf } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
 import { packName, type TaskTracer, traced } from './trace'
@@ -157,7 +157,7 @@ function admitKernel(
     if (options === undefined) host.tickets[index] = ticket
   }
   const checked = kernel.takesAnyNumber && typeof input === 'number' ? input : checkValue('input', info.input, input)
-  if (signal?.aborted) throw signal.reason
+  checkNotAborted(signal)
   host.checkRoom()
   const bytes = host.budget?.ofKernel(checked, transfer) ?? 0
   // Everything that can fail comes before the task exists; moving buffers last of it, because that cannot be undone.
@@ -185,7 +185,7 @@ function admitKernel(
   else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
   else submitValue(slot, ticket, value)
   // A signal may have fired while it was being subscribed to.
-  if (signal?.aborted) cancel(slot, { reason: signal.reason })
+  if (signal?.aborted) cancel(slot, { reason: reasonOf(signal) })
   return slot
 }
 
@@ -232,7 +232,7 @@ function admitEntry(
   let settings: EntrySettings | undefined
   if (options !== undefined || ticket === undefined) settings = settingsOf(host, options ?? {})
   const signal = settings?.signal
-  if (signal?.aborted) throw signal.reason
+  checkNotAborted(signal)
   host.checkRoom()
   const lane = host.laneOf(settings ?? host.plain)
   let bytes = host.budget?.ofInput(input, settings?.list) ?? 0
@@ -292,7 +292,7 @@ function admitEntry(
   if (words < 0) submitEntry(slot, ticket, codec, data)
   else if (codec === FLAT) submitWords(slot, ticket, data as Float64Array, words)
   else submitRaw(slot, ticket, encoded, words)
-  if (signal?.aborted) cancel(slot, { reason: signal.reason })
+  if (signal?.aborted) cancel(slot, { reason: reasonOf(signal) })
   return slot
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { WorkerPool } from 'threadmill'
+import { runWorker, WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { occupy, rejection } from '../helpers/pool.mjs'
 
@@ -126,6 +126,36 @@ describe('hostile values', () => {
     await pool.whenIdle()
     await pool.close()
   })
+
+  test('a signal whose reason cannot be read cancels all that follow it, for what its getter throws', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const gate = await occupy(pool)
+      const broken = () => {
+        const controller = new AbortController()
+        Object.defineProperty(controller.signal, 'reason', {
+          get() {
+            throw new Error('no reason')
+          },
+        })
+        return controller
+      }
+      const controller = broken()
+      const { signal } = controller
+      const tasks = [1, 2, 3].map((input) => rejection(pool.kernels.fib(input, { signal })))
+      const outputs = pool.map([1, 2], { kernel: 'fib', signal })
+      const output = rejection(outputs.next())
+      const source = `data:text/javascript,setInterval(() => {}, 1000)`
+      const script = broken()
+      const alone = rejection(runWorker(source, 1, { signal: script.signal }))
+      controller.abort()
+      script.abort()
+      for (const error of await Promise.all([...tasks, output, alone])) assert.equal(error.message, 'no reason')
+      assert.equal((await rejection(pool.kernels.fib(1, { signal }))).message, 'no reason')
+      assert.equal((await rejection(pool.map([1], { kernel: 'fib', signal }).next())).message, 'no reason')
+      assert.equal((await rejection(runWorker(source, 1, { signal }))).message, 'no reason')
+      await gate.release()
+      await pool.whenIdle()
+    }))
 
   test('signals that throw cost nobody else', async () => {
     const source = `import { WorkerPool } from 'threadmill'
