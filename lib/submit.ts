@@ -28,7 +28,7 @@ import {
 } from './port'
 import { repeats } from './retries'
 import { type CheckedView, checkValue, isView, move, realize } from './schema'
-import { checkNotAborted, follow, reasonOf } from './signals'
+import { checkNotAborted, follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
 import { packName, type TaskTracer, traced } from './trace'
@@ -166,6 +166,8 @@ function admitKernel(
   const unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
   let value: unknown
   try {
+    // It may have fired while it was being subscribed to. From here on no code of the user's runs.
+    checkNotAborted(signal)
     if (small === undefined) value = realize(checked, transfer && move(transfer))
     else {
       prepareArena()
@@ -184,8 +186,6 @@ function admitKernel(
   if (typeof value === 'number') submitNumber(slot, ticket, value)
   else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
   else submitValue(slot, ticket, value)
-  // A signal may have fired while it was being subscribed to.
-  if (signal?.aborted) cancel(slot, { reason: reasonOf(signal) })
   return slot
 }
 
@@ -259,7 +259,8 @@ function admitEntry(
   try {
     unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
     const estimate = lane.estimate?.(task)
-    // Listeners and estimators may have submitted something meanwhile.
+    // Getters of the input, listeners and estimators may have aborted the signal or submitted something meanwhile.
+    checkNotAborted(signal)
     host.checkRoom()
     host.budget?.admit(bytes)
     const { worker } = encoded
@@ -292,7 +293,6 @@ function admitEntry(
   if (words < 0) submitEntry(slot, ticket, codec, data)
   else if (codec === FLAT) submitWords(slot, ticket, data as Float64Array, words)
   else submitRaw(slot, ticket, encoded, words)
-  if (signal?.aborted) cancel(slot, { reason: reasonOf(signal) })
   return slot
 }
 

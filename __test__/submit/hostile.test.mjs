@@ -188,6 +188,40 @@ describe('hostile values', () => {
       await gate.release()
     }))
 
+  test('a signal that is aborted while the input is read refuses the task', async () => {
+    const ran = new Int32Array(new SharedArrayBuffer(4))
+    const source = `data:text/javascript,import { workerData } from 'node:worker_threads';
+      export default () => Atomics.add(new Int32Array(workerData), 0, 1)`
+    const pool = new WorkerPool(source, { maxWorkers: 1, workerData: ran.buffer })
+    await pool.run()
+    const aborting = (controller, input) =>
+      Object.defineProperty(input, 'late', { enumerable: true, get: () => controller.abort('late') })
+    const inputs = [
+      () => ({}),
+      () => [new Map([[1, 2]])],
+      () => ({ memory: new SharedArrayBuffer(8) }),
+      () => ({ bytes: new Uint8Array(100_000) }),
+    ]
+    for (const make of inputs) {
+      for (const options of [{}, { retries: 1 }]) {
+        const controller = new AbortController()
+        const input = aborting(controller, make())
+        assert.equal(await rejection(pool.run(input, { ...options, signal: controller.signal })), 'late')
+        assert.equal(pool.isIdle, true, 'it was never queued')
+      }
+    }
+    const bytes = new Float32Array(4)
+    const controller = new AbortController()
+    const { signal } = controller
+    signal.addEventListener = () => controller.abort('late')
+    const sorted = pool.kernels.sort(bytes, { signal, transfer: [bytes.buffer] })
+    assert.equal(await rejection(sorted), 'late')
+    assert.equal(bytes.length, 4)
+    await pool.run()
+    await pool.close()
+    assert.deepEqual([ran[0], pool.stats().tasksAdmitted], [2, 2])
+  })
+
   test('one signal followed by many tasks makes no listener warning', async () => {
     const source = `import { WorkerPool } from 'threadmill'
       const pool = new WorkerPool({ threads: 1 })
