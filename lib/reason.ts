@@ -70,8 +70,12 @@ export function decodeReason(codec: number, data: unknown): unknown {
   return 'faults' in parcel ? putTogether(parcel.faults) : parcel.value
 }
 
+/** @throws DataCloneError, or what a getter throws */
 function pack(parcel: Parcel): Encoded {
-  return encode(parcel)
+  const encoded = encode(parcel)
+  // Not even a clone: something in it would have to be moved, and nothing is moved with a reason.
+  if (encoded.data === parcel) throw new TypeError('something in it would have to be moved')
+  return encoded
 }
 
 function text(reason: unknown): string {

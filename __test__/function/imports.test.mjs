@@ -112,6 +112,9 @@ for (const [helper, open] of Object.entries(HELPERS)) {
         assert.equal((await rejection(call('echo', value))).name, 'DataCloneError')
       }
       assert.equal((await rejection(call('methods'))).name, 'DataCloneError')
+      for (const what of ['port', 'revoked proxy']) {
+        assert.match((await rejection(call('failOddly', what))).message, /failed with a value that cannot be cloned/)
+      }
       const error = await rejection(call('Point', 1))
       assert.equal(error instanceof TypeError, true)
       assert.match(error.message, /'Point' is a class/)

@@ -537,6 +537,7 @@ describe('things that are no errors', () => {
     ...['error', 'undefined', 'zero', 'empty string', 'null', 'false', 'NaN', 'text', 'bigint', 'symbol', 'function'],
     ...['frozen', 'null prototype', 'proxy', 'hostile proxy', 'revoked proxy', 'throwing getters'],
     ...['error with throwing getters', 'error with a function', 'error that is its own cause', 'promise'],
+    ...['port', 'a list with a port', 'error with a port', 'stream'],
   ]
   /** Those that arrive as they are. */
   const PLAIN = {

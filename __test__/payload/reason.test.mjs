@@ -228,6 +228,8 @@ describe('hostile reasons', () => {
     ['a symbol', Symbol('token'), /Symbol\(token\)/],
     ['an object with a function', { status: 'bad', run() {} }, /status: 'bad'/],
     ['a promise', Promise.resolve(7), /Promise/],
+    ['a port', new MessageChannel().port1, /MessagePort/],
+    ['a list with a stream', [new ReadableStream()]],
     ['a proxy', new Proxy({ a: 1 }, {})],
     ['a proxy with traps', new Proxy({}, traps)],
     ['a proxy of an error', new Proxy(new Error('m'), traps)],

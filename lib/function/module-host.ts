@@ -7,6 +7,7 @@
 // F2. Calls that come while the module loads begin after that, in their order.
 
 import { type EntryFunction, importUrl, type LoadedEntry } from '../entry-module'
+import { isInstance } from '../errors'
 import type { ExportKind, Packed } from './packing'
 
 type Callable = (...args: unknown[]) => unknown
@@ -59,7 +60,7 @@ function invoke(exports: Record<string, unknown>, name: string, packed: Packed):
         : (value as Callable)(packed)
   } catch (error) {
     // Found out when it has failed, so that other calls need not ask.
-    if (error instanceof TypeError && CLASS.test(Function.prototype.toString.call(value))) {
+    if (isInstance(error, TypeError) && CLASS.test(Function.prototype.toString.call(value))) {
       throw new TypeError(`export '${name}' is a class: its instances cannot leave the worker, and it cannot be called`)
     }
     throw error
