@@ -18,7 +18,15 @@ import { traceToFile } from './lazy'
 import type { MainLane } from './main'
 import { ENTRY } from './native'
 import { native } from './native-owner'
-import { checkEntryOptions, type EntrySettings, isForMain, own, type PoolSettings, poolClosed } from './options'
+import {
+  checkEntryOptions,
+  type EntrySettings,
+  isForMain,
+  isObject,
+  own,
+  type PoolSettings,
+  poolClosed,
+} from './options'
 import type { Observer, Ticket } from './owner'
 import { type Ending, PoolEnd } from './pool-end'
 import { PoolEvents } from './pool-events'
@@ -133,7 +141,7 @@ export class PoolCore implements EntryHost {
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
   isForEntry(options: unknown): boolean {
-    if (typeof options !== 'object' || options === null) return this.#entry !== undefined
+    if (!isObject(options)) return this.#entry !== undefined
     if (own(options, 'kernel') !== undefined) return false
     return this.#entry !== undefined || isForMain(options)
   }

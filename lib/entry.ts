@@ -47,7 +47,12 @@ function checkSymbol(name: string, value: unknown): string | undefined {
 
 /** Whether it is a URL object. Those of other realms (Jest) count too. */
 export function isUrl(value: unknown): value is URL {
-  return Object.prototype.toString.call(value) === '[object URL]'
+  try {
+    return Object.prototype.toString.call(value) === '[object URL]'
+  } catch {
+    // It has a getter that throws, or is a proxy that does.
+    return false
+  }
 }
 
 /** The text of a path or URL. */

@@ -43,16 +43,17 @@ type ArgumentCode =
   | 'ERR_THREADMILL_INVALID_ARG_VALUE'
   | 'ERR_THREADMILL_OUT_OF_RANGE'
 
-/** A value as it appears in messages: short, on one line. */
+const SHORT = { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 3, maxStringLength: 60 }
+
+/** A value as it appears in messages: short, on one line. Never throws. */
 export function describe(value: unknown): string {
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
-  let text: string
   try {
-    text = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 3, maxStringLength: 60 })
+    const text = typeof value === 'function' ? `function ${value.name || '(anonymous)'}` : inspect(value, SHORT)
+    return text.length > 100 ? `${text.slice(0, 100)}...` : text
   } catch {
-    text = Object.prototype.toString.call(value)
+    // Its getters or traps throw.
+    return `[${typeof value}]`
   }
-  return text.length > 100 ? `${text.slice(0, 100)}...` : text
 }
 
 function argumentError(

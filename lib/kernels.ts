@@ -4,7 +4,7 @@
 import type { KernelInfo, KernelSchema } from '..'
 import { ThreadmillError, wrongType } from './errors'
 import { native } from './native-owner'
-import { own } from './options'
+import { isObject, own } from './options'
 import { uses } from './packs'
 
 /** A kernel with its schema prepared for checking. */
@@ -85,6 +85,6 @@ export function findKernel(name: unknown): Kernel {
 
 /** The kernel that the options of a call name. */
 export function kernelOf(options: unknown): Kernel {
-  if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object with a kernel', options)
+  if (!isObject(options)) throw wrongType('options', 'an object with a kernel', options)
   return findKernel(own(options, 'kernel'))
 }

@@ -8,6 +8,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
 import { isInstance, ThreadmillError, wrongType } from './errors'
+import { isObject } from './own'
 import { cancel } from './port'
 import { follow, reasonOf } from './signals'
 
@@ -49,7 +50,8 @@ export function wasFull(error: unknown): boolean {
 }
 
 function iteratorOf(inputs: unknown): Iterator<unknown> | AsyncIterator<unknown> {
-  const source = inputs as (Partial<Iterable<unknown>> & Partial<AsyncIterable<unknown>>) | null | undefined
+  const isReadable = typeof inputs !== 'object' || isObject(inputs)
+  const source = (isReadable ? inputs : null) as (Partial<Iterable<unknown>> & Partial<AsyncIterable<unknown>>) | null
   const open = (source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator]) as ((this: unknown) => unknown) | undefined
   if (typeof open !== 'function') throw wrongType('inputs', 'an iterable or async iterable', inputs)
   const iterator = open.call(inputs)

@@ -4,16 +4,16 @@
 import { types } from 'node:util'
 import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
 import type { EntryFunction } from './entry-module'
-import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
+import { isInstance, outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane-settings'
-import { optionsObject, own, ownOr } from './own'
+import { isArray, isObject, optionsObject, own, ownOr } from './own'
 import { grantedThreads } from './quota'
 import { checkCrashLimit, checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
 import { checkTransferList } from './transfer'
 
-export { optionsObject, own, ownOr }
+export { isArray, isObject, optionsObject, own, ownOr }
 
 const MAX_THREADS = 1024
 const MAX_CAPACITY = 2 ** 30
@@ -135,7 +135,7 @@ function recycle(
 ): number | undefined {
   const given = own(options, 'recycle')
   if (given === undefined) return undefined
-  if (typeof given !== 'object' || given === null) throw wrongType('options.recycle', 'an object', given)
+  if (!isObject(given)) throw wrongType('options.recycle', 'an object', given)
   const value = own(given, name)
   if (value === undefined) return undefined
   if (name !== 'heapGrowth') return wholeNumber(`options.recycle.${name}`, value, min, max)
@@ -152,10 +152,8 @@ function factor(name: string, value: unknown, min: number, max: number): number 
 /** Loads between which a pool keeps its size; undefined when it does not go by load. @throws TypeError, RangeError */
 function checkAutoScale(value: unknown): { readonly grow: number; readonly shrink: number } | undefined {
   if (value === false) return undefined
-  if (value !== true && (typeof value !== 'object' || value === null)) {
-    throw wrongType('options.autoScale', 'a boolean or an object', value)
-  }
   const given = value === true ? {} : value
+  if (!isObject(given)) throw wrongType('options.autoScale', 'a boolean or an object', value)
   const grow = factor('options.autoScale.grow', ownOr(given, 'grow', 0.8), 0, 1)
   return { grow, shrink: factor('options.autoScale.shrink', ownOr(given, 'shrink', 0.2), 0, grow) }
 }
@@ -259,7 +257,7 @@ const ENTRY_KERNEL = { options: new Map<string, never>(), requiredOptions: [] as
 function checkPin(pin: unknown): PoolSettings['pin'] {
   if (pin === undefined || pin === 'spread' || pin === 'compact') return pin
   const expectation = `'spread', 'compact' or a non-empty array of CPU numbers`
-  if (!Array.isArray(pin)) throw wrongType('options.pin', expectation, pin)
+  if (!isArray(pin)) throw wrongType('options.pin', expectation, pin)
   if (pin.length === 0) throw wrongValue('options.pin', expectation, pin)
   return Array.from(pin, (cpu: unknown, index) => wholeNumber(`options.pin[${index}]`, cpu, 0, 1023))
 }
@@ -383,16 +381,19 @@ function checkKey(name: string, value: unknown): string {
 
 /** @throws TypeError */
 export function checkSignal(value: unknown): AbortSignal {
-  if (value instanceof AbortSignal) return value
-  const like = value as AbortSignal | null
-  const usable =
-    typeof like === 'object' &&
-    like !== null &&
+  if (!isSignal(value)) throw wrongType('options.signal', 'an AbortSignal', value)
+  return value
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  if (isInstance(value, AbortSignal)) return true
+  if (!isObject(value) || types.isProxy(value)) return false
+  const like = value as AbortSignal
+  return (
     typeof like.aborted === 'boolean' &&
     typeof like.addEventListener === 'function' &&
     typeof like.removeEventListener === 'function'
-  if (!usable || types.isProxy(value)) throw wrongType('options.signal', 'an AbortSignal', value)
-  return like
+  )
 }
 
 /** Options of `map`, checked. */

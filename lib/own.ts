@@ -3,6 +3,23 @@
 
 import { wrongType } from './errors'
 
+/** Whether it is an object that can be read, which a revoked proxy cannot. */
+export function isObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    // Runs no code of the user's, and throws for nothing else.
+    Array.isArray(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether it is an array that can be read. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  return isObject(value) && Array.isArray(value)
+}
+
 /** The own property `name`, or `undefined`. */
 export function own(options: object, name: string): unknown {
   return Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined
@@ -17,8 +34,6 @@ export function ownOr(options: object, name: string, otherwise: unknown): unknow
 /** The options object of a call, or an empty one. */
 export function optionsObject(options: unknown, name = 'options'): object {
   if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrongType(name, 'an object', options)
-  }
+  if (!isObject(options) || Array.isArray(options)) throw wrongType(name, 'an object', options)
   return options
 }

@@ -52,7 +52,7 @@ export function encodeReason(reason: unknown): Encoded {
     return pack({ value: reason })
   } catch {
     return pack({
-      faults: takeApart(new BaseError(`the task failed with a value that cannot be cloned: ${text(reason)}`)),
+      faults: takeApart(new BaseError(`the task failed with a value that cannot be cloned: ${describe(reason)}`)),
     })
   }
 }
@@ -76,14 +76,6 @@ function pack(parcel: Parcel): Encoded {
   // Not even a clone: something in it would have to be moved, and nothing is moved with a reason.
   if (encoded.data === parcel) throw new TypeError('something in it would have to be moved')
   return encoded
-}
-
-function text(reason: unknown): string {
-  try {
-    return describe(reason)
-  } catch {
-    return `a ${typeof reason}`
-  }
 }
 
 function isFault(value: unknown): value is object {

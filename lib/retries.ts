@@ -2,6 +2,7 @@
 // What a task asks for beyond one run: to be run again when it fails, and time to end when it is given up.
 
 import { outOfRange, wrongType, wrongValue } from './errors'
+import { isObject } from './own'
 
 /** When and how often a task is run again, checked. Times in ms. */
 export interface Retries {
@@ -32,7 +33,7 @@ function checkLimit(name: string, value: unknown): number {
 /** The option `retries`: a number, or an object whose members default to those of `otherwise`. @throws TypeError, RangeError */
 export function checkRetries(value: unknown, otherwise: Retries): Retries {
   if (typeof value === 'number') return { ...otherwise, limit: checkLimit('options.retries', value) }
-  if (typeof value !== 'object' || value === null) throw wrongType('options.retries', 'a number or an object', value)
+  if (!isObject(value)) throw wrongType('options.retries', 'a number or an object', value)
   const own = (name: keyof Retries): unknown =>
     (Object.hasOwn(value, name) ? (value as Partial<Retries>)[name] : undefined) ?? otherwise[name]
   const on = own('on')

@@ -4,6 +4,7 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Transferable, Worker } from 'node:worker_threads'
+import { isUrl } from './entry'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { checkSignal, checkTimeout, optionsObject } from './options'
 import { checkNotAborted, reasonOf } from './signals'
@@ -81,9 +82,7 @@ function checkSource(script: unknown): string {
 }
 
 function scriptUrl(script: unknown): URL {
-  // URL objects of other realms (Jest) count too.
-  const isUrl = Object.prototype.toString.call(script) === '[object URL]'
-  const text = isUrl ? (script as URL).href : script
+  const text = isUrl(script) ? script.href : script
   if (typeof text !== 'string') throw wrongType('script', FORMS, script)
   if (text === '' || text.includes('\0')) throw wrongValue('script', FORMS, script)
   if (path.isAbsolute(text) || !SCHEME.test(text)) return pathToFileURL(path.resolve(text))

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import type { KernelField, KernelSchema } from '..'
 import { outOfRange, wrongType, wrongValue } from './errors'
+import { isArray, isObject } from './own'
 
 type View = ArrayBufferView & { readonly length?: number }
 type TypedArrayConstructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => View
@@ -209,8 +210,8 @@ function checkString(name: string, minLength: number, value: unknown): string {
 
 /** Files may be named by their URL, as in node:fs; also by one of another realm. */
 function isUrl(value: unknown): value is URL {
-  const url = value as Partial<URL> | null
-  return typeof url === 'object' && url !== null && typeof url.href === 'string' && typeof url.protocol === 'string'
+  const url = value as Partial<URL>
+  return isObject(value) && typeof url.href === 'string' && typeof url.protocol === 'string'
 }
 
 function pathOf(name: string, url: URL): string {
@@ -222,7 +223,7 @@ function pathOf(name: string, url: URL): string {
 }
 
 function checkList(name: string, items: KernelSchema, value: unknown): Checked[] {
-  if (!Array.isArray(value)) {
+  if (!isArray(value)) {
     // Quantiles and the like also come as typed arrays of numbers.
     if (items.type === 'number' && ArrayBuffer.isView(value) && classNameOf.call(value)?.startsWith('Float')) {
       return checkList(name, items, Array.from(value as Float64Array))
@@ -235,7 +236,7 @@ function checkList(name: string, items: KernelSchema, value: unknown): Checked[]
 }
 
 function checkFields(name: string, fields: readonly KernelField[], value: unknown): Record<string, Checked> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+  if (!isObject(value) || Array.isArray(value) || ArrayBuffer.isView(value)) {
     throw wrongType(name, `an object with ${fields.map((field) => field.name).join(', ')}`, value)
   }
   const members: Record<string, Checked> = {}
@@ -259,7 +260,7 @@ export type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: b
  * @throws TypeError
  */
 export function checkTransfer(list: unknown): readonly ArrayBuffer[] {
-  if (!Array.isArray(list)) throw wrongType('options.transfer', 'an array of ArrayBuffers', list)
+  if (!isArray(list)) throw wrongType('options.transfer', 'an array of ArrayBuffers', list)
   const seen = new Set<unknown>()
   for (const [index, buffer] of list.entries()) {
     const name = `options.transfer[${index}]`

@@ -4,7 +4,7 @@
 import type { HighMemory, JsPoolOptions } from '..'
 import { isUrl } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
-import { MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
+import { isArray, MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
 
 /** Options of a pool's shell after their check. */
 export interface ShellSettings {
@@ -86,7 +86,7 @@ function checkMemoryOptions(option: (key: keyof JsPoolOptions, otherwise?: unkno
 export function checkSignals(name: string, value: unknown): readonly NodeJS.Signals[] {
   if (value === true) return ['SIGTERM', 'SIGINT']
   const expectation = `a non-empty array of names of signals that can be handled, such as 'SIGTERM'`
-  if (!Array.isArray(value)) throw wrongType(name, expectation, value)
+  if (!isArray(value)) throw wrongType(name, expectation, value)
   if (value.length === 0) throw wrongValue(name, expectation, value)
   const { constants } = require('node:os') as typeof import('node:os')
   const isUsable = (signal: unknown): boolean =>
@@ -94,7 +94,7 @@ export function checkSignals(name: string, value: unknown): readonly NodeJS.Sign
   for (const [index, signal] of value.entries()) {
     if (!isUsable(signal)) throw wrongValue(`${name}[${index}]`, 'the name of a signal that can be handled', signal)
   }
-  return [...new Set(value)]
+  return [...new Set(value as readonly NodeJS.Signals[])]
 }
 
 const UNCATCHABLE = ['SIGKILL', 'SIGSTOP']

@@ -11,7 +11,7 @@ import { ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
 import { payload } from './lazy'
 import { ENTRY, MAIN_ENTRY, native } from './native'
-import { checkTaskOptions, type EntrySettings, own, type PoolSettings } from './options'
+import { checkTaskOptions, type EntrySettings, isObject, optionsObject, own, type PoolSettings } from './options'
 import type { Observer, Owner, Ticket } from './owner'
 import {
   ARENA_LIMIT,
@@ -201,7 +201,7 @@ export function startEntry(
 ): number {
   const { tracer } = host
   if (tracer === undefined) return admitEntry(host, input, options, settlement)
-  const name = options === undefined ? undefined : own(options, 'name')
+  const name = isObject(options) ? own(options, 'name') : undefined
   const call = { pool: host.settings.name, lane: 'js', kernel: undefined, name: name as string | undefined } as const
   return traced(tracer, call, settlement, (...followed) => admitEntry(host, input, options, ...followed))
 }
@@ -298,7 +298,7 @@ function admitEntry(
 
 /** Settings of a call. Most calls with options only move something. */
 function settingsOf(host: EntryHost, options: object): EntrySettings {
-  const names = Object.getOwnPropertyNames(options)
+  const names = Object.getOwnPropertyNames(optionsObject(options))
   if (names.length !== 1 || names[0] !== 'transfer') return host.checkEntry(options)
   const { transfer } = options as { readonly transfer: unknown }
   return transfer === undefined ? host.plain : { ...host.plain, list: checkTransferList('options.transfer', transfer) }

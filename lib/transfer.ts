@@ -2,6 +2,7 @@
 // Marks a value whose buffers or ports are to be moved instead of copied when it leaves this thread.
 
 import { wrongType } from './errors'
+import { isArray } from './own'
 
 /** The same in every copy of the package. */
 const BRAND = Symbol.for('threadmill.transfer')
@@ -28,7 +29,7 @@ export function transferOf(value: unknown): Transfer | undefined {
 /** @throws TypeError */
 export function checkTransferList(name: string, list: unknown): readonly object[] {
   const expectation = 'an array of ArrayBuffers, MessagePorts and other transferable objects'
-  if (!Array.isArray(list)) throw wrongType(name, expectation, list)
+  if (!isArray(list)) throw wrongType(name, expectation, list)
   const copy: unknown[] = Array.from(list)
   for (const item of copy) if (typeof item !== 'object' || item === null) throw wrongType(name, expectation, item)
   return copy as object[]

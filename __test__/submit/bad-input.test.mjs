@@ -202,6 +202,66 @@ describe('task options and inputs', () => {
   })
 })
 
+describe('what cannot be looked at is refused as anything else', () => {
+  const fail = () => assert.fail('no matter')
+  const revoked = (target) => {
+    const { proxy, revoke } = Proxy.revocable(target, {})
+    revoke()
+    return proxy
+  }
+  const things = {
+    'a revoked proxy': revoked({}),
+    'a revoked proxy of an array': revoked([]),
+    'a revoked proxy of a function': revoked(() => {}),
+    'an object whose tag throws': Object.defineProperty({}, Symbol.toStringTag, { get: fail }),
+    'a function whose name throws': Object.defineProperty(() => {}, 'name', { get: fail }),
+    'a function whose name is a symbol': Object.defineProperty(() => {}, 'name', { value: Symbol('s') }),
+  }
+  const source = 'data:text/javascript,export default () => 1'
+  const places = {
+    'options of a pool': (value) => new WorkerPool(source, value),
+    ...Object.fromEntries(
+      ['threads', 'name', 'pin', 'retries', 'recycle', 'autoScale', 'handleSignals', 'costs'].map((name) => [
+        `the option ${name}`,
+        (value) => new WorkerPool(source, { [name]: value }),
+      ]),
+    ),
+    'options of a task': (value, { entry }) => entry.run(1, value),
+    'options of a kernel': (value, { native }) => native.kernels.fib(1, value),
+    'options with a kernel': (value, { native }) => native.addTask(1, value),
+    'options of map': (value, { entry }) => entry.map([1], value),
+    'inputs of map': (value, { entry }) => entry.map(value),
+    ...Object.fromEntries(
+      ['priority', 'signal', 'transfer', 'retries', 'timeout', 'affinityKey'].map((name) => [
+        `the option ${name} of a task`,
+        (value, { entry }) => entry.run(1, { [name]: value }),
+      ]),
+    ),
+    'an input of a kernel': (value, { native }) => native.kernels.matmul(value),
+    'a list in an input of a kernel': (value, { native }) =>
+      native.kernels.fuzzyTopK({ query: 'a', candidates: value, k: 1 }),
+    bounds: (value, { native }) => native.resize(value),
+  }
+  // Objects without options, and functions without inputs: those are all right, or fail for their own reason.
+  const isUsable = (place, thing) =>
+    (thing === 'an object whose tag throws' && /^options|retries|recycle|autoScale|bounds/.test(place)) ||
+    (thing === 'a revoked proxy of a function' && place === 'inputs of map')
+  for (const [place, give] of Object.entries(places)) {
+    test(place, async () => {
+      const pools = { entry: new WorkerPool(source, { maxWorkers: 1 }), native: new WorkerPool({ threads: 1 }) }
+      for (const [thing, value] of Object.entries(things)) {
+        if (isUsable(place, thing)) continue
+        const error = await rejection((async () => give(value, pools))())
+        assert.ok(error instanceof TypeError, thing)
+        assert.ok(error.code === TYPE || error.code === VALUE, `${thing}: ${error.message}`)
+        assert.match(error.message, /must be .*; got ./)
+      }
+      await pools.entry.close()
+      await pools.native.close()
+    })
+  }
+})
+
 test('a closed pool refuses', async () => {
   const pool = new WorkerPool({ threads: 1, name: 'shut' })
   await pool.kernels.fib(3)

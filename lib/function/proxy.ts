@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setImmediate } from 'node:timers'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { isUrl } from '../entry'
 import { wrongType, wrongValue } from '../errors'
 import { checkTimeout, optionsObject, own, ownOr } from '../options'
 import { type ModuleLaunch, ModuleWorker } from './module-worker'
@@ -66,9 +67,8 @@ export function setWorkerFile(file: unknown): void {
 }
 
 function checkFile(name: string, file: unknown): string | URL {
-  const isUrl = Object.prototype.toString.call(file) === '[object URL]'
-  if (typeof file !== 'string' && !isUrl) throw wrongType(name, 'a path or a file: URL', file)
-  const text = isUrl ? (file as URL).href : (file as string)
+  const text = isUrl(file) ? file.href : file
+  if (typeof text !== 'string') throw wrongType(name, 'a path or a file: URL', file)
   if (text === '') throw wrongValue(name, 'a path or a file: URL', file)
   return text.startsWith('file:') ? new URL(text) : pathToFileURL(path.resolve(text))
 }
