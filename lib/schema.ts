@@ -59,6 +59,8 @@ const ANY_BYTES = 'bytes (an ArrayBuffer, SharedArrayBuffer, typed array or Data
 
 /** A view that has passed its check. Its place is read at once, because a transfer resets it. */
 export interface CheckedView {
+  /** What it is called in messages. */
+  readonly name: string
   /** Element kind in the binding. */
   readonly kind: number
   readonly buffer: ArrayBufferLike
@@ -68,8 +70,14 @@ export interface CheckedView {
   readonly length: number
 }
 
-function checkedView(kind: number, buffer: ArrayBufferLike, offset: number, byteLength: number): CheckedView {
-  return { kind, buffer, offset, byteLength, length: byteLength / (SIZES[kind] as number) }
+function checkedView(
+  name: string,
+  kind: number,
+  buffer: ArrayBufferLike,
+  offset: number,
+  byteLength: number,
+): CheckedView {
+  return { name, kind, buffer, offset, byteLength, length: byteLength / (SIZES[kind] as number) }
 }
 
 /** The classes by kind, as they are when this module is loaded; `undefined` where the runtime has none. */
@@ -91,11 +99,11 @@ function viewOf(name: string, value: unknown, asBytes: boolean): CheckedView | u
     const kind = className === undefined || asBytes ? 1 : KINDS[className]
     return kind === undefined
       ? undefined
-      : checkedView(kind, buffer, place.byteOffset.call(value), place.byteLength.call(value))
+      : checkedView(name, kind, buffer, place.byteOffset.call(value), place.byteLength.call(value))
   }
   if (types.isAnyArrayBuffer(value)) {
     checkBuffer(name, value, value)
-    return checkedView(1, value, 0, lengthOf(value))
+    return checkedView(name, 1, value, 0, lengthOf(value))
   }
   return undefined
 }
@@ -107,12 +115,18 @@ function lengthOf(buffer: ArrayBufferLike): number {
   return types.isSharedArrayBuffer(buffer) ? sharedLength.call(buffer) : bufferLength.call(buffer)
 }
 
+const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
+const isGrowable = getter<boolean>(SharedArrayBuffer.prototype, 'growable')
+
 /** Refuses memory whose length can change under us, and memory that has gone. */
 function checkBuffer(name: string, buffer: ArrayBufferLike, value: unknown): void {
-  const flags = buffer as { resizable?: boolean; growable?: boolean }
-  if (flags.resizable === true || flags.growable === true) {
+  if (types.isSharedArrayBuffer(buffer) ? isGrowable.call(buffer) : isResizable.call(buffer)) {
     throw wrongValue(name, 'memory of fixed length', value)
   }
+  refuseDetached(name, buffer, value)
+}
+
+function refuseDetached(name: string, buffer: ArrayBufferLike, value: unknown): void {
   if (lengthOf(buffer) === 0 && isDetached(buffer)) {
     throw wrongValue(name, 'memory that has not been detached', value)
   }
@@ -252,8 +266,18 @@ function checkFields(name: string, fields: readonly KernelField[], value: unknow
   return members
 }
 
+/**
+ * Checks that the memory of an input is still there: getters and listeners that ran after its check may have detached it.
+ * @throws TypeError
+ */
+export function checkUndetached(checked: Checked): void {
+  if (typeof checked !== 'object' || checked === null) return
+  if (isView(checked)) refuseDetached(checked.name, checked.buffer, checked.buffer)
+  else for (const part of 'members' in checked ? Object.values(checked.members) : checked) checkUndetached(part)
+}
+
 /** Buffers that the caller has handed over, each with what it became; `free` until a view has got its memory. */
-export type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: boolean }>
+type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: boolean }>
 
 /**
  * Checks a transfer list without moving anything.
@@ -276,7 +300,7 @@ export function checkTransfer(list: unknown): readonly ArrayBuffer[] {
  * Moves the buffers out of the caller's reach; their memory stays where it is.
  * @throws DataCloneError when one of them cannot be transferred
  */
-export function move(list: readonly ArrayBuffer[]): Moved {
+function move(list: readonly ArrayBuffer[]): Moved {
   const lengths = list.map(lengthOf)
   const moved = structuredClone(list, { transfer: list as ArrayBuffer[] })
   for (const [index, buffer] of list.entries()) {
@@ -288,16 +312,24 @@ export function move(list: readonly ArrayBuffer[]): Moved {
   return new Map(list.map((buffer, index) => [buffer, { buffer: moved[index] as ArrayBuffer, free: true }]))
 }
 
-/** The task's own value: memory is moved, shared or copied, objects hold just their declared members. */
-export function realize(checked: Checked, moved: Moved | undefined): unknown {
+/**
+ * The task's own value: memory is moved if `list` has it, shared or copied, objects hold just their declared members.
+ * @throws TypeError, DataCloneError, RangeError where there is no memory for a copy; before anything is moved
+ */
+export function realize(checked: Checked, list: readonly ArrayBuffer[] | undefined): unknown {
+  checkUndetached(checked)
+  return take(checked, list && move(list))
+}
+
+function take(checked: Checked, moved: Moved | undefined): unknown {
   if (typeof checked !== 'object' || checked === null) return checked
   if (isView(checked)) return takeView(checked, moved)
   if ('members' in checked) {
     const object: Record<string, unknown> = {}
-    for (const [name, member] of Object.entries(checked.members)) object[name] = realize(member, moved)
+    for (const [name, member] of Object.entries(checked.members)) object[name] = take(member, moved)
     return object
   }
-  return checked.map((item) => realize(item, moved))
+  return checked.map((item) => take(item, moved))
 }
 
 function takeView({ kind, buffer, offset, byteLength, length }: CheckedView, moved: Moved | undefined): View {

@@ -27,7 +27,7 @@ import {
   submitWritten,
 } from './port'
 import { repeats } from './retries'
-import { type CheckedView, checkValue, isView, move, realize } from './schema'
+import { type CheckedView, checkUndetached, checkValue, isView, realize } from './schema'
 import { checkNotAborted, follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
@@ -168,8 +168,9 @@ function admitKernel(
   try {
     // It may have fired while it was being subscribed to. From here on no code of the user's runs.
     checkNotAborted(signal)
-    if (small === undefined) value = realize(checked, transfer && move(transfer))
+    if (small === undefined) value = realize(checked, transfer)
     else {
+      checkUndetached(small)
       prepareArena()
       value = new Uint8Array(small.buffer, small.offset, small.byteLength)
     }

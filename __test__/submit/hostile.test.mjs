@@ -6,6 +6,7 @@ import { runWorker, WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { occupy, rejection } from '../helpers/pool.mjs'
 
+const VALUE = 'ERR_THREADMILL_INVALID_ARG_VALUE'
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 
 async function withPool(options, body) {
@@ -81,9 +82,61 @@ describe('hostile values', () => {
         k: 2,
         n: 2,
       }
-      await assert.rejects(pool.kernels.matmul(input))
+      await assert.rejects(pool.kernels.matmul(input), { code: VALUE, message: /^input\.a must be memory/ })
+      const other = new Float64Array(4)
+      const later = {
+        ...input,
+        a: other,
+        get b() {
+          structuredClone(other.buffer, { transfer: [other.buffer] })
+          return new Float64Array(4)
+        },
+      }
+      const kept = new ArrayBuffer(8)
+      await assert.rejects(pool.kernels.matmul(later, { transfer: [kept] }), { code: VALUE })
+      assert.equal(kept.byteLength, 8, 'it was not moved')
       assert.equal(pool.isIdle, true)
       assert.equal(await pool.kernels.fib(10), 55)
+    }))
+
+  for (const [title, length] of [
+    ['a small one', 4],
+    ['a big one', 400_000],
+  ]) {
+    test(`a signal that detaches the input when it is subscribed to: ${title}`, () =>
+      withPool({ threads: 1, capacity: 1 }, async (pool) => {
+        const input = new Float32Array(length)
+        const signal = {
+          aborted: false,
+          addEventListener: () => structuredClone(input.buffer, { transfer: [input.buffer] }),
+          removeEventListener() {},
+        }
+        await assert.rejects(pool.kernels.sort(input, { signal }), { code: VALUE, message: /detached/ })
+        assert.equal(pool.isIdle, true)
+      }))
+  }
+
+  test('a getter that detaches memory of an option is an error', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const salt = new Uint8Array(16)
+      const options = {
+        salt,
+        get timeCost() {
+          structuredClone(salt.buffer, { transfer: [salt.buffer] })
+          return 1
+        },
+      }
+      await assert.rejects(pool.kernels.argon2Hash('password', options), { code: VALUE, message: /^options\.salt/ })
+    }))
+
+  test('memory whose length can change is told by itself, whatever its properties say', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      for (const buffer of [
+        Object.defineProperty(new ArrayBuffer(8, { maxByteLength: 16 }), 'resizable', { value: false }),
+        Object.defineProperty(new SharedArrayBuffer(8, { maxByteLength: 16 }), 'growable', { value: false }),
+      ]) {
+        await assert.rejects(pool.kernels.sort(new Uint8Array(buffer)), { code: VALUE, message: /fixed length/ })
+      }
     }))
 
   for (const [title, make] of HOSTILE_REASONS) {
