@@ -285,15 +285,17 @@ type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: boolean 
  */
 export function checkTransfer(list: unknown): readonly ArrayBuffer[] {
   if (!isArray(list)) throw wrongType('options.transfer', 'an array of ArrayBuffers', list)
+  // What is checked is what is moved, whatever the list gives the next time.
+  const copy: unknown[] = Array.from(list)
   const seen = new Set<unknown>()
-  for (const [index, buffer] of list.entries()) {
+  for (const [index, buffer] of copy.entries()) {
     const name = `options.transfer[${index}]`
     if (!types.isArrayBuffer(buffer)) throw wrongType(name, 'an ArrayBuffer', buffer)
     if (seen.has(buffer)) throw wrongValue(name, 'in the list only once', buffer)
     checkBuffer(name, buffer, buffer)
     seen.add(buffer)
   }
-  return list as ArrayBuffer[]
+  return copy as ArrayBuffer[]
 }
 
 /**

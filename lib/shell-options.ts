@@ -87,14 +87,15 @@ export function checkSignals(name: string, value: unknown): readonly NodeJS.Sign
   if (value === true) return ['SIGTERM', 'SIGINT']
   const expectation = `a non-empty array of names of signals that can be handled, such as 'SIGTERM'`
   if (!isArray(value)) throw wrongType(name, expectation, value)
-  if (value.length === 0) throw wrongValue(name, expectation, value)
+  const list: unknown[] = Array.from(value)
+  if (list.length === 0) throw wrongValue(name, expectation, value)
   const { constants } = require('node:os') as typeof import('node:os')
   const isUsable = (signal: unknown): boolean =>
     typeof signal === 'string' && Object.hasOwn(constants.signals, signal) && !UNCATCHABLE.includes(signal)
-  for (const [index, signal] of value.entries()) {
+  for (const [index, signal] of list.entries()) {
     if (!isUsable(signal)) throw wrongValue(`${name}[${index}]`, 'the name of a signal that can be handled', signal)
   }
-  return [...new Set(value as readonly NodeJS.Signals[])]
+  return [...new Set(list as NodeJS.Signals[])]
 }
 
 const UNCATCHABLE = ['SIGKILL', 'SIGSTOP']

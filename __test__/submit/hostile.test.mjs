@@ -6,6 +6,7 @@ import { runWorker, WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { occupy, rejection } from '../helpers/pool.mjs'
 
+const TYPE = 'ERR_THREADMILL_INVALID_ARG_TYPE'
 const VALUE = 'ERR_THREADMILL_INVALID_ARG_VALUE'
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 
@@ -127,6 +128,28 @@ describe('hostile values', () => {
         },
       }
       await assert.rejects(pool.kernels.argon2Hash('password', options), { code: VALUE, message: /^options\.salt/ })
+    }))
+
+  test('what is moved is what the list gave when it was checked', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      class Lines extends Array {
+        entries() {
+          return [].entries()
+        }
+      }
+      const bytes = new Float32Array([2, 1])
+      const lists = [Lines.of(new MessageChannel().port1), Object.setPrototypeOf([5], null)]
+      for (const transfer of lists) {
+        await assert.rejects(pool.kernels.sort(bytes, { transfer }), { code: TYPE, message: /^options\.transfer\[0\]/ })
+      }
+      let reads = 0
+      const changing = Object.defineProperty([], 0, { get: () => (reads++ === 0 ? bytes.buffer : 'another') })
+      assert.deepEqual(await pool.kernels.sort(bytes, { transfer: changing }), Float32Array.of(1, 2))
+      assert.equal(bytes.length, 0)
+      const fresh = new Float32Array([2, 1])
+      const bare = Object.setPrototypeOf([fresh.buffer], null)
+      assert.deepEqual(await pool.kernels.sort(fresh, { transfer: bare }), Float32Array.of(1, 2))
+      assert.throws(() => pool.installSignalHandlers(Object.setPrototypeOf(['SIGKILL'], null)), { code: VALUE })
     }))
 
   test('memory whose length can change is told by itself, whatever its properties say', () =>
