@@ -891,7 +891,10 @@ export interface WorkerPool<T = any, U = any> {
    * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`
    */
   resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void
-  /** Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one. */
+  /**
+   * Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one.
+   * @throws TypeError
+   */
   resizeUpTo(workers: number): void
 
   /** Sends a message to every JS worker that exists; nothing of it can be moved. @throws DataCloneError */

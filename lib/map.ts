@@ -55,7 +55,8 @@ function iteratorOf(inputs: unknown): Iterator<unknown> | AsyncIterator<unknown>
   const open = (source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator]) as ((this: unknown) => unknown) | undefined
   if (typeof open !== 'function') throw wrongType('inputs', 'an iterable or async iterable', inputs)
   const iterator = open.call(inputs)
-  if (typeof iterator !== 'object' || iterator === null) throw wrongType('inputs', 'an iterable', inputs)
+  const hasNext = isObject(iterator) && typeof (iterator as Partial<Iterator<unknown>>).next === 'function'
+  if (!hasNext) throw wrongType('inputs', 'an iterable', inputs)
   return iterator as Iterator<unknown> | AsyncIterator<unknown>
 }
 

@@ -386,14 +386,18 @@ export function checkSignal(value: unknown): AbortSignal {
 }
 
 function isSignal(value: unknown): value is AbortSignal {
-  if (isInstance(value, AbortSignal)) return true
-  if (!isObject(value) || types.isProxy(value)) return false
+  if (!isInstance(value, AbortSignal) && (!isObject(value) || types.isProxy(value))) return false
   const like = value as AbortSignal
-  return (
-    typeof like.aborted === 'boolean' &&
-    typeof like.addEventListener === 'function' &&
-    typeof like.removeEventListener === 'function'
-  )
+  try {
+    return (
+      typeof like.aborted === 'boolean' &&
+      typeof like.addEventListener === 'function' &&
+      typeof like.removeEventListener === 'function'
+    )
+  } catch {
+    // What only has the prototype of one.
+    return false
+  }
 }
 
 /** Options of `map`, checked. */

@@ -148,6 +148,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   resizeUpTo(workers: number): void {
+    if (typeof workers !== 'number') throw wrongType('workers', 'a number of workers', workers)
     this.#core.resizeUpTo(workers)
   }
 

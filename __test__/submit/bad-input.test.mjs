@@ -114,6 +114,13 @@ describe('task options and inputs', () => {
     ['a timeout of wrong type', 1, { kernel: 'fib', timeout: '5' }, TypeError, TYPE],
     ['an unknown timeoutFrom', 1, { kernel: 'fib', timeoutFrom: 'end' }, TypeError, VALUE],
     ['a signal that is none', 1, { kernel: 'fib', signal: {} }, TypeError, TYPE],
+    [
+      'a signal that has only the prototype of one',
+      1,
+      { kernel: 'fib', signal: Object.create(AbortSignal.prototype) },
+      TypeError,
+      TYPE,
+    ],
     ['a transfer that is no array', 1, { kernel: 'fib', transfer: 5 }, TypeError, TYPE],
     ['a transfer of a view', 1, { kernel: 'fib', transfer: [new Uint8Array(4)] }, TypeError, TYPE],
     ['a transfer of shared memory', 1, { kernel: 'fib', transfer: [new SharedArrayBuffer(4)] }, TypeError, TYPE],
@@ -194,8 +201,15 @@ describe('task options and inputs', () => {
     assert.throws(() => pool.onMessage(5, () => {}), { code: TYPE })
     assert.throws(() => pool.onMessage('x', 5), { code: TYPE })
     assert.throws(() => pool.map(5, { kernel: 'fib' }), { code: TYPE })
+    for (const iterator of [{}, { next: 5 }, 5, null]) {
+      assert.throws(() => pool.map({ [Symbol.asyncIterator]: () => iterator }, { kernel: 'fib' }), { code: TYPE })
+      assert.throws(() => pool.map({ [Symbol.iterator]: () => iterator }, { kernel: 'fib' }), { code: TYPE })
+    }
     assert.throws(() => pool.map([], { kernel: 'fib', concurrency: 0 }), { code: RANGE })
     assert.throws(() => pool.map([], { kernel: 'fib', ordered: 1 }), { code: TYPE })
+    for (const workers of [undefined, null, '2', 1n, Symbol('s'), Object.create(null)]) {
+      assert.throws(() => pool.resizeUpTo(workers), { name: 'TypeError', code: TYPE, message: /^workers must be/ })
+    }
     assert.throws(() => kernelInfo(5), { code: TYPE })
     assert.equal(kernelInfo('nope'), undefined)
     assert.equal(kernelInfo('toString'), undefined)
