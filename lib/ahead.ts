@@ -8,7 +8,7 @@
 
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import { native } from './native'
-import { isMemoryOf } from './parcel'
+import { isMemoryOf, post } from './parcel'
 import type { Order } from './protocol'
 import type { Pushed } from './submit'
 
@@ -58,7 +58,7 @@ export class Ahead {
     const order: Order = isMemoryOf(value, list)
       ? [key, value]
       : { type: 'input', key, value, list: list as Transferable[] }
-    control.postMessage(order, list as Transferable[])
+    post(control, order, list as Transferable[])
     this.#workers.set(key, worker)
     const share = this.#shareOf(worker)
     if (share.count++ === 0) share.since = this.#now()

@@ -16,6 +16,7 @@ import { isCloneable, isKnown, isWorthLearning, learn, mayBeLearned, meet, seria
 import { fitOf, LOST, WITH_INSTANCES } from './json-text'
 import { mayClone, mayMove, mayShare } from './moves'
 import { native } from './native-values'
+import { UNLISTED } from './parcel'
 import { deserialize, hasSerializer, serialize } from './serializer'
 import { memoryOf, plainView } from './views'
 
@@ -261,7 +262,7 @@ function needsTransfer(error: unknown): boolean {
   // Node 20 has a code of its own for it, later ones throw a DataCloneError that only its text tells apart.
   if (typeof error !== 'object' || error === null) return false
   const { code, message } = error as { code?: unknown; message?: unknown }
-  if (code === 'ERR_MISSING_TRANSFERABLE_IN_TRANSFER_LIST') return true
+  if (code === UNLISTED) return true
   return code === 25 && message === 'Object that needs transfer was found in message but not listed in transferList'
 }
 

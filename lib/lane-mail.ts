@@ -17,6 +17,7 @@ import { IS_NODE, type LaneThread } from './lane-thread'
 import { encodeMarked } from './marked'
 import { native } from './native-owner'
 import type { Observer } from './owner'
+import { post } from './parcel'
 import type { ParcelStore } from './parcel-store'
 import { flush } from './port'
 import type { Order, Stream } from './protocol'
@@ -94,7 +95,7 @@ export class LaneMail {
     if (codec === POSTED) {
       const key = store.newKey()
       const order: Order = { type: 'value', key, value: data, list }
-      control.postMessage(order, list)
+      post(control, order, list)
       contents = key
     }
     native.postToWorker(handle, index, type, codec, contents)

@@ -4,7 +4,7 @@
 import { MessagePort, type Transferable } from 'node:worker_threads'
 import { builtins } from './builtins'
 
-const { clone, isView } = builtins
+const { clone, DOMException: BaseException, isNativeError, isView } = builtins
 
 /** A value, and what of it is moved. */
 export interface Parcel {
@@ -22,6 +22,9 @@ export function isMemoryOf(value: unknown, list: readonly object[]): value is Ar
 export function listOf({ value, list }: Parcel): readonly Transferable[] {
   return list ?? [(value as Uint8Array).buffer as ArrayBuffer]
 }
+
+/** The code that Node 20 has for what would have to be moved and is not in the list. */
+export const UNLISTED = 'ERR_MISSING_TRANSFERABLE_IN_TRANSFER_LIST'
 
 /** Keys of inputs tell who keeps them: those of a worker begin at (its number + 1) times this. */
 export const KEYS_PER_WORKER = 2 ** 40
@@ -46,7 +49,26 @@ export const KEYS_PER_LIFE = 2 ** 32
 /** A value of its own, with what `list` names moved. @throws DataCloneError */
 export function moved(value: unknown, list: readonly Transferable[]): Parcel {
   const transfer = list as Transferable[]
-  return isMemoryOf(value, list) ? { value: clone(value, { transfer }) } : clone({ value, list }, { transfer })
+  try {
+    return isMemoryOf(value, list) ? { value: clone(value, { transfer }) } : clone({ value, list }, { transfer })
+  } catch (error) {
+    throw cloneError(error)
+  }
+}
+
+/** Posts a message with a value of the user's; what `list` names is moved. @throws DataCloneError */
+export function post(port: MessagePort, message: unknown, list: readonly Transferable[]): void {
+  try {
+    port.postMessage(message, list)
+  } catch (error) {
+    throw cloneError(error)
+  }
+}
+
+/** The error as later Nodes throw it. */
+function cloneError(error: unknown): unknown {
+  const isUnlisted = isNativeError(error) && (error as NodeJS.ErrnoException).code === UNLISTED
+  return isUnlisted ? new BaseException((error as Error).message, 'DataCloneError') : error
 }
 
 /** Nobody will use them; whoever has the other end is to know. */

@@ -24,7 +24,7 @@ import { payload, taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native, TASK_STRIDE } from './native'
 import { uses } from './packs'
-import { isMemoryOf, KEYS_PER_LIFE } from './parcel'
+import { isMemoryOf, KEYS_PER_LIFE, post } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import {
   callIn,
@@ -92,7 +92,7 @@ function takeSeat(): SeatPool {
 function postValue(value: unknown, list: readonly Transferable[]): number {
   const key = nextValue++
   const report: Report = isMemoryOf(value, list) ? [key, value] : { type: 'value', key, value, list }
-  control.postMessage(report, list)
+  post(control, report, list)
   return key
 }
 

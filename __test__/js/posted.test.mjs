@@ -16,6 +16,24 @@ function closing(t, pool) {
   return pool
 }
 
+test('a port that is in no list is refused with a DataCloneError, on the way in and out', async (t) => {
+  const pool = closing(t, new WorkerPool(POSTED, { maxWorkers: 1 }))
+  await pool.run({ bytes: new Uint8Array(1) })
+  const { port1 } = new MessageChannel()
+  const refused = { name: 'DataCloneError', code: 25 }
+  const bytes = new ArrayBuffer(8)
+  await assert.rejects(pool.run(port1), refused)
+  await assert.rejects(pool.run([{ port1 }], { retries: 1 }), refused)
+  await assert.rejects(pool.run({ port1, bytes }, { transfer: [bytes] }), refused)
+  for (const how of ['output', 'in an output', 'message', 'input']) {
+    await assert.rejects(pool.run(how, { name: 'leak' }), refused, how)
+  }
+  assert.throws(() => pool.postMessageToWorkers('port', port1), refused)
+  assert.throws(() => pool.workers[0].postMessageToWorker('port', { port1 }), refused)
+  assert.equal((await pool.run({ bytes: new Uint8Array(1) })).bytes.length, 1)
+  port1.close()
+})
+
 test('transferred buffers detach at the call and come back moved', async (t) => {
   const pool = closing(t, new WorkerPool(POSTED, { maxWorkers: 2 }))
   const results = []
