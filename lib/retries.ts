@@ -2,7 +2,7 @@
 // What a task asks for beyond one run: to be run again when it fails, and time to end when it is given up.
 
 import { outOfRange, wrongType, wrongValue } from './errors'
-import { isObject } from './own'
+import { isObject, ownOr } from './own'
 
 /** When and how often a task is run again, checked. Times in ms. */
 export interface Retries {
@@ -34,19 +34,19 @@ function checkLimit(name: string, value: unknown): number {
 export function checkRetries(value: unknown, otherwise: Retries): Retries {
   if (typeof value === 'number') return { ...otherwise, limit: checkLimit('options.retries', value) }
   if (!isObject(value)) throw wrongType('options.retries', 'a number or an object', value)
-  const own = (name: keyof Retries): unknown =>
-    (Object.hasOwn(value, name) ? (value as Partial<Retries>)[name] : undefined) ?? otherwise[name]
-  const on = own('on')
+  const member = (name: keyof Retries): unknown => ownOr(value, name, otherwise[name])
+  const on = member('on')
+  if (typeof on !== 'string') throw wrongType('options.retries.on', `'crash', 'error' or 'both'`, on)
   if (on !== 'crash' && on !== 'error' && on !== 'both') {
     throw wrongValue('options.retries.on', `'crash', 'error' or 'both'`, on)
   }
   const time = `a number of milliseconds from 0 to ${MAX_TIME}`
   return {
-    limit: checkLimit('options.retries.limit', own('limit')),
-    delay: numberFrom('options.retries.delay', own('delay'), time, (delay) => delay >= 0 && delay <= MAX_TIME),
+    limit: checkLimit('options.retries.limit', member('limit')),
+    delay: numberFrom('options.retries.delay', member('delay'), time, (delay) => delay >= 0 && delay <= MAX_TIME),
     backoff: numberFrom(
       'options.retries.backoff',
-      own('backoff'),
+      member('backoff'),
       'a number from 1 to 1000',
       (factor) => factor >= 1 && factor <= 1000,
     ),

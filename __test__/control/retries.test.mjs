@@ -192,6 +192,10 @@ for (const [retries, name, message] of [
   [{ delay: -1 }, 'RangeError', /options\.retries\.delay/],
   [{ backoff: 0.5 }, 'RangeError', /options\.retries\.backoff/],
   [{ on: 'always' }, 'TypeError', /options\.retries\.on/],
+  [{ limit: null }, 'TypeError', /options\.retries\.limit/],
+  [{ limit: 1, delay: null }, 'TypeError', /options\.retries\.delay/],
+  [{ limit: 1, backoff: null }, 'TypeError', /options\.retries\.backoff/],
+  [{ limit: 1, on: null }, 'TypeError', /options\.retries\.on/],
 ]) {
   test(`retries ${JSON.stringify(retries)} is refused`, async (t) => {
     const { pool } = control(t)
@@ -200,3 +204,9 @@ for (const [retries, name, message] of [
     assert.equal(pool.isIdle, true)
   })
 }
+
+test('members of retries that are undefined are those of the pool', async (t) => {
+  const { pool } = control(t, { maxWorkers: 1, retries: { limit: 2, delay: 0, on: 'error' } })
+  const retries = { limit: undefined, delay: undefined, backoff: undefined, on: undefined }
+  assert.equal(await pool.run({ do: 'fail', cell: 2, times: 2 }, { retries }), 'done')
+})
