@@ -240,7 +240,9 @@ export interface IWorkerClient {
    * Tells `task.on('progress')` of the running task how far it is, units done of units in total. Reports less than 50 ms
    * after the last one are left out, unless all is done. Outside a task it does nothing; so it does when several tasks run
    * at the same time and the call comes from none of them.
-   * @throws TypeError
+   * @param done Finite, from 0 on. More than `total` counts as all.
+   * @param total Finite, from 0 on.
+   * @throws TypeError, RangeError
    */
   progress(done: number, total: number): this
   /** Listens to messages for this worker. Those sent before `onWorkerStart` has finished wait for it. */
@@ -527,7 +529,7 @@ export interface Progress {
   readonly done: number
   /** Units in total. */
   readonly total: number
-  /** `done / total`, 0 to 1. */
+  /** `done / total`, 0 to 1; 0 when `total` is 0. */
   readonly fraction: number
 }
 

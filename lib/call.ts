@@ -2,7 +2,7 @@
 // How an entry function is called.
 
 import type { EntryFunction } from './entry-module'
-import { ThreadmillError } from './errors'
+import { outOfRange, ThreadmillError, wrongType } from './errors'
 import { native } from './native'
 
 /** The function with its hooks. */
@@ -54,6 +54,15 @@ export class Pace {
     if (done < total && time - this.#reported < REPORT_INTERVAL) return false
     this.#reported = time
     return true
+  }
+}
+
+/** Checks a report of progress. @throws TypeError, RangeError */
+export function checkProgress(done: unknown, total: unknown): void {
+  const expectation = 'a finite number from 0 on'
+  for (const [name, value] of [['done', done] as const, ['total', total] as const]) {
+    if (typeof value !== 'number') throw wrongType(name, expectation, value)
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) throw outOfRange(name, expectation, value)
   }
 }
 

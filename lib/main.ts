@@ -9,7 +9,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
-import { Abort, callPrepared, type EntryWithHooks, Pace, settledLater } from './call'
+import { Abort, callPrepared, checkProgress, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, rethrow } from './callbacks'
 import { decode } from './codec'
 import { type Encoded, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
@@ -401,9 +401,7 @@ export class MainLane implements EntryLane {
   }
 
   progress(done: number, total: number): void {
-    for (const [name, value] of Object.entries({ done, total })) {
-      if (typeof value !== 'number') throw wrongType(name, 'a number', value)
-    }
+    checkProgress(done, total)
     const current = this.#current
     if (current?.pace.isDue(done, total)) soon(() => current.observer?.progress(done, total))
   }

@@ -160,7 +160,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
   }
 
   progress(done: number, total: number): void {
-    this.#listeners?.call('progress', { done, total, fraction: total > 0 ? done / total : 0 })
+    this.#listeners?.call('progress', { done, total, fraction: total > 0 ? Math.min(1, done / total) : 0 })
   }
 
   message(type: string, contents: unknown): void {

@@ -3,10 +3,9 @@
 
 import type { Transferable } from 'node:worker_threads'
 import type { Kernels } from '..'
-import { Abort, Pace } from './call'
+import { Abort, checkProgress, Pace } from './call'
 import { checkType, Listeners } from './callbacks'
 import { POSTED } from './codecs'
-import { wrongType } from './errors'
 import { payload } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native } from './native'
@@ -90,8 +89,7 @@ export class Client {
   }
 
   progress(done: number, total: number): this {
-    if (typeof done !== 'number') throw wrongType('done', 'a number', done)
-    if (typeof total !== 'number') throw wrongType('total', 'a number', total)
+    checkProgress(done, total)
     const task = this.current()
     if (task === undefined) return this
     task.pace ??= new Pace()

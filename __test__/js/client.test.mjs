@@ -26,6 +26,20 @@ test('progress reaches its task: not too often, the last report always', async (
   assert.ok(reports.length < 1000, `${reports.length} reports`)
 })
 
+for (const mainThread of [false, true]) {
+  test(`progress that is none is refused, and never more than all is done, ${mainThread ? 'here' : 'there'}`, async (t) => {
+    const pool = closing(t, new WorkerPool(CLIENT, { maxWorkers: 1 }))
+    const reports = []
+    const task = pool.addTask({ do: 'miscount' }, { mainThread })
+    task.on('progress', (report) => reports.push(report))
+    assert.deepEqual(await task, [
+      ...['OUT_OF_RANGE done', 'OUT_OF_RANGE total', 'OUT_OF_RANGE done', 'OUT_OF_RANGE total'],
+      ...['OUT_OF_RANGE done', 'OUT_OF_RANGE total', 'INVALID_ARG_TYPE done', 'INVALID_ARG_TYPE total'],
+    ])
+    assert.deepEqual(reports, [{ done: 3, total: 2, fraction: 1 }])
+  })
+}
+
 test('messages and progress of tasks that overlap reach the right ones', async (t) => {
   const pool = closing(t, new WorkerPool(CLIENT, { maxWorkers: 1, workerConcurrency: 4 }))
   const heard = { a: [], b: [], c: [] }
