@@ -123,7 +123,7 @@ export type DynamicRunOptions<N extends string = string> = TaskOptions & {
   readonly [option: string]: unknown
 }
 
-/** Options of `map`, beside those of `run`. `transfer` makes no sense for many inputs and is refused. */
+/** Options of `map`, beside those of `run`. `transfer` makes no sense for many inputs and is refused; the function marks one. */
 export interface MapOptions {
   /** Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1. @default 4 × threads */
   readonly concurrency?: number | undefined
@@ -345,8 +345,9 @@ export type MainTaskOptions = EntryTaskOptions & ({ readonly mainThread: true } 
 
 /**
  * Marks a value that a task gets or gives: what `list` names is moved instead of copied, and detaches here. For inputs
- * `transfer` in the options of the task does the same.
- * @param list ArrayBuffers, MessagePorts and other transferable objects within `value`
+ * `transfer` in the options of the task does the same. Nothing moves between tasks of the thread that owns the pool and that
+ * thread: they get and give the value itself.
+ * @param list ArrayBuffers, MessagePorts and other transferable objects within `value`; for kernels only ArrayBuffers
  * @throws TypeError
  */
 export function transfer<T>(value: T, list: readonly object[]): T

@@ -334,7 +334,7 @@ export function checkTaskOptions(
         grace = checkGrace(value)
         break
       case 'transfer':
-        settings.transfer = checkTransfer(value)
+        settings.transfer = checkTransfer('options.transfer', value)
         break
       case 'meta':
         break

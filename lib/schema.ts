@@ -283,16 +283,16 @@ type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: boolean 
  * Checks a transfer list without moving anything.
  * @throws TypeError
  */
-export function checkTransfer(list: unknown): readonly ArrayBuffer[] {
-  if (!isArray(list)) throw wrongType('options.transfer', 'an array of ArrayBuffers', list)
+export function checkTransfer(name: string, list: unknown): readonly ArrayBuffer[] {
+  if (!isArray(list)) throw wrongType(name, 'an array of ArrayBuffers', list)
   // What is checked is what is moved, whatever the list gives the next time.
   const copy: unknown[] = Array.from(list)
   const seen = new Set<unknown>()
   for (const [index, buffer] of copy.entries()) {
-    const name = `options.transfer[${index}]`
-    if (!types.isArrayBuffer(buffer)) throw wrongType(name, 'an ArrayBuffer', buffer)
-    if (seen.has(buffer)) throw wrongValue(name, 'in the list only once', buffer)
-    checkBuffer(name, buffer, buffer)
+    const item = `${name}[${index}]`
+    if (!types.isArrayBuffer(buffer)) throw wrongType(item, 'an ArrayBuffer', buffer)
+    if (seen.has(buffer)) throw wrongValue(item, 'in the list only once', buffer)
+    checkBuffer(item, buffer, buffer)
     seen.add(buffer)
   }
   return copy as ArrayBuffer[]

@@ -27,7 +27,7 @@ import {
   submitWritten,
 } from './port'
 import { repeats } from './retries'
-import { type CheckedView, checkUndetached, checkValue, isView, realize } from './schema'
+import { type CheckedView, checkTransfer, checkUndetached, checkValue, isView, realize } from './schema'
 import { checkNotAborted, follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
 import type { TaskHandle } from './task'
@@ -127,7 +127,7 @@ export function startKernel(
 function admitKernel(
   host: Host,
   kernel: Kernel,
-  input: unknown,
+  given: unknown,
   options: object | undefined,
   { resolve, reject, task, promise }: Settlement,
 ): number {
@@ -156,6 +156,9 @@ function admitKernel(
     ticket = { owner: host, kernel: index, priority, affinity, timeout, extra }
     if (options === undefined) host.tickets[index] = ticket
   }
+  const marked = transferOf(given)
+  const input = marked === undefined ? given : marked.value
+  if (marked !== undefined) transfer = checkTransfer('list', [...marked.list, ...(transfer ?? [])])
   const checked = kernel.takesAnyNumber && typeof input === 'number' ? input : checkValue('input', info.input, input)
   checkNotAborted(signal)
   host.checkRoom()

@@ -7,6 +7,7 @@ import { wrongValue } from './errors'
 import type { Observer } from './owner'
 import { cancel, runningOn } from './port'
 import { observe } from './slots'
+import { unmarked } from './transfer'
 
 /** A worker as users see it. */
 export class NativeWorker implements IWorker {
@@ -65,7 +66,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
 
   constructor(parts: TaskParts) {
     this.id = parts.id
-    this.argument = parts.argument
+    this.argument = unmarked(parts.argument)
     this.options = parts.options
     this.kernel = parts.kernel
     this.#cost = parts.expected

@@ -22,8 +22,19 @@ export function transfer<T>(value: T, list: readonly object[]): T {
 
 /** The mark that `transfer` set, if any. */
 export function transferOf(value: unknown): Transfer | undefined {
-  const isMarked = typeof value === 'object' && value !== null && Object.hasOwn(value, BRAND)
-  return isMarked ? (value as Transfer) : undefined
+  try {
+    const isMarked = typeof value === 'object' && value !== null && Object.hasOwn(value, BRAND)
+    return isMarked ? (value as Transfer) : undefined
+  } catch {
+    // A proxy that throws.
+    return undefined
+  }
+}
+
+/** The value without the mark: where it stays on its thread nothing of it has to move. */
+export function unmarked(value: unknown): unknown {
+  const marked = transferOf(value)
+  return marked === undefined ? value : marked.value
 }
 
 /** @throws TypeError */

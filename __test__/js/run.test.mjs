@@ -97,6 +97,9 @@ test('an input or an output that cannot be cloned rejects, and nothing else is h
     pool.run(() => {}),
     { name: 'DataCloneError' },
   )
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  await assert.rejects(pool.run(proxy), { name: 'DataCloneError' })
   const task = pool.addTask(Symbol('s'))
   await assert.rejects(task.then(), { name: 'DataCloneError' })
   await assert.rejects(pool.run({ do: 'uncloneable' }), { name: 'DataCloneError' })

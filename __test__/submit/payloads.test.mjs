@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { markAsUntransferable } from 'node:worker_threads'
-import { WorkerPool } from 'threadmill'
+import { transfer, WorkerPool } from 'threadmill'
 import { addressOf } from '../helpers/internals.mjs'
 import { occupy } from '../helpers/pool.mjs'
 
@@ -96,6 +96,41 @@ describe('payloads', () => {
     // The buffer belongs to the caller now: it can be transferred on.
     const again = structuredClone(sorted, { transfer: [sorted.buffer] })
     assert.equal(addressOf(again), address)
+  })
+
+  test('an input that is marked moves, too, whatever way it is submitted', async () => {
+    const ways = [
+      (input) => pool.kernels.sort(input),
+      (input) => pool.run(input, { kernel: 'sort' }),
+      (input) => pool.addTask(input, { kernel: 'sort' }),
+      async (input) => (await pool.map([input], { kernel: 'sort' }).next()).value,
+    ]
+    for (const submit of ways) {
+      const array = new Float64Array([3, 1, 2])
+      const address = addressOf(array)
+      const sorted = await submit(transfer(array, [array.buffer]))
+      assert.equal(array.byteLength, 0)
+      assert.equal(addressOf(sorted), address)
+      assert.deepEqual(sorted, Float64Array.of(1, 2, 3))
+    }
+    const array = new Float64Array(2)
+    assert.equal(pool.addTask(transfer(array, []), { kernel: 'sort' }).argument, array)
+    const also = new ArrayBuffer(8)
+    await pool.kernels.sort(transfer(array, [array.buffer]), { transfer: [also] })
+    assert.deepEqual([array.byteLength, also.byteLength], [0, 0])
+  })
+
+  test('the list of an input that is marked is checked', async () => {
+    const array = new Float64Array(2)
+    const { port1 } = new MessageChannel()
+    await assert.rejects(pool.kernels.sort(transfer(array, [array.buffer, port1])), {
+      code: 'ERR_THREADMILL_INVALID_ARG_TYPE',
+      message: /^list\[1\] must be an ArrayBuffer/,
+    })
+    await assert.rejects(pool.kernels.sort(transfer(array, [array.buffer]), { transfer: [array.buffer] }), {
+      code: 'ERR_THREADMILL_INVALID_ARG_VALUE',
+    })
+    assert.equal(array.length, 2)
   })
 
   test('a transferred view with an offset comes back at its offset', async () => {
