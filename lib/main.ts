@@ -30,6 +30,7 @@ import type { EntryLane } from './submit'
 import type { TaskHandle } from './task'
 import { clearTimeout, setImmediate, setTimeout } from './timers'
 import { unpackName } from './trace'
+import { unmarked } from './transfer'
 
 /** What the executor needs of its pool. */
 export interface MainHost {
@@ -308,7 +309,7 @@ export class MainLane implements EntryLane {
     if (key >= 0) {
       const held = this.#held.get(key)
       // Without it the task was given up.
-      if (held !== undefined) held.end = { succeeded, value }
+      if (held !== undefined) held.end = { succeeded, value: succeeded ? unmarked(value) : value }
     } else {
       const encoded = this.#encode(call, succeeded, value)
       ;[tag, payload, codec, failed] = [5, this.#answerValues.length, encoded.codec, encoded.failed]
@@ -381,8 +382,9 @@ export class MainLane implements EntryLane {
   // --- messages ---
 
   /** A message for this executor; kept until it is ready. */
-  deliver(type: string, contents: unknown): void {
+  deliver(type: string, given: unknown): void {
     if (!this.#started || this.#gone !== undefined) return
+    const contents = unmarked(given)
     if (this.#stopRinging === undefined) this.#mails.push([type, contents])
     else soon(() => this.#hear(type, contents))
   }
@@ -392,8 +394,9 @@ export class MainLane implements EntryLane {
   }
 
   /** A message of this executor. */
-  send(type: string, contents: unknown): void {
+  send(type: string, given: unknown): void {
     const observer = this.#current?.observer
+    const contents = unmarked(given)
     soon(() => {
       observer?.message(type, contents)
       this.#host.message(type, contents, this.worker)

@@ -4,8 +4,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { isMainThread, Worker } from 'node:worker_threads'
-import { WorkerPool } from 'threadmill'
-import { rejection } from '../helpers/pool.mjs'
+import { transfer, WorkerPool } from 'threadmill'
+import { rejection, until } from '../helpers/pool.mjs'
 import { log, workerEntrypoint } from './fixtures/main.mjs'
 
 const MAIN = new URL('./fixtures/main.mjs', import.meta.url)
@@ -152,6 +152,30 @@ test('progress, messages and the async context of the call reach their task', as
   pool.onMessage('note', (contents, origin) => heard.push(`pool ${contents} ${origin.id}`))
   assert.equal(await task, 'context')
   assert.deepEqual(heard, [0.5, 'note text', 'pool text -1', 1])
+  await pool.close()
+})
+
+test('what is marked to be moved is there itself, without the mark', async () => {
+  const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint, maxWorkers: 1 })
+  const bytes = new Uint8Array(8)
+  const marked = () => transfer(bytes, [bytes.buffer])
+  const heard = []
+  pool.onMessage('bytes', (contents) => heard.push(contents))
+  const body = (client) => {
+    client.onMessage('back', (contents) => heard.push(contents))
+    client.postMessageToPool('bytes', marked())
+    return marked()
+  }
+  const task = pool.addTask(body, { mainThread: true })
+  task.on('message', (_type, contents) => heard.push(contents))
+  assert.equal(await task, bytes)
+  task.worker.postMessageToWorker('back', marked())
+  await until(() => heard.length === 3)
+  for (const contents of heard) assert.equal(contents, bytes)
+  const given = pool.addTask(marked(), { mainThread: true })
+  assert.equal(given.argument, bytes)
+  assert.equal((await given).input, bytes)
+  assert.equal(bytes.length, 8)
   await pool.close()
 })
 
