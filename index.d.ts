@@ -912,8 +912,9 @@ export interface WorkerPool<T = any, U = any> {
 
   /**
    * Resolves when there is room below `capacity` and `capacityBytes`, at once when there is; after a refusal for want of
-   * bytes, when there is room for what was refused. Those who wait are told in turn, as many as there is room for. Another
-   * caller may take the room first.
+   * bytes, when there is room for what was refused. Those who wait are told in turn, as many as there is room for; who has
+   * not submitted anything when the microtasks of that turn are done leaves the room to the next. Another caller may take it
+   * first.
    *
    * Rejects with `ERR_THREADMILL_POOL_CLOSED` when the pool admits nothing any more.
    * @example

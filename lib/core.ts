@@ -324,7 +324,7 @@ export class PoolCore implements EntryHost {
     this.pending--
     if (this.ending >= 0 && this.pending === 0) this.#end.shutIdleLanes()
     this.events.taskEnded(observer, succeeded, value)
-    if (wasFull || this.#roomWaiters.length > 0) this.#waiters.tellRoom(wasFull)
+    if (wasFull || this.#roomWaiters.size > 0) this.#waiters.tellRoom(wasFull)
     if (this.pending === 0 && this.#idleWaiters.length > 0) this.#waiters.tellIdle()
   }
 
@@ -387,6 +387,10 @@ export class PoolCore implements EntryHost {
   broadcast(type: string, contents: unknown): void {
     this.lane?.broadcast(type, contents)
     this.#lanes.knownMain?.deliver(type, contents)
+  }
+
+  get begun(): number {
+    return this.pending + this.#completed + this.#errored
   }
 
   get hasRoom(): boolean {

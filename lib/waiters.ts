@@ -2,8 +2,10 @@
 // Who waits until a pool has room, or has nothing to do. There is room as long as fewer tasks than `capacity` are unfinished
 // and, where the bytes of inputs are limited, as long as they are.
 //
-// W1. Of those who wait for room, as many are told as it is for; the others when more tasks have ended.
+// W1. Of those who wait for room, as many are told as it is for. Whoever was told has until the microtasks of the turn are done
+//     to take it; what is left then is for the others, so that nobody waits while there is room.
 
+import process from 'node:process'
 import type { ByteBudget } from './bytes'
 import type { Listeners } from './callbacks'
 import { byteBudget } from './lazy'
@@ -13,6 +15,8 @@ export interface WaitersHost {
   readonly settings: { readonly name: string; readonly capacity: number }
   /** Unfinished tasks. */
   readonly pending: number
+  /** Tasks that were admitted so far. */
+  readonly begun: number
   readonly hasRoom: boolean
   readonly budget: ByteBudget | undefined
   /** How far its end has been asked for; below 0: not at all. */
@@ -24,11 +28,19 @@ export interface WaitersHost {
 
 type Tell = () => void
 
-/** See the head of this file. Both lists stay the same arrays, so that the pool can look at them with every task. */
+/** Captured, because test frameworks replace them. */
+const nextTick = process.nextTick.bind(process)
+const soon = queueMicrotask
+
+/** See the head of this file. Both lists stay the same objects, so that the pool can look at them with every task. */
 export class Waiters {
   readonly #host: WaitersHost
-  readonly room: Tell[] = []
+  readonly room = new Set<Tell>()
   readonly idle: Tell[] = []
+  /** Those who were told in this turn. */
+  #told = 0
+  /** `begun`, before the first of them was told. */
+  #begunBefore = 0
 
   constructor(host: WaitersHost) {
     this.#host = host
@@ -55,9 +67,37 @@ export class Waiters {
     if (!host.hasRoom) return
     host.budget?.told()
     if (wasFull && host.ending < 0) host.events.call('drain')
-    // Whoever has just been told may have submitted something.
-    const room = host.pending === 0 ? Number.POSITIVE_INFINITY : host.settings.capacity - host.pending
-    for (const resolve of this.room.splice(0, room)) resolve()
+    this.#tellWaiters()
+  }
+
+  #tellWaiters(): void {
+    let room = this.#room
+    for (const tell of this.room) {
+      if (room-- <= 0) return
+      this.room.delete(tell)
+      this.#noteTold()
+      tell()
+    }
+  }
+
+  /** Room for tasks, but for those of who was told and has not come yet. */
+  get #room(): number {
+    const { begun, pending, settings } = this.#host
+    const coming = Math.max(0, this.#told - (begun - this.#begunBefore))
+    return settings.capacity - pending - coming
+  }
+
+  #noteTold(): void {
+    if (this.#told++ > 0) return
+    this.#begunBefore = this.#host.begun
+    // Ticks come after all microtasks.
+    soon(() => nextTick(() => this.#forgetTold()))
+  }
+
+  /** Whoever was told and has not come by now may never come. */
+  #forgetTold(): void {
+    this.#told = 0
+    if (this.#host.hasRoom) this.#tellWaiters()
   }
 
   /** Nothing is unfinished. */
@@ -73,13 +113,15 @@ export class Waiters {
         forget()
         resolve()
       }
-      if (this.#host.hasRoom) isReady()
-      else this.room.push(isReady)
+      if (this.#host.hasRoom && this.#room > 0) {
+        this.#noteTold()
+        isReady()
+      } else this.room.add(isReady)
     })
   }
 
   whenRoom(): Promise<void> {
-    return this.#host.hasRoom ? Promise.resolve() : new Promise((resolve) => this.room.push(resolve))
+    return this.#host.hasRoom ? Promise.resolve() : new Promise((resolve) => this.room.add(resolve))
   }
 
   whenIdle(): Promise<void> {

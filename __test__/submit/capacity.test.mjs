@@ -58,23 +58,74 @@ describe('ready', () => {
 
   test('tells those who wait in turn, as many as there is room for', async () => {
     const pool = new WorkerPool({ threads: 1, capacity: 3 })
-    const gates = [await occupy(pool)]
-    for (let i = 0; i < 2; i++) gates.push(pool.addTask(60, { kernel: 'fib' }))
+    const gate = await occupy(pool)
+    const tasks = []
+    const start = () => {
+      const task = pool.addTask(60, { kernel: 'fib' })
+      task.catch(() => {})
+      tasks.push(task)
+    }
+    const cancel = (count) => {
+      for (const task of tasks.splice(0, count)) task.cancel()
+    }
+    for (let i = 0; i < 2; i++) start()
     const told = []
-    for (let i = 0; i < 4; i++) pool.ready().then(() => told.push(i))
-    gates[1].catch(() => {})
-    gates[1].cancel()
+    for (let i = 0; i < 4; i++) {
+      pool.ready().then(() => {
+        told.push(i)
+        start()
+      })
+    }
+    cancel(1)
     await until(() => told.length > 0)
     await turn()
     assert.deepEqual(told, [0])
-    gates[2].catch(() => {})
-    gates[2].cancel()
+    cancel(2)
     await until(() => told.length > 1)
     await turn()
-    assert.deepEqual(told, [0, 1, 2], 'two have room now, and who was told has not used it')
-    await gates[0].release()
+    assert.deepEqual(told, [0, 1, 2])
+    await gate.release()
     await until(() => told.length === 4)
+    await turn()
+    await assert.rejects(pool.kernels.fib(1), { code: FULL })
+    await pool.destroy()
+  })
+
+  test('who was told and does not take the room leaves it to the next', async () => {
+    const pool = new WorkerPool({ threads: 1, capacity: 2 })
+    const gate = await occupy(pool)
+    const other = pool.addTask(60, { kernel: 'fib' })
+    const told = []
+    for (let i = 0; i < 4; i++) pool.ready().then(() => told.push(i))
+    await turn()
+    assert.deepEqual(told, [])
+    other.cancel()
+    await rejection(other)
+    await until(() => told.length === 4)
+    assert.deepEqual(told, [0, 1, 2, 3])
+    await gate.release()
     await pool.close()
+  })
+
+  test('those who submit when they are told are not refused, however many wait', async () => {
+    for (const [pool, options] of both({ capacity: 50 })) {
+      let refused = 0
+      const caller = async () => {
+        for (let done = 0; done < 5; ) {
+          await pool.ready()
+          await pool.run('x', options).then(
+            () => done++,
+            (error) => {
+              assert.equal(error.code, FULL)
+              refused++
+            },
+          )
+        }
+      }
+      await Promise.all(Array.from({ length: 1000 }, caller))
+      assert.equal(refused, 0)
+      await pool.close()
+    }
   })
 
   for (const end of ['close', 'dispose', 'destroy']) {
