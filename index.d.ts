@@ -889,8 +889,9 @@ export interface WorkerPool<T = any, U = any> {
   /**
    * Sets the least and most workers, of the kind that the pool is for, while it works. Workers are launched up to the least
    * at once; those beyond the most end after the tasks that they run, and what waits for them goes to others. What is left
-   * out stays as it is. Native workers are as many as `max`, up to the larger of `threads` and the CPUs of the process. A pool
-   * whose size nobody chose follows the CPUs and the cgroup quota of the process until then, looking every 5 s.
+   * out stays as it is. Native workers are as many as `max`, up to the larger of `threads` and the CPUs of the process; a
+   * kernel that is forced to one that goes, and has not begun, rejects with `ERR_THREADMILL_OUT_OF_RANGE`. A pool whose
+   * size nobody chose follows the CPUs and the cgroup quota of the process until then, looking every 5 s.
    * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`
    */
   resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void

@@ -138,10 +138,11 @@ export function submitBytes(slot: number, ticket: Ticket, kind: number, bytes: U
   commit(ticket, ticket.extra === undefined)
 }
 
-/** Submits any other value: a string, or a value that belongs to the task alone. */
-export function submitValue(slot: number, ticket: Ticket, input: unknown): void {
+/** Submits any other value: a string, or a value that belongs to the task alone. `isKept`: each run of the task gets a copy. */
+export function submitValue(slot: number, ticket: Ticket, input: unknown, isKept: boolean): void {
   const at = begin(slot, ticket)
   header[at + 3] = 6
+  header[at + 6] = isKept ? 1 : 0
   header[at + 4] = values.length
   values.push(input)
   // How long a kernel takes for a short string says little of a long one.

@@ -136,11 +136,13 @@ function admitKernel(
   let ticket = host.tickets[index]
   let transfer: readonly ArrayBuffer[] | undefined
   let signal: AbortSignal | undefined
+  let isRepeated = host.settings.retries.limit > 0
   if (options !== undefined || ticket === undefined) {
     const settings = checkTaskOptions(options, host.settings, host.threads, kernel)
     transfer = settings.transfer
     signal = settings.signal
     const { affinityKey, key, kernelOptions, priority, affinity, timeout, policy } = settings
+    isRepeated = repeats(policy)
     const hasExtra =
       affinityKey !== undefined || key !== undefined || kernelOptions !== undefined || policy !== undefined
     const extra = hasExtra
@@ -189,7 +191,7 @@ function admitKernel(
   if (bytes > 0) host.budget?.take(slot, bytes)
   if (typeof value === 'number') submitNumber(slot, ticket, value)
   else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
-  else submitValue(slot, ticket, value)
+  else submitValue(slot, ticket, value, isRepeated && transfer === undefined)
   return slot
 }
 

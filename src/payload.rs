@@ -21,17 +21,25 @@ pub(crate) struct Keep {
     pub(crate) slot: u32,
     /// Whether small memory is copied instead of kept: then nobody has to wait for the task when the env ends.
     pub(crate) copy_small: bool,
+    /// Whether private memory is copied in any case, so that the input can be had again.
+    pub(crate) copies: bool,
+    is_private: bool,
     list: Option<(sys::napi_value, u32)>,
 }
 
 impl Keep {
     pub(crate) fn new(held: sys::napi_value, slot: u32) -> Self {
-        Self { held, slot, copy_small: false, list: None }
+        Self { held, slot, copy_small: false, copies: false, is_private: false, list: None }
     }
 
     /// Whether the task holds memory of the engine.
     pub(crate) fn is_used(&self) -> bool {
         self.list.is_some()
+    }
+
+    /// Whether some of it is private: the task changes it.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     fn push(&mut self, env: sys::napi_env, value: sys::napi_value) -> Raw<u32> {
@@ -163,13 +171,14 @@ fn decode_view(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep) -> R
     let data: *mut u8 = view.data.cast();
     let private = raw::is_array_buffer(env, view.buffer)?;
     let misaligned = data.align_offset(kind.size()) != 0;
-    if private && (misaligned || keep.copy_small && byte_len < SMALL) {
+    if private && (misaligned || keep.copies || keep.copy_small && byte_len < SMALL) {
         // Only memory that another addon brought in can be misaligned.
         // SAFETY: the engine says that there are that many bytes, and they are private (Y1).
         return Ok(Array::copy_from(kind, unsafe { std::slice::from_raw_parts(data, byte_len) }));
     }
     Ok(if private {
         let token = keep.push(env, view.buffer)?;
+        keep.is_private = true;
         // SAFETY: private by Y1, kept alive by the list until the task is released.
         unsafe { Array::from_private(kind, data, byte_len, token) }
     } else {

@@ -221,6 +221,7 @@ fn read_record(
             if is_entry {
                 Payload::from(own_value(env, value)?)
             } else {
+                keep.copies = record[6] != 0.0;
                 Payload::from(decode(env, value, &mut keep, 0)?)
             }
         }
@@ -289,6 +290,7 @@ fn read_record(
         ticket,
         codec: record[11] as u8,
         in_place: keep.is_used(),
+        is_private: keep.is_private(),
         deadline_from_start: timeout < 0.0,
         export: export(record[10]),
         submitted: source.now,

@@ -161,6 +161,28 @@ test('kernels are retried too', async (t) => {
   assert.equal(retries.length, 2)
 })
 
+test('kernels are retried with whatever memory they got, but for what was moved', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  const moved = new Uint8Array(100_000)
+  for (const [input, retries, more] of [
+    [new Uint8Array(100), 2],
+    [new Uint8Array(100_000), 2],
+    [new Uint8Array(new SharedArrayBuffer(100_000)), 2],
+    [moved, 0, { transfer: [moved.buffer] }],
+  ]) {
+    const task = pool.addTask(input, { kernel: 'gunzip', retries: { ...BOTH, limit: 2 }, ...more })
+    await assert.rejects(task.then())
+    assert.equal(task.retries, retries)
+  }
+  const [sorted, shared] = [new Float64Array(10_000), new Float64Array(new SharedArrayBuffer(80_000))]
+  for (const numbers of [sorted, shared]) {
+    numbers[0] = 5
+    assert.equal((await pool.kernels.sort(numbers, { retries: BOTH }))[9999], 5)
+    assert.equal(numbers[0], 5)
+  }
+})
+
 test('tasks on the owner thread are retried too', async (t) => {
   const pool = new WorkerPool()
   t.after(() => pool.destroy())

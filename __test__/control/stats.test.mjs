@@ -46,6 +46,26 @@ test('times are told by pool, worker and key; failures are left out', async (t) 
   assert.ok(waitTime.max > 0)
 })
 
+test('means are over all tasks, also when the workers that ran them have gone', async (t) => {
+  const source = 'data:text/javascript,export default (ms) => new Promise((done) => setTimeout(done, ms))'
+  const pool = new WorkerPool(source, { minWorkers: 1, maxWorkers: 3, idleTimeout: 20 })
+  t.after(() => pool.destroy())
+  await Promise.all(Array.from({ length: 12 }, () => pool.run(5)))
+  await pool.run(5, { mainThread: true })
+  const isMean = () => {
+    const { runTime, waitTime, avgRunTime, avgWaitTime, avgProcessingTime } = pool.stats()
+    assert.equal(runTime.count, 13)
+    assert.ok(Math.abs(avgRunTime - runTime.mean) <= 0.02 * runTime.mean, `${avgRunTime} ${runTime.mean}`)
+    assert.ok(Math.abs(avgWaitTime - waitTime.mean) <= 0.02 * waitTime.mean, `${avgWaitTime} ${waitTime.mean}`)
+    assert.ok(Math.abs(avgWaitTime + avgRunTime - avgProcessingTime) < 1e-6)
+  }
+  isMean()
+  await until(() => pool.stats().workers.length === 1)
+  isMean()
+  await pool.close()
+  isMean()
+})
+
 test('figures of a JS worker', async (t) => {
   const { pool, exits } = control(t, { maxWorkers: 1 })
   pool.onMessage('began', () => {})

@@ -39,8 +39,7 @@ impl From<Value> for Payload {
 
 /// The value itself, or a copy as long as it is kept for another run too.
 fn own(value: Arc<Value>) -> Value {
-    Arc::try_unwrap(value)
-        .unwrap_or_else(|kept| kept.duplicate().expect("what is kept lies in memory of its own"))
+    Arc::try_unwrap(value).unwrap_or_else(|kept| kept.again().expect("what is kept can be had again"))
 }
 
 impl Payload {
@@ -158,6 +157,7 @@ impl From<PlainJob> for Job {
             ticket: plain.ticket,
             codec: plain.codec,
             in_place: false,
+            is_private: false,
             deadline_from_start: false,
             export: plain.export,
             submitted: plain.submitted,
@@ -181,6 +181,8 @@ pub struct Job {
     pub codec: u8,
     /// Whether the input is, or holds, memory of the submitter's env.
     pub in_place: bool,
+    /// Whether some of that is the task's alone: kernels write there.
+    pub is_private: bool,
     /// Whether the deadline starts with the run.
     pub deadline_from_start: bool,
     /// For the entry function: which export of the module is called, where these have numbers; else [`NO_EXPORT`].
@@ -214,11 +216,11 @@ impl Job {
         self.policy.as_ref().is_some_and(|policy| policy.repeats(crashed))
     }
 
-    /// Whether its input can be had twice: neither was it moved, nor does it lie in memory that others may change.
+    /// Whether its input can be had twice: it was not moved, and no run changes it.
     pub(crate) fn lasts(&self) -> bool {
         let moves = self.codec == MOVED
             && !matches!(&self.input, Payload::Value(value) if matches!(&**value, Value::Foreign(input) if input.lasts()));
-        !self.in_place && !moves && (self.codec != KEPT || self.is_copied())
+        !self.is_private && !moves && (self.codec != KEPT || self.is_copied())
     }
 
     /// Whether the key of an input says that its keeper copies it to whoever asks, see `keyOfInput` in lib/parcel.ts.

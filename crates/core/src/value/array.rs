@@ -119,6 +119,14 @@ impl Array {
         if let Storage::Private(region) = &self.storage { Some((region.token, region.pointer)) } else { None }
     }
 
+    /// Another one of the same shared memory, an empty one where it is not shared.
+    pub(super) fn share(&self) -> Self {
+        let Storage::Shared(SharedRegion { pointer, byte_len }) = self.storage else {
+            return Self::copy_from(self.kind, &[]);
+        };
+        Self { kind: self.kind, storage: Storage::Shared(SharedRegion { pointer, byte_len }) }
+    }
+
     /// The raw bytes, unless the memory is shared.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.storage {

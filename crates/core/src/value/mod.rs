@@ -65,6 +65,15 @@ impl Value {
 
     /// A second one of a primitive or a typed array in memory of its own; `None` of anything else.
     pub fn duplicate(&self) -> Option<Self> {
+        self.copied(false)
+    }
+
+    /// As [`Value::duplicate`], and shared memory is shared once more: for another run of a task that keeps it.
+    pub(crate) fn again(&self) -> Option<Self> {
+        self.copied(true)
+    }
+
+    fn copied(&self, shares: bool) -> Option<Self> {
         Some(match self {
             Self::Undefined => Self::Undefined,
             Self::Null => Self::Null,
@@ -73,13 +82,19 @@ impl Value {
             Self::BigInt(value) => Self::BigInt(*value),
             Self::String(value) => Self::String(value.clone()),
             Self::Text(text) => Self::Text(text.clone()),
-            Self::Array(array) => Self::Array(Array::copy_from(array.kind(), array.bytes()?)),
+            Self::Array(array) => Self::Array(match array.bytes() {
+                Some(bytes) => Array::copy_from(array.kind(), bytes),
+                None if shares => array.share(),
+                None => return None,
+            }),
             Self::Words(words) => Self::Words(words.clone()),
-            Self::List(items) => Self::List(items.iter().map(Self::duplicate).collect::<Option<_>>()?),
+            Self::List(items) => {
+                Self::List(items.iter().map(|item| item.copied(shares)).collect::<Option<_>>()?)
+            }
             Self::Object(entries) => Self::Object(
                 entries
                     .iter()
-                    .map(|(name, value)| Some((name.clone(), value.duplicate()?)))
+                    .map(|(name, value)| Some((name.clone(), value.copied(shares)?)))
                     .collect::<Option<_>>()?,
             ),
             Self::Rows { .. } | Self::Foreign(_) => return None,

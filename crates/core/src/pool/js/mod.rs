@@ -357,6 +357,7 @@ impl Pool {
             worker.times.record(wait_time, run_time);
             state.js_run += run_time;
             state.js_wait += wait_time;
+            state.js_timed += 1;
         } else {
             worker.errored += 1;
         }

@@ -76,6 +76,7 @@ impl Fixture {
             ticket: self.next - 1,
             codec: 0,
             in_place: false,
+            is_private: false,
             deadline_from_start: spec.deadline_from_start.is_some(),
             submitted: clock::now(),
             input: Payload::Number(input),
