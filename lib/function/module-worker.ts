@@ -20,8 +20,8 @@ export interface ModuleLaunch extends Launcher {
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** Calls that run at a time; the others wait. */
-const CONCURRENCY = 1024
+/** Calls that run at a time: more than there can be, as one may wait for a later one. */
+const CONCURRENCY = 2 ** 31 - 1
 const NAME = 'module'
 /** What Node ends a terminated thread with. */
 const TERMINATED = 1
@@ -42,7 +42,7 @@ export class ModuleWorker {
 
   constructor({ options, script, Worker }: ModuleLaunch) {
     const isCaptured = (stream: 'stdout' | 'stderr'): boolean => options[stream] === true
-    const settings = checkPoolOptions({ name: NAME, threads: 1, workerConcurrency: CONCURRENCY })
+    const settings = { ...checkPoolOptions({ name: NAME, threads: 1 }), workerConcurrency: CONCURRENCY }
     const lane = {
       ...checkLaneOptions(
         { minWorkers: 1, maxWorkers: 1, stdout: isCaptured('stdout'), stderr: isCaptured('stderr') },
