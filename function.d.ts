@@ -501,7 +501,7 @@ export interface ModuleWorker {
 export interface WorkerProxyOptions {
   /** One worker for all calls, instead of one for each. @default false */
   readonly isPersistent?: boolean | undefined
-  /** Whether a call is made at once, instead of by the function that it gives. @default false */
+  /** Whether a call is made at once, instead of by the function that it gives. @default as `isPersistent` */
   readonly executeImmediately?: boolean | undefined
   /** As in `MessageOptions`. */
   readonly terminateKey?: string | undefined

@@ -85,6 +85,14 @@ describe('importWorkerProxy', () => {
     assert.equal(await kept.stop(), 1)
   })
 
+  test('calls of one worker for all, made when the function that they give is called', async (t) => {
+    const kept = await importWorkerProxy(MODULE, { isPersistent: true, executeImmediately: false })
+    t.after(() => kept.terminate())
+    const [first, second] = [kept.count(), kept.count()]
+    assert.equal(await kept.counter()(), 0)
+    assert.deepEqual([await second(), await first(), await kept.counter()()], [1, 2, 2])
+  })
+
   test('workerPromise stands between the proxy and the worker', async () => {
     const seen = []
     const proxy = await importWorkerProxy(pathToFileURL(FILE), {

@@ -19,6 +19,7 @@ import { Spares } from './spares'
 type Exports = readonly (readonly [name: string, kind: ExportKind])[]
 type Call = (name: string, args: readonly unknown[]) => unknown
 type Proxied = Record<string, unknown>
+type Make = (settings: Settings, isPlain: boolean) => Promise<Proxied>
 
 /** A call of an export, as `workerPromise` gets it. */
 interface Message {
@@ -92,14 +93,14 @@ export function importPersistentWorker(
   workerOptions?: unknown,
   messageOptions?: unknown,
 ): Promise<never> {
-  return build(filename, workerOptions, messageOptions, persistent)
+  return build(filename, workerOptions, messageOptions, persistent(true))
 }
 
 /** See `importWorkerProxy` in function.d.ts. */
 export async function importWorkerProxy(filename: unknown, options?: unknown): Promise<never> {
   const given = optionsObject(options)
-  const isPersistent = flag(given, 'isPersistent')
-  const isImmediate = flag(given, 'executeImmediately')
+  const isPersistent = flag(given, 'isPersistent', false)
+  const isImmediate = flag(given, 'executeImmediately', isPersistent)
   const messageOptions = { ...optionsObject(own(given, 'messageOptions'), 'options.messageOptions') }
   for (const name of ['terminateKey', 'WorkerType'] as const) {
     const value = own(given, name)
@@ -114,17 +115,12 @@ export async function importWorkerProxy(filename: unknown, options?: unknown): P
     workerPromise: workerPromise as WorkerPromise | undefined,
     script: file === undefined ? undefined : checkFile('options.workerFile', file),
   }
-  return build(
-    filename,
-    own(given, 'workerOptions'),
-    messageOptions,
-    isPersistent ? persistent : oneShot(isImmediate),
-    extra,
-  )
+  const make = isPersistent ? persistent : oneShot
+  return build(filename, own(given, 'workerOptions'), messageOptions, make(isImmediate), extra)
 }
 
-function flag(options: object, name: string): boolean {
-  const value = ownOr(options, name, false)
+function flag(options: object, name: string, otherwise: boolean): boolean {
+  const value = ownOr(options, name, otherwise)
   if (typeof value !== 'boolean') throw wrongType(`options.${name}`, 'a boolean', value)
   return value
 }
@@ -138,7 +134,7 @@ async function build(
   filename: unknown,
   workerOptions: unknown,
   messageOptions: unknown,
-  make: (settings: Settings, isPlain: boolean) => Promise<Proxied>,
+  make: Make,
   extra?: Extra,
 ): Promise<never> {
   const options = workerSettings(workerOptions)
@@ -173,7 +169,7 @@ function workerSettings(given: unknown): Record<string, unknown> {
 }
 
 /** Every call gets a worker of its own. */
-function oneShot(isImmediate: boolean): (settings: Settings, isPlain: boolean) => Promise<Proxied> {
+function oneShot(isImmediate: boolean): Make {
   return async (settings, isPlain) => {
     if (isPlain) shared ??= new Spares(settings.launch)
     const spares = isPlain ? (shared as Spares) : new Spares(settings.launch)
@@ -190,31 +186,31 @@ function oneShot(isImmediate: boolean): (settings: Settings, isPlain: boolean) =
       }
     }
     const exports = await withWorker((one) => one.load(settings.url))
-    const run = (name: string, args: readonly unknown[]): Promise<unknown> =>
+    const run: Call = (name, args) =>
       withWorker((worker) => {
         // Whoever calls is told; the call waits for it in the worker.
         worker.load(settings.url).catch(() => {})
         return callBy(settings, worker, name, args)
       })
-    return members(exports, isImmediate ? run : (name, args) => () => run(name, args))
+    return members(exports, isImmediate, run)
   }
 }
 
 /** One worker serves all calls until it is terminated. */
-async function persistent(settings: Settings): Promise<Proxied> {
-  const worker = new ModuleWorker(settings.launch)
-  let exports: Exports
-  try {
-    exports = await worker.load(settings.url)
-  } catch (error) {
-    worker.terminate()
-    throw error
+function persistent(isImmediate: boolean): Make {
+  return async (settings) => {
+    const worker = new ModuleWorker(settings.launch)
+    let exports: Exports
+    try {
+      exports = await worker.load(settings.url)
+    } catch (error) {
+      worker.terminate()
+      throw error
+    }
+    if (!settings.isUnref) worker.keepAlive()
+    const call: Call = (name, args) => callBy(settings, worker, name, args)
+    return members(exports, isImmediate, call, [settings.terminateKey, () => worker.terminate()])
   }
-  if (!settings.isUnref) worker.keepAlive()
-  const { terminateKey } = settings
-  const terminate = (): Promise<number> => worker.terminate()
-  const call: Call = (name, args) => callBy(settings, worker, name, args)
-  return members(exports, call, [terminateKey, terminate])
 }
 
 function callBy(settings: Settings, worker: ModuleWorker, name: string, args: readonly unknown[]): Promise<unknown> {
@@ -231,14 +227,20 @@ function callBy(settings: Settings, worker: ModuleWorker, name: string, args: re
 }
 
 /** The object in place of a module. */
-function members(exports: Exports, call: Call, terminate?: readonly [name: string, () => Promise<number>]): Proxied {
+function members(
+  exports: Exports,
+  isImmediate: boolean,
+  call: Call,
+  terminate?: readonly [name: string, () => Promise<number>],
+): Proxied {
   const base: Proxied = Object.create(null)
   if (terminate !== undefined) Object.defineProperty(base, terminate[0], { value: terminate[1] })
   const proxied: Proxied = Object.create(base)
+  const made: Call = isImmediate ? call : (name, args) => () => call(name, args)
   for (const [name, kind] of exports) {
     if (name === terminate?.[0]) continue
     const member =
-      kind === 'function' ? (...args: unknown[]): unknown => call(name, args) : (): unknown => call(name, [])
+      kind === 'function' ? (...args: unknown[]): unknown => made(name, args) : (): unknown => made(name, [])
     Object.defineProperty(member, 'name', { value: name })
     Object.defineProperty(proxied, name, { value: member, enumerable: true })
   }
