@@ -421,7 +421,7 @@ export interface MessageOptions {
   readonly timeout?: number | undefined
   /** Has no effect here. */
   readonly terminate?: boolean | undefined
-  /** Name of the function that ends a persistent worker. It wins over an export of that name. @default 'terminate' */
+  /** Name of the function that ends a persistent worker, not `'then'`. It wins over an export of that name. @default 'terminate' */
   readonly terminateKey?: string | undefined
   /** The class that workers are made of. @default Worker of node:worker_threads */
   readonly WorkerType?: WorkerType | undefined
@@ -435,9 +435,10 @@ export interface MessageOptions {
  * Offers the exports of a module; each call, when it is made, runs in a new worker that ends after its reply. No state
  * of the module survives a call.
  *
- * Names are known when the promise resolves. An exported function becomes one that returns a thunk; calling the thunk starts
- * the worker and gives a promise. Any other export becomes a function without arguments whose thunk reads the value. Arguments
- * and results are cloned; a failure rejects with the error as the module threw it, copied.
+ * Names are known when the promise resolves. An export `then` is left out, as the object would be taken for a promise; when
+ * it is a function, the module is what it resolves with, as for `import()`. An exported function becomes one that returns a
+ * thunk; calling the thunk starts the worker and gives a promise. Any other export becomes a function without arguments whose
+ * thunk reads the value. Arguments and results are cloned; a failure rejects with the error as the module threw it, copied.
  *
  * @param filename a `URL`, a `file:` or `data:` URL, an absolute path, a path relative to the working directory that begins
  * with `./` or `../`, or the name of a package or built-in module

@@ -100,6 +100,10 @@ describe('a persistent worker', () => {
     assert.equal(await own.echo('not called'), 1)
     const plain = await importWorker('data:text/javascript,export const terminate = () => "of the module"')
     assert.equal(await plain.terminate(), 'of the module')
+    assert.deepEqual(
+      { ...(await rejection(importPersistentWorker(MODULE, {}, { terminateKey: 'then' }))) },
+      { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' },
+    )
   })
 
   test('its death rejects every pending call with the reason, and later ones at once', async () => {

@@ -95,6 +95,22 @@ for (const [helper, open] of Object.entries(HELPERS)) {
       assert.equal(await (typeof called === 'function' ? called() : called), 'alone')
     })
 
+    test('an export `then` makes no promise of the proxy', { timeout: 20_000 }, async () => {
+      for (const then of ['const then = 5', 'const then = undefined', 'let then = () => {}; then = null']) {
+        const settled = await open(`data:text/javascript,export ${then}; export const same = (value) => value`)
+        assert.deepEqual([Object.keys(settled.proxy), 'then' in settled.proxy], [['same'], false])
+        assert.equal(await settled.call('same', 1), 1)
+        await settled.end?.()
+      }
+      // As `import()` does.
+      const other = 'data:text/javascript,export const then = (resolve) => resolve({ same: (value) => value })'
+      const settled = await open(other)
+      assert.equal(await settled.call('same', 1), 1)
+      await settled.end?.()
+      const failing = 'data:text/javascript,export const then = (_, reject) => reject(new RangeError("no"))'
+      assert.equal((await rejection(open(failing))).message, 'no')
+    })
+
     test('errors reject with all they carry, and other values as they are', async () => {
       const error = await rejection(call('failRichly'))
       assert.equal(error instanceof RangeError, true)

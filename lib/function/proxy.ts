@@ -2,7 +2,7 @@
 // Modules whose exports run in workers: the objects that users hold in place of the module.
 //
 // F7. What an object offers is known when it is made: its own properties are the names of the exports, and nothing else
-//     is on it but the function that ends a persistent worker.
+//     is on it but the function that ends a persistent worker. It has no `then`, so it is never taken for a promise.
 
 import path from 'node:path'
 import { setImmediate } from 'node:timers'
@@ -51,6 +51,8 @@ interface Settings {
 const DEFAULT_TIMEOUT = 30_000
 /** The options of `Worker` that belong to threadmill. */
 const OURS = new Set(['eval', 'workerData', 'transferList'])
+/** What makes an object a promise. */
+const THEN = 'then'
 const DEFAULT_FILE = path.join(__dirname, '..', 'worker.js')
 let workerFile: string | URL = DEFAULT_FILE
 
@@ -142,6 +144,8 @@ async function build(
   const timeout = ownOr(messages, 'timeout', DEFAULT_TIMEOUT)
   const terminateKey = ownOr(messages, 'terminateKey', 'terminate')
   if (typeof terminateKey !== 'string') throw wrongType('messageOptions.terminateKey', 'a string', terminateKey)
+  if (terminateKey === THEN)
+    throw wrongValue('messageOptions.terminateKey', `a name other than '${THEN}'`, terminateKey)
   const WorkerType = ownOr(messages, 'WorkerType', Worker)
   if (typeof WorkerType !== 'function') throw wrongType('messageOptions.WorkerType', 'a class', WorkerType)
   const isUnref = ownOr(messages, 'unref', false)
@@ -238,7 +242,8 @@ function members(
   const proxied: Proxied = Object.create(base)
   const made: Call = isImmediate ? call : (name, args) => () => call(name, args)
   for (const [name, kind] of exports) {
-    if (name === terminate?.[0]) continue
+    // A function `then` has been called by the import in the worker; any other would become one here.
+    if (name === terminate?.[0] || name === THEN) continue
     const member =
       kind === 'function' ? (...args: unknown[]): unknown => made(name, args) : (): unknown => made(name, [])
     Object.defineProperty(member, 'name', { value: name })
