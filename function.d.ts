@@ -415,7 +415,8 @@ export interface WorkerMessage {
 export interface MessageOptions {
   /**
    * ms that a call may take; 0 or `Infinity` for no limit. On expiry the call rejects with `Worker timeout after <n>ms` and its
-   * worker is terminated, which rejects the other calls that it has pending.
+   * worker is terminated, which rejects the other calls that it has pending. The import rejects likewise when the module
+   * has not loaded after this time, or after 30,000 ms if that is longer.
    * @default 30000
    */
   readonly timeout?: number | undefined

@@ -165,6 +165,11 @@ for (const [helper, open] of Object.entries(HELPERS)) {
         await again.end?.()
       }
     })
+
+    test('a limit for calls is none for the import', async () => {
+      const { end } = await open(MODULE, {}, { timeout: 1 })
+      await end?.()
+    })
   })
 }
 

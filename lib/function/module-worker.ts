@@ -75,9 +75,9 @@ export class ModuleWorker {
     }
   }
 
-  /** Loads the module; what it exports. Rejects with the error of the import. */
-  async load(url: string): Promise<readonly (readonly [name: string, kind: ExportKind])[]> {
-    const exports = (await this.#core.submitEntry(url, undefined)) as [string, ExportKind][]
+  /** Loads the module; what it exports. Rejects with the error of the import. `timeout`: ms, 0 for none. */
+  async load(url: string, timeout: number): Promise<readonly (readonly [name: string, kind: ExportKind])[]> {
+    const exports = (await new Member(this.#core, undefined, timeout).call(url, undefined)) as [string, ExportKind][]
     for (const [index, [name]] of exports.entries()) this.#numbers.set(name, index)
     return exports
   }
@@ -143,7 +143,7 @@ function stopped(message: string, exitCode: number, cause?: unknown): Threadmill
   return Object.assign(error, { exitCode })
 }
 
-/** One export of the module: submits to the pool as the pool does, but with settings that are checked once. */
+/** One export of the module, or what loads it: submits to the pool as the pool does, but with settings that are checked once. */
 class Member implements EntryHost {
   readonly timeout: number
   readonly handle: number
@@ -154,7 +154,7 @@ class Member implements EntryHost {
   runTime: number | undefined
   readonly #core: PoolCore
 
-  constructor(core: PoolCore, name: string | number, timeout: number) {
+  constructor(core: PoolCore, name: string | number | undefined, timeout: number) {
     this.#core = core
     this.timeout = timeout
     this.handle = core.handle

@@ -189,11 +189,11 @@ function oneShot(isImmediate: boolean): Make {
         })
       }
     }
-    const exports = await withWorker((one) => one.load(settings.url))
+    const exports = await withWorker((one) => one.load(settings.url, patience(settings)))
     const run: Call = (name, args) =>
       withWorker((worker) => {
-        // Whoever calls is told; the call waits for it in the worker.
-        worker.load(settings.url).catch(() => {})
+        // Whoever calls is told; the call waits for it in the worker, and its own limit counts.
+        worker.load(settings.url, 0).catch(() => {})
         return callBy(settings, worker, name, args)
       })
     return members(exports, isImmediate, run)
@@ -206,7 +206,7 @@ function persistent(isImmediate: boolean): Make {
     const worker = new ModuleWorker(settings.launch)
     let exports: Exports
     try {
-      exports = await worker.load(settings.url)
+      exports = await worker.load(settings.url, patience(settings))
     } catch (error) {
       worker.terminate()
       throw error
@@ -215,6 +215,11 @@ function persistent(isImmediate: boolean): Make {
     const call: Call = (name, args) => callBy(settings, worker, name, args)
     return members(exports, isImmediate, call, [settings.terminateKey, () => worker.terminate()])
   }
+}
+
+/** How long the import waits for the module, ms: a limit that is short for calls is none for the start of a worker. */
+function patience({ timeout }: Settings): number {
+  return timeout === 0 ? 0 : Math.max(timeout, DEFAULT_TIMEOUT)
 }
 
 function callBy(settings: Settings, worker: ModuleWorker, name: string, args: readonly unknown[]): Promise<unknown> {
