@@ -115,6 +115,19 @@ describe('registration', () => {
     }
   })
 
+  test('then takes callbacks that are left out, and none that is no function', async () => {
+    const pool = new FunctionPool()
+    for (const none of [[], [undefined], [null], [null, null], [undefined, null]])
+      assert.equal(pool.then(...none), pool)
+    assert.deepEqual(pool.eventNames(), [])
+    for (const wrong of [[5], [{}, () => {}], [null, 'text'], [() => {}, false]]) {
+      assert.throws(() => pool.then(...wrong), { name: 'TypeError', code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+    }
+    const failed = new Promise((resolve) => pool.then(null, resolve))
+    pool.addTask(fail('reason'))
+    assert.deepEqual((await failed).errors, ['reason'])
+  })
+
   test('then, catch and finally call back every time, with the thread', async () => {
     const calls = []
     const { threads } = await run(

@@ -112,12 +112,10 @@ export class FunctionPool extends EventEmitter {
 
   // biome-ignore lint/suspicious/noThenProperty: pools are thenable by contract
   then(onMessage?: unknown, onFailure?: unknown): this {
-    if (typeof onFailure === 'function') {
-      // Somebody awaits the pool, which must leave no listeners behind.
-      return this.#any(checked(onMessage ?? (() => {})), onFailure as Handler)
-    }
-    const handler = checked(onMessage)
-    return this.on('worker.message', (result, thread) => handler(result, thread))
+    const [handler, failureHandler] = [optional(onMessage), optional(onFailure)]
+    // With both, somebody awaits the pool, which must leave no listeners behind.
+    if (failureHandler !== undefined) return this.#any(handler ?? (() => {}), failureHandler)
+    return handler === undefined ? this : this.on('worker.message', (result, thread) => handler(result, thread))
   }
 
   catch(onFailure: unknown): this {
@@ -246,4 +244,8 @@ function checkInterval(name: string, value: unknown): number {
 function checked(handler: unknown): Handler {
   checkFunction('callback', handler)
   return handler as Handler
+}
+
+function optional(handler: unknown): Handler | undefined {
+  return handler === undefined || handler === null ? undefined : checked(handler)
 }
