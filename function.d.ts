@@ -433,8 +433,9 @@ export interface MessageOptions {
 }
 
 /**
- * Offers the exports of a module; each call, when it is made, runs in a new worker that ends after its reply. No state
- * of the module survives a call.
+ * Offers the exports of a module; each call, when it is made, runs in a new worker that ends after its reply. No state of the
+ * module survives a call. The worker may have been started before the call; it has the environment variables of the call all
+ * the same, but what `setEnvironmentData` has set since is not there.
  *
  * Names are known when the promise resolves. An export `then` is left out, as the object would be taken for a promise; when
  * it is a function, the module is what it resolves with, as for `import()`. An exported function becomes one that returns a

@@ -1,6 +1,7 @@
 // Modules whose exports run in workers: options, scripts of their own, the proxy that takes all of them, and processes.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { SHARE_ENV, Worker } from 'node:worker_threads'
 import {
@@ -41,6 +42,22 @@ describe('options of the worker', () => {
       assert.deepEqual((await one.seen()).argv, ['one'])
       assert.deepEqual((await two.seen()).argv, ['two'])
     }
+  })
+
+  test('one-shot workers have the environment variables of the moment, spare ones or not', async (t) => {
+    t.after(() => delete process.env.GREETING)
+    const proxy = await importWorker(MODULE)
+    for (const greeting of ['one', 'two', undefined, 'three']) {
+      if (greeting === undefined) delete process.env.GREETING
+      else process.env.GREETING = greeting
+      for (let round = 0; round < 2; round++) {
+        assert.equal((await proxy.seen()).greeting, greeting)
+        // Spares are started then.
+        await setImmediate()
+      }
+    }
+    const own = await importWorker(MODULE, { env: { GREETING: 'own' } })
+    for (let round = 0; round < 2; round++) assert.equal((await own.seen()).greeting, 'own')
   })
 
   test('options that Node refuses reject', async () => {

@@ -5,8 +5,10 @@
 // F5. A worker that was taken is never put back.
 // F6. As many are kept as calls were running at once lately, one at least and one for every core at most; none once
 //     nothing was taken or done for a while. They do not keep the process alive.
+// F8. A worker that is taken has the environment variables of the moment: Node copies them when a worker is created.
 
 import { availableParallelism } from 'node:os'
+import process from 'node:process'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { type ModuleLaunch, ModuleWorker } from './module-worker'
 
@@ -18,6 +20,8 @@ export class Spares {
   readonly #launch: ModuleLaunch
   readonly #idle: number
   readonly #spares = new Set<ModuleWorker>()
+  /** The environment variables that they have. */
+  #variables = ''
   #inUse = 0
   #peak = 1
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -29,6 +33,7 @@ export class Spares {
 
   /** A worker that has loaded nothing. @throws Error when none can be started */
   take(): ModuleWorker {
+    if (this.#spares.size > 0) this.#discardStale()
     const spare = [...this.#spares].find(({ isDead }) => !isDead)
     const worker = spare ?? new ModuleWorker(this.#launch)
     this.#spares.delete(worker)
@@ -43,6 +48,7 @@ export class Spares {
     this.#inUse--
     // Every shelf that has something on it has a timer, also when the last one ran out during the call.
     this.#keep()
+    this.#discardStale()
     const most = Math.min(this.#peak, availableParallelism())
     while (this.#spares.size < most) {
       let worker: ModuleWorker
@@ -62,6 +68,17 @@ export class Spares {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#peak = 1
+    this.#discard()
+  }
+
+  #discardStale(): void {
+    const variables = (this.#launch.options.env ?? null) === null ? variablesText() : ''
+    if (variables === this.#variables) return
+    this.#variables = variables
+    this.#discard()
+  }
+
+  #discard(): void {
     for (const worker of this.#spares) worker.terminate()
     this.#spares.clear()
   }
@@ -70,4 +87,11 @@ export class Spares {
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.clear(), this.#idle).unref()
     else this.#timer.refresh()
   }
+}
+
+/** The environment variables of this thread: about half of what a copy of them takes. */
+function variablesText(): string {
+  let text = ''
+  for (const name of Object.getOwnPropertyNames(process.env)) text += `${name}=${process.env[name]}\0`
+  return text
 }
