@@ -199,11 +199,15 @@ export interface WorkerPoolOptions {
 /** The entry function of a module: called once for each task, in a worker. */
 export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClient) => U | Promise<U>
 
+/** Another name of `WorkerEntryPoint`. */
+export type ProcessFunc<T = any, U = any> = WorkerEntryPoint<T, U>
+
 /**
  * What entry functions and their hooks get as `client`: the same object for all tasks of a worker. Only a function that
  * gives its outputs at once while other tasks of its worker wait may get one of its own, which inherits all that this one has.
+ * `T`: input of the entry function.
  */
-export interface IWorkerClient {
+export interface IWorkerClient<T = any> {
   /** Number of this worker; -1 on the thread that owns the pool. */
   readonly id: number
   /**
@@ -220,14 +224,50 @@ export interface IWorkerClient {
    *
    * Rejects with what `pool.run` rejects with.
    */
-  run<T = any, U = any>(input: T, options?: EntryTaskOptions): Promise<U>
+  run<U = any>(input: unknown, options: NamedTaskOptions): Promise<U>
+  run<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Promise<U>
+  run<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
+  ): Promise<HashOutput<E>>
+  run<T extends Float32Array | Float64Array>(
+    input: MatmulInput<T>,
+    options: { readonly kernel: 'matmul' } & TaskOptions,
+  ): Promise<T>
+  run<T extends Float32Array | Float64Array>(
+    input: FftInput<T>,
+    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
+  ): Promise<FftResult<T>>
+  run<T extends NumericArray>(
+    input: T,
+    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
+  ): Promise<SameKind<T>>
   run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
+  run<N extends string>(input: unknown, options: DynamicRunOptions<N>): Promise<unknown>
   /**
    * As `run`, with a handle.
    * @throws what `pool.addTask` throws
    */
-  addTask<T = any, U = any>(input: T, options?: EntryTaskOptions): Task<U>
+  addTask<U = any>(input: unknown, options: NamedTaskOptions): Task<U>
+  addTask<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Task<U>
+  addTask<E extends HashEncoding>(
+    input: string | BytesLike,
+    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
+  ): Task<HashOutput<E>>
+  addTask<T extends Float32Array | Float64Array>(
+    input: MatmulInput<T>,
+    options: { readonly kernel: 'matmul' } & TaskOptions,
+  ): Task<T>
+  addTask<T extends Float32Array | Float64Array>(
+    input: FftInput<T>,
+    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
+  ): Task<FftResult<T>>
+  addTask<T extends NumericArray>(
+    input: T,
+    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
+  ): Task<SameKind<T>>
   addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
+  addTask<N extends string>(input: unknown, options: DynamicRunOptions<N>): Task<unknown>
   /** The kernels of the pool: they run on its native workers and settle here. */
   readonly kernels: Kernels
   /**
@@ -249,6 +289,9 @@ export interface IWorkerClient {
   onMessage(type: string, listener: (contents: any, client: IWorkerClient) => void): this
   removeMessageListener(type: string, listener: (contents: any, client: IWorkerClient) => void): this
 }
+
+/** The part of a client that submits tasks with a handle. */
+export type ITaskPool<T = any> = Pick<IWorkerClient<T>, 'addTask'>
 
 /** Loads, 0 to 1, at which a pool grows and shrinks; at exactly these it does neither. */
 export interface AutoScaleOptions {
@@ -339,6 +382,9 @@ export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer' | 'worker
   readonly name?: string | undefined
   readonly kernel?: undefined
 }
+
+/** Options of a task for another export of the entry module, whose types only the caller knows. */
+export type NamedTaskOptions = EntryTaskOptions & { readonly name: string }
 
 /** Options of a task for the thread that owns the pool. */
 export type MainTaskOptions = EntryTaskOptions & ({ readonly mainThread: true } | { readonly workerAffinity: 'main' })
@@ -750,6 +796,9 @@ export const WorkerPool: {
   readonly prototype: WorkerPool
 }
 
+/** Input of an export other than the entry: anything, but none in a pool without a module. */
+export type NamedInput<T> = [T] extends [never] ? never : unknown
+
 export interface WorkerPool<T = any, U = any> {
   /** Name of the pool. */
   readonly name: string
@@ -765,6 +814,7 @@ export interface WorkerPool<T = any, U = any> {
    * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued; later with the kernel's own error, `_TIMEOUT`,
    * `_CANCELLED` or the signal's reason.
    */
+  run<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Promise<R>
   run(input: T, options?: EntryTaskOptions): Promise<U>
   run<E extends HashEncoding>(
     input: string | BytesLike,
@@ -795,6 +845,7 @@ export interface WorkerPool<T = any, U = any> {
    * As `run`, with a handle.
    * @throws what `run` would reject with before anything is queued
    */
+  addTask<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Task<R>
   addTask(input: T, options?: EntryTaskOptions): Task<U>
   addTask<E extends HashEncoding>(
     input: string | BytesLike,
@@ -826,6 +877,7 @@ export interface WorkerPool<T = any, U = any> {
    * inputs before it when `ordered`. An abort of `signal` ends it at once.
    * @throws what `run` would reject with because of its options, and for inputs that are not iterable
    */
+  map<R = any>(inputs: Inputs<NamedInput<T>>, options: NamedTaskOptions & MapOptions): AsyncIterableIterator<R>
   map(inputs: Inputs<T>, options?: EntryTaskOptions & MapOptions): AsyncIterableIterator<U>
   map<E extends HashEncoding>(
     inputs: Inputs<string | BytesLike>,

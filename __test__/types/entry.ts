@@ -1,17 +1,36 @@
 // Pools with an entry module. Checked by tsc, never run.
 import type { Duplex, Readable } from 'node:stream'
-import { type IWorker, type IWorkerClient, type Task, WorkerPool } from 'threadmill'
-import { exactly } from './assert'
+import {
+  type ITaskPool,
+  type IWorker,
+  type IWorkerClient,
+  type ProcessFunc,
+  type Task,
+  type WorkerEntryPoint,
+  WorkerPool,
+} from 'threadmill'
+import { type Assert, exactly, type Same } from './assert'
 
 const greet = (name: string, _client: IWorkerClient): Promise<number> => Promise.resolve(name.length)
 
 // The function gives the types
 const typed = new WorkerPool('./worker.js', { entryPoint: greet, maxWorkers: 2 })
 exactly<Promise<number>>()(typed.run('text'))
-exactly<Task<number>>()(typed.addTask('text', { name: 'other', priority: 'high' }))
+exactly<Task<number>>()(typed.addTask('text', { priority: 'high' }))
 exactly<AsyncIterableIterator<number>>()(typed.map(['a', 'b'], { concurrency: 2 }))
 // @ts-expect-error the entry function takes a string
 typed.run(5)
+
+// Another export of its module takes and gives what only the caller knows
+exactly<Promise<string>>()(typed.run<string>({ words: 3 }, { name: 'other', timeout: 100 }))
+exactly<Task<string>>()(typed.addTask<string>(5, { name: 'other', priority: 'high' }))
+exactly<AsyncIterableIterator<string>>()(typed.map<string>([1, 2], { name: 'other', concurrency: 2 }))
+// biome-ignore lint/suspicious/noExplicitAny: that is the type
+exactly<Promise<any>>()(typed.run(5, { name: 'other' }))
+// @ts-expect-error names are strings
+typed.run(5, { name: 5 })
+// @ts-expect-error nothing says that it is another one
+typed.run(5, { name: undefined })
 // @ts-expect-error not a strength
 typed.run('a', { affinityStrength: 'weak' })
 
@@ -34,6 +53,10 @@ new WorkerPool<string, boolean>('./worker.js').run('a').then((value) => exactly<
 // Without a module there is no entry function
 // @ts-expect-error a kernel is missing
 new WorkerPool().run(5)
+// @ts-expect-error nor any other export
+new WorkerPool().run(5, { name: 'other' })
+// @ts-expect-error nor any other export
+new WorkerPool().map([5], { name: 'other' })
 
 // A function for this thread, in a pool without a module
 exactly<Promise<number>>()(new WorkerPool().run((client) => client.id, { mainThread: true }))
@@ -66,9 +89,27 @@ const busy = async (_input: number, client: IWorkerClient) => {
   exactly<Promise<string>>()(client.kernels.sha256('text'))
   exactly<Promise<number>>()(client.run(10, { kernel: 'fib' }))
   exactly<Promise<string>>()(client.run<number, string>(10))
+  exactly<Promise<string>>()(client.run<string>(10, { name: 'other' }))
   return exactly<Task<number>>()(client.addTask(10, { kernel: 'fib' }))
 }
 new WorkerPool('./worker.js', { entryPoint: busy as never })
+
+// A client that knows what its entry function takes; names of other packages
+const split = (input: string, client: IWorkerClient<string>): Promise<number> => {
+  client.run(input)
+  exactly<Task<number>>()(client.addTask(5, { name: 'other' }) as Task<number>)
+  // @ts-expect-error the entry function takes a string
+  client.run(5)
+  // @ts-expect-error the entry function takes a string
+  client.addTask(5)
+  const tasks: ITaskPool<string> = client
+  tasks.addTask(input)
+  // @ts-expect-error that part has no run
+  tasks.run(input)
+  return Promise.resolve(1)
+}
+exactly<Promise<number>>()(new WorkerPool('./worker.js', { entryPoint: split }).run('text'))
+type _function = Assert<Same<ProcessFunc<string, number>, WorkerEntryPoint<string, number>>>
 exactly<Readable | null>()(typed.workers[0]?.stdout ?? null)
 
 const anyPool: WorkerPool = new WorkerPool()

@@ -1,5 +1,7 @@
 // The kernels: inputs, options and outputs. Checked by tsc, never run.
 import {
+  type FftResult,
+  type IWorkerClient,
   type KernelInfo,
   type KernelInput,
   type KernelName,
@@ -50,6 +52,33 @@ exactly<Task<number>>()(pool.addTask(10, { kernel: 'fib', key: 'small' }))
 pool.run(10, { kernel: 'fibonacci' })
 // @ts-expect-error a kernel has to be named
 pool.run(10, {})
+
+// By name, outputs follow options and input as well, in a worker, too
+declare const client: IWorkerClient
+const single: Float32Array = new Float32Array(4)
+const double: Float64Array = new Float64Array(4)
+exactly<Promise<string>>()(pool.run('text', { kernel: 'sha256', encoding: 'base64' }))
+exactly<Promise<Uint8Array>>()(pool.run('text', { kernel: 'blake3', encoding: 'buffer' }))
+exactly<Promise<Float32Array>>()(pool.run({ a: single, b: single, m: 2, k: 2, n: 2 }, { kernel: 'matmul' }))
+exactly<Promise<FftResult<Float64Array>>>()(pool.run({ re: double }, { kernel: 'fft' }))
+exactly<Promise<Uint8Array>>()(pool.run(bytes, { kernel: 'sort', descending: true }))
+exactly<Task<Uint8Array>>()(pool.addTask(bytes, { kernel: 'sort' }))
+exactly<Task<Float32Array>>()(pool.addTask({ a: single, b: single, m: 2, k: 2, n: 2 }, { kernel: 'matmul' }))
+// @ts-expect-error not an encoding
+pool.run('text', { kernel: 'sha256', encoding: 'utf8' })
+// @ts-expect-error numbers come in typed arrays
+pool.run([3, 1, 2], { kernel: 'sort' })
+exactly<Promise<string>>()(client.run('text', { kernel: 'sha256', encoding: 'base64' }))
+exactly<Promise<Uint8Array>>()(client.run('text', { kernel: 'blake3', encoding: 'buffer' }))
+exactly<Promise<Float32Array>>()(client.run({ a: single, b: single, m: 2, k: 2, n: 2 }, { kernel: 'matmul' }))
+exactly<Promise<FftResult<Float64Array>>>()(client.run({ re: double }, { kernel: 'fft' }))
+exactly<Promise<Uint8Array>>()(client.run(bytes, { kernel: 'sort', descending: true }))
+exactly<Task<Uint8Array>>()(client.addTask(bytes, { kernel: 'sort' }))
+exactly<Task<Float32Array>>()(client.addTask({ a: single, b: single, m: 2, k: 2, n: 2 }, { kernel: 'matmul' }))
+// @ts-expect-error not an encoding
+client.run('text', { kernel: 'sha256', encoding: 'utf8' })
+// @ts-expect-error numbers come in typed arrays
+client.run([3, 1, 2], { kernel: 'sort' })
 
 // The table
 type _input = Assert<Same<KernelInput<'fib'>, number>>
