@@ -1,7 +1,7 @@
-// Stage: before submit. The program as a whole: help, wrong arguments, `dupes`, broken pipes.
+// Stage: before submit. The program as a whole: help, wrong arguments, `dupes`, output that cannot be written.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { test } from 'node:test'
@@ -76,3 +76,15 @@ test('dupes searches the working directory, or the folder that it is given', asy
   assert.equal(wrong.code, 1)
   assert.match(wrong.stderr, /^dupes: .*--wrong.*--help explains/)
 })
+
+const FULL = '/dev/full'
+for (const args of [['--help'], ['kernels'], ['kernel', 'crc32'], ['dupes', '--no-progress']]) {
+  test(`2: ${args.join(' ')}, on a full disk`, { skip: !existsSync(FULL) }, (t) => {
+    const { status, stderr } = spawnSync('sh', ['-c', `"$0" "$@" > ${FULL}`, process.execPath, PROGRAM, ...args], {
+      cwd: temporaryFolder(t),
+      encoding: 'utf8',
+    })
+    assert.equal(stderr, 'threadmill: standard output: ENOSPC: no space left on device, write\n')
+    assert.equal(status, 2)
+  })
+}

@@ -15,7 +15,7 @@ import { display } from './file-path'
 import { hashFiles } from './hash'
 import { createProgress, type ProgressView, silent } from './progress'
 import { createReport, type Report, toJsonText, toText } from './report'
-import { endOnBrokenPipe } from './terminal'
+import { endWithoutOutput } from './terminal'
 import { readText, TASKS_PER_WORKER, TEXT_MODULE, TEXT_WORKERS, type TextOutcome } from './text'
 import { createTextReport } from './text-report'
 import { PACKAGE_ROOT } from './version'
@@ -130,7 +130,7 @@ function endOnSignals(progress: ProgressView): void {
 }
 
 if (require.main === module) {
-  endOnBrokenPipe()
+  endWithoutOutput()
   // Not `process.exit`: output to a pipe may still be on its way.
   dupes(process.argv.slice(2), PACKAGE_ROOT).then(
     (code) => {

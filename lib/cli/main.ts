@@ -6,9 +6,9 @@ import process from 'node:process'
 import { CommanderError } from 'commander'
 import { CliError, EXIT_FAILED, EXIT_UNUSABLE } from './failure'
 import { createProgram } from './program'
-import { endOnBrokenPipe } from './terminal'
+import { endWithoutOutput } from './terminal'
 
-endOnBrokenPipe()
+endWithoutOutput()
 const program = createProgram((exitCode) => {
   process.exitCode = exitCode
 })

@@ -3,6 +3,7 @@
 
 import os from 'node:os'
 import process from 'node:process'
+import { EXIT_UNUSABLE, explain } from './failure'
 
 /** How headings look on standard output: bold on a terminal with colours (`NO_COLOR` takes them away), else plain. */
 export function headings(output: NodeJS.WriteStream = process.stdout): (text: string) => string {
@@ -10,12 +11,13 @@ export function headings(output: NodeJS.WriteStream = process.stdout): (text: st
   return (text) => (colour ? `\u001b[1m${text}\u001b[22m` : text)
 }
 
-/** A reader that has seen enough, such as `head`, closes the pipe: no reason to complain. */
-export function endOnBrokenPipe(): void {
+/** Ends the process when output cannot be written. A reader that has seen enough, such as `head`, is no reason to complain. */
+export function endWithoutOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-      process.exit()
+      if (error.code === 'EPIPE') process.exit()
+      if (stream === process.stdout) process.stderr.write(`threadmill: standard output: ${explain(error)}\n`)
+      process.exit(EXIT_UNUSABLE)
     })
   }
 }
