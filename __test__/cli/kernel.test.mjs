@@ -124,7 +124,11 @@ for (const [what, args, message] of [
   ['a value that is none of those', ['sha256', '-p', 'encoding=hexx'], /'hex' or 'buffer' or 'base64'; got 'hexx'/],
   ['no boolean', ['sort', '-p', 'descending=1'], /true or false; got '1'/],
   ['bytes of several files', ['gzip', 'a', 'b'], /one file at a time/],
-  ['an input that is no JSON', ['fib'], /standard input: the input is not JSON/],
+  [
+    'a field that is out of range',
+    ['mandelbrot', '-p', 'width=0', '-p', 'height=1'],
+    /^threadmill: input\.width must be/,
+  ],
 ]) {
   test(`2: ${what}`, async (t) => {
     const { code, stdout, stderr } = await threadmill(['kernel', ...args], { input: 'text', cwd: temporaryFolder(t) })
@@ -132,6 +136,29 @@ for (const [what, args, message] of [
     assert.match(stderr, message)
   })
 }
+
+test('1: contents that the kernel does not take, and the others are done', async (t) => {
+  const folder = temporaryFolder(t)
+  writeTree(folder, { json: '{bad', utf8: Buffer.from([0xff, 0xfe]), large: '99999', fine: '10', ragged: 'a,b\n1\n' })
+  const { code, stdout, stderr } = await threadmill(['kernel', 'fib', 'json', 'utf8', 'large', 'fine'], { cwd: folder })
+  assert.deepEqual([code, stdout], [1, '{"file":"fine","value":55}\n'])
+  assert.deepEqual(
+    stderr.split('\n').map((line) => line.replace(/ (JSON|60).*/, ' $1')),
+    [
+      'threadmill: json: the input is not JSON',
+      'threadmill: utf8: the input is not JSON',
+      'threadmill: large: input must be a whole number to 60',
+      '',
+    ],
+  )
+  for (const args of [
+    ['csvParse', 'ragged'],
+    ['regexCount', 'utf8', '-p', 'pattern=a'],
+    ['matmul', 'json'],
+  ]) {
+    assert.equal((await threadmill(['kernel', ...args], { cwd: folder })).code, 1, args[0])
+  }
+})
 
 test('Ctrl-C ends it', { skip: process.platform === 'win32', timeout: 60_000 }, async (t) => {
   const { child, outcome } = start(['kernel', 'fib'])

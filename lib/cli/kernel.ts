@@ -58,7 +58,7 @@ export async function runKernel(
     for await (const outcomes of calls) {
       for (const { file, output, error } of outcomes) {
         if (error !== undefined) {
-          exitCode = Math.max(exitCode, complain(file, error))
+          exitCode = Math.max(exitCode, complain(file, error, given))
           continue
         }
         const text = bytesOf(output) ?? outputLine(info, output, files.length > 1 ? file : undefined)
@@ -106,10 +106,12 @@ async function contentsOf(info: KernelInfo, file: string): Promise<Buffer | stri
 }
 
 /** Says what went wrong; gives the exit code for it. */
-function complain(file: string | undefined, error: unknown): number {
+function complain(file: string | undefined, error: unknown, { fields }: GivenOptions): number {
   const where = file === undefined ? '' : `${file === '-' ? 'standard input' : display(file)}: `
   const cause = (error as { cause?: unknown } | undefined)?.cause
   process.stderr.write(`threadmill: ${where}${display(explain(cause ?? error))}\n`)
-  // Options and inputs that the kernel cannot take.
-  return error instanceof TypeError || error instanceof RangeError ? EXIT_UNUSABLE : EXIT_FAILED
+  // What was given as an option is wrong for every file.
+  const names = ['options.', ...Object.keys(fields).map((name) => `input.${name} `)]
+  const isRefused = error instanceof TypeError || error instanceof RangeError
+  return isRefused && names.some((name) => error.message.startsWith(name)) ? EXIT_UNUSABLE : EXIT_FAILED
 }
