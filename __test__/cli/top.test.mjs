@@ -108,11 +108,27 @@ test('names cannot write control characters', async (t) => {
   assert.match(stdout, / \\x07x\n/)
 })
 
+test('names and figures that are none are shown as such', async (t) => {
+  const none = { toString: 1, valueOf: 2 }
+  const worker = { lane: none, id: none, tasksCompleted: 'x', cpuTime: none, runTime: 5, running: [none, null] }
+  const url = await serve(t, json({ pools: [{ name: none, stats: { poolSize: none, native: [worker], js: null } }] }))
+  const { code, stdout, stderr } = await threadmill(['top', url, '-1'])
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.match(stdout, /^\? {2}\? of \? busy, \? waiting, \? done, \? failed\n/)
+  assert.match(stdout, /\n {2}\? \? {9}none .* \?, \?\n$/)
+})
+
 for (const [what, answer, message] of [
   ['a wrong token', (_, response) => response.writeHead(401).end(), /: the token is missing or wrong\n$/],
   ['another status', (_, response) => response.writeHead(404).end(), /: answered with status 404\n$/],
   ['no JSON', (_, response) => response.end('<html>'), /: answered with something else than JSON\n$/],
-  ['other JSON', json({ pools: [{}] }), /: answered with something else than figures of pools\n$/],
+  ...[[{}], [null], [{ stats: { native: {} } }], [{ stats: { js: [null] } }], [{ stats: { js: 'two' } }]].map(
+    (pools) => [
+      `other JSON: ${JSON.stringify(pools)}`,
+      json({ pools }),
+      /: answered with something else than figures of pools\n$/,
+    ],
+  ),
   ['a connection that breaks', (request) => request.socket.destroy(), /: socket hang up\n$/],
 ]) {
   test(`1: ${what}`, async (t) => {

@@ -24,10 +24,23 @@ interface PoolSnapshot {
   readonly running?: readonly unknown[]
 }
 
-/** Whether it has the shape. */
+/** Whether it has the shape; figures and names are looked at when they are shown. */
 export function isSnapshot(value: unknown): value is Snapshot {
   const pools = (value as Snapshot | null | undefined)?.pools
-  return Array.isArray(pools) && pools.every((pool) => typeof pool?.stats === 'object' && pool.stats !== null)
+  return (
+    Array.isArray(pools) &&
+    pools.every(
+      (pool) => isObject(pool?.stats) && [pool.stats.native ?? [], pool.stats.js ?? []].every(isListOfObjects),
+    )
+  )
+}
+
+function isListOfObjects(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isObject)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** A heading for each pool, and a line for each of its workers. */
@@ -76,7 +89,7 @@ function count(value: unknown): string {
 }
 
 function text(value: unknown): string {
-  return display(String(value))
+  return typeof value === 'string' ? display(value) : '?'
 }
 
 function milliseconds(value: unknown): string {
