@@ -5,6 +5,8 @@ export default function twice(input) {
   if (input === 'throw') throw Object.assign(new RangeError('it was told to'), { code: 'ERR_TOLD' })
   // biome-ignore lint/style/useThrowOnlyError: what is no error is tested too
   if (input === 'throw text') throw 'only text'
+  if (input === 'throw a numeric code') throw Object.assign(new Error('numbered'), { code: 7 })
+  if (input === 'give a function') return () => {}
   if (input === 'exit') process.exit(3)
   if (input === 'spin') for (;;);
   return input * 2
@@ -35,6 +37,7 @@ const VALUES = {
   cycle: loop,
   invalid: new Date(Number.NaN),
   date: new Date(0),
+  zero: [-0],
   members: { here: 1, gone: undefined },
 }
 

@@ -59,6 +59,9 @@ test('no lines give no results', async (t) => {
   const { code } = await threadmill(['run', ENTRY, '-o', output])
   assert.equal(code, 0)
   assert.equal(readFileSync(output, 'utf8'), '')
+  // Nor is the module loaded then.
+  const unused = await threadmill(['run', './missing.mjs', '-o', output], { input: '\n' })
+  assert.deepEqual([unused.code, unused.stderr], [0, ''])
 })
 
 test('a line that fails ends the run after the results before it', async (t) => {
@@ -103,6 +106,15 @@ test('--continue-on-error writes failures in their places', async () => {
   ])
 })
 
+test('codes of errors are told when they are texts or numbers', async () => {
+  const input = ndjson('throw', 'throw a numeric code', 'give a function', 'throw text')
+  const { stdout } = await threadmill(['run', ENTRY, '-k'], { input })
+  assert.deepEqual(
+    parsed(stdout).map(({ error }) => error.code),
+    ['ERR_TOLD', 7, 25, undefined],
+  )
+})
+
 test('a worker that ends fails its line and no other', async () => {
   const input = ndjson(1, 'exit', 3)
   const { code, stdout } = await threadmill(['run', ENTRY, '-k', '-c', '1'], { input })
@@ -119,7 +131,7 @@ test('a worker that ends fails its line and no other', async () => {
 })
 
 test('what JSON cannot hold is an error of its line', async () => {
-  const names = ['bigint', 'nan', 'deep', 'map', 'hole', 'cycle', 'invalid', 'undefined', 'date', 'members']
+  const names = ['bigint', 'nan', 'deep', 'map', 'hole', 'cycle', 'invalid', 'undefined', 'date', 'members', 'zero']
   const { stdout } = await threadmill(['run', ENTRY, '-k', '-e', 'value'], { input: ndjson(...names) })
   const results = parsed(stdout)
   const messages = results.map(({ error }) => error?.message)
@@ -134,6 +146,7 @@ test('what JSON cannot hold is an error of its line', async () => {
     { line: 8 },
     { line: 9, value: '1970-01-01T00:00:00.000Z' },
     { line: 10, value: { here: 1 } },
+    { line: 11, value: [0] },
   ])
 })
 

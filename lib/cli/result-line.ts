@@ -9,8 +9,8 @@ import type { Line } from './lines'
 export interface FailureInfo {
   readonly name: string
   readonly message: string
-  /** When the error has one that is a string. */
-  readonly code?: string | undefined
+  /** When the error has one that is a string or a number. */
+  readonly code?: string | number | undefined
 }
 
 /** What is known of a result line that was read back. */
@@ -43,7 +43,7 @@ export function failureOf(thrown: unknown): FailureInfo {
   return {
     name: typeof name === 'string' ? name : 'Error',
     message: typeof message === 'string' ? message : Object.prototype.toString.call(thrown),
-    code: typeof code === 'string' ? code : undefined,
+    code: typeof code === 'string' || Number.isFinite(code) ? (code as string | number) : undefined,
   }
 }
 
@@ -63,7 +63,10 @@ export function readResultLine({ bytes }: Line): ResultLine | undefined {
 
 const PLAIN: readonly unknown[] = [Object.prototype, null]
 
-/** Refuses what `JSON.stringify` would change without a word; members that are undefined and dates it writes as everyone expects. */
+/**
+ * Refuses what `JSON.stringify` would change without a word; members that are undefined, dates and -0 it writes as everyone
+ * expects.
+ */
 function checkJson(value: unknown, where: string): void {
   if (typeof value === 'number' && !Number.isFinite(value)) throw noJson(where, String(value))
   if (typeof value !== 'object' || value === null) return
