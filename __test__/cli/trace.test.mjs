@@ -157,12 +157,40 @@ test('traces of other programs: their outermost slices, and lists without an obj
   assert.ok(texts.includes('process 9') && texts.includes('thread main'))
 })
 
+test('the longest and the shortest times, and counters without measure', async () => {
+  const most = Number.MAX_SAFE_INTEGER
+  for (const [from, to] of [
+    [-most, most],
+    [most - 1, most],
+    [0, Number.MIN_VALUE],
+  ]) {
+    const counter = {
+      name: 'waiting tasks',
+      ph: 'C',
+      ts: from,
+      pid: 1,
+      tid: 1,
+      args: { native: 1e308, js: 1e308, main: 2 },
+    }
+    const { texts, all } = await view([...task('a', 2, from, to), counter])
+    assert.equal(all('task').length, 1)
+    assert.ok(texts.includes('2 at most'), String(texts))
+    assert.doesNotMatch(String(texts), /NaN|Infinity/)
+  }
+})
+
 for (const [what, text, message] of [
   ['no JSON', '{', /: not JSON: /],
   ['no trace', '{"events":[]}', /: not a trace: it has no list traceEvents\n$/],
   ['null', 'null', /: not a trace: it has no list traceEvents\n$/],
   ['no event', '{"traceEvents":[{"ph":"M"},5]}', /: not a trace: traceEvents\[1\] is no event\n$/],
   ['a time that is none', '{"traceEvents":[{"ph":"B","ts":"1"}]}', /: not a trace: traceEvents\[0\] is no event\n$/],
+  [
+    'a time far away',
+    '[{"ph":"i","ts":-1e308},{"ph":"i","ts":1e308}]',
+    /: not a trace: traceEvents\[0\] is no event\n$/,
+  ],
+  ['a time without an end', '[{"ph":"X","dur":1e308}]', /: not a trace: traceEvents\[0\] is no event\n$/],
   ['no events', '{"traceEvents":[]}', /: the trace is empty\n$/],
 ]) {
   test(`1: ${what}`, async (t) => {

@@ -98,7 +98,10 @@ function groupOf(pid: string, events: readonly Event[], end: number): Group {
       else if (event.name === 'thread_name') trackOf(event.tid).name = String(args.name)
       else if (event.name === 'thread_sort_index') trackOf(event.tid).sort = Number(args.sort_index) || 0
     } else if (ph === 'C') {
-      const depth = Object.values(args).reduce<number>((sum, value) => sum + (Number(value) || 0), 0)
+      const depth = Object.values(args).reduce<number>(
+        (sum, value) => sum + (isExact(Number(value)) ? Number(value) : 0),
+        0,
+      )
       queue.push({ at: ts, depth })
     } else if (ph === 'B') trackOf(event.tid).open.push(event)
     else if (ph === 'E') {
@@ -148,17 +151,22 @@ function readEvents(text: string): Event[] {
   if (!Array.isArray(list)) throw new CliError('not a trace: it has no list traceEvents', EXIT_FAILED)
   return list.map((item: unknown, index) => {
     const { name, ph, cat, ts = 0, dur = 0, pid = 0, tid = 0, args } = (item ?? {}) as Record<string, unknown>
-    const isRight = typeof ph === 'string' && Number.isFinite(ts) && Number.isFinite(dur) && (dur as number) >= 0
+    const isRight = typeof ph === 'string' && isExact(ts) && isExact(dur) && dur >= 0
     if (!isRight) throw new CliError(`not a trace: traceEvents[${index}] is no event`, EXIT_FAILED)
     return {
       name: String(name ?? ''),
       ph,
       cat: typeof cat === 'string' ? cat : undefined,
-      ts: ts as number,
-      dur: dur as number,
+      ts,
+      dur,
       pid: String(pid),
       tid: String(tid),
       args: typeof args === 'object' && args !== null ? (args as Record<string, unknown>) : {},
     }
   })
+}
+
+/** Whether sums and differences of such numbers are still numbers; times have room for 285 years, µs. */
+function isExact(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= Number.MAX_SAFE_INTEGER
 }
