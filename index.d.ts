@@ -588,7 +588,7 @@ export interface IWorker {
   readonly lane: 'native' | 'js'
   /**
    * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages for
-   * one worker arrive in order, and before tasks that were submitted after them.
+   * one worker arrive in order, and before tasks that were submitted after them. Those for one that has retired are dropped.
    * @param transfer what of the contents is moved instead of copied
    * @throws DataCloneError
    */
