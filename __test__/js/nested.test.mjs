@@ -157,6 +157,29 @@ test('close waits for what workers submit until then', async () => {
   await closed
 })
 
+test('what tasks submit after close is refused; whenIdle before it waits for it', { timeout: 30_000 }, async (t) => {
+  const go = new Int32Array(new SharedArrayBuffer(4))
+  const source = `data:text/javascript,
+    export default async (input, client) => {
+      if (input === 'leaf') return 'done';
+      await Atomics.waitAsync(input, 0, 0).value;
+      return client.run('leaf')
+    }`
+  const pool = closing(t, new WorkerPool(source, { maxWorkers: 1 }))
+  const refused = assert.rejects(pool.run(go), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+  const closed = pool.close()
+  const other = closing(t, new WorkerPool(source, { maxWorkers: 1 }))
+  const result = other.run(go)
+  const idle = other.whenIdle()
+  Atomics.store(go, 0, 1)
+  Atomics.notify(go, 0)
+  await refused
+  await closed
+  await idle
+  await other.close()
+  assert.equal(await result, 'done')
+})
+
 test('a pool that nobody holds any more ends after its tasks, and lets them submit others until then', () => {
   const script = `
     const { WorkerPool } = require('threadmill')
