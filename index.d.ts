@@ -969,14 +969,15 @@ export interface WorkerPool<T = any, U = any> {
    * not submitted anything when the microtasks of that turn are done leaves the room to the next. Another caller may take it
    * first.
    *
-   * Rejects with `ERR_THREADMILL_POOL_CLOSED` when the pool admits nothing any more.
+   * Rejects with `ERR_THREADMILL_POOL_CLOSED` when the pool admits nothing any more; with a TypeError for the options.
+   * @param options.signal leaves the line when it aborts; the promise rejects with its reason
    * @example
    * for (const input of inputs) {
    *   await pool.ready()
    *   pool.run(input).then(use, report)
    * }
    */
-  ready(): Promise<void>
+  ready(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>
 
   /** Figures of this moment; its cost does not depend on the number of waiting tasks. */
   stats(): PoolStats

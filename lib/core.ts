@@ -397,9 +397,9 @@ export class PoolCore implements EntryHost {
     return this.pending < this.settings.capacity && (this.budget === undefined || this.budget.hasRoom)
   }
 
-  /** As `whenRoom`, for users: rejects when the pool admits nothing any more. */
-  ready(): Promise<void> {
-    return this.#waiters.ready()
+  /** As `whenRoom`, for users: rejects when the pool admits nothing any more, or the signal aborts. */
+  ready(signal: AbortSignal | undefined): Promise<void> {
+    return this.#waiters.ready(signal)
   }
 
   whenRoom(): Promise<void> {

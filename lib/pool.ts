@@ -17,6 +17,7 @@ import {
   checkLaneOptions,
   checkMapOptions,
   checkPoolOptions,
+  checkSignal,
   checkTaskOptions,
   optionsObject,
   own,
@@ -169,8 +170,13 @@ export class WorkerPool implements AsyncDisposable {
     return this.#core.whenIdle()
   }
 
-  ready(): Promise<void> {
-    return this.#core.ready()
+  ready(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    try {
+      const signal = own(optionsObject(options), 'signal')
+      return this.#core.ready(signal === undefined ? undefined : checkSignal(signal))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   stats(): PoolStats {

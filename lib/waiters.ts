@@ -9,6 +9,7 @@ import process from 'node:process'
 import type { ByteBudget } from './bytes'
 import type { Listeners } from './callbacks'
 import { byteBudget } from './lazy'
+import { checkNotAborted, follow } from './signals'
 
 /** The pool, as seen from here. */
 export interface WaitersHost {
@@ -105,18 +106,41 @@ export class Waiters {
     for (const resolve of this.idle.splice(0)) resolve()
   }
 
-  /** As `whenRoom`, for users: rejects when the pool admits nothing any more. */
-  ready(): Promise<void> {
+  /** As `whenRoom`, for users: rejects when the pool admits nothing any more, or the signal aborts. */
+  ready(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const forget = this.#host.onEnd(reject)
-      const isReady = (): void => {
-        forget()
+      const host = this.#host
+      checkNotAborted(signal)
+      if (host.ending < 0 && host.hasRoom && this.#room > 0) {
+        this.#noteTold()
+        resolve()
+        return
+      }
+      let forget: (() => void) | undefined
+      let unfollow: (() => void) | undefined
+      const leave = (): void => {
+        this.room.delete(tell)
+        forget?.()
+        unfollow?.()
+      }
+      const tell = (): void => {
+        leave()
         resolve()
       }
-      if (this.#host.hasRoom && this.#room > 0) {
-        this.#noteTold()
-        isReady()
-      } else this.room.add(isReady)
+      const fail = (reason: unknown): void => {
+        leave()
+        reject(reason)
+      }
+      try {
+        unfollow = signal && follow(signal, fail)
+        // It may have fired while it was being subscribed to.
+        checkNotAborted(signal)
+      } catch (error) {
+        fail(error)
+        return
+      }
+      this.room.add(tell)
+      forget = host.onEnd(fail)
     })
   }
 

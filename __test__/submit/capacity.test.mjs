@@ -128,6 +128,68 @@ describe('ready', () => {
     }
   })
 
+  test('a signal that aborts leaves the line, and nobody else loses by it', async () => {
+    const pool = new WorkerPool({ threads: 1, capacity: 1 })
+    assert.equal(
+      await rejection(pool.ready({ signal: AbortSignal.abort('early') })),
+      'early',
+      'also when there is room',
+    )
+    const gate = await occupy(pool)
+    const controller = new AbortController()
+    const { signal } = controller
+    const told = []
+    const aborted = [1, 2].map(() => rejection(pool.ready({ signal })))
+    pool.ready().then(() => {
+      told.push('next')
+      pool.addTask(60, { kernel: 'fib' }).catch(() => {})
+    })
+    const last = rejection(pool.ready({ signal }))
+    const others = rejection(pool.ready({ signal: new AbortController().signal }))
+    controller.abort('late')
+    assert.deepEqual(await Promise.all([...aborted, last]), ['late', 'late', 'late'])
+    assert.deepEqual(told, [])
+    await gate.release()
+    await until(() => told.length === 1)
+    await turn()
+    await pool.destroy()
+    assert.equal((await others).code, CLOSED)
+  })
+
+  test('a wait that is over keeps no listener on its signal', async () => {
+    const pool = new WorkerPool({ threads: 1, capacity: 1 })
+    let listeners = 0
+    const target = new EventTarget()
+    const signal = {
+      aborted: false,
+      reason: 'late',
+      addEventListener(...args) {
+        listeners++
+        target.addEventListener(...args)
+      },
+      removeEventListener(...args) {
+        listeners--
+        target.removeEventListener(...args)
+      },
+    }
+    const gate = await occupy(pool)
+    const ready = pool.ready({ signal })
+    assert.equal(listeners, 1)
+    await gate.release()
+    await ready
+    assert.equal(listeners, 0)
+    await pool.close()
+  })
+
+  test('bad options reject', async () => {
+    const pool = new WorkerPool({ threads: 1 })
+    for (const options of [5, null, { signal: {} }, { signal: null }]) {
+      await assert.rejects(pool.ready(options), { name: 'TypeError', code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+    }
+    await pool.ready({ signal: undefined })
+    await pool.close()
+  })
+
   for (const end of ['close', 'dispose', 'destroy']) {
     test(`rejects when the pool ends before, by ${end}, and afterwards`, async () => {
       const pool = new WorkerPool({ threads: 1, capacity: 1 })
