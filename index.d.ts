@@ -1004,7 +1004,8 @@ export interface WorkerPool<T = any, U = any> {
   readonly trace: PoolTrace
 
   /**
-   * Stops admitting, finishes everything that was admitted, then releases the threads. Repeated calls give the same promise.
+   * Stops admitting, finishes everything that was admitted, then releases the threads. What tasks submit meanwhile is
+   * finished, too. Repeated calls give the same promise.
    * When the pool has not ended after `timeout` ms (0 to 2^31-1), it is destroyed; of several calls the earliest end counts.
    */
   close(options?: { readonly timeout?: number | undefined }): Promise<void>

@@ -43,6 +43,8 @@ export class PoolEnd {
   readonly #endListeners = new Set<(reason: unknown) => void>()
   readonly #atRelease = new Set<() => void>()
   #shutdown: Shutdown | undefined
+  /** Whether the core admits nothing any more, of tasks that run neither. */
+  #isCoreClosed = false
   /** Whether its workers have been told to leave: too late for callbacks. */
   #isLeaving = false
   isReleased = false
@@ -93,11 +95,11 @@ export class PoolEnd {
     if (mode > host.ending && this.#resolveEnded !== undefined) {
       uses(mode === 2 ? 'destroy' : 'close')
       flush()
-      const first = host.ending < 0
       host.ending = mode
       for (const listener of this.#endListeners) listener(this.#closed())
       this.#endListeners.clear()
-      native.closePool(host.handle, mode, first)
+      // Tasks that were admitted may need others to finish.
+      if (mode > 0 || host.pending === 0) this.#closeCore(mode)
       // Tasks that do not return end with their workers.
       if (mode === 2) {
         this.#shutdown?.hurry()
@@ -108,8 +110,14 @@ export class PoolEnd {
     return this.#ended
   }
 
+  #closeCore(mode: 0 | 1 | 2): void {
+    native.closePool(this.#host.handle, mode, !this.#isCoreClosed)
+    this.#isCoreClosed = true
+  }
+
   /** Ends the workers of a pool that is closing when nothing is unsettled; what they still run was given up. */
   shutIdleLanes(): void {
+    if (!this.#isCoreClosed) this.#closeCore(0)
     const leave = (): void => {
       this.#isLeaving = true
       this.#host.knownLane()?.shutdown(false)

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
+import { until } from '../helpers/pool.mjs'
 
 const NESTED = new URL('./fixtures/nested.mjs', import.meta.url)
 
@@ -146,38 +147,48 @@ test('what a worker that crashes had submitted and nobody has begun is dropped, 
   await pool.close()
 })
 
-test('close waits for what workers submit until then', async () => {
-  const pool = new WorkerPool(NESTED, { maxWorkers: 2 })
-  const result = pool.run({ do: 'fan', count: 1000 })
-  await pool.run(1)
-  const closed = pool.close()
-  const outcome = await result.catch((error) => error)
-  // The task may find the pool closed when it submits.
-  assert.ok(outcome === 1000 || outcome.code === 'ERR_THREADMILL_POOL_CLOSED', String(outcome))
-  await closed
-})
-
-test('what tasks submit after close is refused; whenIdle before it waits for it', { timeout: 30_000 }, async (t) => {
+test('close waits for what tasks submit, whenever they do; dispose refuses it from then on', async (t) => {
   const go = new Int32Array(new SharedArrayBuffer(4))
   const source = `data:text/javascript,
     export default async (input, client) => {
-      if (input === 'leaf') return 'done';
+      if (input === 'leaf') return client.kernels.echo(1);
       await Atomics.waitAsync(input, 0, 0).value;
       return client.run('leaf')
     }`
-  const pool = closing(t, new WorkerPool(source, { maxWorkers: 1 }))
-  const refused = assert.rejects(pool.run(go), { code: 'ERR_THREADMILL_POOL_CLOSED' })
-  const closed = pool.close()
-  const other = closing(t, new WorkerPool(source, { maxWorkers: 1 }))
-  const result = other.run(go)
-  const idle = other.whenIdle()
+  const ends = [(pool) => pool.close(), (pool) => pool.dispose()]
+  const runs = ends.map((end) => {
+    const pool = closing(t, new WorkerPool(source, { maxWorkers: 1 }))
+    const result = pool.run(go)
+    return { result, end: () => end(pool), pool }
+  })
+  const [closed, disposed] = runs
+  await until(() => runs.every(({ pool }) => pool.stats().busyWorkers === 1))
+  const refused = assert.rejects(disposed.result, { code: 'ERR_THREADMILL_POOL_CLOSED' })
+  const all = runs.map(({ end }) => end())
+  await assert.rejects(closed.pool.run('leaf'), { code: 'ERR_THREADMILL_POOL_CLOSED' })
   Atomics.store(go, 0, 1)
   Atomics.notify(go, 0)
   await refused
+  assert.equal(await closed.result, 1)
+  await Promise.all(all)
+})
+
+test('close ends a fan of tasks that submits on and on', async () => {
+  const pool = new WorkerPool(NESTED, { maxWorkers: 2 })
+  const result = pool.run({ do: 'fan', count: 1000 })
+  const closed = pool.close()
+  assert.equal(await result, 1000)
   await closed
-  await idle
-  await other.close()
-  assert.equal(await result, 'done')
+})
+
+test('a pool whose tasks never stop to submit others is ended by a limit', async (t) => {
+  const source =
+    'data:text/javascript,export default async (n, client) => { for (;;) if (n > 0) await client.run(0); else return 0 }'
+  const pool = closing(t, new WorkerPool(source, { maxWorkers: 1 }))
+  const refused = assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_POOL_CLOSED' })
+  await until(() => pool.stats().tasksCompleted > 10)
+  await pool.close({ timeout: 50 })
+  await refused
 })
 
 test('a pool that nobody holds any more ends after its tasks, and lets them submit others until then', () => {
