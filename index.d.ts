@@ -132,8 +132,8 @@ export interface MapOptions {
   readonly transfer?: undefined
 }
 
-/** Inputs of `map`. */
-export type Inputs<T> = Iterable<T> | AsyncIterable<T>
+/** Inputs of `map`. Promises that a synchronous iterable gives are awaited, as `for await` does. */
+export type Inputs<T> = Iterable<T | PromiseLike<T>> | AsyncIterable<T>
 
 /** Options of `new WorkerPool()`. */
 export interface WorkerPoolOptions {

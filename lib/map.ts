@@ -49,20 +49,27 @@ export function wasFull(error: unknown): boolean {
   return isInstance(error, ThreadmillError) && error.code === 'ERR_THREADMILL_QUEUE_FULL'
 }
 
-function iteratorOf(inputs: unknown): Iterator<unknown> | AsyncIterator<unknown> {
+interface Source {
+  readonly iterator: Iterator<unknown> | AsyncIterator<unknown>
+  /** Whether what it gives may be promises, as `for await` takes them. */
+  readonly isSync: boolean
+}
+
+function sourceOf(inputs: unknown): Source {
   const isReadable = typeof inputs !== 'object' || isObject(inputs)
   const source = (isReadable ? inputs : null) as (Partial<Iterable<unknown>> & Partial<AsyncIterable<unknown>>) | null
-  const open = (source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator]) as ((this: unknown) => unknown) | undefined
+  const openAsync: unknown = source?.[Symbol.asyncIterator]
+  const open = (openAsync ?? source?.[Symbol.iterator]) as ((this: unknown) => unknown) | undefined
   if (typeof open !== 'function') throw wrongType('inputs', 'an iterable or async iterable', inputs)
   const iterator = open.call(inputs)
   const hasNext = isObject(iterator) && typeof (iterator as Partial<Iterator<unknown>>).next === 'function'
   if (!hasNext) throw wrongType('inputs', 'an iterable', inputs)
-  return iterator as Iterator<unknown> | AsyncIterator<unknown>
+  return { iterator: iterator as Source['iterator'], isSync: open !== openAsync }
 }
 
 /** An iterator over the outputs. Nothing is taken from the source before the first `next`. */
 export class Mapper implements AsyncIterableIterator<unknown, undefined> {
-  readonly #source: Iterator<unknown> | AsyncIterator<unknown>
+  readonly #source: Source
   readonly #settings: MapSettings
   readonly #pool: Submitter
   /** In the order of the inputs. A refused input or a failed source has a rejected entry in its place. */
@@ -79,7 +86,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   #finished = false
 
   constructor(inputs: Iterable<unknown> | AsyncIterable<unknown>, settings: MapSettings, pool: Submitter) {
-    this.#source = iteratorOf(inputs)
+    this.#source = sourceOf(inputs)
     this.#settings = settings
     this.#pool = pool
     this.#step = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(settings.concurrency / 4)))
@@ -101,9 +108,10 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     })
   }
 
-  return(): Promise<IteratorResult<unknown, undefined>> {
+  /** Gives `value` back, as async generators do. */
+  async return(value?: unknown): Promise<IteratorResult<unknown, undefined>> {
     this.#finish()
-    return Promise.resolve({ done: true, value: undefined })
+    return { done: true, value: (await value) as undefined }
   }
 
   throw(reason: unknown): Promise<never> {
@@ -153,9 +161,12 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     while (this.#wantsMore()) {
       await this.#room()
       if (!this.#wantsMore()) return
-      const result: unknown = await this.#context.runInAsyncScope(() => this.#source.next())
+      const { iterator, isSync } = this.#source
+      const result: unknown = await this.#context.runInAsyncScope(() => iterator.next())
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
-      const { done, value } = result as IteratorResult<unknown>
+      const { done, value: given } = result as IteratorResult<unknown>
+      // Also the last one, and whatever has happened since: one that rejects would be unhandled.
+      const value = isSync ? await given : given
       if (done) {
         this.#exhausted = true
         this.#advance()
@@ -240,7 +251,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     if (this.#exhausted) return
     this.#exhausted = true
     try {
-      const closed: unknown = this.#source.return?.()
+      const closed: unknown = this.#source.iterator.return?.()
       if (closed instanceof Promise) closed.catch(() => {})
     } catch (error) {
       rethrow(error)

@@ -166,6 +166,52 @@ describe('map', () => {
       assert.deepEqual(await iterator.next(), { done: true, value: undefined })
     }))
 
+  test('promises of a synchronous source are awaited, one that rejects ends it in its place', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const thenable = {
+        // biome-ignore lint/suspicious/noThenProperty: that is the case
+        then: (resolve) => resolve(7),
+      }
+      const outputs = []
+      for await (const output of pool.map([Promise.resolve(5), 6, thenable], { kernel: 'fib' })) outputs.push(output)
+      assert.deepEqual(outputs, [5, 8, 13])
+      let closed = false
+      function* inputs() {
+        try {
+          yield Promise.resolve(5)
+          yield Promise.reject(new Error('the second'))
+        } finally {
+          closed = true
+        }
+      }
+      const iterator = pool.map(inputs(), { kernel: 'fib' })
+      assert.deepEqual(await iterator.next(), { done: false, value: 5 })
+      assert.equal((await rejection(iterator.next())).message, 'the second')
+      assert.equal(closed, true)
+      assert.deepEqual(await iterator.next(), { done: true, value: undefined })
+      // One that rejects when nobody wants it any more is heard, and unheard.
+      let fail
+      const left = pool.map([new Promise((_, reject) => (fail = reject))], { kernel: 'fib' })
+      const open = left.next()
+      await new Promise(setImmediate)
+      await left.return()
+      assert.deepEqual(await open, { done: true, value: undefined })
+      fail(new Error('too late'))
+      await new Promise(setImmediate)
+    }))
+
+  test('return gives back what it got, as that of an async generator', () =>
+    withPool({ threads: 1 }, async (pool) => {
+      const map = () => pool.map([1, 2], { kernel: 'fib' })
+      for (const value of ['v', undefined, Promise.resolve('v')]) {
+        const iterator = map()
+        await iterator.next()
+        assert.deepEqual(await iterator.return(value), { done: true, value: await value })
+        assert.deepEqual(await iterator.next(), { done: true, value: undefined })
+      }
+      assert.equal(await rejection(map().return(Promise.reject('reason'))), 'reason')
+    }))
+
   test('leaving early cancels what is in progress and closes the source', () =>
     withPool({ threads: 1 }, async (pool) => {
       let closed = false

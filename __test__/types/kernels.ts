@@ -47,6 +47,8 @@ kernels.gunzip('text')
 // By name
 exactly<Promise<number>>()(pool.run(10, { kernel: 'fib' }))
 exactly<AsyncIterableIterator<number>>()(pool.map([1, 2, 3], { kernel: 'fib', concurrency: 4 }))
+exactly<AsyncIterableIterator<number>>()(pool.map([Promise.resolve(1), 2], { kernel: 'fib' }))
+exactly<AsyncIterableIterator<Float64Array>>()(pool.map([Promise.resolve(new Float64Array(1))], { kernel: 'sort' }))
 exactly<Task<number>>()(pool.addTask(10, { kernel: 'fib', key: 'small' }))
 // @ts-expect-error no such kernel
 pool.run(10, { kernel: 'fibonacci' })
