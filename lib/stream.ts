@@ -7,6 +7,7 @@
 //     admitted still comes, as `close()` promises, and the error after it.
 
 import { Duplex } from 'node:stream'
+import { rethrow } from './callbacks'
 import { isInstance, wrongValue } from './errors'
 import { type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
@@ -134,11 +135,11 @@ export class TaskStream extends Duplex {
       entry.slot = -1
       entry.isDone = true
       entry.value = value
-      this.#advance()
+      apart(() => this.#advance())
     }
     const reject = (reason: unknown): void => {
       entry.slot = -1
-      this.destroy(asError(reason))
+      apart(() => this.destroy(asError(reason)))
     }
     try {
       entry.slot = this.#pool.start(input, resolve, reject)
@@ -153,6 +154,15 @@ export class TaskStream extends Duplex {
     }
     callback()
     return true
+  }
+}
+
+/** Calls what may call listeners, none of whom may disturb the settling of a task. */
+function apart(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    rethrow(error)
   }
 }
 

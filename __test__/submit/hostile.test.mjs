@@ -233,6 +233,24 @@ describe('hostile values', () => {
       await pool.whenIdle()
     }))
 
+  test('a listener of a stream that throws does not keep its task', async () => {
+    const source = `import { WorkerPool } from 'threadmill'
+      const caught = []
+      process.on('uncaughtException', (error) => caught.push(error.message))
+      const pool = new WorkerPool({ threads: 1 })
+      const stream = pool.stream({ kernel: 'fib' })
+      stream.on('data', (value) => { throw new Error('got ' + value) })
+      for (const input of [5, 6]) {
+        stream.write(input)
+        await pool.whenIdle()
+      }
+      stream.destroy()
+      await pool.close()
+      console.log(caught.join(), pool.stats().tasksCompleted)`
+    const { code, stdout, stderr } = await runProgram(source, { limit: 10_000 })
+    assert.deepEqual([code, stdout, stderr], [0, 'got 5,got 8 2\n', ''])
+  })
+
   test('signals that throw cost nobody else', async () => {
     const source = `import { WorkerPool } from 'threadmill'
       const caught = []
