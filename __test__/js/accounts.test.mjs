@@ -47,14 +47,14 @@ test('tasks of a worker that ends before it could tell of them are counted too',
   assert.equal(tasksCompleted + tasksErrored, tasksAdmitted)
 })
 
-test('tasks that a worker submits to a pool that is closing are refused, and counted nowhere', async () => {
+test('tasks that a worker submits to a pool that is disposed of are refused, and counted nowhere', async () => {
   const { pool, numbers } = poolWith()
   const late = pool.run({ do: 'late', count: 5 })
   await until(() => Atomics.load(numbers, 0) === 1)
-  const closed = pool.close()
+  const disposed = pool.dispose()
   Atomics.store(numbers, 1, 1)
   assert.deepEqual(await late, Array(6).fill(CLOSED))
-  await closed
+  await disposed
   assert.deepEqual(counts(pool), { tasksAdmitted: 1, tasksCompleted: 1, tasksErrored: 0 })
 })
 
