@@ -72,8 +72,7 @@ describe('hostile values', () => {
 
   test('a getter that detaches an earlier member is an error, and the pool is as before', () =>
     withPool({ threads: 1, capacity: 1 }, async (pool) => {
-      const a = new Float64Array(4)
-      const input = {
+      const input = (a = new Float64Array(4)) => ({
         a,
         get b() {
           structuredClone(a.buffer, { transfer: [a.buffer] })
@@ -82,19 +81,10 @@ describe('hostile values', () => {
         m: 2,
         k: 2,
         n: 2,
-      }
-      await assert.rejects(pool.kernels.matmul(input), { code: VALUE, message: /^input\.a must be memory/ })
-      const other = new Float64Array(4)
-      const later = {
-        ...input,
-        a: other,
-        get b() {
-          structuredClone(other.buffer, { transfer: [other.buffer] })
-          return new Float64Array(4)
-        },
-      }
+      })
+      await assert.rejects(pool.kernels.matmul(input()), { code: VALUE, message: /^input\.a must be memory/ })
       const kept = new ArrayBuffer(8)
-      await assert.rejects(pool.kernels.matmul(later, { transfer: [kept] }), { code: VALUE })
+      await assert.rejects(pool.kernels.matmul(input(), { transfer: [kept] }), { code: VALUE })
       assert.equal(kept.byteLength, 8, 'it was not moved')
       assert.equal(pool.isIdle, true)
       assert.equal(await pool.kernels.fib(10), 55)
