@@ -81,6 +81,8 @@ class Run {
     this.isRough = false
     // A task that was given up may go on, and submit others.
     this.mayGoOn = false
+    // Iterations and streams that are still fed: when a task of theirs has settled, they submit another.
+    this.flowing = 0
     this.ending = undefined
     this.nests = nests
     this.added = new Set()
@@ -205,6 +207,7 @@ class Run {
     const { pool } = this
     const key = `${type} ${n}`
     pending.set(key, { at })
+    this.flowing++
     const inputs = Array.from({ length: of }, (_, index) => n + index)
     const options = { ordered, concurrency, ...(kernel && { kernel: 'echo' }) }
     const outputs = []
@@ -236,6 +239,7 @@ class Run {
       if (this.ending !== undefined) ends.push('ERR_THREADMILL_POOL_CLOSED')
       if (!ends.includes(how)) fault(`${key} has failed as ${how}`, error)
     }
+    this.flowing--
     settle(key, `${type} ${how}`)
   }
 
@@ -324,8 +328,8 @@ async function perform(operation) {
     case 'idle':
       abortAll()
       await current.pool.whenIdle()
-      while (current.mayGoOn && !current.pool.isIdle) await current.pool.whenIdle()
-      if (!current.pool.isIdle) fault('whenIdle has resolved, and the pool is not idle')
+      while ((current.mayGoOn || current.flowing > 0) && !current.pool.isIdle) await current.pool.whenIdle()
+      if (current.flowing === 0 && !current.pool.isIdle) fault('whenIdle has resolved, and the pool is not idle')
       break
     case 'block': {
       const end = performance.now() + operation.ms
