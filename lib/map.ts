@@ -166,7 +166,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
       const { done, value: given } = result as IteratorResult<unknown>
       // Also the last one, and whatever has happened since: one that rejects would be unhandled.
-      const value = isSync ? await given : given
+      const value = isSync && typeof given === 'object' ? await given : given
       if (done) {
         this.#exhausted = true
         this.#advance()
