@@ -230,14 +230,12 @@ impl Pool {
         match (parting, task.copy()) {
             // It ended for another task's sake: this one starts anew, and that is none of its retries.
             (Parting::Evicted, Some(mut copy)) if self.is_there(copy.sink) => {
+                let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
                 if !copy.survives() {
                     let reason = "workers that ran the task were ended again and again because of others, which were given up";
-                    let outcome = Outcome::refused(parting.code(), reason);
-                    self.settle_as(state, &task.label, outcome, index, now.saturating_sub(task.started));
-                    return false;
-                }
-                let from_start = copy.policy.as_deref().and_then(Policy::start_limit);
-                if state.scheduler.give_back(js(index), task.id, copy, None, from_start, wakes).is_ok() {
+                    outcome = Outcome::refused(parting.code(), reason);
+                } else if state.scheduler.give_back(js(index), task.id, copy, None, from_start, wakes).is_ok()
+                {
                     return true;
                 }
             }
