@@ -1,5 +1,6 @@
 // One worker for one module: a module that does not load.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -13,8 +14,17 @@ const { ModuleWorker } = require('../../dist/function/module-worker.js')
 
 test('a module that does not finish to load in time rejects, and ends the worker', { timeout: 20_000 }, async () => {
   for (const wait of ['await new Promise(() => {})', 'for (;;);']) {
-    const worker = new ModuleWorker({ options: {}, script: path.join(root, 'dist/worker.js'), Worker })
+    let online
+    class Watched extends Worker {
+      constructor(...args) {
+        super(...args)
+        online = once(this, 'online')
+      }
+    }
+    const worker = new ModuleWorker({ options: {}, script: path.join(root, 'dist/worker.js'), Worker: Watched })
     worker.keepAlive()
+    // One that is terminated before ends with 0.
+    await online
     const loading = worker.load(`data:text/javascript,${wait}; export const never = 1`, 60)
     const pending = worker.call('never', [], 0)
     const errors = await Promise.all([loading, pending].map(rejection))
