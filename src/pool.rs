@@ -96,11 +96,10 @@ pub(crate) unsafe extern "C" fn close(env: Env, info: Info) -> Js {
                 state.hold(env, 1);
                 pool.close(&state.sink);
             }
-            if mode >= 1 {
-                pool.reject_waiting();
-            }
-            if mode >= 2 {
-                pool.abandon_running();
+            match mode {
+                0 => {}
+                1 => pool.reject_waiting(),
+                _ => pool.reject_everything(),
             }
         }
         raw::undefined(env)

@@ -110,7 +110,14 @@ impl Port {
     }
 }
 
+/// More runs than that wait to be told of only where an env is behind.
+const MANY_RUNS: usize = 256;
+
 impl CompletionSink for Port {
+    fn is_behind(&self) -> bool {
+        self.mailbox.waiting_first() > MANY_RUNS
+    }
+
     fn deliver(&self, event: Event) {
         // The shard of the worker, so that what one worker tells stays in order.
         let shard = match &event {

@@ -243,6 +243,11 @@ pub trait CompletionSink: Send + Sync + 'static {
         self.deliver(event);
     }
 
+    /// Whether it has been told of more runs than it takes in.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
     /// Tells under which id the task with this ticket got in. Called under the pool's lock, before anything else is told
     /// of the task; not called for a task that is refused.
     fn admitted(&self, ticket: u32, id: TaskId);

@@ -100,6 +100,11 @@ impl<T> Mailbox<T> {
         self.ring()
     }
 
+    /// How many items that come first wait.
+    pub fn waiting_first(&self) -> usize {
+        self.first.lock().len()
+    }
+
     /// An item that a collector missed was put in under a lock that the collector had held after it cleared the flag, so
     /// its poster sees the flag cleared, or set again by somebody who rings (B1).
     fn ring(&self) -> bool {

@@ -4,11 +4,15 @@
 //!
 //! G1. A task that runs again keeps its id, its place among waiting tasks and its deadline; it is not settled in between.
 //! G2. A run that nobody waits for any more is not repeated.
+//! G3. What is told of runs is bounded: a task whose submitter is behind with that waits before it runs again.
 
 use super::job::Job;
 use super::{Lane, Pool, State, Time, WorkerRef};
 use crate::completion::{Event, Notice, Outcome};
 use crate::error::ErrorCode;
+
+/// How long a task waits whose submitter is behind, ns.
+const CATCH_UP: u64 = 10_000_000;
 
 impl Pool {
     /// Puts a task whose run has failed back, and tells its submitter. Under the lock. `Err` gives the outcome back when
@@ -24,16 +28,18 @@ impl Pool {
     ) -> Result<(), Outcome> {
         let (ticket, sink) = (copy.ticket, copy.sink);
         let Some(policy) = &mut copy.policy else { return Err(outcome) };
-        if !self.is_there(sink) {
+        if state.rejects || !self.is_there(sink) {
             return Err(outcome);
         }
         let delay = policy.next_run();
         let (count, from_start) = (policy.retried, policy.start_limit());
-        let resume = (delay > 0).then(|| Time(now).after(delay));
+        let sink = self.sink(sink);
+        let pause = if sink.is_behind() { delay.max(CATCH_UP) } else { delay };
+        let resume = (pause > 0).then(|| Time(now).after(pause));
         if state.scheduler.give_back(worker, id, copy, resume, from_start, wakes).is_err() {
             return Err(outcome);
         }
-        self.sink(sink).deliver(Event::Retried { ticket, outcome, worker: index, count, delay });
+        sink.deliver(Event::Retried { ticket, outcome, worker: index, count, delay });
         Ok(())
     }
 

@@ -37,12 +37,24 @@ impl Pool {
         state.closed && state.scheduler.admitted() == 0 && state.sections.is_empty() && self.unfinished() == 0
     }
 
-    /// Rejects every task that has not begun. To be called after or with [`Pool::close`].
+    /// Rejects every task that has not begun; those that run have no further run. To be called after [`Pool::close`].
     pub fn reject_waiting(&self) {
         let mut state = self.state.lock();
-        let reason = || Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began");
-        self.reject(&mut state, &|_, _| true, reason);
+        self.reject_all(&mut state);
         self.publish(&mut state);
+    }
+
+    /// As [`Pool::reject_waiting`], and settles every running task now and tells it to stop. None is between the two.
+    pub fn reject_everything(&self) {
+        let mut state = self.state.lock();
+        self.reject_all(&mut state);
+        self.abandon_running(&mut state);
+        self.publish(&mut state);
+    }
+
+    fn reject_all(&self, state: &mut State) {
+        state.rejects = true;
+        self.reject(state, &|_, _| true, closed_before_it_began);
     }
 
     /// Settles waiting tasks that are `wanted` out of the queue. Under the lock.
@@ -63,19 +75,17 @@ impl Pool {
         }
     }
 
-    /// Settles every running task now and tells it to stop.
-    pub fn abandon_running(&self) {
-        let mut state = self.state.lock();
+    fn abandon_running(&self, state: &mut State) {
         let reason = || Outcome::refused(ErrorCode::PoolClosed, "the pool was destroyed while the task ran");
         for index in 0..self.threads() {
             for cell in self.slots[index as usize].cells.get().into_iter().flatten() {
                 if cell.is_running() {
                     let id = TaskId::from_bits(cell.id());
-                    self.abandon(&mut state, native(index), id, reason(), &mut Vec::new());
+                    self.abandon(state, native(index), id, reason(), &mut Vec::new());
                 }
             }
         }
-        self.js_abandon_all(&mut state, reason);
+        self.js_abandon_all(state, reason);
     }
 
     /// The env that owns the pool is going away: ends everything, and returns only when no kernel touches memory of the
@@ -87,8 +97,7 @@ impl Pool {
         state.listeners.clear();
         drop(state);
         self.wake(&mut wakes);
-        self.reject_waiting();
-        self.abandon_running();
+        self.reject_everything();
         let mut state = self.state.lock();
         self.js_disband(&mut state, &mut wakes);
         self.unlock(state, &mut wakes);
@@ -110,4 +119,9 @@ impl Pool {
             used.retain(|(cell, id)| cell.id() == *id && cell.is_abandoned());
         }
     }
+}
+
+/// What a task is told that was to run, and does not any more.
+pub(super) fn closed_before_it_began() -> Outcome {
+    Outcome::refused(ErrorCode::PoolClosed, "the pool was closed before the task began")
 }

@@ -141,6 +141,10 @@ impl CompletionSink for Guest {
         }
     }
 
+    fn is_behind(&self) -> bool {
+        self.sink().is_some_and(|sink| sink.is_behind())
+    }
+
     fn refused(&self, event: Event) {
         if let Some(sink) = self.sink() {
             sink.refused(event);

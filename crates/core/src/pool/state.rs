@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) sections: Vec<Arc<Section>>,
     /// Whether new tasks are refused.
     pub(super) closed: bool,
+    /// What waits has been rejected, and what runs has no further run.
+    pub(super) rejects: bool,
     /// Sinks that want to know when the threads have ended.
     pub(super) listeners: Vec<Arc<dyn CompletionSink>>,
     /// JS workers by index.
@@ -64,6 +66,7 @@ impl State {
             told_idle: [active > 0, false],
             sections: Vec::new(),
             closed: false,
+            rejects: false,
             listeners: Vec::new(),
             js: Vec::new(),
             main: JsWorker::default(),

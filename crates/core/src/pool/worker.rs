@@ -65,6 +65,15 @@ pub(super) fn run(pool: &Arc<Pool>, index: u32) {
     }
 }
 
+/// What becomes of a task that has run.
+enum Next {
+    /// It runs again.
+    Repeat,
+    Settle(Outcome),
+    /// It was settled while it ran.
+    Release(Outcome),
+}
+
 struct Worker<'a> {
     pool: &'a Arc<Pool>,
     index: u32,
@@ -148,58 +157,60 @@ impl Worker<'_> {
         let copy = job.may_be_repeated(false).then(|| job.share());
         let outcome = execute(kernel, job, &host);
         let now = clock::now();
-        let (run_time, succeeded) = (now - started, outcome.is_ok());
+        let (run_time, succeeded, ended) = (now - started, outcome.is_ok(), how(&outcome));
         let id = cell.id();
-        let finished = cell.finish();
+        let next = match copy.filter(|copy| repeats(copy, &outcome)) {
+            Some(copy) => self.repeat(cell, copy, outcome, (now, run_time)),
+            None if cell.finish() => Next::Settle(outcome),
+            None => Next::Release(outcome),
+        };
         self.pool.trace.renew(recorder);
-        recorder.end(id, kernel, native(self.index), (started, now), how(&outcome, finished));
-        if finished {
-            let mut outcome = outcome;
-            if let Some(copy) = copy
-                && repeats(&copy, &outcome)
-            {
-                match self.repeat(id, copy, outcome, (now, run_time)) {
-                    Ok(()) => return now,
-                    Err(given_back) => outcome = given_back,
+        let ended = if matches!(next, Next::Release(_)) { How::GivenUp } else { ended };
+        recorder.end(id, kernel, native(self.index), (started, now), ended);
+        match next {
+            Next::Repeat => return now,
+            Next::Settle(outcome) => {
+                let slot = &self.pool.slots[self.index as usize];
+                slot.record(succeeded, run_time, started.saturating_sub(submitted));
+                slot.settle();
+                match outcome {
+                    Outcome::Ok(Value::Number(number)) => sink.number(ticket, number, self.index, run_time),
+                    outcome => {
+                        let worker = self.index;
+                        sink.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
+                    }
                 }
             }
-            let slot = &self.pool.slots[self.index as usize];
-            slot.record(succeeded, run_time, started.saturating_sub(submitted));
-            slot.settle();
-            match outcome {
-                Outcome::Ok(Value::Number(number)) => sink.number(ticket, number, self.index, run_time),
-                outcome => {
-                    let worker = self.index;
-                    sink.deliver(Event::Settled { ticket, outcome, worker, run_time, held: false });
-                }
+            Next::Release(outcome) => {
+                // Somebody settled the task while it ran. Its memory is free once the output, if any, is gone.
+                drop(outcome);
+                self.pool.slots[self.index as usize].record(false, run_time, 0);
+                self.pool.release(cell);
+                sink.deliver(Event::Released { ticket, worker: self.index });
             }
-        } else {
-            // Somebody settled the task while it ran. Its memory is free once the output, if any, is gone.
-            drop(outcome);
-            self.pool.slots[self.index as usize].record(false, run_time, 0);
-            self.pool.release(cell);
-            sink.deliver(Event::Released { ticket, worker: self.index });
         }
         let wait_time = started.saturating_sub(submitted);
         self.ended.push(Ended { id, run_time, wait_time, succeeded });
         now
     }
 
-    /// Puts a task back whose run has failed.
-    fn repeat(
-        &self,
-        id: u64,
-        copy: Job,
-        outcome: Outcome,
-        (now, run_time): (u64, u64),
-    ) -> Result<(), Outcome> {
+    /// Puts a task back whose run has failed, unless somebody settled it meanwhile. It is running until that is decided: who
+    /// looks for it under the lock finds it here or in the queue.
+    fn repeat(&self, cell: &Cell<Job>, copy: Job, outcome: Outcome, (now, run_time): (u64, u64)) -> Next {
         let (me, mut wakes) = (native(self.index), Vec::new());
         let mut state = self.pool.state.lock();
-        let id = TaskId::from_bits(id);
-        self.pool.repeat(&mut state, (me, self.index), id, copy, outcome, (now, &mut wakes))?;
+        let id = TaskId::from_bits(cell.id());
+        if !cell.finish() {
+            return Next::Release(outcome);
+        }
+        if let Err(outcome) =
+            self.pool.repeat(&mut state, (me, self.index), id, copy, outcome, (now, &mut wakes))
+        {
+            return Next::Settle(outcome);
+        }
         self.pool.slots[self.index as usize].helped(0, run_time);
         self.pool.unlock(state, &mut wakes);
-        Ok(())
+        Next::Repeat
     }
 
     /// Works on another task's section until its chunks are used up or tasks are waiting.
@@ -224,10 +235,9 @@ impl Worker<'_> {
     }
 }
 
-/// How a run ended, for the record.
-fn how(outcome: &Outcome, finished: bool) -> How {
+/// How a run ended that was not given up, for the record.
+fn how(outcome: &Outcome) -> How {
     match outcome {
-        _ if !finished => How::GivenUp,
         Outcome::Ok(_) => How::Ok,
         Outcome::Panicked(_) => How::Crashed,
         _ => How::Failed,

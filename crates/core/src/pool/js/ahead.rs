@@ -200,6 +200,12 @@ impl JsWorker {
         left.clamp(1, super::JS_TASKS as u64) as usize
     }
 
+    /// Whether it has begun so many, not counting what it has only taken ahead.
+    pub(super) fn has_begun(&self, tasks: u64) -> bool {
+        let ahead = || self.running.iter().filter(|running| self.is_ahead(running)).count() as u64;
+        self.begun >= tasks && self.begun - ahead() >= tasks
+    }
+
     /// Posts a task on the board; its tag, 0 when there is no room: then the worker begins it without asking.
     pub(super) fn post_ahead(&mut self) -> u32 {
         let Some(board) = &self.board else { return 0 };

@@ -20,6 +20,7 @@ pub use mail::{JsMail, JsNote};
 pub use membership::{Left, Parting, Retire};
 
 use super::cpu::CpuClock;
+use super::end::closed_before_it_began;
 use super::job::{Job, Policy};
 use super::lookout::BEFORE_PARKING;
 use super::times::Times;
@@ -231,9 +232,13 @@ impl Pool {
             self.unlock(guard, &mut wakes);
             return true;
         }
-        let most = worker.most_ahead(if index == MAIN { 0 } else { self.recycle_tasks });
+        let recycle = if index == MAIN { 0 } else { self.recycle_tasks };
+        let most = worker.most_ahead(recycle);
+        let recycles = recycle > 0 && !worker.postponed;
+        // One that has as many as it may take still begins those that it has taken ahead.
+        let takes = !recycles || worker.begun < recycle;
         let first = out.len();
-        while out.len() - first < JS_TASKS {
+        while takes && out.len() - first < JS_TASKS {
             let before = out.len();
             let most = most.saturating_sub(before - first).max(1);
             self.take(&recorder, state, (js(index), most, now), out, &mut wakes);
@@ -258,11 +263,9 @@ impl Pool {
         for id in timed {
             state.scheduler.began(id, Time(now));
         }
-        let recycles = self.recycle_tasks > 0 && index != MAIN;
         if let Some(worker) = state.js_worker(index)
             && !worker.retiring
-            && (recycles && !worker.postponed && worker.begun >= self.recycle_tasks
-                || worker.postponed && worker.running.is_empty())
+            && (recycles && worker.has_begun(recycle) || worker.postponed && worker.running.is_empty())
         {
             self.retire_worker(state, index, &mut wakes);
         }
@@ -401,6 +404,7 @@ impl Pool {
         }
         let from_start = task.payload.policy.as_deref().and_then(Policy::start_limit);
         let returned = !running.abandoned
+            && !state.rejects
             && state
                 .scheduler
                 .give_back(js(index), task.id, task.payload, None, from_start, &mut wakes)
@@ -408,8 +412,11 @@ impl Pool {
         if !returned {
             state.scheduler.complete(js(index), task.id, 0, false, Time(now));
             if !running.abandoned {
-                let outcome =
-                    Outcome::refused(ErrorCode::WorkerCrashed, "the worker that took the task is gone");
+                let outcome = if state.rejects {
+                    closed_before_it_began()
+                } else {
+                    Outcome::refused(ErrorCode::WorkerCrashed, "the worker that took the task is gone")
+                };
                 self.settle_as(&state, &running.label, outcome, index, 0);
             }
         }

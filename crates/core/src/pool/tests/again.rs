@@ -32,7 +32,7 @@ impl Fixture {
         self.ids.lock().get(&ticket).copied()
     }
 
-    fn fail(&self, task: &JsTask) {
+    pub(super) fn fail(&self, task: &JsTask) {
         let answer = Answer { failed: true, value: Value::Number(-1.0), ..Answer::default() };
         assert!(self.pool.js_answer(0, task.id, answer));
     }

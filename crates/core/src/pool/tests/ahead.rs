@@ -5,7 +5,7 @@ use super::super::{Board, JsTask, Left, Parting, Pool, Retire};
 use super::again::twice;
 use super::fixture::{Fixture, number};
 use super::js::{Bell, js_task};
-use crate::completion::{Answer, CompletionSink, Event, Outcome};
+use crate::completion::{Answer, CompletionSink, Event, Notice, Outcome};
 use crate::scheduler::{TaskId, TaskSpec};
 use crate::sync::Mutex;
 use crate::value::Value;
@@ -160,6 +160,32 @@ fn a_worker_that_is_replaced_after_some_tasks_takes_no_more_than_these() {
         fixture.run_next(0);
     }
     fixture.outcomes(4);
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_is_replaced_after_some_tasks_begins_all_of_these() {
+    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 3);
+    let board = fixture.with_tiny_waiting(4);
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 2);
+    assert!(fixture.js_turn(0).1.is_empty(), "it has as many as it may take");
+    for task in &tasks {
+        assert!(begin(&board, task));
+        assert!(fixture.answer_at_once(0, task));
+    }
+    assert_eq!(fixture.outcomes(2).len(), 2);
+    assert!(fixture.js_turn(0).1.is_empty());
+    assert!(
+        matches!(fixture.next_event(), Event::Worker { notice: Notice::Retired { worker: 0 }, .. }),
+        "it is used up"
+    );
+    fixture.pool.js_leave(0, Parting::Closed, "done");
+    let _second = fixture.js_worker(0);
+    for _ in 0..2 {
+        fixture.run_next(0);
+    }
+    fixture.outcomes(2);
     fixture.close();
 }
 
