@@ -1,7 +1,8 @@
 // Stage: settle. Thread: owner env.
 // The end of an env that tasks come back through: settles promises, and tells pools and observers what happens.
 //
-// Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms, and rings for the rest.
+// Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms. The rest waits for its turn in the event loop: Node
+//     answers a bell that is rung meanwhile at once, up to a thousand times.
 
 import { rethrow } from './callbacks'
 import * as codecs from './codecs'
@@ -13,6 +14,7 @@ import * as outcome from './outcome'
 import type { End, Owner, Ticket } from './owner'
 import * as runTimes from './run-times'
 import * as slots from './slots'
+import { setImmediate } from './timers'
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
@@ -52,6 +54,17 @@ export function settleSoon(): void {
   settleUntil(now() + DRAIN_BUDGET)
 }
 
+let isPostponed = false
+
+function settleLater(): void {
+  if (isPostponed) return
+  isPostponed = true
+  setImmediate(() => {
+    isPostponed = false
+    settleSoon()
+  })
+}
+
 /** Forgets a pool that has ended. */
 export function disconnect(owner: Owner): void {
   pools.delete(owner.handle)
@@ -87,7 +100,7 @@ function settleUntil(deadline: number): void {
     eventValues.length = 0
     if (count < EVENTS) return
     if (now() >= deadline) {
-      native.ring()
+      settleLater()
       return
     }
   }

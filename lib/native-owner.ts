@@ -23,8 +23,6 @@ export interface NativeForOwners extends Native {
   drain(header: Float64Array, values: unknown[], held: unknown[], words: Float64Array): number
   /** Waits a moment for an outcome that is to be drained; whether there is one. `undefined` in a JS worker. */
   lookOut(): boolean | undefined
-  /** Rings the doorbell for what is left. */
-  ring(): void
   /** The names of all kernels, in the order of their numbers. */
   kernels(): readonly string[]
   /** JSON of the description of a kernel. */

@@ -100,11 +100,6 @@ impl EnvState {
         }
     }
 
-    /// Rings the env's own bell, so that the rest of a batch is drained in another turn of its event loop.
-    pub(crate) fn ring(&self) {
-        self.port.call();
-    }
-
     /// Gives a pool a handle.
     pub(crate) fn add_pool(&mut self, pool: OwnedPool) -> usize {
         let handle = self.pools.iter().position(Option::is_none).unwrap_or_else(|| {
@@ -182,7 +177,6 @@ const FOR_OWNERS: &[Function] = &[
     (c"flush", Some(submit::flush)),
     (c"hasIdle", Some(submit::has_idle)),
     (c"drain", Some(settle::drain)),
-    (c"ring", Some(settle::ring)),
     (c"lookOut", Some(settle::look_out)),
     (c"kernels", Some(pool::kernels)),
     (c"kernel", Some(pool::kernel)),

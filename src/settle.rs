@@ -47,7 +47,8 @@ fn handle_of(state: &EnvState, pool: u32) -> f64 {
     handle.map_or(-1.0, |handle| handle as f64)
 }
 
-/// `drain(header, values, held, words)`.
+/// `drain(header, values, held, words)`: how many events it has recorded. Less than there is room for: all that was posted until
+/// some moment within the call, and the bell rings for what comes after that.
 pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [header, values, held, words]| {
         // SAFETY: creating values runs no JavaScript, nothing else looks at the header during this call, and memory of
@@ -59,12 +60,15 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
         let mut out = Out { env, values, held, used: 0 };
         let mut count = 0;
         let mut finished = 0;
-        if state.events.is_empty() {
-            state.port.mailbox.collect(&mut state.events);
-        }
-        while let Some(post) = state.events.front()
-            && let Some(record) = records.next()
-        {
+        let mut collected = false;
+        loop {
+            // Also when a batch ends here that was begun earlier: the bell that rang since then may have been answered with it.
+            if state.events.is_empty() && !collected {
+                state.port.mailbox.collect(&mut state.events);
+                collected = true;
+            }
+            let Some(post) = state.events.front() else { break };
+            let Some(record) = records.next() else { break };
             count += 1;
             // Read where it lies.
             if let &Post::Number { ticket, worker, number, run_time } = post {
@@ -287,14 +291,6 @@ impl Out {
         let env = self.env;
         self.push(encode(env, &Value::List(parts), None)?)
     }
-}
-
-/// `ring()`: asks for another call of the drain function.
-pub(crate) unsafe extern "C" fn ring(env: Env, info: Info) -> Js {
-    on_env(env, info, |state, [_unused]| {
-        state.ring();
-        raw::undefined(env)
-    })
 }
 
 /// Longest time that [`look_out`] waits, ns.
