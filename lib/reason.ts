@@ -5,7 +5,7 @@
 import { builtins } from './builtins'
 import { decode, encode } from './codec'
 import { type Encoded, PLAIN } from './codecs'
-import { describe } from './errors'
+import { describe, ThreadmillError } from './errors'
 
 const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
 const { setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
@@ -36,6 +36,8 @@ const TEXTS = ['name', 'message', 'stack'] as const
 const SPECIAL: readonly string[] = [...TEXTS, 'cause', 'errors']
 /** Kept also when they are not enumerable; the last two are those of a SuppressedError. */
 const HIDDEN = ['code', 'error', 'suppressed']
+/** What the codes of errors begin with that threadmill reports. */
+const OUR_CODES = 'ERR_THREADMILL_'
 
 /** More errors than any chain of causes has: getters can go on forever. */
 const MOST_FAULTS = 100_000
@@ -193,8 +195,8 @@ function define(error: Error, name: string, value: unknown, enumerable: boolean)
 }
 
 /** The error itself, without what may lead to others. */
-function create({ classes, name, message, stack, shown }: Fault): Error {
-  const [className, Class] = nearestClass(classes)
+function create({ classes, name, message, stack, shown, own }: Fault): Error {
+  const [className, Class] = nearestClass(classes, own.some(isOurCode))
   const exception = Class === BaseException || isInChain.call(BaseException.prototype, Class.prototype as object)
   const error = exception ? new BaseException(message ?? '', name ?? 'Error') : new BaseError()
   if (getPrototypeOf(error) !== Class.prototype) setPrototypeOf(error, Class.prototype as object)
@@ -208,9 +210,14 @@ function create({ classes, name, message, stack, shown }: Fault): Error {
 
 type ErrorClass = typeof Error | typeof DOMException
 
-/** The first of the classes that is a global one here. */
-function nearestClass(names: readonly string[]): [string, ErrorClass] {
+function isOurCode([name, part]: Fault['own'][number]): boolean {
+  return name === 'code' && 'value' in part && typeof part.value === 'string' && part.value.startsWith(OUR_CODES)
+}
+
+/** The first of the classes that is a global one here, or ours. */
+function nearestClass(names: readonly string[], hasOurCode: boolean): [string, ErrorClass] {
   for (const name of names) {
+    if (hasOurCode && name === ThreadmillError.name) return [name, ThreadmillError as unknown as ErrorClass]
     const Class = read(globalThis, name) as ErrorClass | undefined
     if (typeof Class !== 'function' || isProxy(Class)) continue
     const prototype = read(Class, 'prototype') as object

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ThreadmillError, WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
+import { rejection } from '../helpers/pool.mjs'
 
 const TASKS = new URL('./fixtures/tasks.mjs', import.meta.url)
 /** Closes the pool after the test. */
@@ -122,7 +123,9 @@ test('another export by name, kernels beside, and typed errors for both', async 
   assert.equal(await pool.run(5, { kernel: 'fib' }), 5)
   assert.equal(await pool.kernels.fib(10), 55)
   for (const name of ['missing', 'notAFunction', '__proto__', 'toString']) {
-    await assert.rejects(pool.run(1, { name }), { code: 'ERR_THREADMILL_ENTRY' })
+    const error = await rejection(pool.run(1, { name }))
+    assert.equal(error.code, 'ERR_THREADMILL_ENTRY')
+    assert.ok(error instanceof ThreadmillError, 'whichever thread reports it')
   }
   await assert.rejects(pool.run(1, { name: 5 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
   await assert.rejects(pool.run(1, { kernel: 'nope' }), { code: 'ERR_THREADMILL_UNKNOWN_KERNEL' })

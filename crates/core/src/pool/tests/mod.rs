@@ -1,8 +1,8 @@
 //! Tests of the shell with real threads and no Node. Events are ordered by the sink's own channel, never by sleeping.
 
 mod again;
-mod between_runs;
 mod ahead;
+mod between_runs;
 mod fixture;
 mod guests;
 mod js;
