@@ -221,7 +221,8 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
   const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
   const transfer = own(options, 'transfer')
-  const settings = checkTaskOptions({ ...checked, transfer: undefined }, pool, workers, ENTRY_KERNEL)
+  const others = { ...checked, mainThread: undefined, transfer: undefined }
+  const settings = checkTaskOptions(others, pool, workers, ENTRY_KERNEL)
   const name = own(options, 'name')
   if (name !== undefined && typeof name !== 'string') throw wrongType('options.name', 'a string', name)
   const wanted = settings.affinity >= 0 ? settings.affinity & 0xffff : -1
@@ -302,12 +303,16 @@ export function checkTaskOptions(
   for (const name of Object.keys(options)) {
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue
-    switch (name as keyof TaskOptions) {
+    switch (name as keyof TaskOptions | 'mainThread') {
       case 'priority':
         settings.priority = checkPriority(value)
         break
       case 'workerAffinity':
         worker = wholeNumber('options.workerAffinity', value, 0, threads - 1)
+        break
+      case 'mainThread':
+        // The owner's thread runs no kernels.
+        if (value !== false) throw wrongType('options.mainThread', 'false or left out for a kernel', value)
         break
       case 'affinityStrength':
         strength = checkStrength(value)

@@ -103,6 +103,9 @@ describe('task options and inputs', () => {
     ['a worker index out of range', 1, { kernel: 'fib', workerAffinity: 2 }, RangeError, RANGE],
     ['a negative worker index', 1, { kernel: 'fib', workerAffinity: -1 }, RangeError, RANGE],
     ['a worker index of wrong type', 1, { kernel: 'fib', workerAffinity: '0' }, TypeError, TYPE],
+    ['a kernel for the thread of the owner', 1, { kernel: 'fib', workerAffinity: 'main' }, TypeError, TYPE],
+    ['the same by another name', 1, { kernel: 'fib', mainThread: true }, TypeError, TYPE],
+    ['a mainThread of wrong type', 1, { kernel: 'fib', mainThread: 0 }, TypeError, TYPE],
     ['an unknown strength', 1, { kernel: 'fib', workerAffinity: 0, affinityStrength: 'firm' }, TypeError, VALUE],
     ['strength 3', 1, { kernel: 'fib', workerAffinity: 0, affinityStrength: 3 }, TypeError, VALUE],
     ['a key and a worker', 1, { kernel: 'fib', workerAffinity: 0, affinityKey: 'a' }, TypeError, VALUE],
@@ -182,6 +185,7 @@ describe('task options and inputs', () => {
       timeout: undefined,
       signal: undefined,
       transfer: undefined,
+      mainThread: undefined,
       encoding: undefined,
     }
     assert.equal((await pool.kernels.sha256('', options)).length, 64)
