@@ -139,7 +139,7 @@ function settlePlain(at: number): boolean {
     return true
   }
   extras[slot] = undefined
-  extra.observer?.ended(events[at + 3] as number, events[at + 4] as number, -(events[at + 5] as number))
+  extra.observer?.ended(events[at + 3] as number, events[at + 4] as number, 0 - (events[at + 5] as number))
   resolve(value)
   owner.settled(true, value, extra.observer)
   return true

@@ -263,6 +263,14 @@ test('preTask counts as overhead, not as cost, and its failure is the failure of
     assert.ok(task.taskCost + task.pretaskCost <= total, `${name}: ${task.taskCost} + ${task.pretaskCost} of ${total}`)
   }
   assert.equal((await rejection(pool.run('fail', { name: 'prepared' }))).message, 'unprepared')
+  for (const input of [
+    { do: 'echo', value: 5 },
+    { do: 'echo', value: [5] },
+  ]) {
+    const task = pool.addTask(input)
+    assert.deepEqual(await task, input.value)
+    assert.equal(task.pretaskCost, 0)
+  }
 })
 
 test('a task that was given up tells what it took; others get another worker', async (t) => {

@@ -30,6 +30,7 @@ test('a task handle tells what is known of its task', () =>
     assert.equal(await task, 6765)
     assert.ok([0, 1].includes(task.worker.id))
     assert.ok(task.taskCost > 0)
+    assert.equal(task.pretaskCost, 0)
     assert.equal(pool.addTask(1, { kernel: 'fib' }).id, 1)
     await pool.kernels.fib(1)
     const last = pool.addTask(1, { kernel: 'fib' })
