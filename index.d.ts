@@ -948,8 +948,9 @@ export interface WorkerPool<T = any, U = any> {
    */
   resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void
   /**
-   * Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one.
-   * @throws TypeError
+   * Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one. Does nothing from the end of the pool on.
+   * @param workers whole, from 0, or `Infinity`
+   * @throws TypeError, RangeError
    */
   resizeUpTo(workers: number): void
 

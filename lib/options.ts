@@ -163,6 +163,15 @@ function checkIdleTimeout(value: unknown): number {
   return wholeNumber('options.idleTimeout', value, 0, MAX_TIMEOUT)
 }
 
+/** A number of workers that counts as the most there may be when it is larger. @throws TypeError, RangeError */
+export function checkWorkers(name: string, value: unknown): number {
+  const expectation = 'a whole number from 0, or Infinity'
+  if (typeof value !== 'number') throw wrongType(name, expectation, value)
+  const fits = value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && value >= 0)
+  if (!fits) throw outOfRange(name, expectation, value)
+  return value
+}
+
 /** The bounds of the number of JS workers. @throws TypeError, RangeError */
 export function checkBounds(names: readonly [string, string], min: unknown, max: unknown): [min: number, max: number] {
   const most = wholeNumber(names[1], max, 1, MAX_WORKERS)

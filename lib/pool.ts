@@ -19,6 +19,7 @@ import {
   checkPoolOptions,
   checkSignal,
   checkTaskOptions,
+  checkWorkers,
   optionsObject,
   own,
   ownOr,
@@ -149,8 +150,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   resizeUpTo(workers: number): void {
-    if (typeof workers !== 'number') throw wrongType('workers', 'a number of workers', workers)
-    this.#core.resizeUpTo(workers)
+    this.#core.resizeUpTo(checkWorkers('workers', workers))
   }
 
   postMessageToWorkers(type: string, contents?: unknown): this {

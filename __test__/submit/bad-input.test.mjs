@@ -214,6 +214,9 @@ describe('task options and inputs', () => {
     for (const workers of [undefined, null, '2', 1n, Symbol('s'), Object.create(null)]) {
       assert.throws(() => pool.resizeUpTo(workers), { name: 'TypeError', code: TYPE, message: /^workers must be/ })
     }
+    for (const workers of [Number.NaN, -1, 1.5, Number.NEGATIVE_INFINITY]) {
+      assert.throws(() => pool.resizeUpTo(workers), { name: 'RangeError', code: RANGE, message: /^workers must be/ })
+    }
     assert.throws(() => kernelInfo(5), { code: TYPE })
     assert.equal(kernelInfo('nope'), undefined)
     assert.equal(kernelInfo('toString'), undefined)
