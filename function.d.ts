@@ -95,9 +95,9 @@ export type TaskPoolEvent = 'startPinging' | 'ping' | 'stopPinging' | 'complete'
 
 /** Options of `new TaskPool()`. Only own properties count. */
 export interface TaskPoolOptions {
-  /** ms between pings, up to 2^31-1. @default 100 */
+  /** ms between pings; below 1 it counts as 1, above 2^31-1 as that. @default 100 */
   readonly pingInterval?: number | undefined
-  /** Most active items; with 0 nothing is ever handed out. @default 1 */
+  /** Most active items; with 0 or less nothing is ever handed out. @default 1 */
   readonly poolSize?: number | undefined
   /** Is told what happens. */
   readonly emitter?: ((event: TaskPoolEvent) => void) | undefined
@@ -217,7 +217,7 @@ export declare class FunctionThread<T = any, M = any> extends EventEmitter {
 export interface FunctionPoolOptions {
   /** Most threads active at once, rounded down; below 1 it is 1. @default one less than there are physical cores, at least 1 */
   readonly poolSize?: number | undefined
-  /** ms between attempts to start what could not start; below 1 it is 1. @default 100 */
+  /** ms between attempts to start what could not start; below 1 it is 1, above 2^31-1 it is that. @default 100 */
   readonly pingInterval?: number | undefined
   /** Percent; see `FunctionPool.maxThreadThreshold`. @default 98 */
   readonly maxThreadThreshold?: number | undefined
@@ -286,7 +286,7 @@ export declare class FunctionPool extends EventEmitter {
   poolSize: number
   /** ms between attempts to start what could not start; counts from the next start of the timer. @throws TypeError no number */
   pingInterval: number
-  /** A task starts only while some logical CPU is busy for less than this, in percent; 100 or more: always. */
+  /** A task starts only while some logical CPU is busy for less than this, in percent; 100 or more: always. @throws TypeError no number */
   maxThreadThreshold: number
   /** What the machine is made of. */
   readonly system: SystemInfo

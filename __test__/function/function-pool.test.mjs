@@ -45,11 +45,11 @@ describe('constructor', () => {
   }
 
   test('a wrong assignment throws and changes nothing', () => {
-    const pool = new FunctionPool({ poolSize: 2, pingInterval: 5 })
-    for (const name of ['poolSize', 'pingInterval']) {
+    const pool = new FunctionPool({ poolSize: 2, pingInterval: 5, maxThreadThreshold: 50 })
+    for (const name of ['poolSize', 'pingInterval', 'maxThreadThreshold']) {
       assert.throws(() => Object.assign(pool, { [name]: '4' }), { name: 'TypeError', message: /^\w+ must be a number/ })
     }
-    assert.deepEqual([pool.poolSize, pool.pingInterval], [2, 5])
+    assert.deepEqual([pool.poolSize, pool.pingInterval, pool.maxThreadThreshold], [2, 5, 50])
   })
 
   test('options that are no object throw', () => {

@@ -85,10 +85,12 @@ describe('items', () => {
   })
 
   test('with no slot nothing is ever handed out', () => {
-    const pool = new TaskPool({ poolSize: 0 })
-    pool.enqueue('a')
-    assert.deepEqual([pool.next(), pool.hasAvailableSlot(), pool.isReady()], [false, false, false])
-    finish(pool)
+    for (const poolSize of [0, -1]) {
+      const pool = new TaskPool({ poolSize })
+      pool.enqueue('a')
+      assert.deepEqual([pool.next(), pool.hasAvailableSlot(), pool.isReady()], [false, false, false])
+      finish(pool)
+    }
   })
 
   test('the queue may hold an item twice', () => {
@@ -241,7 +243,8 @@ describe('timer', () => {
     const three = pings(3, pool)
     pool.next()
     await three
-    pool.pingInterval = 2 ** 31 - 1
+    // More than a timer can wait for.
+    pool.pingInterval = 2 ** 31
     await pings(3, pool)
     pool.complete('a')
     await microtasks()

@@ -24,10 +24,10 @@ type Handler = (...args: unknown[]) => unknown
 
 /** See `FunctionPool` in function.d.ts. */
 export class FunctionPool extends EventEmitter {
-  maxThreadThreshold: number
   readonly #tasks: TaskPool<FunctionThread>
   readonly #watcher: Watcher
   #isStarted: boolean
+  #threshold: number
   /** Pings since the last start at which the CPU gate alone kept the pool, which ran nothing, from starting a task. */
   #refusals = 0
   /** Threads that the user started and that ended before their turn came. */
@@ -42,7 +42,7 @@ export class FunctionPool extends EventEmitter {
     if (typeof autoStart !== 'boolean') throw wrongType('options.autoStart', 'a boolean', autoStart)
     super()
     this.setMaxListeners(0)
-    this.maxThreadThreshold = threshold
+    this.#threshold = threshold
     this.#isStarted = autoStart
     this.#tasks = new TaskPool({
       poolSize: poolSize === undefined ? Math.max(machine().cores - 1, 1) : checkSize('options.poolSize', poolSize),
@@ -73,6 +73,14 @@ export class FunctionPool extends EventEmitter {
     this.#tasks.pingInterval = checkInterval('pingInterval', value)
   }
 
+  get maxThreadThreshold(): number {
+    return this.#threshold
+  }
+
+  set maxThreadThreshold(value: number) {
+    this.#threshold = checkNumber('maxThreadThreshold', value)
+  }
+
   get system(): Machine {
     return machine()
   }
@@ -95,7 +103,7 @@ export class FunctionPool extends EventEmitter {
   }
 
   hasAvailableThread(): boolean {
-    return this.#tasks.hasAvailableSlot() && isGateOpen(this.maxThreadThreshold)
+    return this.#tasks.hasAvailableSlot() && isGateOpen(this.#threshold)
   }
 
   isCompleted(emit = false): boolean {
@@ -194,7 +202,7 @@ export class FunctionPool extends EventEmitter {
 
   /** Whether nothing but the gate keeps the pool idle. */
   #isShut(): boolean {
-    return this.#tasks.status('active') === 0 && !isGateOpen(this.maxThreadThreshold)
+    return this.#tasks.status('active') === 0 && !isGateOpen(this.#threshold)
   }
 
   /** Starts what may start. Not by recursion: a thread never ends while it is started. */
@@ -209,7 +217,7 @@ export class FunctionPool extends EventEmitter {
   }
 
   #mayStart(): boolean {
-    return isGateOpen(this.maxThreadThreshold) || this.#refusals >= PATIENCE
+    return isGateOpen(this.#threshold) || this.#refusals >= PATIENCE
   }
 
   #watch(): Watcher {
