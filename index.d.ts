@@ -192,6 +192,8 @@ export interface WorkerPoolOptions {
   readonly checkInterval?: number | undefined
   /** @default 'warn' */
   readonly memoryStrategy?: 'warn' | 'restart' | ((details: HighMemory) => unknown) | undefined
+  /** Tasks that one JS worker, or the thread that owns the pool, has in progress at a time, 1 to 1024. @default 1 */
+  readonly workerConcurrency?: number | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */
   readonly nice?: number | undefined
 }
@@ -338,10 +340,8 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   readonly crashLimit?: number | undefined
   /** When a worker is replaced after the tasks that it runs. `onWorkerExit` runs; the new one keeps the number. @default never */
   readonly recycle?: RecycleOptions | undefined
-  /** Another worker is launched while unfinished tasks exceed workers × this. @default 1 */
+  /** Another worker is launched while unfinished tasks exceed workers × this, whole, 1 to 2^30. @default 1 */
   readonly taskPerWorker?: number | undefined
-  /** Tasks that one worker has in progress at a time, 1 to 1024. @default 1 */
-  readonly workerConcurrency?: number | undefined
   /** As for `new Worker`. */
   readonly env?: object | undefined
   readonly argv?: readonly unknown[] | undefined

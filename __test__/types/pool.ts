@@ -19,6 +19,7 @@ new WorkerPool({})
 new WorkerPool({ name: 'images', threads: 2, capacity: 100, timeout: 1000, timeoutFrom: 'start', nice: 5 })
 new WorkerPool({ pin: [0, 1], schedule: 'longest-first', threads: undefined })
 new WorkerPool({ pin: 'spread' })
+new WorkerPool({ workerConcurrency: 2 })
 // @ts-expect-error threads is a number
 new WorkerPool({ threads: '2' })
 // @ts-expect-error not a schedule
