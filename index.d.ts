@@ -768,7 +768,8 @@ export interface PoolStats {
  * A pool of native workers that run kernels and, with a module, of JS workers that run its entry function.
  *
  * An idle pool does not keep the process alive; pending tasks do. A pool that is no longer reachable releases its
- * threads.
+ * threads. Its own listeners and callbacks (`on`, `onMessage`, `onShutdown`) keep it reachable when they refer to it, or when
+ * another function of their scope does.
  *
  * @example
  * const pool = new WorkerPool()
@@ -975,6 +976,7 @@ export interface WorkerPool<T = any, U = any> {
    * @example
    * for (const input of inputs) {
    *   await pool.ready()
+   *   // With `capacityBytes` it may be refused all the same: see docs/lifecycle.md.
    *   pool.run(input).then(use, report)
    * }
    */
