@@ -273,7 +273,8 @@ export interface SystemInfo {
  * `clearCompleted()`. An idle pool does not keep the process alive. A failure that nobody listens for is never thrown.
  *
  * A pool has a method `then`: `await pool`, or to return one from an async function, waits for the first result, or rejects
- * with what `any` gives. Wrap the pool in an object to pass it on.
+ * with what `any` gives. It begins to listen a microtask after the `await`, so it misses the result of a synchronous function
+ * that has just been added; while nothing is added it is pending. Wrap the pool in an object to pass it on.
  *
  * @example
  * const pool = new FunctionPool({ poolSize: 2 }).then((result, thread) => console.log(thread.meta, result))
@@ -323,7 +324,7 @@ export declare class FunctionPool extends EventEmitter {
   allSettled(onComplete: (threads: FunctionThread[]) => unknown): this
   /** Calls back once: at the first failure with its reason, else at the next `complete` with all completed threads. */
   all(onEnd: (reasonOrThreads: any) => unknown): this
-  /** Calls back once: with the first result, or at `complete` with an error that has all reasons; see `NoSuccessError`. */
+  /** Calls back once: with the first result after this call, or at `complete` with an error that has all reasons; see `NoSuccessError`. */
   any(onEnd: (resultOrError: any, thread: FunctionThread | undefined) => unknown): this
   /** Calls back once: with the first result or failure after this call. */
   race(onFirst: (resultOrReason: any, thread: FunctionThread) => unknown): this
@@ -442,8 +443,8 @@ export interface MessageOptions {
  * thunk; calling the thunk starts the worker and gives a promise. Any other export becomes a function without arguments whose
  * thunk reads the value. Arguments and results are cloned; a failure rejects with the error as the module threw it, copied.
  *
- * @param filename a `URL`, a `file:` or `data:` URL, an absolute path, a path relative to the working directory that begins
- * with `./` or `../`, or the name of a package or built-in module
+ * @param filename a `URL`, a `file:` or `data:` URL, an absolute path, a path relative to the working directory, or the name of a
+ * package or built-in module; a name that a file of the working directory has is that file
  * @param workerOptions options of every worker; `workerData` is not available
  * @returns rejects with the original error when the module cannot be found, parsed or evaluated
  * @example

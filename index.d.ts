@@ -38,7 +38,10 @@ export type AffinityStrength = 'light' | 'strong' | 'force' | 0 | 1 | 2
 /** A number, higher runs first, fractions and negatives allowed; or `'high'` (1), `'normal'` (0), `'low'` (0). */
 export type Priority = number | 'high' | 'normal' | 'low'
 
-/** When a task is run again; see `TaskOptions.retries`. */
+/**
+ * When a task is run again; see `TaskOptions.retries`. The defaults are those of a pool; a task has what it leaves out from
+ * its pool, and a number in place of the object leaves out all but `limit`.
+ */
 export interface RetryOptions {
   /** How often it is run again at most, 0 to 2^31-1. @default 0 */
   readonly limit?: number | undefined
@@ -62,16 +65,20 @@ export interface TaskOptions {
    * @default 0
    */
   readonly priority?: Priority | undefined
-  /** Number of the worker that should run the task, of the lane that it is for. */
+  /** Number of the native worker that should run the kernel; one that does not exist is out of range, whatever the strength. */
   readonly workerAffinity?: number | undefined
   /** How tightly `workerAffinity` or `affinityKey` holds. @default 'light' */
   readonly affinityStrength?: AffinityStrength | undefined
   /**
    * Tasks with the same key prefer the same worker, chosen by rendezvous hashing when the key is first seen; it moves only when
-   * that worker goes. Not together with `workerAffinity`.
+   * that worker goes. Refused together with the number of a worker; with a number that is ignored it counts, with `'main'` it
+   * does not.
    */
   readonly affinityKey?: string | undefined
-  /** Names "the same work" across tasks: the run time measured for it becomes the expected cost of later ones. @default the kernel's name */
+  /**
+   * Names "the same work" across tasks: `schedule: 'longest-first'` orders later ones by the run time measured for it, and
+   * `stats().keys` tells it. @default the kernel's name
+   */
   readonly key?: string | undefined
   /** Any value; stays on this side, unchanged, on `task.options.meta`. */
   readonly meta?: unknown
@@ -125,7 +132,10 @@ export type DynamicRunOptions<N extends string = string> = TaskOptions & {
 
 /** Options of `map`, beside those of `run`. `transfer` makes no sense for many inputs and is refused; the function marks one. */
 export interface MapOptions {
-  /** Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1. @default 4 × threads */
+  /**
+   * Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1.
+   * @default 4 × the most workers: `threads`, or in a pool with a module `maxWorkers`, for kernels too
+   */
   readonly concurrency?: number | undefined
   /** `true`: outputs come in the order of the inputs; `false`: as they finish. @default true */
   readonly ordered?: boolean | undefined
@@ -137,7 +147,7 @@ export type Inputs<T> = Iterable<T | PromiseLike<T>> | AsyncIterable<T>
 
 /** Options of `new WorkerPool()`. */
 export interface WorkerPoolOptions {
-  /** Part of the thread names (`threadmill-<name>-<n>`) and of `stats()`. @default 'pool' followed by a number */
+  /** Part of the thread names (`threadmill-<name>-<n>`) and of `stats()`; not empty, without NUL. @default 'pool' followed by a number */
   readonly name?: string | undefined
   /**
    * Native workers, 1 to 1024. They start on first use.
@@ -171,7 +181,8 @@ export interface WorkerPoolOptions {
   readonly costs?: string | URL | undefined
   /**
    * Binds native workers to CPU cores: worker i to the i-th core of the list (round robin), or `'compact'` (fill
-   * neighbouring cores first), or `'spread'` (one worker per physical core first). Linux and Windows. @default none
+   * neighbouring cores first), or `'spread'` (one worker per physical core first). Numbers are 0 to 1023; a worker whose core
+   * does not exist is not bound, and `stats().sizing.notes` says so. Linux and Windows. @default none
    */
   readonly pin?: readonly number[] | 'spread' | 'compact' | undefined
   /**
@@ -333,9 +344,9 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   /** Default `cancelGrace` of tasks, ms. @default 0 */
   readonly cancelGrace?: number | undefined
   /**
-   * Crashes of workers in a row, without a task that succeeded, after which no other worker is launched and what waits is
-   * rejected with `ERR_THREADMILL_WORKER_CRASHED`: 1 to 2^31-1, or `Infinity` for never. Those whose task is run again do
-   * not count. @default 3
+   * Crashes of workers in a row, without a task that succeeded, after which what waits is rejected with
+   * `ERR_THREADMILL_WORKER_CRASHED`: 1 to 2^31-1, or `Infinity` for never. Those whose task is run again do not count. What
+   * is submitted later launches workers again, and another row begins. @default 3
    */
   readonly crashLimit?: number | undefined
   /** When a worker is replaced after the tasks that it runs. `onWorkerExit` runs; the new one keeps the number. @default never */
@@ -372,7 +383,10 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
 
 /** Options of a task for the entry function. */
 export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer' | 'workerAffinity'> {
-  /** Number of the worker that should run the task, or `'main'` (-1) for the thread that owns the pool. */
+  /**
+   * Number of the JS worker that should run the task, or `'main'` (-1) for the thread that owns the pool. From `maxWorkers` on it
+   * is ignored, or out of range with `affinityStrength: 'force'`.
+   */
   readonly workerAffinity?: number | 'main' | undefined
   /** Same as `workerAffinity: 'main'`: the entry function is called on this thread, with the input itself. @default false */
   readonly mainThread?: boolean | undefined
@@ -545,7 +559,7 @@ export interface HealthOptions {
   readonly interval?: number | undefined
   /** Whether reports are printed with `console.log`, in five lines. @default false */
   readonly log?: boolean | undefined
-  /** An alert is raised when more tasks wait than workers × this. @default 5 */
+  /** An alert is raised when more tasks wait than workers × this, from 0. @default 5 */
   readonly alert?: number | undefined
 }
 
@@ -612,8 +626,8 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   /** The worker that runs or ran it; `undefined` while it waits. */
   readonly worker: IWorker | undefined
   /**
-   * Run time in ms: expected until it has ended, then measured. Expected is what an estimator says, else the mean of the kernel
-   * or the entry function, 0 when unknown; what is known of a `key` counts for the order of tasks alone.
+   * Run time in ms: expected until it has ended, then measured, unless it never ran. Expected is what an estimator says, else
+   * the mean of the kernel or the entry function, 0 when unknown; what is known of a `key` counts for the order of tasks alone.
    */
   readonly taskCost: number
   /** Time of `preTask` in ms: 0 until it has ended, and on the native lane. */
@@ -694,7 +708,10 @@ export interface TimeStats {
 
 /** Times of the tasks with one key. */
 export interface KeyStats {
-  /** The `key` of the tasks; that of tasks without one is the name of their kernel, or `'entry'`. */
+  /**
+   * The `key` of the tasks; that of tasks without one is the name of their kernel, `'entry'`, or for those on the thread that
+   * owns the pool `"entry on the owner's thread"`.
+   */
   readonly key: string
   readonly waitTime: TimeStats
   readonly runTime: TimeStats
@@ -784,12 +801,15 @@ export const WorkerPool: {
   new (options?: WorkerPoolOptions): WorkerPool<never, never>
   /**
    * A pool whose JS workers load `module` and call its entry function; kernels run as well. `module`: absolute path,
-   * `file:` or `data:` URL, package name, or a path relative to the working directory. A number of workers instead of
+   * `file:` or `data:` URL, or from the working directory a relative path or a package name. A number of workers instead of
    * options launches that many at once. A module without an entry function that listens on `parentPort` while it loads
    * gets its tasks as messages there, and what it posts next is their output: see `docs/sharing.md`.
    */
   new <T = any, U = any>(module: string | URL, options?: JsPoolOptions<T, U> | number): WorkerPool<T, U>
-  /** The same for a function that carries `modulePath` and, if it is not the entry by name, `moduleSymbol`. */
+  /**
+   * The same for a function that carries `modulePath`, an absolute path or `file:` URL, and, if it is not the entry by name,
+   * `moduleSymbol`.
+   */
   new <T = any, U = any>(
     entry: WorkerEntryPoint<T, U> & { readonly modulePath: string; readonly moduleSymbol?: string },
     options?: JsPoolOptions<T, U> | number,
@@ -812,8 +832,9 @@ export interface WorkerPool<T = any, U = any> {
    * needed.
    *
    * Rejects with `ERR_THREADMILL_UNKNOWN_KERNEL`, `_INVALID_ARG_TYPE`, `_INVALID_ARG_VALUE`, `_OUT_OF_RANGE`,
-   * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued; later with the kernel's own error, `_TIMEOUT`,
-   * `_CANCELLED` or the signal's reason.
+   * `_QUEUE_FULL` or `_POOL_CLOSED` before anything is queued, and with `_ENTRY` once it is known that the module cannot be
+   * used; later with the error of the kernel or entry function, `_TIMEOUT`, `_CANCELLED` or the signal's reason, `_ENTRY`,
+   * `_WORKER_CRASHED`, or `_POOL_CLOSED` when the pool is disposed of or destroyed.
    */
   run<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Promise<R>
   run(input: T, options?: EntryTaskOptions): Promise<U>
@@ -844,7 +865,8 @@ export interface WorkerPool<T = any, U = any> {
 
   /**
    * As `run`, with a handle.
-   * @throws what `run` would reject with before anything is queued
+   * @throws what `run` would reject with before anything is queued; but an input or `transfer` for the entry function that
+   * cannot be cloned or moved rejects the handle
    */
   addTask<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Task<R>
   addTask(input: T, options?: EntryTaskOptions): Task<U>
