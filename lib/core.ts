@@ -155,6 +155,11 @@ export class PoolCore implements EntryHost {
     return this.#entry === undefined ? this.#sizing.nativeWorkers : (this.#lanes.js?.known?.workers ?? [])
   }
 
+  /** The native worker with that number. */
+  nativeWorker(index: number): IWorker | undefined {
+    return this.#sizing.nativeWorkers[index]
+  }
+
   /** Settings of a call without options. */
   get plain(): EntrySettings {
     this.#plain ??= this.checkEntry({})
@@ -250,7 +255,7 @@ export class PoolCore implements EntryHost {
 
   /** A handle for a task that is about to be submitted. */
   task(kernel: Kernel, argument: unknown, options: GivenOptions): TaskHandle<unknown> {
-    const worker = (index: number) => this.#sizing.nativeWorkers[index]
+    const worker = (index: number) => this.nativeWorker(index)
     const expected = expectedCost(this, kernel.index)
     return new TaskHandle({ id: this.#newId(), argument, options, kernel: kernel.info.name, expected, worker })
   }
@@ -381,7 +386,7 @@ export class PoolCore implements EntryHost {
   }
 
   message(type: string, contents: unknown, worker: number): void {
-    this.listeners.call(type, contents, this.#sizing.nativeWorkers[worker])
+    this.listeners.call(type, contents, this.nativeWorker(worker))
   }
 
   broadcast(type: string, contents: unknown): void {

@@ -18,7 +18,8 @@ export interface LazyLaneHost {
   /** What the lane needs, but for tasks of its workers. */
   readonly lane: Omit<LaneHost, 'told' | 'forgotten'>
   readonly seat: Omit<SeatSettings, 'shared'>
-  workerAt(index: number): IWorker | undefined
+  /** The worker with that number, in the lane of that kernel or of entry functions. */
+  workerAt(index: number, kernel: string | undefined): IWorker | undefined
   /** A worker has submitted that task. */
   added(task: TaskHandle<unknown>): void
 }

@@ -46,10 +46,10 @@ export class PoolLanes {
   /** Lets there be workers, so many at most. @throws what the addon throws */
   open({ place, settings }: PoolEntry): void {
     const pool = this.#pool
-    const host = {
+    const host: LazyLaneHost = {
       lane: this.#laneHost(),
       seat: { settings: pool.settings, threads: pool.threads },
-      workerAt: (index: number) => this.workerAt(index),
+      workerAt: (index, kernel) => (kernel === undefined ? this.workerAt(index) : pool.nativeWorker(index)),
       added: pool.added.bind(pool),
     }
     this.js = new LazyLane(host, place, settings)

@@ -1,9 +1,9 @@
 // Stage: submit and settle. Thread: owner env.
 // What the owner knows of tasks that workers submitted: their numbers always, the rest while somebody listens to events.
 
-import type { IWorker } from '..'
 import { decode } from './codec'
 import { ThreadmillError } from './errors'
+import type { LazyLaneHost } from './lazy-lane'
 import { decodeReason } from './reason'
 import { TaskHandle } from './task'
 
@@ -46,16 +46,17 @@ interface Entry {
 /** See the head of this file. */
 export class Registry {
   readonly #entries = new Map<number, Entry>()
-  readonly #workerAt: (index: number) => IWorker | undefined
+  readonly #workerAt: LazyLaneHost['workerAt']
 
-  constructor(workerAt: (index: number) => IWorker | undefined) {
+  constructor(workerAt: LazyLaneHost['workerAt']) {
     this.#workerAt = workerAt
   }
 
   /** Registers new tasks, tells `added` of each, and gives those that have ended, their promises settled. */
   told({ added, ended }: Details, worker: number, onAdded: (task: TaskHandle<unknown>) => void): EndedTask[] {
     for (const { id, argument, options, kernel, expected } of added) {
-      const parts = { id, argument: read(argument), options, kernel, expected, worker: this.#workerAt }
+      const workerAt = (index: number) => this.#workerAt(index, kernel)
+      const parts = { id, argument: read(argument), options, kernel, expected, worker: workerAt }
       const task = new TaskHandle<unknown>(parts)
       const promise = new Promise<unknown>((resolve, reject) => {
         this.#entries.set(id, { task, worker, resolve, reject })

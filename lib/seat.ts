@@ -26,7 +26,7 @@ import type { Details } from './registry'
 import { expectedCost } from './run-times'
 import { Shared } from './shared'
 import { type EntryHost, type EntryLane, type GivenOptions, startEntry, startKernel } from './submit'
-import { TaskHandle } from './task'
+import { NativeWorker, TaskHandle } from './task'
 import type { TaskTracer } from './trace'
 
 /** What a worker is told of its pool. */
@@ -156,7 +156,8 @@ export class SeatPool implements EntryHost, EntryLane {
 
   #handle(argument: unknown, options: object, expected: number, kernel?: string): TaskHandle<unknown> {
     const id = this.#shared.newId()
-    return new TaskHandle({ id, argument, options: options as GivenOptions, kernel, expected, worker: seatWorker })
+    const worker = kernel === undefined ? seatWorker : nativeWorker
+    return new TaskHandle({ id, argument, options: options as GivenOptions, kernel, expected, worker })
   }
 
   /** Settings of a call without options: it stays with this worker, unless another one has less to do. */
@@ -313,7 +314,11 @@ function cloneable(options: object): object {
   }
 }
 
-/** A worker as another worker sees it. */
+function nativeWorker(index: number): IWorker | undefined {
+  return index < 0 ? undefined : new NativeWorker(index)
+}
+
+/** A JS worker as another one sees it. */
 function seatWorker(index: number): IWorker | undefined {
   if (index < 0) return undefined
   return {

@@ -157,6 +157,30 @@ test('discovered tasks have numbers and events of the pool, in order, before it 
   assert.equal(pool.isIdle, true)
 })
 
+test('a kernel that a worker has submitted has a native worker, there and in events of the pool', async (t) => {
+  const source = `export default async (input, client) => {
+    const task = client.addTask(input, { kernel: 'fib' })
+    return [await task, task.worker.lane, task.worker.id]
+  }`
+  const pool = closing(
+    t,
+    new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1, threads: 1 }),
+  )
+  const ended = []
+  pool.on('task-complete', (_error, _result, { options, worker }) =>
+    ended.push([options.kernel, worker.lane, worker.id]),
+  )
+  assert.deepEqual(await pool.run(10), [55, 'native', 0])
+  await pool.whenIdle()
+  assert.deepEqual(
+    ended.sort(),
+    [
+      ['fib', 'native', 0],
+      [undefined, 'js', 0],
+    ].sort(),
+  )
+})
+
 test('the tasks of map and stream have events too', async (t) => {
   const pool = closing(t, new WorkerPool(CLIENT, { maxWorkers: 1, threads: 1 }))
   const log = []
