@@ -134,9 +134,26 @@ function entryError(message: string, cause?: unknown): ThreadmillError {
 }
 
 function loadError(url: string, cause: unknown, advice = ''): ThreadmillError {
-  const hasMessage = isInstance(cause, Error) && typeof cause.message === 'string'
-  const [reason] = (hasMessage ? cause.message : describe(cause)).split('\n', 1)
-  return entryError(`cannot load entry module ${shown(url)}: ${reason}${advice}`, cause)
+  return entryError(`cannot load entry module ${shown(url)}: ${firstLine(cause)}${advice}`, cause)
+}
+
+/** Calls `onWorkerStart` where there is one. Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
+export async function startEntry(fn: EntryFunction, client: unknown, url = ''): Promise<void> {
+  try {
+    await (fn as { onWorkerStart?(client: unknown): unknown }).onWorkerStart?.(client)
+  } catch (error) {
+    throw entryError(`onWorkerStart of entry module ${shown(url)} failed: ${firstLine(error)}`, error)
+  }
+}
+
+function firstLine(cause: unknown): string {
+  let message: unknown
+  try {
+    if (isInstance(cause, Error)) message = cause.message
+  } catch {
+    // A getter of the module's.
+  }
+  return (typeof message === 'string' ? message : describe(cause)).split('\n', 1)[0] as string
 }
 
 /** What a task is told whose worker could not load its module, for that reason. */

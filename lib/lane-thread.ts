@@ -41,6 +41,8 @@ export class LaneThread {
   /** The error that ended it. */
   cause: unknown
   hasCause = false
+  /** Whether it could not load its module. */
+  hasFailed = false
 
   /** Launches a thread that runs `script`. @throws what the runtime throws */
   constructor(
@@ -104,6 +106,13 @@ export class LaneThread {
   hasLoaded(): void {
     this.#isReady = true
     forgetGate(this.#gate)
+  }
+
+  /** It could not. */
+  failed(error: unknown): void {
+    this.hasFailed = true
+    this.cause = error
+    this.hasCause = true
   }
 
   /** Whether tasks may be meant for it. */

@@ -3,16 +3,17 @@
 // the scheduler.
 //
 // J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
-// J4. A worker that cannot load the entry module is not launched again: what waits rejects with the reason.
+// J4. When a worker cannot load the entry module, what waits is for the others; without others it rejects with the reason. As
+//     long as no worker has ever loaded it, nothing is launched again; later, by the next task, and after a pause.
 // J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
 import { receiveMessageOnPort } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { Crashes } from './crashes'
 import { settleNow } from './drain'
-import { unusableEntry } from './entry-module'
 import type { ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
+import { FailedLoads } from './failed-loads'
 import { Guests } from './guests'
 import { JsWorker } from './js-worker'
 import type { LaneLauncher } from './lane-launcher'
@@ -54,8 +55,7 @@ export class JsLane implements EntryLane, ThreadHost {
   #hasSucceeded = false
   readonly store: ParcelStore
   readonly #guests: Guests
-  /** Why the entry module cannot be used. */
-  #broken: { readonly reason: unknown } | undefined
+  readonly #failedLoads = new FailedLoads()
   #closing = false
   #gone: Promise<void> | undefined
   #allGone: (() => void) | undefined
@@ -143,7 +143,7 @@ export class JsLane implements EntryLane, ThreadHost {
   resize(min: number, max: number): void {
     ;[this.#min, this.#max] = [min, max]
     native.setWorkerLimit(this.handle, max)
-    if (this.#closing || this.#broken !== undefined) return
+    if (this.#closing || this.#failedLoads.areFinal) return
     // Those that run nothing first, then those that still load, then the highest numbers.
     const idle = idleWorkers(this.handle).map(({ index }) => index)
     this.#isBeyond = false
@@ -196,7 +196,7 @@ export class JsLane implements EntryLane, ThreadHost {
   }
 
   resumed(): void {
-    if (this.#broken === undefined && !this.#closing) this.#launchMissing()
+    if (!this.#failedLoads.areFinal && !this.#closing) this.#launchMissing()
   }
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
@@ -215,7 +215,7 @@ export class JsLane implements EntryLane, ThreadHost {
 
   /** @throws ThreadmillError when the entry module cannot be used */
   check(): void {
-    if (this.#broken !== undefined) throw unusableEntry(this.#broken.reason)
+    if (this.#failedLoads.areFinal) throw this.#failedLoads.error
   }
 
   /** @throws ThreadmillError when the entry module cannot be used */
@@ -235,7 +235,7 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#readPort(index)
     this.#guests.count(index, added, completed + errored)
     // Kernels among them, and tasks for this thread, take no workers.
-    if (added > 0 && this.#broken === undefined && !this.#closing) this.#launchMissing()
+    if (added > 0 && !this.#failedLoads.areFinal && !this.#closing) this.#launchMissing()
     this.#guests.tell(index, completed, errored, codec, data)
     if (completed > 0) this.#hasSucceeded = true
   }
@@ -270,7 +270,7 @@ export class JsLane implements EntryLane, ThreadHost {
   /** A worker that does not end a task that was given up in time is ended itself. */
   gaveUp(index: number, idIndex: number, idGeneration: number, given: number): void {
     this.#stuck.gaveUp(index, idIndex, idGeneration, given)
-    if (this.#broken === undefined && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    if (!this.#failedLoads.areFinal && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
   }
 
   /** Takes back an `admit` whose task was not submitted after all. */
@@ -285,7 +285,7 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#launched - this.#leaving < most &&
       this.#launched < this.#max &&
       !this.#closing &&
-      this.#broken === undefined
+      !this.#failedLoads.areFinal
     ) {
       const before = this.#launched
       this.#launch(this.#vacancy())
@@ -331,8 +331,8 @@ export class JsLane implements EntryLane, ThreadHost {
 
   /** Adds to an error of the scheduler what is known on this side. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
-    const isBroken = error.code === 'ERR_THREADMILL_ENTRY' && this.#broken !== undefined
-    const explained = isBroken ? unusableEntry(this.#broken?.reason) : this.crashes.explain(error, index)
+    const unusable = error.code === 'ERR_THREADMILL_ENTRY' ? this.#failedLoads.error : undefined
+    const explained = unusable ?? this.crashes.explain(error, index)
     return this.#host.explain?.(explained) ?? explained
   }
 
@@ -341,6 +341,7 @@ export class JsLane implements EntryLane, ThreadHost {
   }
 
   #launch(index: number): void {
+    if (this.#failedLoads.isPaused && this.#launched > this.#leaving) return
     const thread = this.#launcher.launch(index)
     if (thread !== undefined) this.adopt(thread)
   }
@@ -366,6 +367,7 @@ export class JsLane implements EntryLane, ThreadHost {
       case 'ready':
         thread.hasLoaded()
         if (thread.stopping) thread.stop(false)
+        if (this.#failedLoads.succeeded()) this.#launchAgain()
         break
       case 'used-up':
         this.recycle(index)
@@ -401,18 +403,20 @@ export class JsLane implements EntryLane, ThreadHost {
         this.#mail.write(index, report.stream, report.chunk, report.encoding as BufferEncoding)
         break
       case 'failed':
-        this.#broken = { reason: decodeReason(report.codec, report.data) }
-        this.#rejectWaiting()
+        this.#failedLoads.add(decodeReason(report.codec, report.data))
+        thread.failed(this.#failedLoads.error)
+        // Others may have loaded it, and not been heard of.
+        for (const other of this.#threads.keys()) this.#readPort(other)
+        if (this.#failedLoads.areFinal) this.#rejectUnusable()
         // What the module has left running is of no use.
         thread.worker.terminate()
     }
   }
 
-  /** Nobody can run what waits. */
-  #rejectWaiting(): void {
+  /** Nobody can run what waits: the entry module cannot be used. */
+  #rejectUnusable(): void {
     flush()
-    if (this.#broken !== undefined) native.rejectWaiting(this.handle, 2, 'the entry module cannot be used')
-    else native.rejectWaiting(this.handle, 0, `the workers of pool '${this.#host.name}' crash again and again`)
+    native.rejectWaiting(this.handle, 2, 'the entry module cannot be used')
   }
 
   exited(thread: LaneThread, exitCode: number): void {
@@ -436,6 +440,10 @@ export class JsLane implements EntryLane, ThreadHost {
       if (this.#launched === 0) this.#tellGone()
       return
     }
+    if (thread.hasFailed) {
+      this.#endUnloaded(thread, exitCode)
+      return
+    }
     if (thread.evicted) {
       this.crashes.forget(index)
       this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
@@ -453,34 +461,49 @@ export class JsLane implements EntryLane, ThreadHost {
       return
     }
     const [waiting, repeated, failed] = native.leaveWorker(this.handle, index, 0, text)
-    const isSilent = failed + repeated === 0 && this.#broken === undefined
-    if (isSilent && (exitCode !== 0 || thread.hasCause)) this.#unheard(origin, exitCode, thread)
-    if (this.#broken !== undefined) {
-      this.#rejectWaiting()
+    if (failed + repeated === 0 && (exitCode !== 0 || thread.hasCause)) this.#unheard(origin, exitCode, thread)
+    if (this.#failedLoads.areFinal) {
+      this.#rejectUnusable()
       return
     }
     this.crashes.follow(repeated > 0, this.#hasSucceeded)
     this.#hasSucceeded = false
     if (this.crashes.isEndless && waiting > 0) {
       this.crashes.startAnew()
-      this.#rejectWaiting()
+      flush()
+      native.rejectWaiting(this.handle, 0, `the workers of pool '${this.#host.name}' crash again and again`)
     } else if (waiting > 0) this.#launch(index)
     else if (!this.crashes.isEndless) this.#fill()
   }
 
+  /** A worker that could not load the entry module has gone. */
+  #endUnloaded({ index, cause }: LaneThread, exitCode: number): void {
+    this.crashes.add(index, { exitCode, cause }, true)
+    flush()
+    native.leaveWorker(this.handle, index, 0, 'the entry module cannot be used')
+    if (this.#failedLoads.areFinal || this.#launched === this.#leaving) this.#rejectUnusable()
+    if (!this.#failedLoads.areFinal) this.#failedLoads.pause(() => this.#launchAgain())
+  }
+
   /** A worker has failed, and no task of it. */
-  #unheard(worker: IWorker | undefined, exitCode: number, { hasCause, cause }: LaneThread): void {
-    if (worker !== undefined) this.#host.unheard(worker, exitCode, hasCause ? cause : undefined)
+  #unheard(worker: IWorker | undefined, exitCode: number, { hasCause, cause, hasFailed }: LaneThread): void {
+    if (worker !== undefined && !hasFailed) this.#host.unheard(worker, exitCode, hasCause ? cause : undefined)
   }
 
   /** A worker has ended as it was told to; others come where they are needed. */
   #replace(index: number, parting: 0 | 3, reason: string): void {
     flush()
     const [waiting] = native.leaveWorker(this.handle, index, parting, reason)
-    if (this.#broken !== undefined) {
-      if (waiting > 0) this.#rejectWaiting()
+    if (this.#failedLoads.areFinal) {
+      if (waiting > 0) this.#rejectUnusable()
       return
     }
+    this.#launchAgain()
+  }
+
+  /** Launches those that the tasks take, and the least that there are to be. */
+  #launchAgain(): void {
+    if (this.#closing) return
     this.#launchMissing()
     this.#fill()
   }
@@ -525,6 +548,7 @@ export class JsLane implements EntryLane, ThreadHost {
       for (const thread of asked) thread?.limitStop()
     }
     this.#sweep.stop()
+    this.#failedLoads.stop()
     if (this.#launched === 0) this.#tellGone()
     return this.#gone
   }

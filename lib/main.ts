@@ -14,7 +14,7 @@ import { checkType, rethrow } from './callbacks'
 import { decode } from './codec'
 import { type Encoded, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
-import { type EntryFunction, type EntryPlace, loadEntry } from './entry-module'
+import { type EntryFunction, type EntryPlace, loadEntry, startEntry } from './entry-module'
 import { isInstance, ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
 import { taskContext } from './lazy'
@@ -187,10 +187,10 @@ export class MainLane implements EntryLane {
       if (entryPoint !== undefined) this.#entry = entryPoint
       else if (place !== undefined) this.#entry = (await loadEntry(place)).fn
       else this.#entry = callInput
-      await this.#entry.onWorkerStart?.(this.#client)
+      await startEntry(this.#entry, this.#client, place?.url)
     } catch (error) {
       const isOurs = isInstance(error, ThreadmillError)
-      const message = isInstance(error, Error) ? error.message : 'onWorkerStart failed'
+      const message = isInstance(error, Error) ? error.message : 'the entry module cannot be used'
       this.#broken = { reason: isOurs ? error : new ThreadmillError('ERR_THREADMILL_ENTRY', message, { cause: error }) }
     }
   }

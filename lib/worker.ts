@@ -18,7 +18,7 @@ import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow } from './callbacks'
 import { MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
-import type { LoadedEntry } from './entry-module'
+import { type LoadedEntry, startEntry } from './entry-module'
 import type { HeapWatch } from './heap-watch'
 import { payload, taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
@@ -513,7 +513,7 @@ async function start(): Promise<void> {
   })
   try {
     const entry = await loadModule(launch, client)
-    await (entry.fn as EntryWithHooks).onWorkerStart?.(client)
+    await startEntry(entry.fn, client, place.url)
     loaded = entry
   } catch (error) {
     const { codec, data } = payload().encodeReason(error)

@@ -60,7 +60,10 @@ describe('an entry module that cannot be used', () => {
     ],
     'cannot start': [...starting(`() => { throw new RangeError('at start') }`), /at start/],
     'rejects at its start': [...starting(`() => Promise.reject(new RangeError('at start'))`), /at start/],
-    'rejects with undefined at its start': [...starting('() => Promise.reject(undefined)'), /cannot be used/],
+    'rejects with undefined at its start': [
+      ...starting('() => Promise.reject(undefined)'),
+      /onWorkerStart of entry module .* failed: undefined/,
+    ],
     'rejects later at its start': [
       ...starting(`async () => { await new Promise(setImmediate); throw new RangeError('at start') }`),
       /at start/,
@@ -152,15 +155,117 @@ describe('an entry module that cannot be used', () => {
     })
   }
 
-  test('one worker cannot start: what the others run is finished, what waits is rejected', async (t) => {
-    const seen = watched(t, new URL('./fixtures/second-fails.mjs', import.meta.url), { maxWorkers: 2 })
-    const { pool, gates } = seen
+  test('the first worker cannot start, another one can: the pool goes on with that', async (t) => {
+    const source = `import { workerData } from 'node:worker_threads'
+      ${entry} workerEntrypoint.onWorkerStart = ({ id }) => {
+        if (id === 0) throw new Error('not me')
+        Atomics.wait(new Int32Array(workerData), 0, 0)
+      }`
+    const { pool, gates, exits } = watched(t, script(source), { maxWorkers: 2, minWorkers: 2 })
+    const gate = gates.closed()
+    await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_ENTRY', message: /not me/ })
+    await untilGone(exits, 1)
+    await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_ENTRY', message: /not me/ })
+    gates.open(gate)
+    let output
+    await until(() => {
+      pool.run(1).then(
+        (value) => {
+          output = value
+        },
+        () => {},
+      )
+      return output !== undefined
+    })
+    assert.equal(output, 1)
+    await pool.close()
+  })
+})
+
+describe('a worker that cannot load the module, after others could', () => {
+  const MAY_FAIL = new URL('./fixtures/may-fail.mjs', import.meta.url)
+  const ENTRY = { code: 'ERR_THREADMILL_ENTRY', message: /^onWorkerStart of entry module '.*' failed: no database$/ }
+
+  /** A pool whose workers cannot start as long as `isDown` is set. */
+  function withDatabase(t, options) {
+    const seen = watched(t, MAY_FAIL, options)
+    const down = new Int32Array(seen.gates.memory)
+    seen.gates.closed()
+    return Object.assign(seen, { isDown: (value) => Atomics.store(down, 0, value ? 1 : 0) })
+  }
+
+  test('the others run what waits', async (t) => {
+    const seen = withDatabase(t, { maxWorkers: 2, crashLimit: 1 })
+    const { pool, gates, exits, launched, isDown } = seen
+    await pool.run(1)
     const held = await gates.hold(pool, 0)
+    isDown(true)
     const waiting = [pool.run(1), pool.run(1, { workerAffinity: 0, ...FORCE })]
-    for (const promise of waiting) await assert.rejects(promise, { code: 'ERR_THREADMILL_ENTRY', message: 'not me' })
-    await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_ENTRY' })
+    await untilGone(exits, 1)
+    assert.deepEqual([exits[0].id, exits[0].error.cause.message], [1, 'no database'])
+    // Others are not launched in a loop, whatever comes.
+    const attempts = launched.length
+    for (let count = 0; count < 10; count++) waiting.push(pool.run(1))
+    assert.ok(launched.length - attempts <= 1)
     assert.equal(await held.release(), 0)
-    await settledOnce(seen, 3)
+    assert.deepEqual(new Set(await Promise.all(waiting)), new Set([0]))
+    await settledOnce(seen, 14)
+    await pool.close()
+  })
+
+  test('what waits is rejected where there are no others, and the next task launches again', async (t) => {
+    const seen = withDatabase(t)
+    const { pool, exits, launched, isDown } = seen
+    await pool.run(1)
+    isDown(true)
+    const forced = { workerAffinity: 0, ...FORCE }
+    const crash = pool.run('exit', forced)
+    const waiting = [pool.run(1, forced), pool.run(1)]
+    await assert.rejects(crash, CRASHED)
+    for (const promise of waiting) {
+      const error = await rejection(promise)
+      assert.deepEqual([error.code, error.cause.message], [ENTRY.code, 'no database'])
+      assert.match(error.message, ENTRY.message)
+    }
+    for (let count = 3; count <= 7; count++) {
+      await assert.rejects(pool.run(1), ENTRY)
+      assert.ok(launched.length >= count)
+    }
+    isDown(false)
+    // The next one may be submitted while the last attempt fails.
+    await until(() => pool.workers.length === 0)
+    assert.equal(await pool.run(1), 0)
+    assert.equal(exits.length, launched.length - 1)
+    assert.equal(pool.stats().crashes, exits.length)
+    await settledOnce(seen, 10)
+    await pool.close()
+  })
+
+  test('in time there are as many as there are to be, without another task', async (t) => {
+    const { pool, exits, isDown } = withDatabase(t, { maxWorkers: 3, minWorkers: 3 })
+    const all = () => Promise.all([0, 1, 2].map((workerAffinity) => pool.run(1, { workerAffinity, ...FORCE })))
+    await all()
+    isDown(true)
+    await assert.rejects(pool.run('exit'), CRASHED)
+    await untilGone(exits, 2)
+    assert.equal(pool.workers.length, 2)
+    isDown(false)
+    await until(() => pool.workers.length === 3)
+    assert.deepEqual(await all(), [0, 1, 2])
+    await pool.close()
+  })
+
+  test('what is forced to its number waits for the next one', async (t) => {
+    const { pool, exits, isDown } = withDatabase(t, { maxWorkers: 2 })
+    const [at0, at1] = [0, 1].map((workerAffinity) => ({ workerAffinity, ...FORCE }))
+    assert.deepEqual(await Promise.all([pool.run(1, at0), pool.run(1, at1)]), [0, 1])
+    isDown(true)
+    await assert.rejects(pool.run('exit', at1), CRASHED)
+    const forced = pool.run(1, at1)
+    await untilGone(exits, 2)
+    assert.equal(await pool.run(1, at0), 0)
+    isDown(false)
+    assert.equal(await forced, 1)
     await pool.close()
   })
 })
