@@ -949,7 +949,7 @@ export interface WorkerPool<T = any, U = any> {
    *   `undefined` on success, and an `Error` with the `reason` when a task failed with a falsy one. A failure that a
    *   listener has been told of is no unhandled rejection;
    * - `worker-launched`: a JS worker was created; it can be sent messages at once;
-   * - `worker-exit`: a JS worker has ended;
+   * - `worker-exit`: a JS worker has ended; `error` is what it did not catch, or why it could not be started;
    * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness;
    * - `health` and `health-alert`: see `startHealthMonitoring`;
    * - `high-memory`: see `maxMemoryUsage`.

@@ -18,6 +18,8 @@ export class FailedLoads {
   #pause: ReturnType<typeof setTimeout> | undefined
   /** Of the next pause, ms. */
   #length = LEAST
+  /** Whether somebody knows of those since a worker last loaded it. */
+  isTold = false
 
   /** Whether no worker has ever loaded the module, and one has failed to: nothing is launched again. */
   get areFinal(): boolean {
@@ -54,6 +56,7 @@ export class FailedLoads {
     const wasPaused = this.isPaused
     this.stop()
     this.#hasLoaded = true
+    this.isTold = false
     this.#length = LEAST
     return wasPaused
   }

@@ -215,7 +215,9 @@ export class JsLane implements EntryLane, ThreadHost {
 
   /** @throws ThreadmillError when the entry module cannot be used */
   check(): void {
-    if (this.#failedLoads.areFinal) throw this.#failedLoads.error
+    if (!this.#failedLoads.areFinal) return
+    this.#failedLoads.isTold = true
+    throw this.#failedLoads.error
   }
 
   /** @throws ThreadmillError when the entry module cannot be used */
@@ -416,7 +418,9 @@ export class JsLane implements EntryLane, ThreadHost {
   /** Nobody can run what waits: the entry module cannot be used. */
   #rejectUnusable(): void {
     flush()
+    const before = native.unfinishedTasks(this.handle)
     native.rejectWaiting(this.handle, 2, 'the entry module cannot be used')
+    if (native.unfinishedTasks(this.handle) < before) this.#failedLoads.isTold = true
   }
 
   exited(thread: LaneThread, exitCode: number): void {
@@ -441,7 +445,7 @@ export class JsLane implements EntryLane, ThreadHost {
       return
     }
     if (thread.hasFailed) {
-      this.#endUnloaded(thread, exitCode)
+      this.#endUnloaded(thread, exitCode, origin)
       return
     }
     if (thread.evicted) {
@@ -477,17 +481,22 @@ export class JsLane implements EntryLane, ThreadHost {
   }
 
   /** A worker that could not load the entry module has gone. */
-  #endUnloaded({ index, cause }: LaneThread, exitCode: number): void {
+  #endUnloaded(thread: LaneThread, exitCode: number, origin: IWorker | undefined): void {
+    const { index, cause } = thread
     this.crashes.add(index, { exitCode, cause }, true)
     flush()
     native.leaveWorker(this.handle, index, 0, 'the entry module cannot be used')
     if (this.#failedLoads.areFinal || this.#launched === this.#leaving) this.#rejectUnusable()
     if (!this.#failedLoads.areFinal) this.#failedLoads.pause(() => this.#launchAgain())
+    this.#unheard(origin, exitCode, thread)
   }
 
   /** A worker has failed, and no task of it. */
   #unheard(worker: IWorker | undefined, exitCode: number, { hasCause, cause, hasFailed }: LaneThread): void {
-    if (worker !== undefined && !hasFailed) this.#host.unheard(worker, exitCode, hasCause ? cause : undefined)
+    // Once is enough for all that fail for the same reason.
+    if (worker === undefined || (hasFailed && this.#failedLoads.isTold)) return
+    if (hasFailed) this.#failedLoads.isTold = true
+    this.#host.unheard(worker, exitCode, hasCause ? cause : undefined)
   }
 
   /** A worker has ended as it was told to; others come where they are needed. */

@@ -5,6 +5,7 @@ import process from 'node:process'
 import type { IWorker } from '..'
 import { Listeners } from './callbacks'
 import * as channels from './channels'
+import { ThreadmillError } from './errors'
 import type { Observer } from './owner'
 import { TaskHandle } from './task'
 
@@ -62,7 +63,9 @@ export class PoolEvents extends Listeners {
   workerFailed(worker: IWorker, code: number, error: unknown): void {
     if (this.has('worker-exit')) return
     const why = error instanceof Error ? `: ${error.message}` : ''
-    const detail = error instanceof Error && error.stack !== undefined ? { detail: error.stack } : {}
+    // What the module threw tells where.
+    const origin = error instanceof ThreadmillError ? error.cause : error
+    const detail = origin instanceof Error && origin.stack !== undefined ? { detail: origin.stack } : {}
     const text = `worker ${worker.id} of pool '${this.#name}' ended with exit code ${code} while it ran no task${why}`
     process.emitWarning(text, { type: 'ThreadmillWarning', ...detail })
   }

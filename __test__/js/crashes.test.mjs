@@ -543,8 +543,8 @@ describe('a worker that fails while it runs no task', () => {
   const module = `data:text/javascript,export default (input) => { if (input === 'late') Promise.reject(new Error('by design')); if (input === 'exit') setImmediate(() => process.exit(3)); if (input === 'crash') process.exit(3); return input }`
 
   /** What the process is warned of while `run` runs. */
-  async function warnings(t, run, options) {
-    const pool = new WorkerPool(module, { maxWorkers: 1, name: 'quiet', ...options })
+  async function warnings(t, run, options, entry = module) {
+    const pool = new WorkerPool(entry, { maxWorkers: 1, name: 'quiet', ...options })
     t.after(() => pool.destroy())
     const seen = []
     const note = (warning) => warning.name === 'ThreadmillWarning' && seen.push(warning)
@@ -587,6 +587,57 @@ describe('a worker that fails while it runs no task', () => {
     })
     assert.deepEqual([seen, exits], [[], [[1, 'by design']]])
   })
+
+  const BROKEN = {
+    'cannot load the module': [`throw new Error('by design')`, /^cannot load entry module '.*': by design$/],
+    'cannot start': [
+      `const fn = () => {}; fn.onWorkerStart = async () => { throw new Error('by design') }; export default fn`,
+      /^onWorkerStart of entry module '.*' failed: by design$/,
+    ],
+  }
+  for (const [title, [source, text]] of Object.entries(BROKEN)) {
+    const broken = `data:text/javascript,${source}`
+    const options = { minWorkers: 2, maxWorkers: 2 }
+
+    test(`or ${title}: one warning of all, or the event of each`, async (t) => {
+      const allFail = (pool) => until(() => pool.stats().crashes === 2)
+      const seen = await warnings(t, allFail, options, broken)
+      assert.equal(seen.length, 1)
+      const [, why] = /^worker [01] of pool 'quiet' ended with exit code [01] while it ran no task: (.*)$/.exec(
+        seen[0].message,
+      )
+      assert.match(why, text)
+      assert.match(seen[0].detail, /^Error: by design\n +at .*data:/)
+
+      const exits = []
+      const listened = await warnings(
+        t,
+        async (pool) => {
+          pool.on('worker-exit', (_worker, _code, error) => exits.push(error))
+          await allFail(pool)
+        },
+        options,
+        broken,
+      )
+      assert.deepEqual([listened.length, exits.length], [0, 2])
+      for (const { code, message, cause } of exits) {
+        assert.deepEqual([code, cause.message], ['ERR_THREADMILL_ENTRY', 'by design'])
+        assert.match(message, text)
+      }
+    })
+
+    test(`or ${title}: no warning of what a task was told`, async (t) => {
+      for (const workers of [{}, options]) {
+        const seen = await warnings(
+          t,
+          (pool) => assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_ENTRY' }),
+          workers,
+          broken,
+        )
+        assert.deepEqual(seen, [])
+      }
+    })
+  }
 
   test('nor is there one of what fails tasks, ends by itself or is terminated', async (t) => {
     const seen = await warnings(t, async (pool) => {
