@@ -1048,8 +1048,8 @@ export interface WorkerPool<T = any, U = any> {
   /**
    * Ends the pool when one of these signals comes: the first one closes it, together with all pools that asked for that
    * signal, and when they have ended the process ends by the signal. A second signal destroys them, a third one ends the
-   * process at once. When others listen to the signal too, ending the process is left to them. `process` has one listener
-   * per signal, until the last of these pools has ended.
+   * process at once. When others listen to the signal too, also with `once`, ending the process is left to them. `process` has one
+   * listener per signal, until the last of these pools has ended.
    * @param signals @default ['SIGTERM', 'SIGINT']
    * @throws TypeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`, `ERR_THREADMILL_NOT_SUPPORTED` in a worker thread
    */

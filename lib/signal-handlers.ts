@@ -4,6 +4,8 @@
 // H1. `process` has one listener of ours per signal, and only while a pool that asked for it has not ended.
 // H2. The first signal closes the pools that asked for it, and when they have ended the process ends by that signal; the
 //     second one destroys them; the third one ends the process at once.
+// H3. Where others listen when the first signal comes, ending the process is left to them. Our listener is put before theirs, for
+//     those who listen once have gone afterwards.
 
 import process from 'node:process'
 
@@ -26,7 +28,7 @@ export function handleSignals(host: SignalHost, signals: readonly NodeJS.Signals
       const others = hosts.get(signal)
       if (others?.has(host)) continue
       // The system may refuse a signal.
-      if (others === undefined) process.on(signal, onSignal)
+      if (others === undefined) process.prependListener(signal, onSignal)
       hosts.set(signal, (others ?? new Set()).add(host))
       added.push(signal)
     }
@@ -51,9 +53,11 @@ function leave(signal: NodeJS.Signals, host: SignalHost): void {
 
 function onSignal(signal: NodeJS.Signals): void {
   count++
-  if (count === 1) endAll(signal, 0).then(() => die(signal))
-  else if (count === 2) for (const one of hosts.keys()) endAll(one, 2)
-  else die(signal)
+  if (count === 1) {
+    const isHeard = process.listenerCount(signal) > 1
+    endAll(signal, 0).then(() => die(signal, isHeard))
+  } else if (count === 2) for (const one of hosts.keys()) endAll(one, 2)
+  else die(signal, false)
 }
 
 /** Resolves when no pool is left that asked for the signal. */
@@ -64,10 +68,10 @@ async function endAll(signal: NodeJS.Signals, mode: 0 | 2): Promise<void> {
   }
 }
 
-/** The process ends by the signal, as if nobody had handled it; unless somebody else does, who then is to end it. */
-function die(signal: NodeJS.Signals): void {
+/** The process ends by the signal, as if nobody had handled it; unless somebody else did or does, who then is to end it. */
+function die(signal: NodeJS.Signals, isHeard: boolean): void {
   count = 0
   hosts.delete(signal)
   process.removeListener(signal, onSignal)
-  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+  if (!isHeard && process.listenerCount(signal) === 0) process.kill(process.pid, signal)
 }

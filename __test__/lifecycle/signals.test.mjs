@@ -128,6 +128,46 @@ describe('signal handlers', { skip }, () => {
     assert.equal(stdout, 'send SIGTERM\nheard\nclosing\nundefined\n2,0 55\n')
   })
 
+  test('also when they listen once, before the pool does or after it', async () => {
+    for (const isFirst of [true, false]) {
+      const { code, signal, stdout, stderr } = await runWithSignals(`
+        const listen = () => process.once('SIGTERM', async () => {
+          console.log('heard')
+          // Until long after the pool has ended.
+          await until(() => hasEnded)
+          for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+          console.log('cleaned')
+          process.exitCode = 3
+          clearInterval(timer)
+        })
+        const timer = setInterval(() => {}, 1000)
+        let hasEnded = false
+        if (${isFirst}) listen()
+        const pool = new WorkerPool({ threads: 1, handleSignals: true })
+        if (${!isFirst}) listen()
+        console.log('send SIGTERM')
+        await until(() => listeners() === '0,0')
+        await pool.close()
+        hasEnded = true`)
+      assert.deepEqual([code, signal, stderr], [3, null, ''])
+      assert.equal(stdout, 'send SIGTERM\nheard\ncleaned\n')
+    }
+  })
+
+  test('a third signal ends the process of those who listened once', async () => {
+    const { signal, stdout, stderr } = await runWithSignals(`
+      const pool = new WorkerPool({ threads: 1, handleSignals: true })
+      pool.onShutdown(() => new Promise(() => console.log('send SIGTERM')))
+      process.once('SIGTERM', () => console.log('heard'))
+      console.log('send SIGTERM')
+      await isClosing(pool)
+      await until(() => listeners() === '1,1')
+      setInterval(() => console.log('send SIGTERM'), 20)
+      await new Promise((resolve) => setTimeout(resolve, 60_000))`)
+    assert.deepEqual([signal, stderr], ['SIGTERM', ''])
+    assert.match(stdout, /heard/)
+  })
+
   test('a pool that is made while others end is ended too', async () => {
     const { signal, stdout, stderr } = await runWithSignals(`
       const pool = new WorkerPool({ threads: 1, handleSignals: true })
