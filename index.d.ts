@@ -602,7 +602,8 @@ export interface IWorker {
   readonly lane: 'native' | 'js'
   /**
    * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages for
-   * one worker arrive in order, and before tasks that were submitted after them. Those for one that has retired are dropped.
+   * one worker arrive in order, and before tasks that were submitted after them. Those for one that has retired are dropped,
+   * and those for one that is being replaced kept for the next one.
    * @param transfer what of the contents is moved instead of copied
    * @throws DataCloneError
    */

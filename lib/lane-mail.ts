@@ -3,6 +3,8 @@
 //
 // J8. What only `postMessage` can move is posted before the scheduler is told of it, so whoever hears of it finds it in
 //     the port's queue.
+// J14. What is posted to a worker that has been told to go, and is replaced, is kept for whoever takes its number, and comes
+//     before anything else there. What was posted before, the worker hears before it goes (J6 in worker.ts).
 
 import process from 'node:process'
 import type { Readable } from 'node:stream'
@@ -14,10 +16,10 @@ import { type Encoded, POSTED } from './codecs'
 import { wrongValue } from './errors'
 import type { JsWorker } from './js-worker'
 import { IS_NODE, type LaneThread } from './lane-thread'
-import { encodeMarked } from './marked'
+import { encodeMarked, keep, type Prepared } from './marked'
 import { native } from './native-owner'
 import type { Observer } from './owner'
-import { post } from './parcel'
+import { closePorts, post } from './parcel'
 import type { ParcelStore } from './parcel-store'
 import { flush } from './port'
 import type { Order, Stream } from './protocol'
@@ -41,6 +43,8 @@ const HOLDS = 'kIncrementsPortRef'
 /** See the head of this file. */
 export class LaneMail {
   readonly #host: MailHost
+  /** By number: what is kept for who comes next (J14). */
+  readonly #kept = new Map<number, { readonly type: string; readonly contents: Prepared }[]>()
 
   constructor(host: MailHost) {
     this.#host = host
@@ -89,16 +93,32 @@ export class LaneMail {
     this.#send(index, thread, type, encoded, list)
   }
 
-  #send(index: number, { control }: LaneThread, type: string, { codec, data }: Encoded, list: Transferable[]): void {
+  #send(index: number, thread: LaneThread, type: string, encoded: Encoded, list: Transferable[]): void {
+    if (thread.isDeaf && thread.hasHeir) {
+      const message = { type, contents: keep(encoded, list) }
+      const others = this.#kept.get(index)
+      if (others === undefined) this.#kept.set(index, [message])
+      else others.push(message)
+      return
+    }
     const { handle, store } = this.#host
+    const { codec, data } = encoded
     let contents = data
     if (codec === POSTED) {
       const key = store.newKey()
       const order: Order = { type: 'value', key, value: data, list }
-      post(control, order, list)
+      post(thread.control, order, list)
       contents = key
     }
     native.postToWorker(handle, index, type, codec, contents)
+  }
+
+  /** A worker is being launched: it gets what is kept for its number. */
+  handOver(thread: LaneThread): void {
+    const { index } = thread
+    const kept = this.#kept.get(index) ?? []
+    this.#kept.delete(index)
+    for (const { type, contents } of kept) this.#send(index, thread, type, contents.encoded, contents.list)
   }
 
   /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */
@@ -128,8 +148,10 @@ export class LaneMail {
     }
   }
 
-  /** No worker writes any more. */
-  endStreams(): void {
+  /** All workers are gone, and none will come. */
+  end(): void {
+    for (const { contents } of [...this.#kept.values()].flat()) closePorts({ value: undefined, list: contents.list })
+    this.#kept.clear()
     for (const { stdout, stderr } of this.#host.jsWorkers.filter(Boolean)) {
       stdout?.push(null)
       stderr?.push(null)

@@ -36,6 +36,8 @@ export class LaneThread {
   leaving = false
   /** Whether it has been told to end, or will be as soon as it listens. */
   stopping = false
+  /** Whether another one takes its number when it ends in order. */
+  hasHeir = true
   /** Whether it was ended because of a task that was given up. */
   evicted = false
   /** The error that ended it. */
@@ -118,6 +120,11 @@ export class LaneThread {
   /** Whether tasks may be meant for it. */
   get takesTasks(): boolean {
     return !this.leaving && !this.stopping && !this.evicted
+  }
+
+  /** Whether it hears no more messages. */
+  get isDeaf(): boolean {
+    return this.stopping || this.evicted
   }
 
   /** Ends it because of a task that was given up. With `hasAhead` it may first give back the inputs of others. */

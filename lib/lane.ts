@@ -171,7 +171,9 @@ export class JsLane implements EntryLane, ThreadHost {
   recycle(index: number, which: 0 | 1 | 2 = 2): void {
     const thread = this.#threads[index]
     if (thread === undefined || thread.leaving || this.#closing) return
-    if (native.retireWorker(this.handle, index, which)) this.#markLeaving(thread)
+    if (!native.retireWorker(this.handle, index, which)) return
+    thread.hasHeir = which === 2
+    this.#markLeaving(thread)
   }
 
   /** The same for all of them. */
@@ -355,6 +357,7 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#mail.post(index, ...message))
     this.#launched++
     this.#mail.capture(thread, index)
+    this.#mail.handOver(thread)
     this.#sweep.watch()
     this.#host.launched(this.#workers[index])
   }
@@ -548,6 +551,7 @@ export class JsLane implements EntryLane, ThreadHost {
       for (const index of this.#threads.keys()) this.#readPort(index)
     }
     this.#closing = true
+    for (const thread of this.#threads) if (thread !== undefined) thread.hasHeir = false
     this.#gone ??= new Promise((resolve) => {
       this.#allGone = resolve
     })
@@ -564,7 +568,7 @@ export class JsLane implements EntryLane, ThreadHost {
 
   /** All threads are gone. */
   #tellGone(): void {
-    this.#mail.endStreams()
+    this.#mail.end()
     this.store.clear()
     this.#allGone?.()
   }

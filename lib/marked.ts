@@ -49,7 +49,11 @@ export class Prepared {
  */
 export function prepare(value: unknown, transfer: unknown): Prepared {
   const { encoded, list } = encodeMarked(value, transfer)
-  const { codec, data } = encoded
+  return keep(encoded, list)
+}
+
+/** Makes what was encoded independent of what becomes of the value. @throws DataCloneError */
+export function keep({ codec, data }: Encoded, list: readonly Transferable[]): Prepared {
   if (codec !== POSTED) return new Prepared({ codec, data: isView(data) ? clone(data) : data }, [])
   const parcel = moved(data, list)
   return new Prepared({ codec, data: parcel.value }, [...listOf(parcel)])

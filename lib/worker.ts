@@ -5,7 +5,7 @@
 // J5. Answers are handed over before the worker takes more, before the event loop has its turn, and before the next task
 //     begins once HELD_BACK has passed since the first of them. Until then they lie in memory that outlives this thread.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last
-//     task; what was given up may run on until its grace is over.
+//     task and message; what was given up may run on until its grace is over.
 
 import './worker-addon'
 import { AsyncResource } from 'node:async_hooks'
@@ -487,10 +487,29 @@ function leaveAtRest(): void {
   if (!exiting && unfinished.size === 0 && seatPool?.isWaiting !== true) leave()
 }
 
+/** Hears the messages that were left before the pool told this worker to go. */
+function hearRest(): void {
+  for (;;) {
+    const values: unknown[] = []
+    const count = handOver(1, values)
+    if (count <= 0) return
+    for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
+      try {
+        begin(at, values)
+      } catch (error) {
+        rethrow(error)
+      }
+    }
+  }
+}
+
 async function leave(): Promise<void> {
   exiting = true
   uses('close')
   orders.giveBack()
+  // What is begun in this turn comes first.
+  await undefined
+  hearRest()
   await (loaded.fn as EntryWithHooks).onWorkerExit?.(client)
   seatPool?.report()
   exitThread.call(process)

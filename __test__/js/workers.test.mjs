@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
 import { Gates } from '../helpers/gates.mjs'
+import { until } from '../helpers/pool.mjs'
 
 const TASKS = new URL('./fixtures/tasks.mjs', import.meta.url)
 /** Closes the pool after the test. */
@@ -79,6 +80,80 @@ test('messages before the start wait for onWorkerStart, and come in order with t
   assert.deepEqual(await pool.run({ do: 'heard' }), ['early', { n: 2 }])
   assert.throws(() => pool.postMessageToWorkers('note', () => {}), { name: 'DataCloneError' })
   assert.throws(() => pool.postMessageToWorkers(5), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+})
+
+/** A pool of one worker, which is replaced, and the numbers that its workers share. */
+function replacing(t, options) {
+  const numbers = new Int32Array(new SharedArrayBuffer(16))
+  const settings = { minWorkers: 1, maxWorkers: 1, disposeTimeout: 2 ** 31 - 1, ...options }
+  const pool = new WorkerPool(fixture('replaced.mjs'), { workerData: numbers.buffer, ...settings })
+  t.after(() => pool.destroy())
+  const open = (gate) => {
+    Atomics.store(numbers, gate, 1)
+    Atomics.notify(numbers, gate)
+  }
+  return { pool, numbers, open }
+}
+
+/** Posts messages in each way there is; what is heard of them. */
+function postAll(pool) {
+  const [worker] = pool.workers
+  worker.postMessageToWorker('note', 1)
+  pool.postMessageToWorkers('note', { n: 2 })
+  const bytes = new Uint8Array([3])
+  worker.postMessageToWorker('note', bytes, [bytes.buffer])
+  assert.equal(bytes.length, 0)
+  const list = [new Uint8Array([4])]
+  worker.postMessageToWorker('note', list)
+  pool.postMessageToWorkers('note', list[0])
+  list[0][0] = 5
+  return [1, { n: 2 }, new Uint8Array([3]), [new Uint8Array([4])], new Uint8Array([4])]
+}
+
+for (const [title, recycle] of Object.entries({ tasks: { tasks: 1 }, heap: { heapBytes: 1 } })) {
+  test(`messages to a worker that has been told to go are its replacement's: used up by ${title}`, async (t) => {
+    const { pool, open } = replacing(t, { recycle })
+    let leaving = 0
+    pool.onMessage('leaving', () => leaving++)
+    assert.deepEqual(await pool.run(1), [])
+    await until(() => leaving === 1)
+    const heard = postAll(pool)
+    const next = pool.run(1)
+    open(1)
+    assert.deepEqual(await next, heard)
+    await pool.close()
+  })
+}
+
+test("messages to a worker that is ended for a task that was given up are its replacement's", async (t) => {
+  const { pool, numbers, open } = replacing(t)
+  const task = pool.addTask('block')
+  await until(() => Atomics.load(numbers, 2) === 1)
+  task.cancel()
+  await assert.rejects(task.then(), { code: 'ERR_THREADMILL_CANCELLED' })
+  const heard = postAll(pool)
+  assert.deepEqual(await pool.run(1), heard)
+  open(1)
+  await pool.close()
+})
+
+test('no message to a worker that is replaced is lost, whenever it comes', async (t) => {
+  const { pool, numbers, open } = replacing(t, { recycle: { tasks: 3 } })
+  open(1)
+  let sent = 0
+  await pool.run(1)
+  for (let round = 0; round < 150; round++) {
+    for (let count = 0; count < 3; count++) {
+      pool.workers[0].postMessageToWorker('note', sent++)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await pool.run(1)
+    pool.workers[0].postMessageToWorker('note', sent++)
+  }
+  await pool.run(1)
+  await until(() => Atomics.load(numbers, 0) >= sent)
+  assert.equal(Atomics.load(numbers, 0), sent)
+  await pool.close()
 })
 
 test('messages of a task arrive before its result, with their origin, and those of the hooks arrive', async () => {
