@@ -101,7 +101,8 @@ export interface TaskOptions {
    * What happens to the worker of a JS task that is given up (`timeout`, `signal`, `cancel`) while it runs: `client.signal`
    * of the task is aborted, and when the task has not ended that many milliseconds later, its worker is terminated and
    * replaced; 0 is at once, `Infinity` never. Other tasks that run there run again elsewhere, but for those whose input was moved,
-   * which reject with `ERR_THREADMILL_WORKER_CRASHED`. Kernels are asked to stop and never terminated.
+   * which reject with `ERR_THREADMILL_WORKER_CRASHED`. Kernels are asked to stop and never terminated. On the thread that made
+   * the pool, the next task begins then.
    * @default the pool's `cancelGrace`, which is 0
    */
   readonly cancelGrace?: number | undefined

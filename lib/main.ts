@@ -5,6 +5,7 @@
 // J9. The entry module is loaded and `onWorkerStart` run with the first such task; until then they wait.
 // J10. While tasks that it added through its client are unsettled, what it runs does not count against workerConcurrency,
 //      as in J7 (seat.ts).
+// J15. What was given up and has had its grace does not count either: nothing can end it, and its outcome is ignored.
 
 import { AsyncResource } from 'node:async_hooks'
 import type { Transferable } from 'node:worker_threads'
@@ -36,6 +37,8 @@ import { unmarked } from './transfer'
 export interface MainHost {
   readonly handle: number
   readonly concurrency: number
+  /** ms that a task has to end when it was given up; `Infinity` for no end. */
+  readonly cancelGrace: number
   readonly disposeTimeout: number
   /** The pool's module, if it has one. */
   readonly place: EntryPlace | undefined
@@ -83,6 +86,8 @@ class MainWorker implements IWorker {
 interface Held {
   readonly input: unknown
   readonly scope: AsyncResource
+  /** As `cancelGrace`; NaN for that of the pool. */
+  readonly grace: number
   observer: Observer | undefined
   end: { readonly succeeded: boolean; readonly value: unknown } | undefined
 }
@@ -96,6 +101,9 @@ interface Call {
   /** Time of `preTask`, ms. */
   overhead: number
   readonly abort: Abort
+  readonly grace: number
+  /** Ends it; from then on its outcome is ignored. */
+  end(succeeded: boolean, value: unknown): void
 }
 
 /** See the head of this file. */
@@ -148,10 +156,10 @@ export class MainLane implements EntryLane {
 
   withdraw(): void {}
 
-  keep(input: unknown): number {
+  keep(input: unknown, _transfer: readonly object[], _isOwn?: boolean, grace = Number.NaN): number {
     const key = this.#nextKey++
     const scope = new AsyncResource('threadmill:main')
-    this.#held.set(key, { input, scope, observer: undefined, end: undefined })
+    this.#held.set(key, { input, scope, grace, observer: undefined, end: undefined })
     return key
   }
 
@@ -238,7 +246,7 @@ export class MainLane implements EntryLane {
     const [tag, payload, codec, nameAt] = [number(2), number(3), number(4), number(5)]
     if (tag === 10) {
       for (const call of this.#unfinished) {
-        if (call.idIndex === number(0) && call.idGeneration === number(1)) call.abort.giveUp(payload === 1)
+        if (call.idIndex === number(0) && call.idGeneration === number(1)) this.#giveUp(call, payload === 1)
       }
       return
     }
@@ -251,6 +259,13 @@ export class MainLane implements EntryLane {
       pace: new Pace(),
       overhead: 0,
       abort: new Abort(),
+      grace: held?.grace ?? Number.NaN,
+      end: (succeeded, value) => {
+        if (!this.#unfinished.delete(call)) return
+        // Of a function that was not found.
+        if (!isOpen) native.dropMemory(payload)
+        this.#answer(call, codec === LOCAL ? payload : -1, succeeded, value)
+      },
     }
     let isOpen = codec !== MOVED
     const read = (): unknown => {
@@ -261,12 +276,6 @@ export class MainLane implements EntryLane {
       }
       if (codec === POSTED) return this.#host.lane()?.store.takeInput(payload).value
       return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
-    }
-    const end = (succeeded: boolean, value: unknown): void => {
-      this.#unfinished.delete(call)
-      // Of a function that was not found.
-      if (!isOpen) native.dropMemory(payload)
-      this.#answer(call, codec === LOCAL ? payload : -1, succeeded, value)
     }
     this.#unfinished.add(call)
     if (this.#unsettled > 0) native.blockMain(this.handle, call.idIndex, call.idGeneration, true)
@@ -280,12 +289,12 @@ export class MainLane implements EntryLane {
       const result = held === undefined ? start() : held.scope.runInAsyncScope(start)
       if (result instanceof Promise) {
         result.then(
-          (value) => end(true, value),
-          (error) => end(false, error),
+          (value) => call.end(true, value),
+          (error) => call.end(false, error),
         )
-      } else end(true, result)
+      } else call.end(true, result)
     } catch (error) {
-      end(false, error)
+      call.end(false, error)
     } finally {
       this.#call = outer
     }
@@ -299,7 +308,18 @@ export class MainLane implements EntryLane {
       })
     }
     const fn = this.#find(name)
-    return settledLater(fn instanceof Promise ? fn.then(invoke) : invoke(fn))
+    if (!(fn instanceof Promise)) return settledLater(invoke(fn))
+    // It may have been given up meanwhile.
+    return fn.then((found) => (this.#unfinished.has(call) ? invoke(found) : undefined))
+  }
+
+  /** Tells a task that nobody waits for it any more, and lets others begin when its grace is over. */
+  #giveUp(call: Call, isExpired: boolean): void {
+    call.abort.giveUp(isExpired)
+    const grace = Number.isNaN(call.grace) ? this.#host.cancelGrace : call.grace
+    const end = (): void => call.end(false, undefined)
+    if (grace === 0) end()
+    else if (grace !== Number.POSITIVE_INFINITY) setTimeout(end, grace).unref()
   }
 
   readonly #unfinished = new Set<Call>()

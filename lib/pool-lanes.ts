@@ -100,6 +100,7 @@ export class PoolLanes {
       this.knownMain = new (mainLane())({
         ...this.#shared(),
         concurrency: settings.workerConcurrency,
+        cancelGrace: this.#entry?.settings.cancelGrace ?? 0,
         disposeTimeout: this.#shell.disposeTimeout,
         place: this.#entry?.place,
         entryPoint: this.#entry?.entryPoint,

@@ -62,6 +62,11 @@ export function checkCrashLimit(value: unknown): number {
   return numberFrom('options.crashLimit', value, expectation, fits)
 }
 
+/** The grace in what `policyOf` has given; NaN for that of the pool. */
+export function graceOf(policy: Float64Array | undefined): number {
+  return policy?.[4] ?? Number.NaN
+}
+
 /** The option `cancelGrace`, ms. @throws TypeError, RangeError */
 export function checkGrace(value: unknown): number {
   const expectation = `a number of milliseconds from 0 to ${MAX_TIME}, or Infinity`

@@ -26,7 +26,7 @@ import {
   submitWords,
   submitWritten,
 } from './port'
-import { repeats } from './retries'
+import { graceOf, repeats } from './retries'
 import { type CheckedView, checkTransfer, checkUndetached, checkValue, isView, realize } from './schema'
 import { checkNotAborted, follow } from './signals'
 import { allocate, onRejected, onSettled } from './slots'
@@ -64,8 +64,11 @@ export interface EntryHost extends Host {
 
 /** What keeps track of tasks of one kind. */
 export interface EntryLane extends Owner {
-  /** Keeps an input that does not go through the scheduler; what `transfer` names is moved. @throws DataCloneError */
-  keep(value: unknown, transfer: readonly object[], isOwn?: boolean): number
+  /**
+   * Keeps an input that does not go through the scheduler; what `transfer` names is moved. `grace`: of its task, where that runs
+   * on this thread. @throws DataCloneError
+   */
+  keep(value: unknown, transfer: readonly object[], isOwn?: boolean, grace?: number): number
   /**
    * Posts an input at once to a worker that has nothing else to do; its key, and the worker that is to run the task.
    * `undefined` when there is none. @throws DataCloneError
@@ -415,7 +418,7 @@ function encodeInput(
   let isOwn = false
   const marked = transferOf(given)
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
-  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, []), worker: -1, words: -1 }
+  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, [], false, graceOf(policy)), worker: -1, words: -1 }
   if (list === undefined) {
     const count = !isTried && typeof input === 'object' && input !== null ? write(input) : -1
     if (count > 0) {

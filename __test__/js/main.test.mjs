@@ -100,6 +100,70 @@ test('they are cancelled, time out and end with the pool like others', async () 
   await ended
 })
 
+test('one that was given up and does not end holds up no other, once its grace is over', async () => {
+  const on = { mainThread: true }
+  for (const [cancelGrace, options] of [
+    [0, on],
+    [20, on],
+    [Number.POSITIVE_INFINITY, { ...on, cancelGrace: 0 }],
+  ]) {
+    const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint, cancelGrace })
+    let open
+    const wait = new Promise((resolve) => {
+      open = resolve
+    })
+    const ended = []
+    pool.on('task-complete', (error) => ended.push(error?.code))
+    let hasBegun = false
+    const stuck = pool.addTask(() => {
+      hasBegun = true
+      return wait
+    }, options)
+    await until(() => hasBegun)
+    stuck.cancel()
+    assert.equal((await rejection(stuck.then())).code, 'ERR_THREADMILL_CANCELLED')
+    assert.equal((await pool.run(1, on)).input, 1)
+    // It ends after all, and nobody hears of it.
+    open()
+    assert.equal((await pool.run(2, on)).input, 2)
+    assert.deepEqual(ended, ['ERR_THREADMILL_CANCELLED', undefined, undefined])
+    const { tasksCompleted, tasksErrored, busyWorkers } = pool.stats()
+    assert.deepEqual([tasksCompleted, tasksErrored, busyWorkers], [2, 1, 0])
+    await pool.close()
+  }
+})
+
+test('one that was given up and has its grace is waited for', async () => {
+  const on = { mainThread: true }
+  for (const [cancelGrace, options] of [
+    [Number.POSITIVE_INFINITY, on],
+    [0, { ...on, cancelGrace: 2 ** 31 - 1 }],
+  ]) {
+    const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint, cancelGrace })
+    const order = []
+    let open
+    const wait = new Promise((resolve) => {
+      open = resolve
+    })
+    let signal
+    const first = pool.addTask(async (client) => {
+      signal = client.signal
+      await wait
+      order.push('first')
+    }, options)
+    await until(() => signal !== undefined)
+    first.cancel()
+    const next = pool.run(() => order.push('next'), on)
+    await assert.rejects(first.then(), { code: 'ERR_THREADMILL_CANCELLED' })
+    await until(() => signal.aborted)
+    assert.deepEqual(order, [])
+    open()
+    await next
+    assert.deepEqual(order, ['first', 'next'])
+    await pool.close()
+  }
+})
+
 test('a module that cannot be used fails these tasks, and only these', async () => {
   const source = `import { isMainThread } from 'node:worker_threads';
     export const workerEntrypoint = (input) => input;
