@@ -228,6 +228,34 @@ fn loom_l2_a_task_is_finished_or_abandoned() {
     });
 }
 
+/// A task that runs again goes from its cell into the queue: whoever looks under the lock finds it in one of the two.
+#[test]
+fn loom_l4_a_task_between_two_runs_is_found() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new());
+        let queue = Arc::new(Mutex::new(Vec::new()));
+        cell.put(1, LABEL, ());
+        cell.begin().unwrap();
+        let canceller = {
+            let (cell, queue) = (cell.clone(), queue.clone());
+            thread::spawn(move || {
+                let mut queue = queue.lock();
+                assert!(cell.abandon(1) || queue.pop() == Some(1));
+            })
+        };
+        {
+            let mut queue = queue.lock();
+            if cell.finish() {
+                queue.push(1);
+            } else {
+                cell.release();
+            }
+        }
+        canceller.join().unwrap();
+        assert!(queue.lock().is_empty());
+    });
+}
+
 /// A caller and a helper share three chunks: each runs once, and the caller leaves after the helper.
 #[test]
 #[expect(unsafe_code, reason = "as the native lane does")]

@@ -14,6 +14,8 @@
 //! L2. Of `finish` and `abandon` exactly one wins; the winner settles the task.
 //! L3. A cell gets a new task only under the lock, so a task id read under the lock names the same task until it is
 //!     unlocked, whatever the owner does meanwhile.
+//! L4. A task that is put back to run again is finished under the lock that it is put back under: who looks for it finds it
+//!     in the cell or in the queue.
 
 #![expect(unsafe_code, reason = "the payload changes hands by compare-and-swap")]
 
@@ -85,7 +87,7 @@ impl<P> Cell<P> {
     }
 
     /// Ends the task; `true` when the caller is to settle it, `false` when it was abandoned, which is then followed by
-    /// [`Cell::release`]. Owner only, no lock.
+    /// [`Cell::release`]. Owner only; under the lock when the task is to run again (L4).
     pub(crate) fn finish(&self) -> bool {
         self.state.compare_exchange(RUNNING, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
