@@ -64,6 +64,8 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
       settle ??= failure ?? (() => reject(stopped(code)))
       finish()
     })
+    // Its data may have a getter that aborted it.
+    if (signal?.aborted) abort()
   })
 }
 

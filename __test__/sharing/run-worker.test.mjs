@@ -95,6 +95,16 @@ test('an abort ends the worker and rejects with the reason', async () => {
   assert.equal(bytes.length, 8, 'nothing was moved, no worker was made')
 })
 
+test('so does one while the worker is made, by a getter of its data', async () => {
+  const controller = new AbortController()
+  const data = {
+    get value() {
+      return controller.abort('meanwhile')
+    },
+  }
+  assert.equal(await rejection(runWorker(script('for (;;);'), data, { signal: controller.signal })), 'meanwhile')
+})
+
 test('after the result an abort or a timeout changes nothing', async () => {
   const controller = new AbortController()
   const { signal } = controller
