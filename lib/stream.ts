@@ -5,7 +5,9 @@
 //     acknowledged, which holds the source up.
 // D2. Destroying the stream, a failed task and its signal cancel what is in progress. When the pool ends, what it has
 //     admitted still comes, as `close()` promises, and the error after it.
+// D3. Every write is answered, also when the stream is destroyed before it is taken.
 
+import process from 'node:process'
 import { Duplex } from 'node:stream'
 import { rethrow } from './callbacks'
 import { isInstance, wrongValue } from './errors'
@@ -26,6 +28,9 @@ interface Writing {
   readonly input: unknown
   readonly callback: Callback
 }
+
+/** Captured, because test frameworks replace it. */
+const nextTick = process.nextTick.bind(process)
 
 /** See the head of this file. */
 export class TaskStream extends Duplex {
@@ -75,8 +80,11 @@ export class TaskStream extends Duplex {
   override _destroy(error: Error | null, callback: Callback): void {
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
     for (const { slot } of this.#entries.splice(0)) if (slot >= 0) cancel(slot, undefined)
+    const writing = this.#writing
     this.#writing = undefined
     callback(error)
+    // Node tells those who wait behind it when it has been answered.
+    if (writing !== undefined) nextTick(writing.callback, error ?? lateWrite())
   }
 
   /** The pool admits nothing any more: what is in progress still comes, if nothing else is to be written. */
@@ -144,7 +152,7 @@ export class TaskStream extends Duplex {
     try {
       entry.slot = this.#pool.start(input, resolve, reject)
     } catch (error) {
-      if (wasFull(error) && !this.#pool.hasRoom()) {
+      if (wasFull(error) && !this.#pool.hasRoom() && !this.destroyed) {
         this.#entries.splice(this.#entries.indexOf(entry), 1)
         this.#writing = writing
         return false
@@ -164,6 +172,12 @@ function apart(call: () => void): void {
   } catch (error) {
     rethrow(error)
   }
+}
+
+/** What Node gives to writes that a stream does not come to any more. */
+function lateWrite(): Error {
+  const error = new Error('Cannot call write after a stream was destroyed')
+  return Object.assign(error, { code: 'ERR_STREAM_DESTROYED' })
 }
 
 /** Streams tell of errors only. */

@@ -7,6 +7,7 @@ import { WorkerPool } from 'threadmill'
 import { rejection, until } from '../helpers/pool.mjs'
 
 const CLIENT = new URL('./fixtures/client.mjs', import.meta.url)
+const NEVER = 'data:text/javascript,export default () => new Promise(() => {})'
 
 /** Tasks that wait for `open`, so that later ones pile up behind them. */
 function gated() {
@@ -171,4 +172,33 @@ test('the first failure destroys a stream, and destroying it cancels its tasks',
   pool.close()
   late.write({ do: 'where' })
   assert.equal((await rejection(late.toArray())).code, 'ERR_THREADMILL_POOL_CLOSED')
+})
+
+test('writes that a stream has not taken are answered when it is destroyed', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  const enough = new Error('enough')
+  for (const [reason, code] of [[enough], [undefined, 'ERR_STREAM_DESTROYED']]) {
+    const stream = pool.stream({ kernel: 'fib', concurrency: 1 })
+    stream.on('error', (error) => assert.equal(error, enough))
+    const write = () => new Promise((resolve) => stream.write(60, resolve))
+    await write()
+    const waiting = [write(), write()]
+    stream.destroy(reason)
+    for (const error of await Promise.all(waiting)) {
+      assert.ok(error instanceof Error)
+      assert.deepEqual([error.code, error === reason], [code, reason !== undefined])
+    }
+  }
+  const full = new WorkerPool(NEVER, { maxWorkers: 1, capacity: 1 })
+  t.after(() => full.destroy())
+  const stream = full.stream()
+  const input = {
+    get value() {
+      full.run(1).catch(() => {})
+      return stream.destroy().destroyed
+    },
+  }
+  const error = await new Promise((resolve) => stream.write(input, resolve))
+  assert.equal(error.code, 'ERR_THREADMILL_QUEUE_FULL')
 })
