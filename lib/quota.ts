@@ -25,13 +25,13 @@ export function grantedThreads(): number {
  * Returns how to stop.
  */
 export function followQuota(follower: Follower, now: number): () => void {
-  if (followers.size === 0) {
+  followers.add(follower)
+  if (followers.size === 1) {
     known = now
     // The first timer of a process takes longer than the first kernel.
     if (hasResults) begin()
     else onFirstResults(begin)
   }
-  followers.add(follower)
   return () => {
     followers.delete(follower)
     if (followers.size === 0) clearInterval(timer)
