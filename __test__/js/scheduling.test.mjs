@@ -1,10 +1,11 @@
 // Which worker gets a task, by estimated cost; and pool.stream().
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
-import { rejection, until } from '../helpers/pool.mjs'
+import { occupy, rejection, until } from '../helpers/pool.mjs'
 
 const CLIENT = new URL('./fixtures/client.mjs', import.meta.url)
 const NEVER = 'data:text/javascript,export default () => new Promise(() => {})'
@@ -142,7 +143,7 @@ test('a stream holds its source up, and is unordered on request', async (t) => {
   assert.equal(rest.length, 100)
 })
 
-test('the first failure destroys a stream, and destroying it cancels its tasks', async (t) => {
+test('the first failure destroys a stream, and so do an abort and the end of the pool', async (t) => {
   const pool = new WorkerPool(CLIENT, { maxWorkers: 1 })
   t.after(() => pool.destroy())
   const failing = pool.stream()
@@ -154,17 +155,9 @@ test('the first failure destroys a stream, and destroying it cancels its tasks',
   )
   const nothing = pool.stream().end({ do: 'echo', value: null })
   assert.equal((await rejection(nothing.toArray())).code, 'ERR_THREADMILL_INVALID_ARG_VALUE')
-  const { task, open } = gated()
-  const stream = pool.stream()
-  stream.on('error', () => {})
-  stream.write(task('a'))
-  stream.write(task('b'))
-  stream.destroy()
-  open()
-  await pool.whenIdle()
   const controller = new AbortController()
   const aborted = pool.stream({ signal: controller.signal })
-  aborted.write(task('c'))
+  aborted.write({ do: 'where' })
   controller.abort(new Error('enough'))
   assert.equal((await rejection(aborted.toArray())).message, 'enough')
   assert.throws(() => pool.stream({ concurrency: 0 }), { code: 'ERR_THREADMILL_OUT_OF_RANGE' })
@@ -172,6 +165,30 @@ test('the first failure destroys a stream, and destroying it cancels its tasks',
   pool.close()
   late.write({ do: 'where' })
   assert.equal((await rejection(late.toArray())).code, 'ERR_THREADMILL_POOL_CLOSED')
+})
+
+test('destroying a stream cancels its tasks', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  const stream = pool.stream({ kernel: 'fib', concurrency: 3 })
+  for (let n = 0; n < 3; n++) stream.write(60)
+  await until(() => pool.stats().tasksAdmitted === 3)
+  stream.destroy()
+  await until(() => pool.isIdle)
+})
+
+test('destroying a stream cancels no task that has taken the place of one of its own', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  // More than the stream buffers of outputs that nobody reads.
+  const stream = pool.stream({ kernel: 'fib', concurrency: 40 })
+  for (let n = 0; n < 40; n++) stream.write(1)
+  await until(() => pool.stats().tasksCompleted === 40)
+  const gate = await occupy(pool)
+  const others = Array.from({ length: 40 }, () => pool.kernels.fib(10))
+  stream.destroy()
+  await gate.release()
+  assert.deepEqual(await Promise.all(others), Array(40).fill(55))
 })
 
 test('writes that a stream has not taken are answered when it is destroyed', async (t) => {
@@ -201,4 +218,14 @@ test('writes that a stream has not taken are answered when it is destroyed', asy
   }
   const error = await new Promise((resolve) => stream.write(input, resolve))
   assert.equal(error.code, 'ERR_THREADMILL_QUEUE_FULL')
+})
+
+test('a stream that has ended keeps no listener on its signal', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  const { signal } = new AbortController()
+  const stream = pool.stream({ kernel: 'fib', signal })
+  assert.equal(getEventListeners(signal, 'abort').length, 1)
+  assert.deepEqual(await stream.end(5).toArray(), [5])
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
 })
