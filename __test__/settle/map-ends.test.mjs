@@ -1,0 +1,136 @@
+// The end of `map`: what is cancelled and what is not, what its source is asked, and that nothing is kept.
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { WorkerPool } from 'threadmill'
+import { occupy, rejection, until } from '../helpers/pool.mjs'
+
+function poolOf(t, options) {
+  const pool = new WorkerPool({ threads: 1, ...options })
+  t.after(() => pool.destroy())
+  return pool
+}
+
+const turn = () => new Promise(setImmediate)
+
+/** An iterator of `next` and `return`, that is its own iterable. */
+const asyncSource = (methods) => ({ ...methods, [Symbol.asyncIterator]: returnThis })
+function returnThis() {
+  return this
+}
+
+test('leaving cancels no task that has taken the place of one of its own', async (t) => {
+  const pool = poolOf(t)
+  const iterator = pool.map([1, 2, 3, 4], { kernel: 'fib', concurrency: 4 })
+  await iterator.next()
+  await until(() => pool.stats().tasksCompleted === 4)
+  // The outputs of three are there, and nobody has taken them.
+  const gate = await occupy(pool)
+  const others = Array.from({ length: 6 }, () => pool.kernels.fib(10))
+  await iterator.return()
+  await gate.release()
+  assert.deepEqual(await Promise.all(others), Array(6).fill(55))
+})
+
+test('an abort cancels what is in progress also when nobody waits for an output', async (t) => {
+  const pool = poolOf(t)
+  const controller = new AbortController()
+  const iterator = pool.map([5, 60, 60], { kernel: 'fib', signal: controller.signal, concurrency: 4 })
+  assert.equal((await iterator.next()).value, 5)
+  await until(() => pool.stats().tasksAdmitted === 3)
+  controller.abort('enough')
+  await until(() => pool.isIdle)
+  assert.equal(await rejection(iterator.next()), 'enough')
+})
+
+test('one that has ended or been left keeps no listener on its signal', async (t) => {
+  const pool = poolOf(t)
+  const { signal } = new AbortController()
+  const map = () => pool.map([1, 2], { kernel: 'fib', signal })
+  for await (const _ of map()) assert.equal(getEventListeners(signal, 'abort').length, 1)
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+  for await (const _ of map()) break
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('the pool does not keep one that has ended', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  const pool = poolOf(t)
+  const ended = await (async () => {
+    const iterator = pool.map([1], { kernel: 'fib' })
+    for await (const _ of iterator);
+    return new WeakRef(iterator)
+  })()
+  await until(() => {
+    gc()
+    return ended.deref() === undefined
+  })
+})
+
+test('an input that comes after it was left is not submitted', async (t) => {
+  const pool = poolOf(t)
+  let give
+  const next = () => new Promise((resolve) => (give = resolve))
+  const iterator = pool.map(asyncSource({ next }), { kernel: 'fib' })
+  const open = iterator.next()
+  await until(() => give !== undefined)
+  await iterator.return()
+  await open
+  give({ done: false, value: 60 })
+  await turn()
+  assert.deepEqual([pool.stats().tasksAdmitted, pool.isIdle], [0, true])
+})
+
+test('a source that waits for room is not asked after it was left', async (t) => {
+  const pool = poolOf(t, { capacity: 1 })
+  const calls = []
+  const source = asyncSource({
+    next: async () => calls.push('next') && { done: false, value: 1 },
+    return: async () => calls.push('return') && { done: true },
+  })
+  const gate = await occupy(pool)
+  const iterator = pool.map(source, { kernel: 'fib' })
+  const open = iterator.next()
+  await turn()
+  await iterator.return()
+  await open
+  await gate.release()
+  await turn()
+  assert.deepEqual(calls, ['return'])
+})
+
+test('what the return of an async source rejects with is of no interest', async (t) => {
+  const pool = poolOf(t)
+  const unhandled = []
+  const note = (reason) => unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  t.after(() => process.off('unhandledRejection', note))
+  const source = asyncSource({
+    next: async () => ({ done: false, value: 1 }),
+    return: () => Promise.reject(new Error('of the source')),
+  })
+  for await (const _ of pool.map(source, { kernel: 'fib' })) break
+  await turn()
+  assert.deepEqual(unhandled, [])
+})
+
+test('a source runs in the async context that map was called in, whoever consumes', async (t) => {
+  const pool = poolOf(t)
+  const context = new AsyncLocalStorage()
+  const seen = []
+  function* inputs() {
+    for (let n = 0; n < 30; n++) {
+      seen.push(context.getStore())
+      yield n
+    }
+  }
+  const iterator = context.run('maker', () => pool.map(inputs(), { kernel: 'echo', concurrency: 2 }))
+  await context.run('consumer', async () => {
+    for await (const _ of iterator) assert.equal(context.getStore(), 'consumer')
+  })
+  assert.deepEqual(seen, Array(30).fill('maker'))
+})
