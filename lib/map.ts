@@ -204,7 +204,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
       this.#advance()
     }
     entry.slot = this.#pool.start(input, settle('fulfilled'), settle('rejected'))
-    this.#entries.push(entry)
+    // A getter of the input may have ended it.
+    if (!this.#exhausted) this.#entries.push(entry)
+    else if (entry.slot >= 0) cancel(entry.slot, undefined)
   }
 
   #takeSettled(): Entry | undefined {

@@ -151,6 +151,8 @@ export class TaskStream extends Duplex {
     }
     try {
       entry.slot = this.#pool.start(input, resolve, reject)
+      // A getter of the input may have destroyed the stream.
+      if (this.destroyed && entry.slot >= 0) cancel(entry.slot, undefined)
     } catch (error) {
       if (wasFull(error) && !this.#pool.hasRoom() && !this.destroyed) {
         this.#entries.splice(this.#entries.indexOf(entry), 1)

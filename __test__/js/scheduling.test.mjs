@@ -191,6 +191,19 @@ test('destroying a stream cancels no task that has taken the place of one of its
   assert.deepEqual(await Promise.all(others), Array(40).fill(55))
 })
 
+test('destroying a stream in a getter of an input cancels the task of that', async (t) => {
+  const pool = new WorkerPool(NEVER, { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  const stream = pool.stream()
+  stream.write({
+    get value() {
+      return stream.destroy().destroyed
+    },
+  })
+  assert.equal(stream.destroyed, true)
+  await until(() => pool.isIdle)
+})
+
 test('writes that a stream has not taken are answered when it is destroyed', async (t) => {
   const pool = new WorkerPool({ threads: 1 })
   t.after(() => pool.destroy())

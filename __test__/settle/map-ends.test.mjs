@@ -46,6 +46,28 @@ test('an abort cancels what is in progress also when nobody waits for an output'
   assert.equal(await rejection(iterator.next()), 'enough')
 })
 
+test('a getter of an input that leaves or aborts it has the task of that cancelled', async (t) => {
+  const pool = new WorkerPool('data:text/javascript,export default () => new Promise(() => {})', { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  const controller = new AbortController()
+  for (const end of [(iterator) => iterator.return(), () => controller.abort('enough')]) {
+    let hasEnded = false
+    const input = {
+      get value() {
+        end(iterator)
+        hasEnded = true
+        return 1
+      },
+    }
+    const iterator = pool.map([input], { signal: controller.signal })
+    const output = iterator.next().catch((reason) => reason)
+    await until(() => hasEnded)
+    await until(() => pool.isIdle)
+    const isAborted = controller.signal.aborted
+    assert.deepEqual(await output, isAborted ? 'enough' : { done: true, value: undefined })
+  }
+})
+
 test('one that has ended or been left keeps no listener on its signal', async (t) => {
   const pool = poolOf(t)
   const { signal } = new AbortController()
