@@ -64,10 +64,26 @@ test('with an endless grace the worker stays, and others are launched beside it'
   assert.equal((await pool.run({ do: 'where' }, { workerAffinity: 0, affinityStrength: 'force' })).id, 0)
 })
 
+test('so are they for tasks that wait already', async (t) => {
+  const grace = Number.POSITIVE_INFINITY
+  const { pool, numbers, launched } = control(t, { maxWorkers: 2, taskPerWorker: 10, cancelGrace: grace })
+  const stuck = pool.addTask({ do: 'block', cell: 2 })
+  await until(() => numbers[2] === 1)
+  const waiting = pool.addTask({ do: 'value', value: 'waited' })
+  assert.deepEqual(launched, [0])
+  stuck.cancel()
+  await rejection(stuck)
+  assert.equal(await waiting, 'waited')
+  assert.equal(waiting.worker.id, 1)
+  Atomics.store(numbers, 3, 1)
+  Atomics.notify(numbers, 3)
+})
+
 test('what runs beside a task that was given up runs again elsewhere; what was moved cannot', async (t) => {
   const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 4 })
   const began = []
   pool.onMessage('began', (value) => began.push(value))
+  assert.equal((await rejection(pool.run({ do: 'panic' }))).cause.message, 'last words')
   const other = pool.run({ do: 'linger', cell: 2, value: 'other' })
   // Has to be posted, and is copied.
   const key = createSecretKey(Buffer.from('secret'))
@@ -78,7 +94,9 @@ test('what runs beside a task that was given up runs again elsewhere; what was m
   await until(() => numbers[2] === 3 && numbers[4] === 1)
   assert.equal(stuck.cancel(), true)
   assert.equal((await rejection(stuck)).name, 'AbortError')
-  assert.equal((await rejection(moved)).code, 'ERR_THREADMILL_WORKER_CRASHED')
+  const error = await rejection(moved)
+  assert.equal(error.code, 'ERR_THREADMILL_WORKER_CRASHED')
+  assert.equal(error.cause, undefined, 'that of the crash before is none')
   await until(() => numbers[2] === 5)
   Atomics.store(numbers, 3, 1)
   Atomics.notify(numbers, 3)

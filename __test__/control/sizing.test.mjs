@@ -195,6 +195,14 @@ describe('resize', () => {
     assert.ok(pools.exits.every(({ code }) => code === 0))
   })
 
+  test('to a lower least lets idle ones end', async (t) => {
+    const { pool, exits } = control(t, { minWorkers: 2, maxWorkers: 2, idleTimeout: 20 })
+    await Promise.all([0, 1].map((id) => pool.run({ do: 'where' }, { workerAffinity: id, ...FORCE })))
+    pool.resize({ min: 0 })
+    await until(() => exits.length === 2)
+    assert.deepEqual(alive(pool), [])
+  })
+
   test('up and down again and again, while tasks run, loses none', async (t) => {
     const { pool } = control(t, { maxWorkers: 1 })
     const results = []
