@@ -140,6 +140,26 @@ test('a pool that is no longer reachable releases its threads', async () => {
   })
 })
 
+test('a pool that has ended is let go of, also where its size followed the system', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  const ended = await (async () => {
+    const listener = () => {}
+    const pool = new WorkerPool().on('drain', listener)
+    await pool.kernels.fib(5)
+    await pool.close()
+    return new WeakRef(listener)
+  })()
+  // The place of a task keeps its pool until the next task has it.
+  const other = new WorkerPool({ threads: 1 })
+  t.after(() => other.close())
+  await other.kernels.fib(5)
+  await until(() => {
+    gc()
+    return ended.deref() === undefined
+  })
+})
+
 test('a pool stays alive through a method of its kernels', async () => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc')

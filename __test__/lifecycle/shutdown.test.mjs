@@ -129,6 +129,19 @@ describe('onShutdown', () => {
     })
   }
 
+  test('who awaits the last task hears of it first, also where nobody asked for its handle', async () => {
+    for (const [pool, options] of [
+      [new WorkerPool({ threads: 1 }), { kernel: 'echo' }],
+      [new WorkerPool(saying, { maxWorkers: 1 }), {}],
+    ]) {
+      const log = []
+      pool.onShutdown(() => log.push('callback'))
+      pool.run(1, options).then(() => log.push('task'))
+      await pool.close()
+      assert.deepEqual(log, ['task', 'callback'])
+    }
+  })
+
   test('they run once, at the end of an idle pool too, and at destroy', async () => {
     for (const end of ['close', 'dispose', 'destroy']) {
       for (const pool of [new WorkerPool({ threads: 1 }), new WorkerPool(saying, 1)]) {
@@ -188,6 +201,16 @@ describe('onShutdown', () => {
     const elapsed = performance.now() - started
     assert.ok(elapsed < 5000, `${elapsed} ms`)
     assert.equal(calls, 100, 'each is called all the same')
+  })
+
+  test('and leaves no timer of those that it did not wait for', async () => {
+    const { code, stdout, stderr } = await runProgram(`
+      import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool({ threads: 1, disposeTimeout: 200 })
+      for (let i = 0; i < 3; i++) pool.onShutdown(() => new Promise(() => {}))
+      await pool.destroy()
+      console.log(process.getActiveResourcesInfo().includes('Timeout'))`)
+    assert.deepEqual([code, stdout, stderr], [0, 'false\n', ''])
   })
 
   test('destroy does not wait for workers that close has let live for them', async () => {

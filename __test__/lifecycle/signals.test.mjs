@@ -168,6 +168,27 @@ describe('signal handlers', { skip }, () => {
     assert.match(stdout, /heard/)
   })
 
+  test('the next signal then is a first one again', async () => {
+    const { code, signal, stdout, stderr } = await runWithSignals(`
+      process.on('SIGTERM', () => {})
+      const pool = new WorkerPool({ threads: 1, handleSignals: ['SIGTERM'] })
+      const timer = setInterval(() => {}, 1000)
+      console.log('send SIGTERM')
+      await until(() => listeners() === '1,0')
+      const next = new WorkerPool({ threads: 1, handleSignals: ['SIGTERM'] })
+      const blocker = next.addTask(60, { kernel: 'fib' })
+      blocker.catch(() => {})
+      next.kernels.fib(20).then(console.log, (error) => console.log(error.code))
+      await isRunning(next)
+      console.log('send SIGTERM')
+      await isClosing(next)
+      blocker.cancel()
+      await next.close()
+      clearInterval(timer)`)
+    assert.deepEqual([code, signal, stderr], [0, null, ''])
+    assert.equal(stdout, 'send SIGTERM\nsend SIGTERM\n6765\n')
+  })
+
   test('a pool that is made while others end is ended too', async () => {
     const { signal, stdout, stderr } = await runWithSignals(`
       const pool = new WorkerPool({ threads: 1, handleSignals: true })
