@@ -164,6 +164,29 @@ test('one that was given up and has its grace is waited for', async () => {
   }
 })
 
+test('the end of the pool does not wait for one that was given up', async () => {
+  const pool = new WorkerPool({ threads: 1 })
+  let hasBegun = false
+  const body = () => {
+    hasBegun = true
+    return new Promise(() => {})
+  }
+  const task = pool.addTask(body, { mainThread: true })
+  await until(() => hasBegun)
+  task.cancel()
+  assert.equal((await rejection(task)).code, 'ERR_THREADMILL_CANCELLED')
+  await pool.close()
+})
+
+test('an onWorkerExit that has returned leaves no timer', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const pool = new WorkerPool(MAIN, { entryPoint: workerEntrypoint, disposeTimeout: 60_000 })
+  await pool.run(1, { mainThread: true })
+  await pool.close()
+  assert.ok(timers() <= before)
+})
+
 test('a module that cannot be used fails these tasks, and only these', async () => {
   const source = `import { isMainThread } from 'node:worker_threads';
     export const workerEntrypoint = (input) => input;
