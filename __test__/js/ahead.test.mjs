@@ -234,6 +234,38 @@ test('a cancelled task does not run, and a port in its input is closed', async (
   assert.deepEqual(told, [])
 })
 
+test('so is that of one that waited for a worker, while that is busy', async (t) => {
+  const gates = new Gates()
+  // What tasks take is not known yet: nothing is posted ahead to a worker that is busy.
+  const pool = new WorkerPool(AHEAD, { maxWorkers: 1, workerData: gates.memory })
+  t.after(() => pool.destroy())
+  const gate = gates.closed()
+  const first = move(pool, 0, { input: { do: 'block', gate } })
+  await until(() => first.worker !== undefined)
+  const { port1, port2 } = new MessageChannel()
+  const closed = once(port1, 'close')
+  const task = pool.addTask({ do: 'port', port: port2 }, { transfer: [port2] })
+  task.cancel('no')
+  assert.equal(await rejection(task), 'no')
+  await closed
+  gates.open(gate)
+  assert.equal((await first).bytes[0], 1)
+})
+
+test('and those of tasks that are cancelled as soon as their inputs are posted to an idle worker', async (t) => {
+  const { pool } = await quickPool(t)
+  for (let closed = 0; closed < 20; ) {
+    const before = closed
+    const { port1, port2 } = new MessageChannel()
+    port1.once('close', () => closed++).on('message', () => {})
+    const task = pool.addTask({ do: 'port', port: port2 }, { transfer: [port2] })
+    task.cancel('no')
+    // It may have begun; then it closes its port itself.
+    await endings([task])
+    await until(() => closed > before)
+  }
+})
+
 test('closing finishes what has been posted, disposing rejects what has not begun, destroying all', async (t) => {
   for (const [end, mayRun, mayReject] of [
     ['close', true, false],
