@@ -176,6 +176,17 @@ test('a script that ends its thread fails its task, and another one is launched'
   }
 })
 
+test('a listener that throws at a message of the pool ends its thread, also while a task is open', async (t) => {
+  const pool = poolOf(t, RAW, { maxWorkers: 1 })
+  const flags = new Int32Array(new SharedArrayBuffer(4))
+  const task = pool.run({ do: 'never', flags })
+  const error = rejection(task)
+  await until(() => Atomics.load(flags, 0) === 1)
+  pool.postMessageToWorkers('message', { do: 'throw' })
+  assert.equal((await error).code, 'ERR_THREADMILL_WORKER_CRASHED')
+  assert.equal((await error).cause.code, 'MY_CODE')
+})
+
 test('a task waits for its reply: a timeout ends the wait', async (t) => {
   const pool = poolOf(t, RAW, { maxWorkers: 1 })
   const flags = new Int32Array(new SharedArrayBuffer(4))

@@ -1,6 +1,6 @@
 // One worker for one result: what it gives, how it fails, and that nothing of it is left.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import path from 'node:path'
 import process from 'node:process'
 import { test } from 'node:test'
@@ -105,10 +105,11 @@ test('so does one while the worker is made, by a getter of its data', async () =
   assert.equal(await rejection(runWorker(script('for (;;);'), data, { signal: controller.signal })), 'meanwhile')
 })
 
-test('after the result an abort or a timeout changes nothing', async () => {
+test('after the result an abort or a timeout changes nothing, and nothing listens for it', async () => {
   const controller = new AbortController()
   const { signal } = controller
   assert.equal(await runWorker(FIB, 5, { signal, timeout: 60_000 }), 5)
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
   controller.abort()
 })
 
