@@ -145,6 +145,16 @@ describe('events', () => {
     assert.deepEqual(order[2], ['complete'])
   })
 
+  test('who hears of the exit of a thread finds its slot free', async () => {
+    const pool = new FunctionPool({ poolSize: 1 })
+    const thread = pool.addTask(async () => {})
+    assert.equal(pool.status('active'), 1)
+    const active = []
+    thread.on('exit', () => active.push(pool.status('active')))
+    await microtasks()
+    assert.deepEqual(active, [0])
+  })
+
   test('the retry timer runs while there is work', async () => {
     const pool = new FunctionPool({ poolSize: 1 })
     const seen = record(pool, ['startPinging', 'stopPinging', 'complete'])

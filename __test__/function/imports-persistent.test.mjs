@@ -1,8 +1,9 @@
 // Modules whose exports run in a worker that stays: its state, the order of calls, and its end.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { importPersistentWorker, importWorker } from 'threadmill/function'
-import { rejection } from '../helpers/pool.mjs'
+import { rejection, until } from '../helpers/pool.mjs'
 import { CRASHED, MODULE, math, persistent } from './imports.mjs'
 
 describe('a persistent worker', () => {
@@ -124,6 +125,22 @@ describe('a persistent worker', () => {
     const [error, other] = await Promise.all([rejection(proxy.eatMemory()), rejection(proxy.never())])
     assert.equal(error.code, 'ERR_WORKER_OUT_OF_MEMORY')
     assert.equal(other, error)
+  })
+
+  test('an import that fails ends its worker', async () => {
+    const alive = new Set()
+    class Watched extends Worker {
+      constructor(...given) {
+        super(...given)
+        alive.add(this)
+        this.once('exit', () => alive.delete(this))
+      }
+    }
+    const module = 'data:text/javascript,throw new Error("no module")'
+    const failed = importPersistentWorker(module, {}, { WorkerType: Watched })
+    assert.equal(alive.size, 1)
+    assert.equal((await rejection(failed)).message, 'no module')
+    await until(() => alive.size === 0)
   })
 
   test('a timeout rejects the others too', async () => {
