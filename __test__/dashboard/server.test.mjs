@@ -164,6 +164,22 @@ test('events come at the interval, the first at once, and follow the pool', asyn
   events.destroy()
 })
 
+test('who looks when nobody has for a while gets events as well', async (t) => {
+  const pool = closing(t, new WorkerPool({ threads: 1 }))
+  const dashboard = await serve(t, pool, { interval: 100 })
+  for (let visit = 0; visit < 2; visit++) {
+    const events = await openEvents(dashboard)
+    await events.next()
+    // The first one comes at once, whatever becomes of the others.
+    assert.equal((await events.next()).pools[0].state, 'open')
+    const left = new Promise((resolve) => events.socket.once('close', resolve))
+    events.destroy()
+    await left
+    // Then the server has heard of it.
+    await send(dashboard, '/stats')
+  }
+})
+
 test('a slow client is given no event while it has not taken the last one', async (t) => {
   // Figures of so many workers, at every tick more than the system buffers.
   const pool = closing(t, new WorkerPool({ threads: 1024, name: 'slow' }))
