@@ -327,6 +327,21 @@ describe('on the thread that owns the pool', () => {
   })
 })
 
+test('the end of an instrumentation does not end one that came after it', async (t) => {
+  const pool = poolOf(t, { threads: 1 })
+  const [first, second] = ['first', 'second'].map((name) =>
+    instrument({ tracer: tracerProvider.getTracer(name) }, pool),
+  )
+  first.stop()
+  await pool.kernels.echo(1)
+  second.stop()
+  await pool.kernels.echo(2)
+  assert.deepEqual(
+    finished().map((span) => span.instrumentationScope.name),
+    ['second'],
+  )
+})
+
 test('a tracer that throws harms no task', async () => {
   const { stdout, stderr, code } = await runProgram(`
     import { WorkerPool } from 'threadmill'
