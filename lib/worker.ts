@@ -223,14 +223,7 @@ function turn(): void {
       const count = handOver(visit(), values)
       if (count <= 0) break
       lastEnd = now()
-      for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
-        try {
-          begin(at, values)
-        } catch (error) {
-          // One task or message must not cost the others.
-          rethrow(error)
-        }
-      }
+      beginAll(count, values)
     }
   } finally {
     inTurn = false
@@ -493,12 +486,17 @@ function hearRest(): void {
     const values: unknown[] = []
     const count = handOver(1, values)
     if (count <= 0) return
-    for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
-      try {
-        begin(at, values)
-      } catch (error) {
-        rethrow(error)
-      }
+    beginAll(count, values)
+  }
+}
+
+function beginAll(count: number, values: unknown[]): void {
+  for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
+    try {
+      begin(at, values)
+    } catch (error) {
+      // One task or message must not cost the others.
+      rethrow(error)
     }
   }
 }
