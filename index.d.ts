@@ -135,7 +135,8 @@ export type DynamicRunOptions<N extends string = string> = TaskOptions & {
 export interface MapOptions {
   /**
    * Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1.
-   * @default 4 × the most workers: `threads`, or in a pool with a module `maxWorkers`, for kernels too
+   * @default 4 × the most workers: `threads`, or in a pool with a module `maxWorkers`, for kernels too; 32 × while its
+   * tasks are measured to take less than 0.02 ms
    */
   readonly concurrency?: number | undefined
   /** `true`: outputs come in the order of the inputs; `false`: as they finish. @default true */

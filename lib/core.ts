@@ -32,7 +32,7 @@ import { type Ending, PoolEnd } from './pool-end'
 import { PoolEvents } from './pool-events'
 import { type PoolEntry, PoolLanes } from './pool-lanes'
 import { flush, submitNumber } from './port'
-import { expectedCost } from './run-times'
+import { expectedCost, isTiny } from './run-times'
 import type { ShellSettings } from './shell-options'
 import { Sizing } from './sizing'
 import { allocate } from './slots'
@@ -251,6 +251,13 @@ export class PoolCore implements EntryHost {
   /** Whether tasks of the entry function need one that nobody asked for. */
   #needsHandle(): boolean {
     return this.#isWatched() || this.#isEstimated
+  }
+
+  /** Whether tasks for `kernel`, or those of the entry function, are measured to be tiny. */
+  isTiny(kernel: Kernel | undefined): boolean {
+    if (kernel !== undefined) return isTiny(kernel.index, this)
+    const lane = this.#lanes.known
+    return lane !== undefined && isTiny(ENTRY, lane)
   }
 
   /** A handle for a task that is about to be submitted. */

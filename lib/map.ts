@@ -16,6 +16,8 @@ import { follow, reasonOf } from './signals'
 export interface Submitter {
   hasRoom(): boolean
   whenRoom(): Promise<void>
+  /** Whether tasks are measured to take less than it takes to wake a worker. */
+  isTiny(): boolean
   /** Submits one input; returns its slot. Throws when it is refused. */
   start(input: unknown, resolve: (value: unknown) => void, reject: (reason: unknown) => void): number
   /** Calls `listener` when the pool admits nothing any more. Returns how to stop that. */
@@ -25,12 +27,15 @@ export interface Submitter {
 /** Options of `map`, checked. */
 export interface MapSettings {
   readonly concurrency: number
+  /** The same while tasks are tiny. */
+  readonly tinyConcurrency: number
   readonly ordered: boolean
   readonly signal: AbortSignal | undefined
 }
 
-/** The most that `#step` may be. */
+/** So much room is always worth submitting for. */
 const MOST_AT_ONCE = 32
+const settled = Promise.resolve()
 
 interface Entry {
   /** -1 when settled. */
@@ -44,9 +49,21 @@ interface Waiter {
   readonly reject: (reason: unknown) => void
 }
 
+/** Most tasks in progress, or finished and not yet passed on. */
+export function concurrencyOf(settings: MapSettings, pool: Submitter): number {
+  return pool.isTiny() ? settings.tinyConcurrency : settings.concurrency
+}
+
 /** Whether a task was refused for want of room. */
 export function wasFull(error: unknown): boolean {
   return isInstance(error, ThreadmillError) && error.code === 'ERR_THREADMILL_QUEUE_FULL'
+}
+
+/** What `await` waits for. */
+function isThenable(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === 'function'
+  )
 }
 
 interface Source {
@@ -75,8 +92,6 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   /** In the order of the inputs. A refused input or a failed source has a rejected entry in its place. */
   readonly #entries: Entry[] = []
   readonly #waiters: Waiter[] = []
-  /** Tasks for which there has to be room before more are asked for: tasks that come one by one each wake a worker. */
-  readonly #step: number
   readonly #cleanups: (() => void)[] = []
   /** The source is the caller's, and runs in the caller's async context. */
   readonly #context = new AsyncResource('threadmill:map')
@@ -89,7 +104,6 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#source = sourceOf(inputs)
     this.#settings = settings
     this.#pool = pool
-    this.#step = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(settings.concurrency / 4)))
     this.#cleanups.push(pool.onEnd((reason) => this.#fail(reason)))
     const { signal } = settings
     if (signal === undefined) return
@@ -147,47 +161,55 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     }
   }
 
-  /** Whether there is room for as many as are worth submitting. */
+  /** Whether there is room for as many as are worth submitting: tasks that come one by one each wake a worker. */
   #isLow(): boolean {
-    return this.#wantsMore() && this.#entries.length <= this.#settings.concurrency - this.#step
+    if (this.#finished || this.#exhausted) return false
+    const most = concurrencyOf(this.#settings, this.#pool)
+    return this.#entries.length <= most - Math.max(1, Math.min(MOST_AT_ONCE, most >> 2))
   }
 
   #wantsMore(): boolean {
-    return !this.#finished && !this.#exhausted && this.#entries.length < this.#settings.concurrency
+    return !this.#finished && !this.#exhausted && this.#entries.length < concurrencyOf(this.#settings, this.#pool)
   }
 
   /** Starts tasks until the window is full or the source is at its end. Runs beside the consumer. */
   async #pump(): Promise<void> {
+    // A drain may be under way, and the source is code of the caller's.
+    await settled
     while (this.#wantsMore()) {
-      await this.#room()
-      if (!this.#wantsMore()) return
+      if (!this.#pool.hasRoom()) {
+        await this.#room()
+        continue
+      }
       const { iterator, isSync } = this.#source
-      const result: unknown = await this.#context.runInAsyncScope(() => iterator.next())
+      // Waits for nothing that is there: tasks that are submitted one right after the other are handed over together.
+      const next = this.#context.runInAsyncScope(iterator.next as () => unknown, iterator)
+      const result = isSync && !isThenable(next) ? next : await next
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
       const { done, value: given } = result as IteratorResult<unknown>
       // Also the last one, and whatever has happened since: one that rejects would be unhandled.
-      const value = isSync && typeof given === 'object' ? await given : given
+      const value = isSync && isThenable(given) ? await given : given
       if (done) {
         this.#exhausted = true
         this.#advance()
         return
       }
-      await this.#submitWithRoom(value)
+      while (!this.#submitIfRoom(value)) await this.#room()
     }
   }
 
-  async #submitWithRoom(input: unknown): Promise<void> {
-    for (;;) {
-      // Another user of the pool may have taken the room while the source was asked.
-      await this.#room()
-      if (this.#finished || this.#exhausted) return
-      try {
-        this.#submit(input)
-        return
-      } catch (error) {
-        // There was room, but not for as many bytes.
-        if (!wasFull(error) || this.#pool.hasRoom()) throw error
-      }
+  /** Whether this input is settled or submitted; `false` when there is no room for it. */
+  #submitIfRoom(input: unknown): boolean {
+    if (this.#finished || this.#exhausted) return true
+    // Another user of the pool may have taken the room while the source was asked.
+    if (!this.#pool.hasRoom()) return false
+    try {
+      this.#submit(input)
+      return true
+    } catch (error) {
+      // There was room, but not for as many bytes.
+      if (!wasFull(error) || this.#pool.hasRoom()) throw error
+      return false
     }
   }
 

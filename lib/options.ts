@@ -7,6 +7,7 @@ import type { EntryFunction } from './entry-module'
 import { isInstance, outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane-settings'
+import type { MapSettings } from './map'
 import { isArray, isObject, optionsObject, own, ownOr } from './own'
 import { grantedThreads } from './quota'
 import { checkCrashLimit, checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
@@ -414,15 +415,17 @@ function isSignal(value: unknown): value is AbortSignal {
   }
 }
 
-/** Options of `map`, checked. */
-export function checkMapOptions(given: unknown, threads: number): { concurrency: number; ordered: boolean } {
+/** Options of `map`, checked. `workers`: the most that there can be. */
+export function checkMapOptions(given: unknown, workers: number): Omit<MapSettings, 'signal'> {
   const options = optionsObject(given)
-  const concurrency = ownOr(options, 'concurrency', 4 * threads)
+  const wanted = own(options, 'concurrency')
+  const concurrency = wanted === undefined ? 4 * workers : wholeNumber('options.concurrency', wanted, 1, MAX_CAPACITY)
+  const tinyConcurrency = wanted === undefined ? 32 * workers : concurrency
   const ordered = ownOr(options, 'ordered', true)
   if (typeof ordered !== 'boolean') throw wrongType('options.ordered', 'a boolean', ordered)
   const transfer = own(options, 'transfer')
   if (transfer !== undefined) throw wrongValue('options.transfer', 'left out: map has many inputs', transfer)
-  return { concurrency: wholeNumber('options.concurrency', concurrency, 1, MAX_CAPACITY), ordered }
+  return { concurrency, tinyConcurrency, ordered }
 }
 
 /** The rejection of a pool that no longer admits tasks. */

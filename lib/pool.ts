@@ -104,6 +104,7 @@ export class WorkerPool implements AsyncDisposable {
     const submitter: Submitter = {
       hasRoom: () => this.#core.hasRoom,
       whenRoom: () => this.#core.whenRoom(),
+      isTiny: () => this.#core.isTiny(kernel),
       start: (input, resolve, reject) =>
         kernel === undefined
           ? this.#core.startEntry(input, each, resolve, reject)

@@ -2,7 +2,7 @@
 // The end of an env that tasks go out through: a buffer of submissions that is flushed with one native call.
 //
 // Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker is
-//     idle. At most BATCH × TINY ms of work waits for the end of a turn.
+//     idle. At most BATCH × TINY ms of work waits for the end of a turn, which is LOOKS microtasks without a submission.
 
 import type { Encoded } from './codecs'
 import * as codecs from './codecs'
@@ -23,6 +23,8 @@ const { isTiny } = runTimes
 
 /** Submissions that are handed over together at most. */
 const BATCH = 32
+/** Microtasks without a submission after which a turn counts as ended. */
+const LOOKS = 4
 /** Bytes of small typed arrays that a batch can hold. */
 const ARENA = 256 * 1024
 /** Typed arrays from this size on are not copied through the arena. */
@@ -38,6 +40,9 @@ let arenaUsed = 0
 let values: unknown[] = []
 let buffered = 0
 let flushScheduled = false
+/** What was buffered when `isGrowing` looked last, and how often that has been so. */
+let seen = 0
+let looks = 0
 
 /** Starts a record; the caller adds the input and calls `commit`. */
 function begin(slot: number, ticket: Ticket): number {
@@ -65,7 +70,7 @@ function begin(slot: number, ticket: Ticket): number {
  */
 function commit(ticket: Ticket, mayWait: boolean): void {
   buffered++
-  if (buffered === BATCH || !mayWait || !isTiny(ticket)) flush()
+  if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel, ticket.owner)) flush()
   else if (!flushScheduled) {
     flushScheduled = true
     settled.then(flushScheduledNow)
@@ -74,9 +79,26 @@ function commit(ticket: Ticket, mayWait: boolean): void {
 }
 
 function flushScheduledNow(): void {
+  if (isGrowing()) {
+    settled.then(flushScheduledNow)
+    return
+  }
   flushScheduled = false
   if (buffered > 0) flush()
   lookOut()
+}
+
+/** Whether the next submission may be about to come: loops over promises take a few microtasks for each. */
+function isGrowing(): boolean {
+  if (buffered === seen) looks++
+  else {
+    seen = buffered
+    looks = 0
+  }
+  if (buffered > 0 && looks < LOOKS) return true
+  seen = 0
+  looks = 0
+  return false
 }
 
 /** Hands everything buffered to the scheduler. */

@@ -2,7 +2,7 @@
 // What kernels and entry functions take, as far as is known.
 
 import * as numbers from './native'
-import type { Owner, Ticket } from './owner'
+import type { Owner } from './owner'
 
 const { ENTRY, MAIN_ENTRY } = numbers
 
@@ -12,8 +12,8 @@ const TINY = 0.02
 /** Smoothed run time by kernel, ms; -1 before the first measurement. */
 const runTimes: number[] = []
 
-/** Whether a task of this kernel may wait in the buffer for company (Q2). */
-export function isTiny({ kernel, owner }: Ticket): boolean {
+/** Whether tasks for a kernel or an entry function take less than it takes to wake a worker. */
+export function isTiny(kernel: number, owner: Owner): boolean {
   // What is called on the owner's thread is not worth it.
   const runTime = kernel === ENTRY ? owner.runTime : runTimes[kernel]
   return runTime !== undefined && runTime < TINY

@@ -11,7 +11,7 @@ import process from 'node:process'
 import { Duplex } from 'node:stream'
 import { rethrow } from './callbacks'
 import { isInstance, wrongValue } from './errors'
-import { type MapSettings, type Submitter, wasFull } from './map'
+import { concurrencyOf, type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
 import { follow, reasonOf } from './signals'
 
@@ -113,7 +113,7 @@ export class TaskStream extends Duplex {
       return
     }
     const writing = this.#writing
-    if (writing !== undefined && this.#entries.length < this.#settings.concurrency) {
+    if (writing !== undefined && this.#entries.length < concurrencyOf(this.#settings, this.#pool)) {
       if (!this.#pool.hasRoom() || !this.#submit(writing)) this.#waitForRoom()
     }
     if (this.#finishing !== undefined && this.#entries.length === 0) {
