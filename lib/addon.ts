@@ -4,6 +4,7 @@
 
 import path from 'node:path'
 import process from 'node:process'
+import { isInstance, ThreadmillError } from './errors'
 
 /** What is added to platform and processor in the names of addons. */
 const VARIANTS: Readonly<Record<string, readonly string[]>> = {
@@ -19,25 +20,47 @@ export function setAddonFile(file: string | undefined): void {
   known = file
 }
 
-/** The exports of the addon, which nobody else has in this thread. @throws what the loader throws */
+/** The exports of the addon, which nobody else has in this thread. @throws ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` */
 export function loadAddon(): unknown {
   return claimed(known === undefined ? findAddon() : require(known))
 }
 
 function findAddon(): object {
   const file = onlyAddon()
+  let refusal: unknown
   if (file !== undefined) {
     try {
       const addon = require(file)
       known = fileOf(addon)
       return addon
-    } catch {
-      // The loader says what is wrong.
+    } catch (error) {
+      refusal = error
     }
   }
-  const addon = require('../native/index.js')
-  known = fileOf(addon)
-  return addon
+  try {
+    const addon = require('../native/index.js')
+    known = fileOf(addon)
+    return addon
+  } catch (error) {
+    throw cannotLoad(refusal ?? firstCause(error), error)
+  }
+}
+
+/** The loader tells what it tried last; what it tried first is what should have been there. */
+function firstCause(error: unknown): unknown {
+  let first = error
+  while (isInstance(first, Error) && first.cause instanceof Error) first = first.cause
+  return first
+}
+
+/** The loader blames npm for whatever goes wrong. */
+function cannotLoad(reason: unknown, cause: unknown): ThreadmillError {
+  const [said = ''] = String(isInstance(reason, Error) ? reason.message : reason).split('\n')
+  const why = /^Cannot find module '(\.\/)?threadmill/.test(said)
+    ? 'none is installed: optional dependencies were left out, or node_modules comes from another platform'
+    : said
+  const message = `the addon of threadmill for ${process.platform}-${process.arch} cannot be loaded: ${why}`
+  return new ThreadmillError('ERR_THREADMILL_NOT_SUPPORTED', message, { cause })
 }
 
 /** Some who call themselves `require` have no cache. */
