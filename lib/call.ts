@@ -4,6 +4,7 @@
 import type { EntryFunction } from './entry-module'
 import { outOfRange, ThreadmillError, wrongType } from './errors'
 import { native } from './native'
+import { BuiltinPromise, isPromise } from './promise'
 
 /** The function with its hooks. */
 export type EntryWithHooks = EntryFunction & {
@@ -30,13 +31,13 @@ export function callPrepared(
   } finally {
     spend(now() - start)
   }
-  if (!(prepared instanceof Promise)) return fn(input, client)
+  if (!isPromise(prepared)) return fn(input, client)
   return prepared.finally(() => spend(now() - start)).then(() => fn(input, client))
 }
 
 /** A promise for whatever is promise-like; anything else as it is. */
 export function settledLater(value: unknown): unknown {
-  return isThenable(value) ? Promise.resolve(value) : value
+  return isThenable(value) ? BuiltinPromise.resolve(value) : value
 }
 
 /** May throw: its getters are the user's. */

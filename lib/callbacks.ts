@@ -3,9 +3,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import { wrongType } from './errors'
-
-/** Captured, because test frameworks replace the global. */
-const schedule = queueMicrotask
+import { soon } from './timers'
 
 type Listener = (...args: never[]) => void
 type AnyListener = (...args: unknown[]) => void
@@ -14,6 +12,8 @@ interface Entry {
   readonly listener: Listener
   readonly bound: Listener
   readonly once: boolean
+  /** Whether one that is called once has been: a listener before it may have made what it listens to happen again. */
+  hasBeenCalled: boolean
 }
 
 /** Listeners by name. Names are arbitrary strings. */
@@ -32,7 +32,8 @@ export class Listeners {
 
   add(name: string, listener: unknown, once = false): void {
     if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener)
-    const entry = { listener: listener as Listener, bound: AsyncResource.bind(listener as AnyListener), once }
+    const bound = AsyncResource.bind(listener as AnyListener)
+    const entry = { listener: listener as Listener, bound, once, hasBeenCalled: false }
     const list = this.#byName.get(name)
     // A new list each time: one that is being called stays as it is.
     this.#byName.set(name, list === undefined ? [entry] : [...list, entry])
@@ -52,8 +53,12 @@ export class Listeners {
 
   call(name: string, ...args: unknown[]): void {
     for (const entry of this.#byName.get(name) ?? []) {
-      // Not another one with that function.
-      if (entry.once) this.#removeLast(name, (other) => other === entry)
+      if (entry.once) {
+        if (entry.hasBeenCalled) continue
+        entry.hasBeenCalled = true
+        // Not another one with that function.
+        this.#removeLast(name, (other) => other === entry)
+      }
       try {
         ;(entry.bound as AnyListener)(...args)
       } catch (error) {
@@ -65,7 +70,7 @@ export class Listeners {
 
 /** Makes an exception of a listener an uncaught one, outside the code that called the listener. */
 export function rethrow(error: unknown): void {
-  schedule(() => {
+  soon(() => {
     throw error
   })
 }

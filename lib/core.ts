@@ -49,6 +49,7 @@ import {
 import { TaskHandle } from './task'
 // Before anybody replaces them; some of who uses them is loaded late.
 import './timers'
+import { BuiltinPromise } from './promise'
 import type { Timeline } from './timeline/timeline'
 import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'
@@ -212,14 +213,14 @@ export class PoolCore implements EntryHost {
     const isOpen = this.ending < 0 && this.pending < this.settings.capacity && this.budget === undefined
     if (lane === undefined || ticket === undefined || !isOpen || this.#needsHandle())
       return this.submitEntry(input, undefined)
-    const promise = new Promise(executor)
+    const promise = new BuiltinPromise(executor)
     admitNumber(this, lane, ticket, input, last.resolve, last.reject)
     return promise
   }
 
   /** As `submit`, for the entry function of the pool's module. */
   submitEntry(input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
-    const promise = new Promise(executor)
+    const promise = new BuiltinPromise(executor)
     const { resolve, reject } = last
     const task = given ?? (this.#needsHandle() ? this.entryTask(input, options) : undefined)
     this.startEntry(input, options, resolve, reject, task, promise)
@@ -273,7 +274,7 @@ export class PoolCore implements EntryHost {
 
   /** Checks and submits; throws before anything is queued or moved. */
   submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
-    const promise = new Promise(executor)
+    const promise = new BuiltinPromise(executor)
     const { resolve, reject } = last
     const task = given ?? (this.#isWatched() ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
     this.start(kernel, input, options, resolve, reject, task, promise)
@@ -286,7 +287,7 @@ export class PoolCore implements EntryHost {
     // The first one makes the ticket; one that is refused learns why.
     if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.#isWatched())
       return this.submit(kernel, input, undefined)
-    const promise = new Promise(resolving)
+    const promise = new BuiltinPromise(resolving)
     this.pending++
     submitNumber(allocate(ticket, last.resolve), ticket, input)
     return promise
@@ -529,7 +530,7 @@ export class PoolCore implements EntryHost {
 /** Gives a task that somebody else awaits a handle and a promise of its own, for events and estimators. */
 function handled(task: TaskHandle<unknown>, resolve: Settle, reject: Settle): Settlement {
   let settle!: readonly [Settle, Settle]
-  const promise = new Promise<unknown>((...given) => {
+  const promise = new BuiltinPromise<unknown>((...given) => {
     settle = given
   })
   // Whoever awaits the other promise is told of a failure there.

@@ -29,7 +29,9 @@ export interface KeptCosts {
  * Gives a pool the costs that a file has, and writes those that it has learned there in the end: its own, or that of the process.
  * @throws ThreadmillError, TypeError when there is something else in that place
  */
-export function keepCosts(pool: number, file: string): KeptCosts {
+export function keepCosts(pool: number, given: string): KeptCosts {
+  // Whoever changes the working directory does not mean another file.
+  const file = path.resolve(given)
   const known = readCosts(file)
   const figures = new Float64Array(known.flatMap(([, ms, runs]) => [ms, runs]))
   if (known.length > 0) {

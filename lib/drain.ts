@@ -12,6 +12,7 @@ import { DRAIN_STRIDE } from './native'
 import { native } from './native-owner'
 import * as outcome from './outcome'
 import type { End, Owner, Ticket } from './owner'
+import { BuiltinPromise } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
 import { setImmediate } from './timers'
@@ -82,7 +83,7 @@ export function onFirstResults(callback: () => void): void {
 function drain(): void {
   settleSoon()
   if (afterFirst === undefined) return
-  Promise.resolve().then(afterFirst)
+  BuiltinPromise.resolve().then(afterFirst)
   afterFirst = undefined
 }
 
@@ -231,14 +232,16 @@ function settle(slot: number, tag: number, at: number): void {
   // What was given up, and what its worker did not survive, says nothing of what a task takes.
   if (worker >= 0 && (tag < 6 || tag >= ANSWERS)) learn(kernel, owner, events[at + 4] as number)
   clear(slot)
-  if (events[at + 5] === 1 && lingering[slot] !== 2) lingering[slot] = 1
-  else release(slot)
+  const lingers = events[at + 5] === 1 && lingering[slot] !== 2
+  if (lingers) lingering[slot] = 1
   extra?.observer?.ended(worker, events[at + 4] as number, Math.max(0, -(events[at + 5] as number)))
   const end: End = (succeeded, value) => {
+    // Only then may another task have the slot: who could cancel this one must not mean that.
+    extra?.cleanup?.(succeeded)
+    if (!lingers) release(slot)
     if (succeeded) resolve(value)
     else fail(resolve, reject, value)
     owner.settled(succeeded, value, extra?.observer, isAdmitted)
-    extra?.cleanup?.(succeeded)
   }
   if (tag === 4) end(true, payload)
   else if (tag < 6) end(true, tag === 5 ? eventValues[payload] : SIMPLE[tag])

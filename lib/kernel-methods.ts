@@ -3,6 +3,7 @@
 
 import type { Kernels } from '..'
 import { type Kernel, kernelAt, kernelNumbers } from './kernels'
+import { BuiltinPromise } from './promise'
 
 type KernelMethod = (input: unknown, options?: object) => Promise<unknown>
 
@@ -27,7 +28,7 @@ export function kernelMethods(caller: () => KernelCaller): Kernels {
             ? caller().submitPlain(kernel, input)
             : caller().submit(kernel, input, options)
         } catch (error) {
-          return Promise.reject(error)
+          return BuiltinPromise.reject(error)
         }
       },
     }

@@ -24,6 +24,7 @@ import { native } from './native-owner'
 import type { End, Observer } from './owner'
 import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
+import { BuiltinPromise } from './promise'
 import { isAlone, type Report } from './protocol'
 import { decodeReason } from './reason'
 import { IdleSweep, idleWorkers } from './retire'
@@ -223,15 +224,17 @@ export class JsLane implements EntryLane, ThreadHost {
   }
 
   /** @throws ThreadmillError when the entry module cannot be used */
-  admit(wanted: number): void {
+  admit(wanted: number): boolean {
     this.check()
     this.#pending++
+    const before = this.#launched
     try {
       this.#launchFor(wanted)
     } catch (error) {
       this.#pending--
       throw error
     }
+    return this.#launched > before
   }
 
   /** A worker has submitted tasks, has seen some succeed or fail, or has written something. */
@@ -552,7 +555,7 @@ export class JsLane implements EntryLane, ThreadHost {
     }
     this.#closing = true
     for (const thread of this.#threads) if (thread !== undefined) thread.hasHeir = false
-    this.#gone ??= new Promise((resolve) => {
+    this.#gone ??= new BuiltinPromise((resolve) => {
       this.#allGone = resolve
     })
     if (isFirst || force) {

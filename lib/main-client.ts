@@ -4,6 +4,7 @@
 import type { Kernels } from '..'
 import { checkType, Listeners } from './callbacks'
 import type { MainHost, MainLane } from './main'
+import { BuiltinPromise } from './promise'
 import type { TaskHandle } from './task'
 
 /** See `IWorkerClient` in index.d.ts. */
@@ -30,7 +31,7 @@ export class MainClient {
     try {
       return this.addTask(input, options).then()
     } catch (error) {
-      return Promise.reject(error)
+      return BuiltinPromise.reject(error)
     }
   }
 

@@ -25,11 +25,12 @@ import { ANSWER_STRIDE, MAIN_WORKER, TASK_STRIDE } from './native'
 import { native } from './native-owner'
 import type { End, Observer } from './owner'
 import { moved } from './parcel'
+import { BuiltinPromise, isPromise } from './promise'
 import { encodeReason } from './reason'
 import { onSettled } from './slots'
 import type { EntryLane } from './submit'
 import type { TaskHandle } from './task'
-import { clearTimeout, setImmediate, setTimeout } from './timers'
+import { clearTimeout, setImmediate, setTimeout, soon } from './timers'
 import { unpackName } from './trace'
 import { unmarked } from './transfer'
 
@@ -57,8 +58,6 @@ export interface MainHost {
 const YIELD = 10
 const SIMPLE = [undefined, null, true, false]
 const { now } = native
-/** Captured, because test frameworks replace the global. */
-const soon = queueMicrotask
 
 /** The thread that owns a pool, as a worker. */
 class MainWorker implements IWorker {
@@ -143,8 +142,8 @@ export class MainLane implements EntryLane {
     this.#tasks = new Float64Array((64 + host.concurrency) * TASK_STRIDE)
   }
 
-  admit(): void {
-    if (this.#started) return
+  admit(): boolean {
+    if (this.#started) return false
     this.#started = true
     this.#start().then(() => {
       if (this.#hasLeft || !native.joinMain(this.handle)) return
@@ -152,6 +151,7 @@ export class MainLane implements EntryLane {
       for (const [type, contents] of this.#mails.splice(0)) this.#hear(type, contents)
       this.#freshTurn()
     })
+    return false
   }
 
   withdraw(): void {}
@@ -287,7 +287,7 @@ export class MainLane implements EntryLane {
       const context = held !== undefined || carried === '' ? undefined : taskContext(carried)
       const start = (): unknown => (context === undefined ? run() : context.run(run))
       const result = held === undefined ? start() : held.scope.runInAsyncScope(start)
-      if (result instanceof Promise) {
+      if (isPromise(result)) {
         result.then(
           (value) => call.end(true, value),
           (error) => call.end(false, error),
@@ -308,7 +308,7 @@ export class MainLane implements EntryLane {
       })
     }
     const fn = this.#find(name)
-    if (!(fn instanceof Promise)) return settledLater(invoke(fn))
+    if (!isPromise(fn)) return settledLater(invoke(fn))
     // It may have been given up meanwhile.
     return fn.then((found) => (this.#unfinished.has(call) ? invoke(found) : undefined))
   }
@@ -460,11 +460,11 @@ export class MainLane implements EntryLane {
     const onWorkerExit = this.#entry?.onWorkerExit
     if (force || !isReady || onWorkerExit === undefined) return
     let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise<void>((resolve) => {
+    const late = new BuiltinPromise<void>((resolve) => {
       timer = setTimeout(resolve, this.#host.disposeTimeout)
     })
     const done = (async () => onWorkerExit.call(this.#entry, this.#client))().catch(rethrow)
-    await Promise.race([done, late])
+    await BuiltinPromise.race([done, late])
     clearTimeout(timer)
   }
 }

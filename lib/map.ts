@@ -10,6 +10,7 @@ import { rethrow } from './callbacks'
 import { isInstance, ThreadmillError, wrongType } from './errors'
 import { isObject } from './own'
 import { cancel } from './port'
+import { BuiltinPromise, isPromise } from './promise'
 import { follow, reasonOf } from './signals'
 
 /** What `map` needs of its pool. */
@@ -35,7 +36,7 @@ export interface MapSettings {
 
 /** So much room is always worth submitting for. */
 const MOST_AT_ONCE = 32
-const settled = Promise.resolve()
+const settled = BuiltinPromise.resolve()
 
 interface Entry {
   /** -1 when settled. */
@@ -96,6 +97,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   /** The source is the caller's, and runs in the caller's async context. */
   readonly #context = new AsyncResource('threadmill:map')
   #pumping = false
+  /** Tasks that were submitted and are not settled. */
+  #unsettled = 0
+  #unwatch: (() => void) | undefined
   /** The source has ended, failed or been closed. */
   #exhausted = false
   #finished = false
@@ -104,7 +108,6 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#source = sourceOf(inputs)
     this.#settings = settings
     this.#pool = pool
-    this.#cleanups.push(pool.onEnd((reason) => this.#fail(reason)))
     const { signal } = settings
     if (signal === undefined) return
     if (signal.aborted) this.#fail(reasonOf(signal))
@@ -116,7 +119,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
-    return new Promise((resolve, reject) => {
+    if (!this.#finished) this.#unwatch ??= this.#pool.onEnd(this.#poolEnded)
+    return new BuiltinPromise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
       this.#advance()
     })
@@ -130,7 +134,18 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
 
   throw(reason: unknown): Promise<never> {
     this.#finish()
-    return Promise.reject(reason)
+    return BuiltinPromise.reject(reason)
+  }
+
+  readonly #poolEnded = (reason: unknown): void => {
+    this.#fail(reason)
+  }
+
+  /** Lets the pool know this iterator only while somebody waits: one that is dropped must not keep the pool. */
+  #unwatchAtRest(): void {
+    if (this.#waiters.length > 0 || this.#unsettled > 0 || this.#pumping) return
+    this.#unwatch?.()
+    this.#unwatch = undefined
   }
 
   /** Answers whoever waits as far as that is possible, then sees to it that there is more. */
@@ -157,8 +172,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
           this.#pumping = false
           // Room may have been made while the pump was on its way out.
           if (this.#isLow()) this.#advance()
+          else this.#unwatchAtRest()
         })
-    }
+    } else this.#unwatchAtRest()
   }
 
   /** Whether there is room for as many as are worth submitting: tasks that come one by one each wake a worker. */
@@ -223,12 +239,24 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
       entry.slot = -1
       entry.state = state
       entry.value = value
+      this.#unsettled--
       this.#advance()
     }
-    entry.slot = this.#pool.start(input, settle('fulfilled'), settle('rejected'))
+    this.#unsettled++
+    try {
+      entry.slot = this.#pool.start(input, settle('fulfilled'), settle('rejected'))
+    } catch (error) {
+      this.#unsettled--
+      throw error
+    }
     // A getter of the input may have ended it.
-    if (!this.#exhausted) this.#entries.push(entry)
-    else if (entry.slot >= 0) cancel(entry.slot, undefined)
+    if (this.#exhausted) {
+      if (entry.slot >= 0) cancel(entry.slot, undefined)
+      return
+    }
+    this.#entries.push(entry)
+    // It was refused when it was not in its place yet.
+    if (entry.state !== 'pending') this.#advance()
   }
 
   #takeSettled(): Entry | undefined {
@@ -276,7 +304,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#exhausted = true
     try {
       const closed: unknown = this.#source.iterator.return?.()
-      if (closed instanceof Promise) closed.catch(() => {})
+      if (isPromise(closed)) closed.catch(() => {})
     } catch (error) {
       rethrow(error)
     }

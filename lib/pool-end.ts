@@ -10,6 +10,7 @@ import { native } from './native-owner'
 import { poolClosed } from './options'
 import { uses } from './packs'
 import { flush } from './port'
+import { BuiltinPromise } from './promise'
 import type { ShellSettings } from './shell-options'
 import type { Shutdown } from './shutdown'
 
@@ -88,7 +89,7 @@ export class PoolEnd {
   end(mode: 0 | 1 | 2, limit = Number.POSITIVE_INFINITY): Promise<void> {
     if (limit === 0) return this.end(2)
     if (limit < Number.POSITIVE_INFINITY && !this.isReleased) this.#shutdownParts().limit(limit)
-    this.#ended ??= new Promise((resolve) => {
+    this.#ended ??= new BuiltinPromise((resolve) => {
       this.#resolveEnded = resolve
     })
     const host = this.#host
@@ -140,7 +141,7 @@ export class PoolEnd {
     if (lanes.every((lane) => lane === undefined)) this.#release()
     else {
       // Nothing is unfinished any more; the workers say goodbye.
-      Promise.all(lanes).then(() => {
+      BuiltinPromise.all(lanes).then(() => {
         settleNow()
         this.#release()
       })

@@ -26,6 +26,7 @@ import {
   type PoolSettings,
 } from './options'
 import type { PoolEntry } from './pool-lanes'
+import { BuiltinPromise } from './promise'
 import { isOwnEntry } from './self'
 import {
   checkCloseOptions,
@@ -73,7 +74,7 @@ export class WorkerPool implements AsyncDisposable {
     try {
       return this.#core.run(input, options) as Promise<never>
     } catch (error) {
-      return Promise.reject(error)
+      return BuiltinPromise.reject(error)
     }
   }
 
@@ -176,7 +177,7 @@ export class WorkerPool implements AsyncDisposable {
       const signal = own(optionsObject(options), 'signal')
       return this.#core.ready(signal === undefined ? undefined : checkSignal(signal))
     } catch (error) {
-      return Promise.reject(error)
+      return BuiltinPromise.reject(error)
     }
   }
 
@@ -194,7 +195,7 @@ export class WorkerPool implements AsyncDisposable {
     try {
       limit = checkCloseOptions(options)
     } catch (error) {
-      return Promise.reject(error)
+      return BuiltinPromise.reject(error)
     }
     return this.#end(0, limit)
   }
@@ -205,7 +206,7 @@ export class WorkerPool implements AsyncDisposable {
       if (typeof force !== 'boolean') throw wrongType('options.force', 'a boolean', force)
       return this.#end(force ? 2 : 1)
     } catch (error) {
-      return Promise.reject(error)
+      return BuiltinPromise.reject(error)
     }
   }
 

@@ -12,6 +12,7 @@ import { SUBMIT_STRIDE } from './native'
 import { native } from './native-owner'
 import * as outcome from './outcome'
 import type { Ticket } from './owner'
+import { BuiltinPromise } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
 
@@ -29,7 +30,7 @@ const LOOKS = 4
 const ARENA = 256 * 1024
 /** Typed arrays from this size on are not copied through the arena. */
 export const ARENA_LIMIT = 64 * 1024
-const settled = Promise.resolve()
+const settled = BuiltinPromise.resolve()
 /** Longest string, in UTF-16 units, that may wait in the buffer. */
 const SHORT = 4096
 const header = new Float64Array(BATCH * SUBMIT_STRIDE)
@@ -124,11 +125,11 @@ function refuse(slot: number, error: unknown): void {
   const { owner } = tickets[slot] as Ticket
   const extra = extras[slot]
   clear(slot)
-  release(slot)
   extra?.observer?.ended(-1, 0, 0)
+  extra?.cleanup?.(false)
+  release(slot)
   fail(resolve, reject, error)
   owner.settled(false, error, extra?.observer, false)
-  extra?.cleanup?.(false)
 }
 
 /** Submits a number. */

@@ -14,6 +14,8 @@ import { settledLater } from './call'
 import { rethrow } from './callbacks'
 import type { EntryFunction } from './entry-module'
 import { prepare } from './marked'
+import { BuiltinPromise, isPromise } from './promise'
+import { soon } from './timers'
 
 /** What messages of that type are called in `pool.onMessage` and `postMessageToWorker`. */
 const TYPE = 'message'
@@ -61,7 +63,7 @@ export class RawScript {
     // The other methods, `on` and `once` and `onmessage`, come down to these.
     this.#replace('addEventListener', (type, listener, ...options) => {
       addEventListener?.call(port, type, type === TYPE ? this.#wrapped(listener) : listener, ...options)
-      if (type === TYPE && this.#waiting.length > 0) queueMicrotask(() => this.#deliverWaiting())
+      if (type === TYPE && this.#waiting.length > 0) soon(() => this.#deliverWaiting())
     })
     this.#replace('removeEventListener', (type, listener, ...options) => {
       const known = type === TYPE ? this.#wrappers.get(listener as object) : undefined
@@ -80,7 +82,7 @@ export class RawScript {
     this.#host.onMessage(TYPE, (contents) => emit(this.#port, contents))
     this.#port.on('close', () => this.#host.release())
     return (input) =>
-      new Promise((resolve, reject) => {
+      new BuiltinPromise((resolve, reject) => {
         this.#waiting.push([input, { resolve, reject }])
         this.#deliverWaiting()
       })
@@ -143,7 +145,7 @@ export class RawScript {
     if (task === undefined) return listener()
     try {
       const result = settledLater(listener())
-      if (result instanceof Promise) {
+      if (isPromise(result)) {
         result.catch((error) => {
           if (!this.#fail(task, error)) rethrow(error)
         })

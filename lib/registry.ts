@@ -4,6 +4,7 @@
 import { decode } from './codec'
 import { ThreadmillError } from './errors'
 import type { LazyLaneHost } from './lazy-lane'
+import { BuiltinPromise } from './promise'
 import { decodeReason } from './reason'
 import { TaskHandle } from './task'
 
@@ -58,7 +59,7 @@ export class Registry {
       const workerAt = (index: number) => this.#workerAt(index, kernel)
       const parts = { id, argument: read(argument), options, kernel, expected, worker: workerAt }
       const task = new TaskHandle<unknown>(parts)
-      const promise = new Promise<unknown>((resolve, reject) => {
+      const promise = new BuiltinPromise<unknown>((resolve, reject) => {
         this.#entries.set(id, { task, worker, resolve, reject })
       })
       // The worker that submitted it has a promise of its own; nobody need look at this one.

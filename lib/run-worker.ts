@@ -7,6 +7,7 @@ import type { Transferable, Worker } from 'node:worker_threads'
 import { isUrl } from './entry'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { checkSignal, checkTimeout, optionsObject } from './options'
+import { BuiltinPromise } from './promise'
 import { checkNotAborted, reasonOf } from './signals'
 import { clearTimeout, setTimeout } from './timers'
 import { checkTransferList } from './transfer'
@@ -30,7 +31,7 @@ export async function runWorker(script: unknown, workerData?: unknown, given?: u
 
 /** What comes first: a message, an error, the end, an abort, or the limit in ms, unless that is 0. */
 function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((resolve, reject) => {
+  return new BuiltinPromise((resolve, reject) => {
     let settle: (() => void) | undefined
     let failure: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined

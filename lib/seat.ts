@@ -20,6 +20,7 @@ import { checkEntryOptions, type EntrySettings, optionsObject, own, type PoolSet
 import type { End, Observer, Ticket } from './owner'
 import { KEY_STEP, KEYS_PER_LIFE, KEYS_PER_WORKER, keyOfInput, listOf, moved } from './parcel'
 import { flush } from './port'
+import { BuiltinPromise } from './promise'
 import type { Report } from './protocol'
 import { encodeReason } from './reason'
 import type { Details } from './registry'
@@ -113,7 +114,7 @@ export class SeatPool implements EntryHost, EntryLane {
       return task
     }
     const task = this.#handle(input, given, expectedCost(this, ENTRY))
-    const promise = new Promise(executor)
+    const promise = new BuiltinPromise(executor)
     const settlement = { resolve: last.resolve, reject: last.reject, task, promise }
     startEntry(this, input, options && this.#placed(options), settlement)
     this.#tellAdded(task, input, given)
@@ -127,7 +128,7 @@ export class SeatPool implements EntryHost, EntryLane {
       return this.submit(kernelOf(options), input, options)
     }
     if (this.#shared.isWatched) return this.addTask(input, options).then()
-    const promise = new Promise(executor)
+    const promise = new BuiltinPromise(executor)
     const settlement = { resolve: last.resolve, reject: last.reject, task: undefined, promise: undefined }
     startEntry(this, input, options && this.#placed(options), settlement)
     return promise
@@ -141,7 +142,7 @@ export class SeatPool implements EntryHost, EntryLane {
 
   /** Checks and submits a task for a kernel; throws before anything is queued or moved. */
   submit(kernel: Kernel, input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
-    const promise = new Promise(executor)
+    const promise = new BuiltinPromise(executor)
     const { resolve, reject } = last
     const watched =
       task ?? (this.#shared.isWatched ? this.#handle(input, options ?? {}, 0, kernel.info.name) : undefined)
@@ -191,7 +192,9 @@ export class SeatPool implements EntryHost, EntryLane {
     return this
   }
 
-  admit(): void {}
+  admit(): boolean {
+    return false
+  }
 
   withdraw(): void {}
 

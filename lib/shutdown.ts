@@ -10,6 +10,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
 import { native } from './native'
+import { BuiltinPromise } from './promise'
 import { clearTimeout, setTimeout } from './timers'
 
 type Callback = () => unknown
@@ -81,7 +82,7 @@ export class Shutdown {
   }
 
   #call(callback: Callback): Promise<void> {
-    return new Promise((resolve) => {
+    return new BuiltinPromise((resolve) => {
       const timer = setTimeout(resolve, this.#patience)
       this.#goOn = () => {
         clearTimeout(timer)

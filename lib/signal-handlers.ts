@@ -8,6 +8,7 @@
 //     those who listen once have gone afterwards.
 
 import process from 'node:process'
+import { BuiltinPromise } from './promise'
 
 /** What is ended: the core of a pool. */
 export interface SignalHost {
@@ -64,7 +65,7 @@ function onSignal(signal: NodeJS.Signals): void {
 async function endAll(signal: NodeJS.Signals, mode: 0 | 2): Promise<void> {
   // Others may come while the first ones end.
   for (let left = hosts.get(signal); left !== undefined; left = hosts.get(signal)) {
-    await Promise.all(Array.from(left, (host) => host.end(mode)))
+    await BuiltinPromise.all(Array.from(left, (host) => host.end(mode)))
   }
 }
 

@@ -4,6 +4,7 @@
 // Q1. A slot is given to one task at a time: it is free again when the task is settled and its memory released.
 
 import type { Observer, Ticket } from './owner'
+import { BuiltinPromise } from './promise'
 
 export type Resolve = (value: unknown) => void
 export type Reject = (reason: unknown) => void
@@ -89,7 +90,7 @@ export function onRejected(slot: number, reject: Reject): void {
 
 /** Rejects a promise, through its resolver if nobody has kept the other one: it takes on the state of a rejected one. */
 export function fail(resolve: Resolve, reject: Reject | undefined, reason: unknown): void {
-  if (reject === undefined) resolve(Promise.reject(reason))
+  if (reject === undefined) resolve(BuiltinPromise.reject(reason))
   else reject(reason)
 }
 

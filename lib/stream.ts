@@ -42,6 +42,8 @@ export class TaskStream extends Duplex {
   #writing: Writing | undefined
   #finishing: Callback | undefined
   #isWaiting = false
+  #hasBegun = false
+  #unwatch: (() => void) | undefined
   /** Why nothing more is admitted. */
   #refusal: Error | undefined
   /** Whether the reader wants more. */
@@ -58,27 +60,47 @@ export class TaskStream extends Duplex {
     if (signal?.aborted) fail(reasonOf(signal))
     else {
       if (signal !== undefined) this.#cleanups.push(follow(signal, fail))
-      this.#cleanups.push(pool.onEnd((reason) => this.#refuse(reason)))
+      this.#unwatch = TaskStream.#watchWeakly(new WeakRef(this), pool)
     }
   }
 
+  /** In a scope of its own: closures of one scope keep what any of them uses. */
+  static #watchWeakly(self: WeakRef<TaskStream>, pool: Submitter): () => void {
+    return pool.onEnd((reason) => {
+      const stream = self.deref()
+      if (stream !== undefined) stream.#refuse(reason)
+    })
+  }
+
+  /** One that nobody has used does not keep the pool. */
+  #begin(): void {
+    if (this.#hasBegun) return
+    this.#hasBegun = true
+    this.#unwatch?.()
+    this.#unwatch = this.#pool.onEnd((reason) => this.#refuse(reason))
+  }
+
   override _write(input: unknown, _encoding: string, callback: Callback): void {
+    this.#begin()
     this.#writing = { input, callback }
     this.#advance()
   }
 
   override _final(callback: Callback): void {
+    this.#begin()
     this.#finishing = callback
     this.#advance()
   }
 
   override _read(): void {
+    this.#begin()
     this.#flows = true
     this.#advance()
   }
 
   override _destroy(error: Error | null, callback: Callback): void {
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
+    this.#unwatch?.()
     for (const { slot } of this.#entries.splice(0)) if (slot >= 0) cancel(slot, undefined)
     const writing = this.#writing
     this.#writing = undefined

@@ -78,8 +78,11 @@ export interface EntryLane extends Owner {
   watch?(key: number, observer: Observer): void
   /** The task is settled, or was never submitted. */
   discard(key: number, succeeded?: boolean): void
-  /** A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1. */
-  admit(wanted: number): void
+  /**
+   * A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1. Whether there
+   * were any: then listeners have been called.
+   */
+  admit(wanted: number): boolean
   /** Takes that back. */
   withdraw(): void
   /** Whether inputs stay on this thread: they are kept by reference. */
@@ -323,13 +326,24 @@ export function admitNumber(
   reject: Settle,
   handle?: Settlement,
 ): number {
-  lane.admit(-1)
+  if (lane.admit(-1)) checkAgain(host, lane)
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
   host.began()
   if (handle?.task !== undefined && handle.promise !== undefined) handle.task.attach(slot, handle.promise)
   submitEntry(slot, ticket, 0, input)
   return slot
+}
+
+/** A listener may have submitted something, or closed the pool. */
+function checkAgain(host: EntryHost, lane: EntryLane): void {
+  try {
+    host.checkOpen()
+    host.checkRoom()
+  } catch (error) {
+    lane.withdraw()
+    throw error
+  }
 }
 
 // In place of a slot.

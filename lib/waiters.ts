@@ -9,7 +9,9 @@ import process from 'node:process'
 import type { ByteBudget } from './bytes'
 import type { Listeners } from './callbacks'
 import { byteBudget } from './lazy'
+import { BuiltinPromise } from './promise'
 import { checkNotAborted, follow } from './signals'
+import { soon } from './timers'
 
 /** The pool, as seen from here. */
 export interface WaitersHost {
@@ -29,9 +31,8 @@ export interface WaitersHost {
 
 type Tell = () => void
 
-/** Captured, because test frameworks replace them. */
+/** Captured, because test frameworks replace it. */
 const nextTick = process.nextTick.bind(process)
-const soon = queueMicrotask
 
 /** See the head of this file. Both lists stay the same objects, so that the pool can look at them with every task. */
 export class Waiters {
@@ -108,7 +109,7 @@ export class Waiters {
 
   /** As `whenRoom`, for users: rejects when the pool admits nothing any more, or the signal aborts. */
   ready(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new BuiltinPromise((resolve, reject) => {
       const host = this.#host
       checkNotAborted(signal)
       if (host.ending < 0 && host.hasRoom && this.#room > 0) {
@@ -145,10 +146,12 @@ export class Waiters {
   }
 
   whenRoom(): Promise<void> {
-    return this.#host.hasRoom ? Promise.resolve() : new Promise((resolve) => this.room.add(resolve))
+    return this.#host.hasRoom ? BuiltinPromise.resolve() : new BuiltinPromise((resolve) => this.room.add(resolve))
   }
 
   whenIdle(): Promise<void> {
-    return this.#host.pending === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve))
+    return this.#host.pending === 0
+      ? BuiltinPromise.resolve()
+      : new BuiltinPromise((resolve) => this.idle.push(resolve))
   }
 }

@@ -9,6 +9,7 @@ import { POSTED } from './codecs'
 import { payload } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native } from './native'
+import { BuiltinPromise } from './promise'
 import type { SeatPool } from './seat'
 import type { TaskHandle } from './task'
 
@@ -122,7 +123,7 @@ export class Client {
     try {
       return this[HOST].takeSeat().run(input, options) as Promise<never>
     } catch (error) {
-      return Promise.reject(error)
+      return BuiltinPromise.reject(error)
     }
   }
 

@@ -8,6 +8,7 @@ import { ThreadmillError } from './errors'
 import { payload } from './lazy'
 import { native } from './native'
 import { closePorts, isCopied, listOf, type Parcel } from './parcel'
+import { BuiltinPromise } from './promise'
 import { isAlone, type Order, type Report } from './protocol'
 
 /** Gives what has come, or throws why it has not. */
@@ -170,7 +171,7 @@ export class Orders {
         break
       case 'hear':
         // Not within a drain, which may be what reads this.
-        Promise.resolve().then(() => {
+        BuiltinPromise.resolve().then(() => {
           this.#host.settleNow()
           const report: Report = { type: 'heard', left: order.left }
           this.#control.postMessage(report)

@@ -41,7 +41,7 @@ import {
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
-import { setImmediate } from './timers'
+import { setImmediate, soon } from './timers'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
 import { loadModule, showWorkerData } from './worker-entry'
@@ -251,7 +251,7 @@ function freshTurn(): void {
 function scheduleTurn(): void {
   if (inTurn || turnScheduled) return
   turnScheduled = true
-  root.runInAsyncScope(queueMicrotask, undefined, () => {
+  root.runInAsyncScope(soon, undefined, () => {
     turnScheduled = false
     if (now() - sliceStart < YIELD) {
       turn()

@@ -212,3 +212,141 @@ test('a task that begins while its worker is about to be ended is left alone', a
   await until(() => exits.length === 1)
   assert.equal(await pool.run({ do: 'value', value: 1 }), 1)
 })
+
+test('a signal that aborts where its task is told of as ended means no other task', async (t) => {
+  const kernels = new WorkerPool({ threads: 1 })
+  const pool = new WorkerPool('data:text/javascript,export default (input) => input', { maxWorkers: 1 })
+  t.after(() => Promise.all([kernels.close(), pool.close()]))
+  // A number; a value that goes by way of a port; a kernel; one that fails.
+  const cases = [
+    [pool, 1, {}],
+    [pool, new Blob(['x']), {}],
+    [kernels, 1, { kernel: 'fib' }],
+    [kernels, new Uint8Array(8), { kernel: 'gunzip' }],
+  ]
+  for (const [host, input, options] of cases) {
+    const controller = new AbortController()
+    let others
+    host.once('task-complete', () => {
+      // One of them gets the place that the task had.
+      others = Array.from({ length: 64 }, () => host.run(2, host === kernels ? { kernel: 'fib' } : {}))
+      controller.abort(new Error('of the first task'))
+    })
+    await Promise.allSettled([host.run(input, { ...options, signal: controller.signal })])
+    assert.deepEqual(await Promise.all(others), Array(64).fill(host === kernels ? 1 : 2))
+  }
+})
+
+test('a queued task times out on time and never runs', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1 })
+  const running = pool.run({ do: 'block', cell: 2 })
+  await until(() => numbers[2] === 1)
+  const queued = pool.run({ do: 'fail', cell: 4, times: 0 }, { timeout: 30 })
+  assert.equal((await rejection(queued)).code, 'ERR_THREADMILL_TIMEOUT')
+  Atomics.store(numbers, 3, 1)
+  Atomics.notify(numbers, 3)
+  assert.equal(await running, 'released')
+  await pool.run({ do: 'where' })
+  assert.equal(numbers[4], 0)
+})
+
+test('a task on the owner thread gets the signal too', async (t) => {
+  const pool = new WorkerPool()
+  t.after(() => pool.destroy())
+  let signal
+  const task = pool.addTask(
+    (client) =>
+      new Promise((resolve) => {
+        signal = client.signal
+        signal.addEventListener('abort', resolve)
+      }),
+    { mainThread: true },
+  )
+  await until(() => signal !== undefined)
+  assert.equal(task.cancel(), true)
+  await rejection(task)
+  await until(() => signal.aborted)
+  assert.equal(signal.reason.code, 'ERR_THREADMILL_CANCELLED')
+})
+
+test('a signal outside of a task is never aborted, and each task has its own', async (t) => {
+  const { pool, numbers } = control(t, { maxWorkers: 1, workerConcurrency: 2 })
+  const first = pool.addTask({ do: 'heed', cell: 2 }, { cancelGrace: 60_000 })
+  const second = pool.addTask({ do: 'heed', cell: 4 }, { cancelGrace: 60_000 })
+  await until(() => numbers[2] === 1 && numbers[4] === 1)
+  assert.equal(first.cancel(), true)
+  await rejection(first)
+  await until(() => numbers[3] === 1)
+  assert.equal(numbers[5], 0)
+  assert.equal(second.cancel(), true)
+  await rejection(second)
+  await until(() => numbers[5] === 1)
+})
+
+for (const [value, name] of [
+  [-1, 'RangeError'],
+  [Number.NaN, 'RangeError'],
+  ['1', 'TypeError'],
+  [2 ** 31, 'RangeError'],
+]) {
+  test(`cancelGrace ${String(value)} is refused`, async (t) => {
+    const { pool } = control(t)
+    assert.throws(() => control(t, { cancelGrace: value }), { name })
+    assert.throws(() => pool.addTask({ do: 'where' }, { cancelGrace: value }), {
+      name,
+      message: /options\.cancelGrace/,
+    })
+  })
+}
+
+test('a task that begins while its worker is about to be ended is left alone', async (t) => {
+  const { pool, numbers, exits } = control(t, { maxWorkers: 1 })
+  const { native } = createRequire(import.meta.url)('../../dist/native-owner.js')
+  const { runsTask } = native
+  t.after(() => Object.assign(native, { runsTask }))
+  let asked = 0
+  native.runsTask = (...args) => {
+    const runs = runsTask(...args)
+    if (++asked === 1) {
+      // The task that was given up ends now, and the next one begins.
+      Atomics.store(numbers, 3, 1)
+      Atomics.notify(numbers, 3)
+      blockUntil(() => numbers[4] === 1)
+    }
+    return runs
+  }
+  const late = pool.addTask({ do: 'linger', cell: 2 })
+  const next = pool.run({ do: 'block', cell: 4 })
+  await until(() => numbers[2] === 1)
+  late.cancel()
+  assert.equal((await rejection(late)).code, 'ERR_THREADMILL_CANCELLED')
+  await until(() => asked > 0)
+  Atomics.store(numbers, 5, 1)
+  Atomics.notify(numbers, 5)
+  assert.equal(await next, 'released')
+  await until(() => exits.length === 1)
+  assert.equal(await pool.run({ do: 'value', value: 1 }), 1)
+})
+
+test('a signal that aborts where its task is told of as ended means no other task', async (t) => {
+  const kernels = new WorkerPool({ threads: 1 })
+  const pool = new WorkerPool('data:text/javascript,export default (input) => input', { maxWorkers: 1 })
+  t.after(() => Promise.all([kernels.close(), pool.close()]))
+  // A number; a value that goes by way of a port; a kernel; one that fails.
+  const cases = [
+    [pool, 1, {}],
+    [pool, new Blob(['x']), {}],
+    [kernels, 1, { kernel: 'fib' }],
+    [kernels, new Uint8Array(8), { kernel: 'gunzip' }],
+  ]
+  for (const [host, input, options] of cases) {
+    const controller = new AbortController()
+    let other
+    host.once('task-complete', () => {
+      other = host.run(2, host === kernels ? { kernel: 'fib' } : {})
+      controller.abort(new Error('of the first task'))
+    })
+    await Promise.allSettled([host.run(input, { ...options, signal: controller.signal })])
+    assert.equal(await other, host === kernels ? 1 : 2)
+  }
+})

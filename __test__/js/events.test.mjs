@@ -75,6 +75,23 @@ test('without a listener they are', () => {
   assert.match(child.stderr, /unseen/)
 })
 
+test('once is once, also where a listener before it makes the same happen again', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.close())
+  let isFirst = true
+  let other
+  let calls = 0
+  pool.on('task-added', () => {
+    if (!isFirst) return
+    isFirst = false
+    other = pool.run(2, { kernel: 'fib' })
+  })
+  pool.once('task-added', () => calls++)
+  await pool.run(1, { kernel: 'fib' })
+  await other
+  assert.equal(calls, 1)
+})
+
 test('once, off, and names that are no events', async (t) => {
   const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 3 }))
   const log = []

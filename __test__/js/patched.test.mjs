@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 
 /** An entry module that does something to the language with its first task, and gives back its inputs. */
 const entry = (change) =>
@@ -84,3 +85,59 @@ for (const [title, change] of Object.entries(CHANGES)) {
     for (const value of Object.values(VALUES)) await cross(value, change)
   })
 }
+
+/** As classes of libraries are that replace the global: what async functions give is none of them. */
+const OTHER_PROMISE = `
+  const Native = Promise
+  globalThis.Promise = class Other {
+    constructor(executor) { this.native = new Native(executor) }
+    then(...given) { return new Other((resolve) => resolve(this.native.then(...given))) }
+    catch(given) { return this.then(undefined, given) }
+    finally(given) { return new Other((resolve) => resolve(this.native.finally(given))) }
+    static resolve(value) { return new Other((resolve) => resolve(value)) }
+    static reject(reason) { return new Other((_, reject) => reject(reason)) }
+  }`
+
+const LATE = (change) =>
+  `data:text/javascript,${encodeURIComponent(`
+  const later = () => new Promise((resolve) => setImmediate(resolve))
+  const [Before, soon] = [Promise, () => new Before((resolve) => setImmediate(resolve))]
+  export default async (input, client) => {
+    await soon()
+    if (input === 'change') { ${change} }
+    if (input === 'fail') throw new RangeError('wanted')
+    if (input === 'other') return later().then(() => 'of the other class')
+    if (input === 'nested') return client.run('same')
+    return input
+  }`)}`
+
+const LATE_CHANGES = {
+  'another class of promises': OTHER_PROMISE,
+  'a queueMicrotask that calls nobody': 'globalThis.queueMicrotask = () => {}',
+}
+
+for (const [what, change] of Object.entries(LATE_CHANGES)) {
+  test(`tasks that end later end as they did, with ${what}`, async () => {
+    const pool = new WorkerPool(LATE(change), { maxWorkers: 1 })
+    for (const input of ['change', 'same', { same: true }]) assert.deepEqual(await pool.run(input), input)
+    assert.equal(await pool.run('other'), 'of the other class')
+    assert.equal(await pool.run('nested'), 'same')
+    await assert.rejects(pool.run('fail'), new RangeError('wanted'))
+    await pool.close()
+  })
+}
+
+test('so do those of the thread that owns the pool, whose promises are those of the language', async () => {
+  const source = `
+    ${OTHER_PROMISE}
+    const { WorkerPool } = await import('threadmill')
+    const pool = new WorkerPool('data:text/javascript,export default async (input) => { await null; return input }', { maxWorkers: 1 })
+    const run = pool.run(5, { mainThread: true })
+    console.log(run instanceof Native, await run, await pool.run(5, { kernel: 'fib' }))
+    const outputs = []
+    for await (const output of pool.map([1, 2], { mainThread: true })) outputs.push(output)
+    console.log(outputs.join())
+    await pool.close()`
+  const { code, stdout, stderr } = await runProgram(source)
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true 5 5\n1,2\n', stderr: '' })
+})

@@ -167,3 +167,18 @@ test('no more than 10,000 keys are kept, those used last', async (t) => {
   const found = keys(costs)
   assert.deepEqual([found.length, found[0], found.at(-1)], [10_000, 'old 1', 'new'])
 })
+
+test('a relative path means the folder in which the pool was made', async (t) => {
+  const file = place(t)
+  const folder = path.dirname(file)
+  const source = `
+    import process from 'node:process'
+    import { WorkerPool } from 'threadmill'
+    process.chdir(${JSON.stringify(folder)})
+    const pool = new WorkerPool({ threads: 1, costs: 'costs.json' })
+    await pool.run(20, { kernel: 'fib', key: 'k' })
+    process.chdir('/')
+    await pool.close()`
+  assert.equal((await runProgram(source)).code, 0)
+  assert.deepEqual(keys(file), ['k'])
+})

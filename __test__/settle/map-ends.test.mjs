@@ -156,3 +156,48 @@ test('a source runs in the async context that map was called in, whoever consume
   })
   assert.deepEqual(seen, Array(30).fill('maker'))
 })
+
+test('an input that is refused ends a live source at once', async (t) => {
+  const pool = new WorkerPool('data:text/javascript,export default (input) => input', { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  let closed = false
+  const inputs = [1, () => {}]
+  const source = asyncSource({
+    next: () => (inputs.length > 0 ? Promise.resolve({ done: false, value: inputs.shift() }) : new Promise(() => {})),
+    return: async () => {
+      closed = true
+      return { done: true }
+    },
+  })
+  const outputs = pool.map(source)
+  assert.deepEqual(await outputs.next(), { done: false, value: 1 })
+  assert.equal((await rejection(outputs.next())).name, 'DataCloneError')
+  assert.equal(closed, true)
+})
+
+const dropped = {
+  'a map that nobody has asked for an output': (pool) => pool.map([1, 2, 3], { kernel: 'fib' }),
+  'a map that was left after an output': async (pool) => {
+    await pool.map([1, 2, 3], { kernel: 'fib' }).next()
+  },
+  'a stream that nobody has used': (pool) => pool.stream({ kernel: 'fib' }),
+}
+for (const [what, drop] of Object.entries(dropped)) {
+  test(`${what} keeps no pool`, async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc')
+    let isGone = false
+    const registry = new FinalizationRegistry(() => {
+      isGone = true
+    })
+    await (async () => {
+      const pool = new WorkerPool({ threads: 1 })
+      registry.register(pool)
+      await drop(pool)
+    })()
+    await until(() => {
+      gc()
+      return isGone
+    })
+  })
+}

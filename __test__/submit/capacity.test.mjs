@@ -513,3 +513,21 @@ describe('memory stays flat under a producer that is faster than the pool', () =
     })
   }
 })
+
+test('what a listener of worker-launched submits counts before the task that the worker is launched for', async () => {
+  for (const input of [7, { a: 7 }]) {
+    const gates = new Gates()
+    const pool = new WorkerPool(gatesModule, { maxWorkers: 3, capacity: 2, workerData: gates.memory })
+    // From then on the shortest way is known, and one worker is there.
+    await pool.run(input)
+    const held = await gates.hold(pool, 0)
+    const gate = gates.closed()
+    const others = []
+    pool.once('worker-launched', () => others.push(pool.run({ do: 'block', gate })))
+    const refused = await rejection(pool.run(input))
+    assert.deepEqual([others.length, refused.code], [1, FULL])
+    gates.open(gate)
+    await Promise.all([held.release(), ...others])
+    await pool.close()
+  }
+})

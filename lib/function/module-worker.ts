@@ -10,8 +10,10 @@ import { isInstance, ThreadmillError } from '../errors'
 import type { Launcher } from '../lane-settings'
 import { checkLaneOptions, checkPoolOptions, type EntrySettings, type PoolSettings } from '../options'
 import type { Ticket } from '../owner'
+import { BuiltinPromise } from '../promise'
 import { checkShellOptions } from '../shell-options'
 import { type EntryHost, type EntryLane, startEntry } from '../submit'
+import { soon } from '../timers'
 import { type ExportKind, pack } from './packing'
 
 /** How a worker is started. */
@@ -59,7 +61,7 @@ export class ModuleWorker {
       isOwn: false,
       explain: (error) => this.#explain(error),
     })
-    this.exited = new Promise((resolve) => {
+    this.exited = new BuiltinPromise((resolve) => {
       this.#core.events.add('worker-exit', (_worker: unknown, code: number, error: unknown) => {
         this.isDead = true
         this.#reason ??= error instanceof Error ? error : stopped(`Worker stopped with exit code ${code}`, code, error)
@@ -84,7 +86,7 @@ export class ModuleWorker {
 
   /** Calls an export, which `load` has been asked for before. `timeout`: ms, 0 for none. */
   call(name: string, args: readonly unknown[], timeout: number): Promise<unknown> {
-    if (this.isDead) return Promise.reject(this.#reason)
+    if (this.isDead) return BuiltinPromise.reject(this.#reason)
     let member = this.#members.get(name)
     if (member === undefined || member.timeout !== timeout) {
       member = new Member(this.#core, this.#numbers.get(name) ?? name, timeout)
@@ -121,7 +123,7 @@ export class ModuleWorker {
         this.#reason ??= stopped('Worker was terminated because a call took too long', TERMINATED)
         this.isDead = true
         // Not while outcomes are being settled.
-        queueMicrotask(() => this.terminate())
+        soon(() => this.terminate())
         return new Expired()
       case 'ERR_THREADMILL_POOL_CLOSED':
         return (this.#reason as ThreadmillError | undefined) ?? error
@@ -164,7 +166,7 @@ class Member implements EntryHost {
   }
 
   call(packed: unknown, list: readonly object[] | undefined): Promise<unknown> {
-    return new Promise((resolve, reject) => {
+    return new BuiltinPromise((resolve, reject) => {
       const refuse = (reason: unknown): void => reject(isInstance(reason, Expired) ? this.#expired() : reason)
       const settlement = { resolve, reject: refuse, task: undefined, promise: undefined }
       startEntry(this, packed, list === undefined ? undefined : { list }, settlement)

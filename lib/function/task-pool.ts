@@ -5,6 +5,7 @@ import { clearInterval, setInterval } from 'node:timers'
 import type { StatusField, TaskPoolEvent, TaskPoolOptions } from '../../function'
 import { wrongValue } from '../errors'
 import { optionsObject, ownOr } from '../own'
+import { soon } from '../timers'
 import { checkFunction, checkNumber, MAX_INTERVAL } from './options'
 import { Queue } from './queue'
 
@@ -66,7 +67,7 @@ export class TaskPool<T = unknown> {
   complete(item: T, check = true): boolean {
     if (!this.#active.delete(item) && check) return false
     this.#completed.push(item)
-    queueMicrotask(() => this.isCompleted(true))
+    soon(() => this.isCompleted(true))
     return true
   }
 

@@ -8,6 +8,8 @@
 import { EventEmitter } from 'node:events'
 import type { FunctionThreadOptions } from '../../function'
 import { optionsObject, own } from '../own'
+import { BuiltinPromise } from '../promise'
+import { soon } from '../timers'
 import { emitApart } from './emit'
 import { checkFunction } from './options'
 import { Status, ThreadStatus } from './status'
@@ -74,7 +76,7 @@ export class FunctionThread<T = unknown, M = unknown> extends EventEmitter {
     this.#turn(Status.ACTIVE)
     emitApart(this, 'init', this)
     this.#watcher?.started(this)
-    new Promise((resolve) => resolve(workerFn())).then(
+    new BuiltinPromise((resolve) => resolve(workerFn())).then(
       (result) => this.#succeed(result),
       (reason) => this.#fail(reason),
     )
@@ -85,7 +87,7 @@ export class FunctionThread<T = unknown, M = unknown> extends EventEmitter {
   then(onMessage?: unknown, onFailure?: unknown): this {
     const late = this.#told !== 'nothing'
     if (late) {
-      queueMicrotask(() => {
+      soon(() => {
         if (this.#told !== 'message') {
           if (isHandler(onFailure)) onFailure(this.#error)
         } else if (isHandler(onMessage)) onMessage(this.#message)
@@ -110,7 +112,7 @@ export class FunctionThread<T = unknown, M = unknown> extends EventEmitter {
     if (!isHandler(onFailure)) return this
     if (this.#told === 'error' || this.#told === 'messageerror') {
       const kind = this.#told
-      queueMicrotask(() => onFailure(this.#error, kind))
+      soon(() => onFailure(this.#error, kind))
       return this
     }
     this.on('error', (reason) => onFailure(reason, 'error'))
@@ -121,7 +123,7 @@ export class FunctionThread<T = unknown, M = unknown> extends EventEmitter {
     if (!isHandler(onExit)) return this
     const code = this.#exitCode
     if (code === undefined) return this.on('exit', (exitCode) => onExit(exitCode))
-    queueMicrotask(() => onExit(code))
+    soon(() => onExit(code))
     return this
   }
 
@@ -172,7 +174,7 @@ export class FunctionThread<T = unknown, M = unknown> extends EventEmitter {
   }
 
   #end(): void {
-    queueMicrotask(() => {
+    soon(() => {
       const code = this.status.ERROR ? 1 : 0
       this.#exitCode = code
       this.#watcher?.ended(this)

@@ -6,6 +6,7 @@ import process from 'node:process'
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
 import type { AsyncEventEmitter } from '../../function'
+import { BuiltinPromise } from '../promise'
 import { checkFunction, checkNumber, MAX_INTERVAL } from './options'
 
 /** See `exitKey` in function.d.ts. */
@@ -21,7 +22,7 @@ export async function exitEventSupported(delay: number = 250): Promise<boolean> 
   } catch {
     return false
   }
-  const answer = await new Promise<boolean>((resolve) => {
+  const answer = await new BuiltinPromise<boolean>((resolve) => {
     const timer = setTimeout(resolve, Math.min(delay, MAX_INTERVAL), false)
     const settle = (isSupported: boolean) => {
       clearTimeout(timer)
@@ -61,7 +62,7 @@ async function ask(
 ): Promise<unknown> {
   checkNumber('timeout', timeout)
   if (emitter.listenerCount(event) === 0) return value
-  return new Promise((resolve, reject) => {
+  return new BuiltinPromise((resolve, reject) => {
     const timer = setTimeout(resolve, Math.min(timeout, MAX_INTERVAL), value)
     const answer = (result: unknown) => {
       clearTimeout(timer)

@@ -5,9 +5,7 @@ import type { PoolStats } from '../..'
 import type { PoolCore } from '../core'
 import { wrongType, wrongValue } from '../errors'
 import { coreOf } from '../pool'
-
-/** Captured, because test frameworks replace the global. */
-const soon = queueMicrotask
+import { soon } from '../timers'
 
 /**
  * The cores of a pool or of several. The copies of a pool in its own workers are left out: they do nothing.
