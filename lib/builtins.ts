@@ -14,7 +14,11 @@ interface TypedArrayClass {
 
 const { isArray, prototype: arrayPrototype } = Array
 const { isView } = ArrayBuffer
-const { asUintN } = BigInt
+/** An integer of 64 bits, and its memory seen in other ways. */
+const integer = new BigInt64Array(1)
+const unsignedInteger = new BigUint64Array(integer.buffer)
+const halves = new Uint32Array(integer.buffer)
+const signedHalves = new Int32Array(integer.buffer)
 const { prototype: datePrototype } = Date
 const { prototype: mapPrototype } = Map
 const { ceil, floor, min } = Math
@@ -75,7 +79,6 @@ const classes: readonly TypedArrayClass[] = [
 export const builtins = {
   allocUnsafe: NodeBuffer?.allocUnsafe,
   arrayPrototype,
-  asUintN,
   bufferPrototype: NodeBuffer?.prototype,
   ceil,
   charCodeAt,
@@ -94,7 +97,9 @@ export const builtins = {
   getOwnPropertySymbols,
   getPrototypeOf,
   getTime: datePrototype.getTime,
+  halves,
   hasOwn,
+  integer,
   isAnyArrayBuffer,
   isArgumentsObject,
   isArray,
@@ -141,12 +146,14 @@ export const builtins = {
   setPrototypeOf,
   setSize: getter<number>(setPrototype, 'size'),
   SharedArrayBuffer,
+  signedHalves,
   sourceOfFunction: Function.prototype.toString,
   stringify,
   /** 14 at most; the same on all threads. */
   typedArrays: half === undefined ? classes : [...classes, half],
   typedPrototype,
   Uint8Array,
+  unsignedInteger,
   WeakMap,
   WeakSet,
   /** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */

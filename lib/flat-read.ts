@@ -7,6 +7,7 @@ import { native } from './native-values'
 
 const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
+const { halves, integer, unsignedInteger } = builtins
 const { bufferOf, defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
 
 type ViewClass = (typeof typedArrays)[number]
@@ -93,12 +94,17 @@ function readItem(item: number): unknown {
     case REGEXP:
       return ended(begun(new PlainRegExp(readValue() as string, flagTexts[number] ?? learnFlags(number))))
     case BIGINT:
+      halves[0] = words[from] as number
+      halves[1] = words[from + 1] as number
       from += 2
-      return (BigInt(words[from - 1] as number) << 32n) + BigInt(words[from - 2] as number)
+      return (words[from - 1] as number) > MOST_SIGNED_HALF ? unsignedInteger[0] : integer[0]
     default:
       return CONSTANTS[number]
   }
 }
+
+/** What is above is the half of an unsigned integer. */
+const MOST_SIGNED_HALF = 2 ** 31 - 1
 
 function readNumbers(array: number[], length: number, areIntegers: boolean): number[] {
   const start = from

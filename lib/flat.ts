@@ -62,7 +62,6 @@ const MOST_BEFORE_BYTES = 64
 const { arrayPrototype, datePrototype, mapPrototype, memoryPrototype, objectPrototype, regExpPrototype, setPrototype } =
   builtins
 const {
-  asUintN,
   charCodeAt,
   entries,
   getPrototypeOf,
@@ -76,6 +75,7 @@ const {
   offsetOfView,
 } = builtins
 const { mapForEach, mapSize, min, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
+const { halves, integer, signedHalves, unsignedInteger } = builtins
 const { isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = builtins
 const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
@@ -488,16 +488,16 @@ function writeRegExp(pattern: RegExp): boolean {
 }
 
 function writeBigint(value: bigint): boolean {
-  if (value >= PAST_64_BITS || value < -HALF_OF_64_BITS) return false
+  // Arithmetic with bigints makes objects.
+  integer[0] = value
+  const isSigned = integer[0] === value
+  if (!isSigned && unsignedInteger[0] !== value) return false
   written[at] = BIGINT
-  written[at + 1] = Number(asUintN(32, value))
-  written[at + 2] = Number(value >> 32n)
+  written[at + 1] = halves[0] as number
+  written[at + 2] = (isSigned ? signedHalves[1] : halves[1]) as number
   at += 3
   return true
 }
-
-const PAST_64_BITS = 1n << 64n
-const HALF_OF_64_BITS = 1n << 63n
 
 function writeText(text: string): boolean {
   const { length } = text

@@ -12,6 +12,7 @@ import { isObject } from './own'
 import { cancel } from './port'
 import { BuiltinPromise, isPromise } from './promise'
 import { follow, reasonOf } from './signals'
+import { type Entry, TaskWindow } from './task-window'
 
 /** What `map` needs of its pool. */
 export interface Submitter {
@@ -37,13 +38,6 @@ export interface MapSettings {
 /** So much room is always worth submitting for. */
 const MOST_AT_ONCE = 32
 const settled = BuiltinPromise.resolve()
-
-interface Entry {
-  /** -1 when settled. */
-  slot: number
-  state: 'pending' | 'fulfilled' | 'rejected'
-  value: unknown
-}
 
 interface Waiter {
   readonly resolve: (result: IteratorResult<unknown, undefined>) => void
@@ -90,8 +84,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   readonly #source: Source
   readonly #settings: MapSettings
   readonly #pool: Submitter
-  /** In the order of the inputs. A refused input or a failed source has a rejected entry in its place. */
-  readonly #entries: Entry[] = []
+  /** A refused input or a failed source has a rejected entry in its place. */
+  readonly #window: TaskWindow
   readonly #waiters: Waiter[] = []
   readonly #cleanups: (() => void)[] = []
   /** The source is the caller's, and runs in the caller's async context. */
@@ -107,6 +101,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   constructor(inputs: Iterable<unknown> | AsyncIterable<unknown>, settings: MapSettings, pool: Submitter) {
     this.#source = sourceOf(inputs)
     this.#settings = settings
+    this.#window = new TaskWindow(settings.ordered)
     this.#pool = pool
     const { signal } = settings
     if (signal === undefined) return
@@ -155,9 +150,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
         this.#waiters.shift()?.resolve({ done: true, value: undefined })
         continue
       }
-      const entry = this.#takeSettled()
+      const entry = this.#window.take()
       if (entry === undefined) {
-        if (!this.#exhausted || this.#entries.length > 0) break
+        if (!this.#exhausted || this.#window.length > 0) break
         this.#finish()
       } else if (entry.state === 'rejected') {
         this.#waiters.shift()?.reject(entry.value)
@@ -181,11 +176,11 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   #isLow(): boolean {
     if (this.#finished || this.#exhausted) return false
     const most = concurrencyOf(this.#settings, this.#pool)
-    return this.#entries.length <= most - Math.max(1, Math.min(MOST_AT_ONCE, most >> 2))
+    return this.#window.length <= most - Math.max(1, Math.min(MOST_AT_ONCE, most >> 2))
   }
 
   #wantsMore(): boolean {
-    return !this.#finished && !this.#exhausted && this.#entries.length < concurrencyOf(this.#settings, this.#pool)
+    return !this.#finished && !this.#exhausted && this.#window.length < concurrencyOf(this.#settings, this.#pool)
   }
 
   /** Starts tasks until the window is full or the source is at its end. Runs beside the consumer. */
@@ -236,9 +231,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   #submit(input: unknown): void {
     const entry: Entry = { slot: -1, state: 'pending', value: undefined }
     const settle = (state: 'fulfilled' | 'rejected') => (value: unknown) => {
-      entry.slot = -1
-      entry.state = state
-      entry.value = value
+      this.#window.end(entry, state, value)
       this.#unsettled--
       this.#advance()
     }
@@ -254,24 +247,15 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
       if (entry.slot >= 0) cancel(entry.slot, undefined)
       return
     }
-    this.#entries.push(entry)
+    this.#window.add(entry)
     // It was refused when it was not in its place yet.
     if (entry.state !== 'pending') this.#advance()
-  }
-
-  #takeSettled(): Entry | undefined {
-    const at = this.#settings.ordered ? 0 : this.#entries.findIndex((entry) => entry.state !== 'pending')
-    const entry = this.#entries[at]
-    if (entry === undefined || entry.state === 'pending') return undefined
-    if (at === 0) this.#entries.shift()
-    else this.#entries.splice(at, 1)
-    return entry
   }
 
   /** There are no more inputs, for this reason. What was submitted before still comes. */
   #fail(reason: unknown): void {
     if (this.#finished || this.#exhausted) return
-    this.#entries.push({ slot: -1, state: 'rejected', value: reason })
+    this.#window.add({ slot: -1, state: 'rejected', value: reason })
     this.#closeSource()
     this.#advance()
   }
@@ -279,8 +263,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   /** The end, now, for this reason. */
   #abort(reason: unknown): void {
     if (this.#finished) return
-    this.#cancelAll()
-    this.#entries.push({ slot: -1, state: 'rejected', value: reason })
+    this.#window.cancelAll()
+    this.#window.add({ slot: -1, state: 'rejected', value: reason })
     this.#closeSource()
     this.#advance()
   }
@@ -289,13 +273,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     if (this.#finished) return
     this.#finished = true
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
-    this.#cancelAll()
+    this.#window.cancelAll()
     this.#closeSource()
     this.#advance()
-  }
-
-  #cancelAll(): void {
-    for (const entry of this.#entries.splice(0)) if (entry.slot >= 0) cancel(entry.slot, undefined)
   }
 
   /** Lets a generator run its `finally`. What that gives is of no interest, what it throws is. */

@@ -231,14 +231,36 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
   const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
   const transfer = own(options, 'transfer')
-  const others = { ...checked, mainThread: undefined, transfer: undefined }
-  const settings = checkTaskOptions(others, pool, workers, ENTRY_KERNEL)
+  const settings = readOptions(noEntrySettings(pool), checked, pool, workers, undefined)
   const name = own(options, 'name')
   if (name !== undefined && typeof name !== 'string') throw wrongType('options.name', 'a string', name)
-  const wanted = settings.affinity >= 0 ? settings.affinity & 0xffff : -1
-  const list = transfer === undefined ? undefined : checkTransferList('options.transfer', transfer)
-  return { ...settings, transfer: undefined, list, name, wanted, isMain }
+  settings.name = name
+  if (settings.affinity >= 0) settings.wanted = settings.affinity & 0xffff
+  if (transfer !== undefined) settings.list = checkTransferList('options.transfer', transfer)
+  settings.isMain = isMain
+  return settings
 }
+
+/** As `noSettings`. In one go, for every call with options gets one: to spread others into it takes ten times as long. */
+function noEntrySettings({ timeout }: PoolSettings): Writable<EntrySettings> {
+  return {
+    priority: 0,
+    affinity: -1,
+    timeout,
+    affinityKey: undefined,
+    key: undefined,
+    kernelOptions: undefined,
+    transfer: undefined,
+    signal: undefined,
+    policy: undefined,
+    name: undefined,
+    wanted: -1,
+    isMain: false,
+    list: undefined,
+  }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Whether the task is for the thread that owns the pool. @throws TypeError */
 export function isForMain(options: object): boolean {
@@ -261,9 +283,6 @@ export interface EntrySettings extends TaskSettings {
   /** What is moved instead of copied. */
   readonly list: readonly object[] | undefined
 }
-
-/** Stands for the entry function where a kernel is asked for: no options of its own. */
-const ENTRY_KERNEL = { options: new Map<string, never>(), requiredOptions: [] as readonly string[] }
 
 function checkPin(pin: unknown): PoolSettings['pin'] {
   if (pin === undefined || pin === 'spread' || pin === 'compact') return pin
@@ -296,11 +315,15 @@ export function checkTaskOptions(
   threads: number,
   kernel: Pick<Kernel, 'options' | 'requiredOptions'>,
 ): TaskSettings {
-  const options = optionsObject(given)
-  const settings: TaskSettings = {
+  return readOptions(noSettings(pool), optionsObject(given), pool, threads, kernel)
+}
+
+/** What no options mean. */
+function noSettings({ timeout }: PoolSettings): TaskSettings {
+  return {
     priority: 0,
     affinity: -1,
-    timeout: pool.timeout,
+    timeout,
     affinityKey: undefined,
     key: undefined,
     kernelOptions: undefined,
@@ -308,9 +331,21 @@ export function checkTaskOptions(
     signal: undefined,
     policy: undefined,
   }
+}
+
+/** Checks what tasks of both lanes take; `kernel`: whose own options are taken, and none of those for an entry function. */
+function readOptions<T extends TaskSettings>(
+  settings: T,
+  options: object,
+  pool: PoolSettings,
+  threads: number,
+  kernel: Pick<Kernel, 'options' | 'requiredOptions'> | undefined,
+): T {
   let [timeoutFrom, worker, strength]: [string, number, number] = [pool.timeoutFrom, -1, 0]
   let [retries, grace] = [pool.retries, Number.NaN]
   for (const name of Object.keys(options)) {
+    // Those mean something else to entry functions, and have been read.
+    if (kernel === undefined && (name === 'mainThread' || name === 'transfer')) continue
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue
     switch (name as keyof TaskOptions | 'mainThread') {
@@ -354,14 +389,14 @@ export function checkTaskOptions(
       case 'meta':
         break
       default: {
-        const schema = kernel.options.get(name)
+        const schema = kernel?.options.get(name)
         if (schema === undefined) break
         settings.kernelOptions ??= {}
         settings.kernelOptions[name] = checkValue(`options.${name}`, schema, value)
       }
     }
   }
-  for (const name of kernel.requiredOptions) {
+  for (const name of kernel?.requiredOptions ?? []) {
     if (settings.kernelOptions?.[name] === undefined) throw wrongType(`options.${name}`, 'given', undefined)
   }
   if (worker >= 0 && settings.affinityKey !== undefined) {

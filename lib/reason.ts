@@ -198,7 +198,7 @@ function define(error: Error, name: string, value: unknown, enumerable: boolean)
 function create({ classes, name, message, stack, shown, own }: Fault): Error {
   const [className, Class] = nearestClass(classes, own.some(isOurCode))
   const exception = Class === BaseException || isInChain.call(BaseException.prototype, Class.prototype as object)
-  const error = exception ? new BaseException(message ?? '', name ?? 'Error') : new BaseError()
+  const error = withoutStack(() => (exception ? new BaseException(message ?? '', name ?? 'Error') : new BaseError()))
   if (getPrototypeOf(error) !== Class.prototype) setPrototypeOf(error, Class.prototype as object)
   if (message !== undefined && error.message !== message) define(error, 'message', message, shown.includes('message'))
   // A class that is not known here lives on in the name, unless the error has a name of its own.
@@ -206,6 +206,22 @@ function create({ classes, name, message, stack, shown, own }: Fault): Error {
   if (error.name !== wanted || shown.includes('name')) define(error, 'name', wanted, shown.includes('name'))
   define(error, 'stack', stack ?? `${error.name}: ${error.message}`, shown.includes('stack'))
   return error
+}
+
+/** Makes an error that is given another stack: to walk that of this thread and to format it is most of what one costs. */
+function withoutStack(make: () => Error): Error {
+  const limit: unknown = read(BaseError, 'stackTraceLimit')
+  try {
+    BaseError.stackTraceLimit = 0
+  } catch {
+    // It is frozen, or has a setter.
+    return make()
+  }
+  try {
+    return make()
+  } finally {
+    BaseError.stackTraceLimit = limit as number
+  }
 }
 
 type ErrorClass = typeof Error | typeof DOMException

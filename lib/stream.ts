@@ -14,13 +14,7 @@ import { isInstance, wrongValue } from './errors'
 import { concurrencyOf, type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
 import { follow, reasonOf } from './signals'
-
-interface Entry {
-  /** -1 when settled. */
-  slot: number
-  isDone: boolean
-  value: unknown
-}
+import { type Entry, TaskWindow } from './task-window'
 
 type Callback = (error?: Error | null) => void
 
@@ -36,8 +30,7 @@ const nextTick = process.nextTick.bind(process)
 export class TaskStream extends Duplex {
   readonly #settings: MapSettings
   readonly #pool: Submitter
-  /** In the order of the inputs. */
-  readonly #entries: Entry[] = []
+  readonly #window: TaskWindow
   readonly #cleanups: (() => void)[] = []
   #writing: Writing | undefined
   #finishing: Callback | undefined
@@ -52,6 +45,7 @@ export class TaskStream extends Duplex {
   constructor(settings: MapSettings, pool: Submitter) {
     super({ objectMode: true, writableHighWaterMark: 1 })
     this.#settings = settings
+    this.#window = new TaskWindow(settings.ordered)
     this.#pool = pool
     const fail = (reason: unknown): void => {
       this.destroy(asError(reason))
@@ -101,7 +95,7 @@ export class TaskStream extends Duplex {
   override _destroy(error: Error | null, callback: Callback): void {
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
     this.#unwatch?.()
-    for (const { slot } of this.#entries.splice(0)) if (slot >= 0) cancel(slot, undefined)
+    this.#window.cancelAll()
     const writing = this.#writing
     this.#writing = undefined
     callback(error)
@@ -120,10 +114,8 @@ export class TaskStream extends Duplex {
   #advance(): void {
     if (this.destroyed) return
     while (this.#flows) {
-      const at = this.#settings.ordered ? 0 : this.#entries.findIndex((entry) => entry.isDone)
-      const entry = this.#entries[at]
-      if (!entry?.isDone) break
-      this.#entries.splice(at, 1)
+      const entry = this.#window.take()
+      if (entry === undefined) break
       if (entry.value === null || entry.value === undefined) {
         this.destroy(wrongValue('an output of a stream', 'neither null nor undefined', entry.value))
         return
@@ -131,14 +123,14 @@ export class TaskStream extends Duplex {
       this.#flows = this.push(entry.value)
     }
     if (this.#refusal !== undefined) {
-      if (this.#entries.length === 0) this.destroy(this.#refusal)
+      if (this.#window.length === 0) this.destroy(this.#refusal)
       return
     }
     const writing = this.#writing
-    if (writing !== undefined && this.#entries.length < concurrencyOf(this.#settings, this.#pool)) {
+    if (writing !== undefined && this.#window.length < concurrencyOf(this.#settings, this.#pool)) {
       if (!this.#pool.hasRoom() || !this.#submit(writing)) this.#waitForRoom()
     }
-    if (this.#finishing !== undefined && this.#entries.length === 0) {
+    if (this.#finishing !== undefined && this.#window.length === 0) {
       this.push(null)
       const callback = this.#finishing
       this.#finishing = undefined
@@ -159,12 +151,9 @@ export class TaskStream extends Duplex {
   #submit(writing: Writing): boolean {
     const { input, callback } = writing
     this.#writing = undefined
-    const entry: Entry = { slot: -1, isDone: false, value: undefined }
-    this.#entries.push(entry)
+    const entry: Entry = { slot: -1, state: 'pending', value: undefined }
     const resolve = (value: unknown): void => {
-      entry.slot = -1
-      entry.isDone = true
-      entry.value = value
+      this.#window.end(entry, 'fulfilled', value)
       apart(() => this.#advance())
     }
     const reject = (reason: unknown): void => {
@@ -173,17 +162,17 @@ export class TaskStream extends Duplex {
     }
     try {
       entry.slot = this.#pool.start(input, resolve, reject)
-      // A getter of the input may have destroyed the stream.
-      if (this.destroyed && entry.slot >= 0) cancel(entry.slot, undefined)
     } catch (error) {
       if (wasFull(error) && !this.#pool.hasRoom() && !this.destroyed) {
-        this.#entries.splice(this.#entries.indexOf(entry), 1)
         this.#writing = writing
         return false
       }
       callback(asError(error))
       return true
     }
+    // A getter of the input may have destroyed the stream.
+    if (!this.destroyed) this.#window.add(entry)
+    else if (entry.slot >= 0) cancel(entry.slot, undefined)
     callback()
     return true
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
+import { occupy } from '../helpers/pool.mjs'
 
 const WORKERS = 2
 /** Gives a number back at once, and works for a millisecond for anything else. */
@@ -99,4 +100,26 @@ test('a stream takes as many', async (t) => {
   const pool = poolOf(t)
   assert.ok((await writtenAhead(pool, 'long')) < 6 * WORKERS)
   await learnUntil(pool, 1, async () => (await writtenAhead(pool, 1)) >= 32 * WORKERS)
+})
+
+test('a window of any size takes constant time for each task', async (t) => {
+  const pool = poolOf(t)
+  const inputs = Array.from({ length: 50_000 }, (_, index) => index)
+  for (const ordered of [true, false]) {
+    const outputs = []
+    for await (const output of pool.map(inputs, { concurrency: inputs.length, ordered })) outputs.push(output)
+    assert.deepEqual(ordered ? outputs : outputs.sort((a, b) => a - b), inputs)
+  }
+})
+
+test('unordered outputs come as the tasks end', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  const gate = await occupy(pool)
+  const outputs = pool.map([1, 2, 3], { kernel: 'fib', ordered: false, concurrency: 3 })
+  const first = outputs.next()
+  await gate.release()
+  const got = [(await first).value, (await outputs.next()).value, (await outputs.next()).value]
+  assert.deepEqual(got.sort(), [1, 1, 2])
+  assert.deepEqual(await outputs.next(), { done: true, value: undefined })
 })

@@ -5,9 +5,9 @@ import { clearInterval, setInterval } from 'node:timers'
 import type { StatusField, TaskPoolEvent, TaskPoolOptions } from '../../function'
 import { wrongValue } from '../errors'
 import { optionsObject, ownOr } from '../own'
+import { Queue } from '../queue'
 import { soon } from '../timers'
 import { checkFunction, checkNumber, MAX_INTERVAL } from './options'
-import { Queue } from './queue'
 
 /** See `StatusType` in function.d.ts. */
 export const StatusType = Object.freeze({ RAW: 'raw', COUNT: 'count', PERCENT: 3 } as const)

@@ -17,6 +17,11 @@ export class Queue<T> {
   }
 
   /** The first item, which may be `undefined` itself; ask for the length before. */
+  get first(): T {
+    return this.#items[this.#head] as T
+  }
+
+  /** Takes it out. */
   shift(): T {
     const item = this.#items[this.#head] as T
     this.#items[this.#head++] = undefined
