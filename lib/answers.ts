@@ -77,17 +77,19 @@ export class Answers {
     else if (isSimple(value) && !failed) [tag, content] = [5, this.#values.push(value) - 1]
     else {
       if (count < 0 && encoded === undefined) {
-        try {
-          encoded = failed ? payload().encodeReason(value) : this.#encode(idIndex, idGeneration, value)
-        } catch (error) {
-          if (failed) throw error
-          encoded = payload().encodeReason(error)
-          failed = true
+        if (!failed) {
+          try {
+            encoded = this.#encode(idIndex, idGeneration, value)
+          } catch (error) {
+            value = error
+            failed = true
+          }
         }
-        count = failed ? -1 : payload().rawLength(encoded)
-        if (count > 0) {
-          this.#reserve(count)
-          payload().putRaw(encoded, this.board.words, this.board.bytes, this.#wordsUsed)
+        const made = encoded ?? this.#holdReason(value)
+        if (typeof made === 'number') count = made
+        else {
+          encoded = made
+          count = failed ? -1 : this.#putRaw(made)
         }
       }
       if (count > 0) {
@@ -143,6 +145,23 @@ export class Answers {
     this.#reserve(count)
     const { words } = this.board
     for (let i = 0; i < count; i++) words[this.#wordsUsed + i] = written[i] as number
+    return count
+  }
+
+  /** Puts the reason of a failure behind the others; how many words it takes, or what goes alone. */
+  #holdReason(reason: unknown): number | Encoded {
+    const { MOST_RAW_WORDS, holdReason, putHeld } = payload()
+    this.#reserve(MOST_RAW_WORDS)
+    const made = holdReason(reason)
+    return typeof made === 'number' ? putHeld(made, this.board.words, this.board.bytes, this.#wordsUsed) : made
+  }
+
+  /** Puts encoded bytes behind the others, if they are not too many; how many words they take, or -1. */
+  #putRaw(encoded: Encoded): number {
+    const count = payload().rawLength(encoded)
+    if (count < 0) return -1
+    this.#reserve(count)
+    payload().putRaw(encoded, this.board.words, this.board.bytes, this.#wordsUsed)
     return count
   }
 

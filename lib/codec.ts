@@ -101,6 +101,12 @@ export function encodeAlone(value: object): number | Encoded | undefined {
   return length < 0 ? undefined : length
 }
 
+/** Has the addon hold a value of plain parts for `putHeld`: so many bytes, or -1 when it is too long for that. */
+export function holdPlain(value: object): number {
+  const length = mayClone() ? serializeWhole(value) : -1
+  return length < 0 || length > MOST_RAW ? -1 : length
+}
+
 /** In place of `putHeld`. */
 export function takeHeld(): Encoded {
   return { codec: V8, data: new Uint8Array(native.takeSerialized()) }

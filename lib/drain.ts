@@ -207,8 +207,10 @@ function retry(slot: number, [count, , tag, payload]: [number, number, number, n
   const observer = extras[slot]?.observer
   observer?.retried(count)
   const tell: End = (_, reason) => owner.retried?.(observer, count, reason)
-  if (tag >= ANSWERS) settleFailure(tell, owner, (tag - ANSWERS) % CODECS, eventValues[payload], worker)
-  else tell(false, failure(owner, tag, eventValues[payload], undefined, worker))
+  const codec = (tag - ANSWERS) % CODECS
+  const data = codec === FLAT ? wordsAt(payload) : eventValues[payload]
+  if (tag >= ANSWERS) settleFailure(tell, owner, codec, data, worker)
+  else tell(false, failure(owner, tag, data, undefined, worker))
 }
 
 /** A message of a task: of a kernel, or of one that this thread submitted as a worker of the pool. */
@@ -248,9 +250,9 @@ function settle(slot: number, tag: number, at: number): void {
   else if (tag >= ANSWERS) {
     const codec = (tag - ANSWERS) % CODECS
     const isOutput = tag < ANSWERS + CODECS
-    const data = eventValues[payload]
+    const data = codec === FLAT ? wordsAt(payload) : eventValues[payload]
     if (!isOutput) settleFailure(end, owner, codec, data, worker)
-    else if (codec === FLAT) settleAnswer(end, true, codec, wordsAt(payload))
+    else if (codec === FLAT) settleAnswer(end, true, codec, data)
     else if (codec === MOVED) settleMoved(end, data as number)
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)

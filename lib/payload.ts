@@ -16,7 +16,7 @@ import { MOST_TOGETHER, write, written } from './flat'
 import { read } from './flat-read'
 import { encodeMarked, Prepared } from './marked'
 import { moveCopy, moveMemory } from './moves'
-import { decodeReason, encodeReason } from './reason'
+import { decodeReason, encodeReason, holdReason } from './reason'
 
 /** They are used for every value: no getters, which exports of other modules would be. */
 export const parts = {
@@ -26,6 +26,7 @@ export const parts = {
   encodeAlone,
   encodeMarked,
   encodeReason,
+  holdReason,
   isRaw,
   MOST_RAW_WORDS,
   MOST_TOGETHER,

@@ -3,7 +3,7 @@
 // R1. `encodeReason` never throws. R2. What of an error cannot be cloned is left out, property by property.
 
 import { builtins } from './builtins'
-import { decode, encode } from './codec'
+import { decode, encode, holdPlain } from './codec'
 import { type Encoded, PLAIN } from './codecs'
 import { describe, ThreadmillError } from './errors'
 
@@ -45,6 +45,18 @@ const MOST_CLASSES = 16
 
 /** Encodes the reason of a rejection or a thrown value. */
 export function encodeReason(reason: unknown): Encoded {
+  return packReason(reason, pack)
+}
+
+/** The same; or so many bytes that the addon holds for `putHeld`. */
+export function holdReason(reason: unknown): Encoded | number {
+  return packReason(reason, (parcel) => {
+    const length = holdPlain(parcel)
+    return length < 0 ? pack(parcel) : length
+  })
+}
+
+function packReason<T>(reason: unknown, pack: (parcel: Parcel) => T): T | Encoded {
   try {
     if (isFault(reason)) return pack({ faults: takeApart(reason) })
     if (typeof reason !== 'object' || reason === null) {

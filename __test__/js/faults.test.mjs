@@ -68,3 +68,55 @@ test('a queue of asynchronous tasks leaves timers of the worker their turn', asy
   assert.equal(await fired, 1)
   await pool.close()
 })
+
+/** Fails with the reason that is asked for, at once; ends its worker when there is none. */
+const FAILS = `data:text/javascript,${encodeURIComponent(`
+  export default async function main(input, client) {
+    if (input.nested !== undefined) {
+      return client.run(input.nested).then(() => 'fulfilled', ({ name, message, stack, code }) => ({ name, message, code, hasStack: /main/.test(stack) }))
+    }
+    if (input.exits) process.exit(7)
+    const reason = new RangeError(input.message)
+    if (input.code !== undefined) reason.code = input.code
+    throw reason
+  }`)}`
+
+test('failures that are handed over together keep what each of them says', async (t) => {
+  const pool = new WorkerPool(FAILS, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  // Some are too long to go with others.
+  const messages = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat(i % 7 === 0 ? 5000 : i)} \u{1F600}`)
+  const outcomes = await Promise.allSettled(messages.map((message, code) => pool.run({ message, code })))
+  for (const [i, { status, reason }] of outcomes.entries()) {
+    assert.equal(status, 'rejected')
+    assert.ok(reason instanceof RangeError)
+    assert.deepEqual([reason.message, reason.code], [messages[i], i])
+    assert.match(reason.stack, /^RangeError: .*\n +at main \(data:/su)
+  }
+})
+
+test('a failure is told when its worker ends right after it', async (t) => {
+  const pool = new WorkerPool(FAILS, { maxWorkers: 1, crashLimit: Number.POSITIVE_INFINITY })
+  t.after(() => pool.close())
+  for (let round = 0; round < 20; round++) {
+    const tasks = [{ message: 'first' }, { message: 'second' }, { exits: true }].map((input) => pool.run(input))
+    const reasons = (await Promise.allSettled(tasks)).map(({ reason }) => reason.code ?? reason.message)
+    assert.deepEqual(reasons, ['first', 'second', 'ERR_THREADMILL_WORKER_CRASHED'])
+  }
+})
+
+test('sub-tasks and retries get the same reasons', async (t) => {
+  const pool = new WorkerPool(FAILS, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  const told = await pool.run({ nested: { message: 'inner', code: 'E_INNER' } })
+  assert.deepEqual(told, { name: 'RangeError', message: 'inner', code: 'E_INNER', hasStack: true })
+  const reasons = []
+  pool.on('retry', (_task, _count, reason) => reasons.push(reason))
+  const failed = await pool
+    .run({ message: 'again', code: 5 }, { retries: { limit: 2, delay: 0, on: 'error' } })
+    .catch((reason) => reason)
+  assert.deepEqual(
+    [...reasons, failed].map((reason) => [reason instanceof RangeError, reason.message, reason.code]),
+    Array(3).fill([true, 'again', 5]),
+  )
+})
