@@ -35,6 +35,8 @@ export class TaskStream extends Duplex {
   #writing: Writing | undefined
   #finishing: Callback | undefined
   #isWaiting = false
+  /** Whether nobody has it yet. */
+  #isNew = true
   #hasBegun = false
   #unwatch: (() => void) | undefined
   /** Why nothing more is admitted. */
@@ -51,11 +53,12 @@ export class TaskStream extends Duplex {
       this.destroy(asError(reason))
     }
     const { signal } = settings
-    if (signal?.aborted) fail(reasonOf(signal))
+    if (signal?.aborted) this.#refuse(reasonOf(signal))
     else {
       if (signal !== undefined) this.#cleanups.push(follow(signal, fail))
       this.#unwatch = TaskStream.#watchWeakly(new WeakRef(this), pool)
     }
+    this.#isNew = false
   }
 
   /** In a scope of its own: closures of one scope keep what any of them uses. */
@@ -103,11 +106,13 @@ export class TaskStream extends Duplex {
     if (writing !== undefined) nextTick(writing.callback, error ?? lateWrite())
   }
 
-  /** The pool admits nothing any more: what is in progress still comes, if nothing else is to be written. */
+  /** Nothing is admitted any more: what is in progress still comes, if nothing else is to be written. */
   #refuse(reason: unknown): void {
     if (this.writableEnded && this.#writing === undefined && this.writableLength === 0) return
     this.#refusal = asError(reason)
-    this.#advance()
+    // Node pipes into no stream that is destroyed already, and then nobody listens for its error.
+    if (this.#isNew) nextTick(() => this.#advance())
+    else this.#advance()
   }
 
   /** Takes an input on, and passes outputs on, as far as that is possible. */

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { getEventListeners } from 'node:events'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -200,4 +202,24 @@ for (const [what, drop] of Object.entries(dropped)) {
       return isGone
     })
   })
+}
+
+test('a pipeline through a stream that fails from its start rejects for its reason, and nothing else', async (t) => {
+  const closed = poolOf(t)
+  await closed.close()
+  const pool = poolOf(t)
+  const uncaught = []
+  const note = (error) => uncaught.push(error)
+  process.on('uncaughtException', note)
+  t.after(() => process.off('uncaughtException', note))
+  const piped = (stream) => rejection(pipeline(Readable.from([1, 2]), stream, collect))
+  assert.equal((await piped(closed.stream({ kernel: 'fib' }))).code, 'ERR_THREADMILL_POOL_CLOSED')
+  const signal = AbortSignal.abort(new Error('before'))
+  assert.equal((await piped(pool.stream({ kernel: 'fib', signal }))).message, 'before')
+  await turn()
+  assert.deepEqual(uncaught, [])
+})
+
+async function collect(outputs) {
+  for await (const _ of outputs);
 }
