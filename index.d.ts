@@ -162,7 +162,7 @@ export interface WorkerPoolOptions {
    * Most bytes of inputs admitted and unfinished, 1 to 2^53-1: of strings (two a character), memory that is not shared,
    * what is moved, and what values become when they are encoded for a JS worker. A task that is alone is always admitted.
    * Beyond it `run()` rejects with `ERR_THREADMILL_QUEUE_FULL`; `map`, `stream` and `ready()` wait. Inputs of tasks that
-   * workers submit do not count. @default Infinity
+   * tasks submit do not count. @default Infinity
    */
   readonly capacityBytes?: number | undefined
   /** Default `timeout` of tasks, ms. @default none */

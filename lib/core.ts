@@ -251,7 +251,7 @@ export class PoolCore implements EntryHost {
 
   /** Whether tasks of the entry function need one that nobody asked for. */
   #needsHandle(): boolean {
-    return this.#isWatched() || this.#isEstimated
+    return this.isWatched() || this.#isEstimated
   }
 
   /** Whether tasks for `kernel`, or those of the entry function, are measured to be tiny. */
@@ -276,7 +276,7 @@ export class PoolCore implements EntryHost {
   submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new BuiltinPromise(executor)
     const { resolve, reject } = last
-    const task = given ?? (this.#isWatched() ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
+    const task = given ?? (this.isWatched() ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
     this.start(kernel, input, options, resolve, reject, task, promise)
     return promise
   }
@@ -285,7 +285,7 @@ export class PoolCore implements EntryHost {
   submitPlain(kernel: Kernel, input: number): Promise<unknown> {
     const ticket = this.tickets[kernel.index]
     // The first one makes the ticket; one that is refused learns why.
-    if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.#isWatched())
+    if (ticket === undefined || this.ending >= 0 || !this.hasRoom || this.isWatched())
       return this.submit(kernel, input, undefined)
     const promise = new BuiltinPromise(resolving)
     this.pending++
@@ -304,7 +304,7 @@ export class PoolCore implements EntryHost {
     promise?: Promise<unknown>,
   ): number {
     const settlement =
-      task === undefined && this.#isWatched()
+      task === undefined && this.isWatched()
         ? handled(this.task(kernel, input, (options ?? {}) as GivenOptions), resolve, reject)
         : { resolve, reject, task, promise }
     const slot = startKernel(this, kernel, input, options, settlement)
@@ -355,7 +355,7 @@ export class PoolCore implements EntryHost {
   }
 
   /** Whether somebody wants handles of all tasks. Asked for every one. */
-  #isWatched(): boolean {
+  isWatched(): boolean {
     return this.tracer !== undefined || this.events.areOfTasks
   }
 

@@ -3,7 +3,8 @@
 
 import type { Kernels } from '..'
 import { checkType, Listeners } from './callbacks'
-import type { MainHost, MainLane } from './main'
+import type { MainLane } from './main'
+import type { MainSeat } from './main-seat'
 import { BuiltinPromise } from './promise'
 import type { TaskHandle } from './task'
 
@@ -12,11 +13,11 @@ export class MainClient {
   readonly id = -1
   readonly listeners = new Listeners()
   readonly #lane: MainLane
-  readonly #host: MainHost
+  readonly #seat: MainSeat
 
-  constructor(lane: MainLane, host: MainHost) {
+  constructor(lane: MainLane, seat: MainSeat) {
     this.#lane = lane
-    this.#host = host
+    this.#seat = seat
   }
 
   get signal(): AbortSignal {
@@ -24,7 +25,7 @@ export class MainClient {
   }
 
   get kernels(): Kernels {
-    return this.#host.kernels
+    return this.#seat.kernels
   }
 
   run(input?: unknown, options?: object): Promise<never> {
@@ -36,7 +37,7 @@ export class MainClient {
   }
 
   addTask(input?: unknown, options?: object): TaskHandle<never> {
-    const task = this.#host.addTask(input, options)
+    const task = this.#seat.addTask(input, options)
     this.#lane.waitFor(task)
     return task
   }

@@ -9,17 +9,19 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import type { Transferable } from 'node:worker_threads'
-import type { IWorker, Kernels } from '..'
+import type { IWorker } from '..'
 import { Abort, callPrepared, checkProgress, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, rethrow } from './callbacks'
 import { decode } from './codec'
 import { type Encoded, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
+import type { PoolCore } from './core'
 import { onRing } from './doorbell'
 import { type EntryFunction, type EntryPlace, loadEntry, startEntry } from './entry-module'
 import { isInstance, ThreadmillError, wrongType } from './errors'
 import type { JsLane } from './lane'
 import { taskContext } from './lazy'
 import { MainClient } from './main-client'
+import { MainSeat } from './main-seat'
 import { encodeMarked } from './marked'
 import { ANSWER_STRIDE, MAIN_WORKER, TASK_STRIDE } from './native'
 import { native } from './native-owner'
@@ -47,8 +49,8 @@ export interface MainHost {
   readonly entryPoint: EntryFunction | undefined
   /** Keeps what workers post. */
   lane(): JsLane | undefined
-  readonly kernels: Kernels
-  addTask(input: unknown, options: object | undefined): TaskHandle<never>
+  /** What its tasks submit to. */
+  readonly pool: PoolCore
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
   message(type: string, contents: unknown, origin: IWorker): void
   retried(observer: Observer | undefined, count: number, reason: unknown): void
@@ -136,7 +138,7 @@ export class MainLane implements EntryLane {
   constructor(host: MainHost) {
     this.handle = host.handle
     this.#host = host
-    this.#client = new MainClient(this, host)
+    this.#client = new MainClient(this, new MainSeat(host.pool))
     this.worker = new MainWorker((type, contents) => this.deliver(type, contents))
     this.#answers = new Float64Array(64 * ANSWER_STRIDE)
     this.#tasks = new Float64Array((64 + host.concurrency) * TASK_STRIDE)

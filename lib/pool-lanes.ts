@@ -96,7 +96,7 @@ export class PoolLanes {
   /** The executor on this thread, made with the first task for it. */
   get main(): MainLane {
     if (this.knownMain === undefined) {
-      const { settings, kernels } = this.#pool
+      const { settings } = this.#pool
       this.knownMain = new (mainLane())({
         ...this.#shared(),
         concurrency: settings.workerConcurrency,
@@ -105,8 +105,7 @@ export class PoolLanes {
         place: this.#entry?.place,
         entryPoint: this.#entry?.entryPoint,
         lane: () => this.known,
-        kernels,
-        addTask: (input, options) => this.#pool.addTask(input, options),
+        pool: this.#pool,
       })
     }
     return this.knownMain
