@@ -6,6 +6,8 @@
 // J10. While tasks that it added through its client are unsettled, what it runs does not count against workerConcurrency,
 //      as in J7 (seat.ts).
 // J15. What was given up and has had its grace does not count either: nothing can end it, and its outcome is ignored.
+// J17. What comes in one exchange begins one after the other, and each only if it is still wanted: what came before it may have
+//      cancelled it, taken its time, or destroyed the pool.
 
 import { AsyncResource } from 'node:async_hooks'
 import type { Transferable } from 'node:worker_threads'
@@ -280,6 +282,11 @@ export class MainLane implements EntryLane {
       return tag === 4 ? payload : tag < 4 ? SIMPLE[tag] : decode(codec, values[payload])
     }
     this.#unfinished.add(call)
+    if (at > 0 && (this.#hasLeft || !native.mainIsWanted(this.handle, call.idIndex, call.idGeneration))) {
+      // It has been settled, and makes room with its answer.
+      call.end(false, undefined)
+      return
+    }
     if (this.#unsettled > 0) native.blockMain(this.handle, call.idIndex, call.idGeneration, true)
     const outer = this.#call
     this.#call = call
