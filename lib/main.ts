@@ -34,7 +34,7 @@ import { encodeReason } from './reason'
 import { onSettled } from './slots'
 import type { EntryLane } from './submit'
 import type { TaskHandle } from './task'
-import { clearTimeout, setImmediate, setTimeout, soon } from './timers'
+import { clearTimeout, root, setImmediate, setTimeout, soon } from './timers'
 import { unpackName } from './trace'
 import { unmarked } from './transfer'
 
@@ -295,7 +295,8 @@ export class MainLane implements EntryLane {
       // What was submitted here runs in the context of its submitter anyway.
       const context = held !== undefined || carried === '' ? undefined : taskContext(carried)
       const start = (): unknown => (context === undefined ? run() : context.run(run))
-      const result = held === undefined ? start() : held.scope.runInAsyncScope(start)
+      // A turn may be of the async context of any task: one of a worker's is begun in none of them.
+      const result = (held?.scope ?? root).runInAsyncScope(start)
       if (isPromise(result)) {
         result.then(
           (value) => call.end(true, value),

@@ -1,10 +1,14 @@
 // Stage: all. Thread: any.
-// Timers, and what queues microtasks, as they were when the package was loaded: who tests with fake ones replaces those of the
-// module, too.
+// Timers, what queues microtasks, and the async context, as they were when the package was loaded: who tests with fake timers
+// replaces those of the module, too.
 
+import { AsyncResource } from 'node:async_hooks'
 import timers from 'node:timers'
 
 export const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers
 
 /** Calls a function in a microtask of its own. */
 export const soon = queueMicrotask
+
+/** The async context in which the package was loaded: for what is not of the context of whoever asked for it. */
+export const root = new AsyncResource('threadmill')

@@ -8,7 +8,6 @@
 //     task and message; what was given up may run on until its grace is over.
 
 import './worker-addon'
-import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
 import { types } from 'node:util'
 import { type Transferable, workerData } from 'node:worker_threads'
@@ -41,7 +40,7 @@ import {
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { redirectOutput } from './stdio'
-import { setImmediate, soon } from './timers'
+import { root, setImmediate, soon } from './timers'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
 import { loadModule, showWorkerData } from './worker-entry'
@@ -251,6 +250,7 @@ function freshTurn(): void {
 function scheduleTurn(): void {
   if (inTurn || turnScheduled) return
   turnScheduled = true
+  // What is begun in a turn is not of the async context of whoever asked for it.
   root.runInAsyncScope(soon, undefined, () => {
     turnScheduled = false
     if (now() - sliceStart < YIELD) {
@@ -263,8 +263,6 @@ function scheduleTurn(): void {
   })
 }
 
-/** What is begun in a turn is not of the async context of whoever asked for it. */
-const root = new AsyncResource('threadmill')
 let willTurn = false
 
 /** Goes on after timers and I/O. */

@@ -1,8 +1,9 @@
 // Tasks on the thread that owns the pool, beside each other.
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { test } from 'node:test'
 import { WorkerPool } from 'threadmill'
-import { rejection } from '../helpers/pool.mjs'
+import { rejection, until } from '../helpers/pool.mjs'
 
 const on = { mainThread: true }
 
@@ -40,4 +41,34 @@ test('one that another has cancelled, or whose pool it has destroyed, does not b
     await Promise.all(running)
     assert.equal(pool.stats().busyWorkers, 0)
   }
+})
+
+test('one that a worker submits runs in the async context of no other', async (t) => {
+  const source = `
+    const storages = Symbol.for('threadmill test storage')
+    export const workerEntrypoint = (input, client) => client.run(input, { mainThread: true, name: 'guest' })
+    export const guest = () => globalThis[storages].getStore() ?? 'none'
+    export const submits = async (wait, client) => {
+      await wait
+      return client.run(5, { kernel: 'fib' })
+    }`
+  const module = `data:text/javascript,${encodeURIComponent(source)}`
+  const storage = new AsyncLocalStorage()
+  globalThis[Symbol.for('threadmill test storage')] = storage
+  // The pool, its first task and whatever ends beside the guest have a context.
+  const pool = storage.run('of the pool', () => new WorkerPool(module, { maxWorkers: 1 }))
+  t.after(() => pool.close())
+  assert.equal(await storage.run('of the first', () => pool.run(1, { ...on, name: 'guest' })), 'of the first')
+  assert.equal(await pool.run(1), 'none')
+  // While one waits for what it has submitted, others begin.
+  let open
+  const wait = new Promise((resolve) => {
+    open = resolve
+  })
+  const own = storage.run('of another', () => pool.run(wait, { ...on, name: 'submits' }))
+  const guest = pool.addTask(2)
+  await until(() => guest.worker !== undefined && pool.stats().queueLength > 0)
+  open()
+  assert.equal(await own, 5)
+  assert.equal(await guest, 'none')
 })
