@@ -8,8 +8,10 @@
 // J15. What was given up and has had its grace does not count either: nothing can end it, and its outcome is ignored.
 // J17. What comes in one exchange begins one after the other, and each only if it is still wanted: what came before it may have
 //      cancelled it, taken its time, or destroyed the pool.
+// J18. With workerConcurrency, and once a task has added another (J10), each begins in an async context that tells which it is.
+//      The one that had begun before that has none, and what has no context belongs to it.
 
-import { AsyncResource } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { Abort, callPrepared, checkProgress, type EntryWithHooks, Pace, settledLater } from './call'
@@ -99,7 +101,8 @@ interface Held {
 interface Call {
   readonly idIndex: number
   readonly idGeneration: number
-  readonly observer: Observer | undefined
+  /** None once it has ended: what it has left behind tells nobody. */
+  observer: Observer | undefined
   readonly pace: Pace
   /** Time of `preTask`, ms. */
   overhead: number
@@ -119,7 +122,12 @@ export class MainLane implements EntryLane {
   readonly #client: MainClient
   readonly #held = new Map<number, Held>()
   #nextKey = 0
+  /** The task whose function is on the stack. */
   #call: Call | undefined
+  /** Made when tasks may overlap: promises cost more from then on. */
+  #contexts: AsyncLocalStorage<Call> | undefined
+  /** The unfinished task without a context (J18). */
+  #loose: Call | undefined
   /** Why nothing can be called. */
   #broken: { readonly reason: unknown } | undefined
   #entry: EntryWithHooks | undefined
@@ -144,6 +152,7 @@ export class MainLane implements EntryLane {
     this.worker = new MainWorker((type, contents) => this.deliver(type, contents))
     this.#answers = new Float64Array(64 * ANSWER_STRIDE)
     this.#tasks = new Float64Array((64 + host.concurrency) * TASK_STRIDE)
+    if (host.concurrency > 1) this.#contexts = new AsyncLocalStorage()
   }
 
   admit(): boolean {
@@ -266,6 +275,8 @@ export class MainLane implements EntryLane {
       grace: held?.grace ?? Number.NaN,
       end: (succeeded, value) => {
         if (!this.#unfinished.delete(call)) return
+        call.observer = undefined
+        if (this.#loose === call) this.#loose = undefined
         // Of a function that was not found.
         if (!isOpen) native.dropMemory(payload)
         this.#answer(call, codec === LOCAL ? payload : -1, succeeded, value)
@@ -288,10 +299,13 @@ export class MainLane implements EntryLane {
       return
     }
     if (this.#unsettled > 0) native.blockMain(this.handle, call.idIndex, call.idGeneration, true)
+    const contexts = this.#contexts
+    if (contexts === undefined) this.#loose = call
     const outer = this.#call
     this.#call = call
     try {
-      const run = (): unknown => this.#run(call, name, read)
+      const called = (): unknown => this.#run(call, name, read)
+      const run = contexts === undefined ? called : (): unknown => contexts.run(call, called)
       // What was submitted here runs in the context of its submitter anyway.
       const context = held !== undefined || carried === '' ? undefined : taskContext(carried)
       const start = (): unknown => (context === undefined ? run() : context.run(run))
@@ -396,6 +410,7 @@ export class MainLane implements EntryLane {
   waitFor(task: TaskHandle<unknown>): void {
     const slot = task.slot
     if (slot < 0) return
+    this.#contexts ??= new AsyncLocalStorage()
     if (this.#unsettled++ === 0) this.#setBlocked(true)
     onSettled(slot, () => {
       if (--this.#unsettled === 0) this.#setBlocked(false)
@@ -436,7 +451,8 @@ export class MainLane implements EntryLane {
   progress(done: number, total: number): void {
     checkProgress(done, total)
     const current = this.#current
-    if (current?.pace.isDue(done, total)) soon(() => current.observer?.progress(done, total))
+    const observer = current?.observer
+    if (current?.pace.isDue(done, total)) soon(() => observer?.progress(done, total))
   }
 
   /** Of the task that calls. */
@@ -446,7 +462,8 @@ export class MainLane implements EntryLane {
 
   /** The task that calls, as far as that can be told. */
   get #current(): Call | undefined {
-    if (this.#call !== undefined) return this.#call
+    const known = this.#call ?? this.#contexts?.getStore() ?? this.#loose
+    if (known !== undefined) return known
     const [only, other] = this.#unfinished
     return other === undefined ? only : undefined
   }
@@ -455,6 +472,7 @@ export class MainLane implements EntryLane {
   leave(): void {
     if (this.#hasLeft || !this.#started) return
     this.#hasLeft = true
+    this.#contexts?.disable()
     native.leaveWorker(this.handle, MAIN_WORKER, 1, 'the pool was closed while the task ran')
   }
 

@@ -72,3 +72,77 @@ test('one that a worker submits runs in the async context of no other', async (t
   assert.equal(await own, 5)
   assert.equal(await guest, 'none')
 })
+
+const module = `data:text/javascript,${encodeURIComponent(`
+  const work = async ({ id, begun, wait, seen, signals }, client) => {
+    const { signal } = client
+    signals[id] = signal
+    client.postMessageToPool('begins', id)
+    client.progress(1, 2)
+    begun()
+    await wait
+    client.postMessageToPool('goes on', id)
+    client.progress(2, 2)
+    seen[id] = [signal.aborted, client.signal === signal]
+  }
+  export const workerEntrypoint = (input, client) => work(input, client)
+  export const named = workerEntrypoint
+  export const prepared = (input, client) => work(input, client)
+  prepared.preTask = async () => {}
+  export const adds = async (input, client) => {
+    const added = client.addTask({ ...input, id: input.id + 1, begun: () => {} }, { mainThread: true, name: 'named' })
+    await work(input, client)
+    await added
+  }`)}`
+
+for (const name of [undefined, 'named', 'prepared']) {
+  test(`messages, progress and the signal of ${name ?? 'the entry function'} are of their task (J18)`, async (t) => {
+    const pool = new WorkerPool(module, { maxWorkers: 1, workerConcurrency: 2, cancelGrace: 2 ** 31 - 1 })
+    const seen = []
+    const signals = []
+    const heard = []
+    let open
+    const wait = new Promise((resolve) => {
+      open = resolve
+    })
+    t.after(() => {
+      open()
+      return pool.close()
+    })
+    let count = 0
+    const begun = () => count++
+    const tasks = [0, 1].map((id) =>
+      pool
+        .addTask({ id, begun, wait, seen, signals }, { ...on, name })
+        .on('message', (type, contents) => heard.push(`${id} ${type} ${contents}`))
+        .on('progress', ({ done }) => heard.push(`${id} done ${done}`)),
+    )
+    await until(() => count === 2)
+    assert.equal(tasks[1].cancel(), true)
+    assert.equal((await rejection(tasks[1])).code, 'ERR_THREADMILL_CANCELLED')
+    await until(() => signals[1].aborted)
+    open()
+    await tasks[0]
+    await until(() => seen.length === 2 && heard.length === 8)
+    const own = [0, 1].flatMap((id) => [`${id} begins ${id}`, `${id} done 1`, `${id} done 2`, `${id} goes on ${id}`])
+    assert.deepEqual(heard.sort(), own)
+    assert.deepEqual(seen, [
+      [false, true],
+      [true, true],
+    ])
+  })
+}
+
+test('a task that had begun before any could overlap keeps its own (J18)', async (t) => {
+  const pool = new WorkerPool(module, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  const heard = []
+  const all = []
+  pool.onMessage('goes on', (contents) => all.push(contents))
+  const input = { id: 0, begun: () => {}, wait: new Promise(setImmediate), seen: [], signals: [] }
+  const task = pool.addTask(input, { ...on, name: 'adds' })
+  task.on('message', (type, contents) => heard.push(`${type} ${contents}`))
+  await task
+  assert.deepEqual(heard, ['begins 0', 'goes on 0'])
+  assert.deepEqual(all.sort(), [0, 1])
+})
