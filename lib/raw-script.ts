@@ -3,7 +3,7 @@
 // posts is their output. The port itself carries nothing, for the pool has one of its own.
 //
 // R1. The oldest task that was delivered and has no output gets what the script posts next; when there is none, the pool
-//     gets it as a message.
+//     gets it as a message. So it does what was meant for a task that a getter of it has posted the output of.
 // R2. What a listener throws, or rejects with, while it is called for a task that has no output yet is the end of that
 //     task. Anything else stays what it is in every worker: the end of the thread.
 // R3. A task that finds no listener waits for one, as `await once(parentPort, 'message')` in a loop asks for.
@@ -110,8 +110,15 @@ export class RawScript {
       return
     }
     // As it is now; when it cannot be cloned the script is told, and the task goes on.
-    task.resolve(prepare(value, list))
-    this.#open.shift()
+    const output = prepare(value, list)
+    const at = this.#open.indexOf(task)
+    if (at < 0) {
+      // A getter of the value has posted something, which is the output of that task.
+      this.#host.postMessageToPool(TYPE, output, undefined)
+      return
+    }
+    this.#open.splice(at, 1)
+    task.resolve(output)
   }
 
   /** Ends a task with an error, unless it has an output. */

@@ -61,6 +61,22 @@ test('with several tasks on a worker, replies are matched in the order of postin
   assert.deepEqual(await Promise.all([first, second]), ['posted first', 'posted last'])
 })
 
+test('a getter of a reply that posts one itself takes no reply from another task', async (t) => {
+  const source = script(`
+    const inputs = []
+    parentPort.on('message', (input) => {
+      if (inputs.push(input) < 3) return
+      parentPort.postMessage({ get outer() { parentPort.postMessage('inner'); return inputs[0] } })
+      parentPort.postMessage(inputs[1])
+      parentPort.postMessage(inputs[2])
+    })`)
+  const pool = poolOf(t, source, { maxWorkers: 1, workerConcurrency: 3 })
+  const heard = []
+  pool.onMessage('message', (contents) => heard.push(contents))
+  assert.deepEqual(await Promise.all([1, 2, 3].map((input) => pool.run(input))), ['inner', 2, 3])
+  assert.deepEqual(heard, [{ outer: 1 }])
+})
+
 test('what is posted outside of a task is a message, and so is what the pool says', async (t) => {
   const pool = poolOf(t, RAW, { maxWorkers: 1 })
   const messages = []
