@@ -26,6 +26,8 @@ export interface AheadHost {
   readonly mostWorkers: number
   /** The way to a worker that takes tasks. */
   taking(worker: number): MessagePort | undefined
+  /** Whether a worker has begun to take tasks. */
+  isReady(worker: number): boolean
   newKey(): number
 }
 
@@ -100,7 +102,7 @@ export class Ahead {
     let [best, least] = [-1, most]
     for (let worker = 0; worker < mostWorkers; worker++) {
       const { count, since } = this.#shareOf(worker)
-      if (count >= least || this.#host.taking(worker) === undefined) continue
+      if (count >= least || this.#host.taking(worker) === undefined || !this.#host.isReady(worker)) continue
       if (count > 0 && this.#now() - since > STALE) continue
       ;[best, least] = [worker, count]
     }

@@ -108,6 +108,7 @@ export class JsLane implements EntryLane, ThreadHost {
         return threads.length
       },
       taking: (index) => (threads[index]?.takesTasks ? threads[index].control : undefined),
+      isReady: (index) => threads[index]?.ready === true,
       control: (index) => threads[index]?.control,
       readPort: (index) => lane.#readPort(index),
     }

@@ -61,6 +61,7 @@ export class ParcelStore {
         return host.mostWorkers
       },
       taking: (worker) => host.taking(worker),
+      isReady: (worker) => host.isReady(worker),
       newKey: () => this.newKey(),
     })
   }

@@ -276,9 +276,6 @@ export function checkUndetached(checked: Checked): void {
   else for (const part of 'members' in checked ? Object.values(checked.members) : checked) checkUndetached(part)
 }
 
-/** Buffers that the caller has handed over, each with what it became; `free` until a view has got its memory. */
-type Moved = Map<ArrayBufferLike, { readonly buffer: ArrayBuffer; free: boolean }>
-
 /**
  * Checks a transfer list without moving anything.
  * @throws TypeError
@@ -302,7 +299,7 @@ export function checkTransfer(name: string, list: unknown): readonly ArrayBuffer
  * Moves the buffers out of the caller's reach; their memory stays where it is.
  * @throws DataCloneError when one of them cannot be transferred
  */
-function move(list: readonly ArrayBuffer[]): Moved {
+function move(list: readonly ArrayBuffer[]): readonly ArrayBuffer[] {
   const lengths = list.map(lengthOf)
   const moved = structuredClone(list, { transfer: list as ArrayBuffer[] })
   for (const [index, buffer] of list.entries()) {
@@ -311,7 +308,14 @@ function move(list: readonly ArrayBuffer[]): Moved {
       throw new DOMException(`options.transfer[${index}] could not be transferred`, 'DataCloneError')
     }
   }
-  return new Map(list.map((buffer, index) => [buffer, { buffer: moved[index] as ArrayBuffer, free: true }]))
+  return moved
+}
+
+/** A view whose memory is still to be moved, and where it is put then. */
+interface Awaiting {
+  readonly view: CheckedView
+  readonly holder: Record<string | number, unknown>
+  readonly name: string | number
 }
 
 /**
@@ -320,32 +324,53 @@ function move(list: readonly ArrayBuffer[]): Moved {
  */
 export function realize(checked: Checked, list: readonly ArrayBuffer[] | undefined): unknown {
   checkUndetached(checked)
-  return take(checked, list && move(list))
+  if (list === undefined) return take(checked, () => false)
+  // By buffer: the first view gets its memory, another one a copy, so that no two views overlap.
+  const awaiting = new Map<ArrayBufferLike, Awaiting>()
+  const root: Awaiting['holder'] = {}
+  root.value = take(
+    checked,
+    (view, holder, name) => {
+      const { buffer } = view
+      if (awaiting.has(buffer) || !list.includes(buffer as ArrayBuffer)) return false
+      awaiting.set(buffer, { view, holder, name })
+      return true
+    },
+    root,
+    'value',
+  )
+  for (const [index, buffer] of move(list).entries()) {
+    const found = awaiting.get(list[index] as ArrayBuffer)
+    if (found === undefined) continue
+    const { view, holder, name } = found
+    holder[name] = new (constructorOf(view.kind))(buffer, view.offset, view.length)
+  }
+  return root.value
 }
 
-function take(checked: Checked, moved: Moved | undefined): unknown {
+/** Whether a view is put there later. */
+type Later = (view: CheckedView, holder: Awaiting['holder'], name: string | number) => boolean
+
+function take(checked: Checked, isLater: Later, holder: Awaiting['holder'] = {}, name: string | number = ''): unknown {
   if (typeof checked !== 'object' || checked === null) return checked
-  if (isView(checked)) return takeView(checked, moved)
+  if (isView(checked)) return isLater(checked, holder, name) ? undefined : copyOf(checked)
   if ('members' in checked) {
     const object: Record<string, unknown> = {}
-    for (const [name, member] of Object.entries(checked.members)) object[name] = take(member, moved)
+    for (const [key, member] of Object.entries(checked.members)) object[key] = take(member, isLater, object, key)
     return object
   }
-  return checked.map((item) => take(item, moved))
+  const out: unknown[] = new Array(checked.length)
+  for (const [index, item] of checked.entries()) {
+    out[index] = take(item, isLater, out as unknown as Awaiting['holder'], index)
+  }
+  return out
 }
 
-function takeView({ kind, buffer, offset, byteLength, length }: CheckedView, moved: Moved | undefined): View {
+function copyOf({ kind, buffer, offset, byteLength, length }: CheckedView): View {
   const Kind = constructorOf(kind)
   if (types.isSharedArrayBuffer(buffer)) return new Kind(buffer, offset, length)
-  const target = moved?.get(buffer)
-  // The first view of a moved buffer gets its memory; another one gets a copy, so that no two views overlap.
-  if (target?.free) {
-    target.free = false
-    return new Kind(target.buffer, offset, length)
-  }
-  const source = target?.buffer ?? buffer
   // Not with `slice`: what that gives may be of a class of the user's, who then could reach the task's own memory.
   const copy = new Uint8Array(byteLength)
-  copy.set(new Uint8Array(source, offset, byteLength))
+  copy.set(new Uint8Array(buffer, offset, byteLength))
   return new Kind(copy.buffer)
 }

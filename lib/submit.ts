@@ -1,6 +1,7 @@
 // Stage: submit. Thread: any that submits: the owner env, or a JS worker.
 // One call on its way in: check it, copy or move its input, give it a slot, hand it over. The same for the owner of a pool
-// and for its workers, which differ in what a `Host` knows.
+// and for its workers, which differ in what a `Host` knows. The ways of tasks for kernels and for entry functions lie side by
+// side, because they follow the same order: what may refuse a call, what moves, the slot.
 
 import { types } from 'node:util'
 import type { RunOptions } from '..'
@@ -248,34 +249,37 @@ function admitEntry(
   host.checkRoom()
   const lane = host.laneOf(settings ?? host.plain)
   let bytes = host.budget?.ofInput(input, settings?.list) ?? 0
-  let encoded: EncodedInput
-  try {
-    encoded = encodeInput(lane, input, settings ?? host.plain, isTried, host.budget === undefined)
-  } catch (error) {
-    task?.attach(-1, promise as Promise<unknown>)
-    reject(error)
-    return -1
-  }
-  const isMoved = encoded.codec === MOVED
-  const key = encoded.codec >= POSTED && !isMoved ? (encoded.data as number) : -1
-  const discard = (): void => (isMoved ? native.dropMemory(encoded.data as number) : lane.discard(key))
-  try {
-    bytes = host.budget?.ofEncoded(encoded.data, bytes) ?? 0
-    lane.admit(settings?.wanted ?? -1)
-  } catch (error) {
-    discard()
-    throw error
+  const checkStill = (): void => {
+    checkNotAborted(signal)
+    host.checkOpen()
+    host.checkRoom()
+    host.budget?.admit(bytes)
   }
   let slot = -1
   let unfollow: (() => void) | undefined
+  let encoded: EncodedInput | undefined
+  let isCounted = false
+  // What cannot cross rejects, and is not thrown.
+  let isCrossing = true
   try {
+    const ready = encodeInput(lane, input, settings ?? host.plain, isTried, host.budget === undefined)
+    if (!('list' in ready)) encoded = ready
+    isCrossing = false
+    bytes = host.budget?.ofEncoded(encoded?.data, bytes) ?? 0
+    lane.admit(settings?.wanted ?? -1)
+    isCounted = true
     unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
     const estimate = lane.estimate?.(task)
     // Getters of the input, listeners and estimators may have aborted the signal or submitted something meanwhile.
-    checkNotAborted(signal)
-    host.checkRoom()
-    host.budget?.admit(bytes)
-    const { worker } = encoded
+    checkStill()
+    if ('list' in ready) {
+      isCrossing = true
+      encoded = send(lane, ready, settings ?? host.plain)
+      isCrossing = false
+      // Getters that have run while it was moved, too: the only ones that can have a call refused after that.
+      checkStill()
+    }
+    const { worker } = encoded as EncodedInput
     const isSpecial = estimate !== undefined || worker >= 0 || carried !== undefined
     if (settings !== undefined || ticket === undefined || isSpecial) {
       const base = settings ?? host.plain
@@ -285,11 +289,17 @@ function admitEntry(
       if (isPlain) host.tickets[ENTRY] = ticket
     }
   } catch (error) {
-    lane.withdraw()
-    discard()
+    if (isCounted) lane.withdraw()
     unfollow?.()
-    throw error
+    if (encoded?.codec === MOVED) native.dropMemory(encoded.data as number)
+    else if (encoded !== undefined) lane.discard(keyOf(encoded))
+    if (!isCrossing) throw error
+    task?.attach(-1, promise as Promise<unknown>)
+    reject(error)
+    return -1
   }
+  const { codec, data, words } = encoded as EncodedInput
+  const key = keyOf(encoded as EncodedInput)
   slot = allocate(ticket, resolve)
   onRejected(slot, reject)
   host.began()
@@ -300,11 +310,9 @@ function admitEntry(
     onSettled(slot, (succeeded) => lane.discard(key, succeeded))
     if (task !== undefined) lane.watch?.(key, task)
   }
-  const { codec, data } = encoded
-  const { words } = encoded
   if (words < 0) submitEntry(slot, ticket, codec, data)
   else if (codec === FLAT) submitWords(slot, ticket, data as Float64Array, words)
-  else submitRaw(slot, ticket, encoded, words)
+  else submitRaw(slot, ticket, encoded as EncodedInput, words)
   return slot
 }
 
@@ -419,44 +427,59 @@ interface EncodedInput extends Encoded {
   readonly words: number
 }
 
+/** Under which `EntryLane` has the input; -1 for others. */
+function keyOf({ codec, data }: EncodedInput): number {
+  return codec === POSTED || codec === LOCAL ? (data as number) : -1
+}
+
+/** An input that is to be kept or moved. */
+interface Unsent {
+  readonly input: unknown
+  readonly list: readonly object[]
+  /** Whether it is a clone already. */
+  readonly isOwn: boolean
+}
+
+/** Encodes an input without moving anything of the caller's. */
 function encodeInput(
   lane: EntryLane,
   given: unknown,
-  { list: transfer, affinity, policy }: EntrySettings,
+  { list: transfer, policy }: EntrySettings,
   isTried: boolean,
   mayHold: boolean,
-): EncodedInput {
-  const { MOST_TOGETHER, moveCopy, moveMemory, rawLength, write, written } = payload()
+): EncodedInput | Unsent {
+  const { MOST_TOGETHER, moveCopy, rawLength, write, written } = payload()
   let input = given
   let list = transfer
-  let isOwn = false
   const marked = transferOf(given)
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
-  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, [], false, graceOf(policy)), worker: -1, words: -1 }
-  if (list === undefined) {
-    const count = !isTried && typeof input === 'object' && input !== null ? write(input) : -1
-    if (count > 0) {
-      const isAlone = count > MOST_TOGETHER
-      if (!isAlone) prepareArena()
-      return { codec: FLAT, data: written.slice(0, count), worker: -1, words: isAlone ? -1 : count }
-    }
-    const encoded = encodeWhole(input, mayHold && !isTried)
-    const words = rawLength(encoded)
-    if (words > 0) prepareArena()
-    const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data, input) : -1
-    if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
-    if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1, words }
-    ;[input, list] = [encoded.data, []]
-    isOwn = encoded.isOwn === true
+  if (lane.isLocal) return { input, list: [], isOwn: false }
+  if (list !== undefined) return { input, list, isOwn: false }
+  const count = !isTried && typeof input === 'object' && input !== null ? write(input) : -1
+  if (count > 0) {
+    const isAlone = count > MOST_TOGETHER
+    if (!isAlone) prepareArena()
+    return { codec: FLAT, data: written.slice(0, count), worker: -1, words: isAlone ? -1 : count }
   }
-  if (repeats(policy) && list.length === 0) {
-    return { codec: POSTED, data: lane.keep(input, list, isOwn), worker: -1, words: -1 }
-  }
-  const memory = repeats(policy) ? -1 : moveMemory(input, list)
+  const encoded = encodeWhole(input, mayHold && !isTried)
+  const words = rawLength(encoded)
+  if (words > 0) prepareArena()
+  const memory = encoded.codec === PLAIN && !repeats(policy) ? moveCopy(encoded.data, input) : -1
   if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
-  // Only a task that may run anywhere goes where somebody waits for it.
-  const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
-  if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }
+  if (encoded.codec !== POSTED) return { codec: encoded.codec, data: encoded.data, worker: -1, words }
+  return { input: encoded.data, list: [], isOwn: encoded.isOwn === true }
+}
+
+/** Moves an input, or keeps it. @throws DataCloneError, or what a getter of the input throws */
+function send(lane: EntryLane, { input, list, isOwn }: Unsent, { affinity, policy }: EntrySettings): EncodedInput {
+  if (lane.isLocal) return { codec: LOCAL, data: lane.keep(input, list, isOwn, graceOf(policy)), worker: -1, words: -1 }
+  if (!repeats(policy) || list.length > 0) {
+    const memory = repeats(policy) ? -1 : payload().moveMemory(input, list)
+    if (memory >= 0) return { codec: MOVED, data: memory, worker: -1, words: -1 }
+    // Only a task that may run anywhere goes where somebody waits for it.
+    const pushed = affinity === -1 ? lane.push?.(input, list) : undefined
+    if (pushed !== undefined) return { codec: POSTED, data: pushed.key, worker: pushed.worker, words: -1 }
+  }
   return { codec: POSTED, data: lane.keep(input, list, isOwn), worker: -1, words: -1 }
 }
 

@@ -15,7 +15,7 @@ const CRASHED = 'ERR_THREADMILL_WORKER_CRASHED'
 describe('who gets an input ahead (J12)', () => {
   /** Workers that only count, with a clock that stands still. */
   function lane({ workers, runTime }) {
-    const state = { runTime, now: 1, idle: -1, asked: 0, leaving: new Set(), posted: [] }
+    const state = { runTime, now: 1, idle: -1, asked: 0, leaving: new Set(), loading: new Set(), posted: [] }
     const control = (worker) => ({ postMessage: ({ key }) => state.posted.push([worker, key]) })
     let nextKey = 0
     const host = {
@@ -28,6 +28,7 @@ describe('who gets an input ahead (J12)', () => {
       },
       mostWorkers: workers,
       taking: (worker) => (state.leaving.has(worker) ? undefined : control(worker)),
+      isReady: (worker) => !state.loading.has(worker),
       newKey: () => nextKey++,
     }
     return { state, ahead: new Ahead(host, () => state.now) }
@@ -65,6 +66,14 @@ describe('who gets an input ahead (J12)', () => {
     for (const { key, worker } of keys) if (worker === 1) assert.equal(ahead.end(key), 1)
     state.leaving.add(2)
     assert.deepEqual(pushAll(ahead), [1, 1, 1, 0, 1])
+  })
+
+  test('none that has not loaded its module', () => {
+    const { state, ahead } = lane({ workers: 2, runTime: 0.1 })
+    state.loading.add(0)
+    assert.deepEqual(pushAll(ahead), [1, 1, 1, 1])
+    state.loading.clear()
+    assert.equal(ahead.push(0, []).worker, 0)
   })
 
   test('none to one that has not ended a task for a while, until it does', () => {

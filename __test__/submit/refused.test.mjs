@@ -6,6 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { MessageChannel } from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 import { occupy, until } from '../helpers/pool.mjs'
 
 const MODULE = 'data:text/javascript,export default (input) => input'
@@ -77,4 +78,95 @@ test('a pool keeps nothing of a wait for room that is over', async (t) => {
     gc()
     return waited.deref() === undefined
   })
+})
+
+/** What users' code that runs while a task is submitted can do to it. */
+const MEANWHILE = {
+  'a listener of worker-launched takes the room': [
+    (pool) => {
+      pool.once('worker-launched', () => pool.run(1).catch(() => {}))
+    },
+    { capacity: 1 },
+    { code: FULL },
+  ],
+  'a listener of worker-launched aborts': [
+    (pool, controller) => {
+      pool.once('worker-launched', () => controller.abort(new Error('wanted')))
+    },
+    {},
+    { message: 'wanted' },
+  ],
+  'a listener of worker-launched closes the pool': [
+    (pool) => {
+      pool.once('worker-launched', () => pool.close())
+    },
+    {},
+    { code: 'ERR_THREADMILL_POOL_CLOSED' },
+  ],
+}
+
+for (const [title, [prepare, options, expected]] of Object.entries(MEANWHILE)) {
+  test(`a call that is refused since ${title} moves nothing, and is not counted`, async (t) => {
+    const pool = closing(t, MODULE, { maxWorkers: 1, ...options })
+    const controller = new AbortController()
+    prepare(pool, controller)
+    const [bytes, buffer] = [new Uint8Array(8), new ArrayBuffer(8)]
+    const call = pool.run([bytes, buffer], { transfer: [bytes.buffer, buffer], signal: controller.signal })
+    await assert.rejects(call, expected)
+    assert.deepEqual([bytes.length, buffer.byteLength], [8, 8])
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+    await pool.whenIdle()
+    const { tasksAdmitted, tasksCompleted } = pool.stats()
+    assert.equal(tasksAdmitted, tasksCompleted)
+  })
+}
+
+test('a call that is refused since an estimator takes the room moves nothing', async (t) => {
+  let [asked, inner] = [0]
+  const pool = closing(t, MODULE, {
+    maxWorkers: 1,
+    capacity: 1,
+    inherentCostEstimator() {
+      if (asked++ === 0) inner = pool.run(5)
+      return 1
+    },
+  })
+  const bytes = new Uint8Array(8)
+  await assert.rejects(pool.run(bytes, { transfer: [bytes.buffer] }), { code: FULL })
+  assert.equal(bytes.length, 8)
+  assert.equal(await inner, 5)
+})
+
+test('a call whose worker cannot be launched moves nothing', async (t) => {
+  const pool = closing(t, MODULE, { maxWorkers: 1, execArgv: ['--no-such-flag'] })
+  const bytes = new Uint8Array(8)
+  await assert.rejects(pool.run(bytes, { transfer: [bytes.buffer] }), { code: 'ERR_WORKER_INVALID_EXEC_ARGV' })
+  assert.equal(bytes.length, 8)
+})
+
+test('a call for a kernel without memory for a copy moves nothing', async () => {
+  const { stdout, stderr } = await runProgram(`
+    const Real = Uint8Array
+    globalThis.Uint8Array = new Proxy(Real, {
+      construct(target, args, newTarget) {
+        if (args[0] === 8192) throw new RangeError('Array buffer allocation failed')
+        return Reflect.construct(target, args, newTarget)
+      },
+    })
+    const { WorkerPool } = await import('threadmill')
+    const pool = new WorkerPool({ threads: 1 })
+    const [re, im] = [new Float64Array(1024), new Float64Array(1024)]
+    const error = await pool.kernels.fft({ re, im }, { transfer: [re.buffer] }).catch((reason) => reason)
+    console.log(error.code, re.length, im.length)
+    await pool.close()`)
+  assert.deepEqual([stdout, stderr], ['ERR_THREADMILL_SYSTEM 1024 1024\n', ''])
+})
+
+test('of two views of a buffer that moves, the first has its memory and the other one a copy', async (t) => {
+  const pool = closing(t, { threads: 1 })
+  const a = Float64Array.of(1, 2, 3, 4)
+  const given = { a, b: a.subarray(0), m: 2, k: 2, n: 2 }
+  const known = await pool.kernels.matmul(given)
+  assert.deepEqual(await pool.kernels.matmul(given, { transfer: [a.buffer] }), known)
+  assert.equal(a.length, 0)
 })
