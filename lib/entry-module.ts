@@ -165,6 +165,13 @@ export function unusableEntry(reason: unknown): ThreadmillError {
   return new ThreadmillError(ENTRY, message, { cause: isOurs ? cause : reason })
 }
 
+/** What a task is told whose worker has ended, with that cause if there is one, before it had loaded its module. */
+export function endedUnloaded(exitCode: number, cause: unknown): ThreadmillError {
+  const why = cause === undefined ? '' : `: ${firstLine(cause)}`
+  const until = 'before its entry module had loaded and onWorkerStart had finished'
+  return Object.assign(entryError(`the worker ended with exit code ${exitCode} ${until}${why}`, cause), { exitCode })
+}
+
 function notFound(name: string): ThreadmillError {
   const folder = process.cwd()
   let cause: unknown

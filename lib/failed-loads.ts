@@ -1,8 +1,8 @@
 // Stage: run. Thread: owner env.
-// Workers of a pool that could not load the entry module, which includes `onWorkerStart`: whether the module cannot be used at
-// all, what tasks are told of it, and when others may be launched.
+// Workers of a pool that could not load the entry module, which includes `onWorkerStart`, or have ended before they had: whether
+// the module cannot be used at all, what tasks are told of it, and when others may be launched.
 
-import { unusableEntry } from './entry-module'
+import { endedUnloaded, unusableEntry } from './entry-module'
 import type { ThreadmillError } from './errors'
 import { clearTimeout, setTimeout } from './timers'
 
@@ -12,8 +12,8 @@ const MOST = 30_000
 
 /** See the head of this file. */
 export class FailedLoads {
-  /** Why the last one failed. */
-  #last: { readonly reason: unknown } | undefined
+  /** Makes the error that tells why the last one failed. */
+  #last: (() => ThreadmillError) | undefined
   #hasLoaded = false
   #pause: ReturnType<typeof setTimeout> | undefined
   /** Of the next pause, ms. */
@@ -31,13 +31,19 @@ export class FailedLoads {
     return this.#pause !== undefined
   }
 
+  /** A worker has reported that it could not load the module. */
   add(reason: unknown): void {
-    this.#last = { reason }
+    this.#last = () => unusableEntry(reason)
+  }
+
+  /** A worker has ended before it could report anything. */
+  addEnd(exitCode: number, cause: unknown): void {
+    this.#last = () => endedUnloaded(exitCode, cause)
   }
 
   /** What a task is told that cannot run because of them; `undefined` when there were none. */
   get error(): ThreadmillError | undefined {
-    return this.#last && unusableEntry(this.#last.reason)
+    return this.#last?.()
   }
 
   /** Calls `goOn` after a pause, each time a longer one. One for all that fail meanwhile. */

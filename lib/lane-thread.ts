@@ -117,6 +117,11 @@ export class LaneThread {
     this.hasCause = true
   }
 
+  /** Whether its end, for which nobody has asked, means that it could not load its module. */
+  get endsUnloaded(): boolean {
+    return !this.#isReady && !this.hasFailed && !this.isDeaf
+  }
+
   /** Whether tasks may be meant for it. */
   get takesTasks(): boolean {
     return !this.leaving && !this.stopping && !this.evicted

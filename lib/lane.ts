@@ -3,8 +3,9 @@
 // the scheduler.
 //
 // J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
-// J4. When a worker cannot load the entry module, what waits is for the others; without others it rejects with the reason. As
-//     long as no worker has ever loaded it, nothing is launched again; later, by the next task, and after a pause.
+// J4. When a worker cannot load the entry module, or ends by itself before it has, what waits is for the others; without
+//     others it rejects with the reason. As long as no worker has ever loaded it, nothing is launched again; later, by the
+//     next task, and after a pause.
 // J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
 import { receiveMessageOnPort } from 'node:worker_threads'
@@ -413,13 +414,18 @@ export class JsLane implements EntryLane, ThreadHost {
         break
       case 'failed':
         this.#failedLoads.add(decodeReason(report.codec, report.data))
-        thread.failed(this.#failedLoads.error)
-        // Others may have loaded it, and not been heard of.
-        for (const other of this.#threads.keys()) this.#readPort(other)
-        if (this.#failedLoads.areFinal) this.#rejectUnusable()
+        this.#failed(thread)
         // What the module has left running is of no use.
         thread.worker.terminate()
     }
+  }
+
+  /** A worker could not load the entry module. */
+  #failed(thread: LaneThread): void {
+    thread.failed(this.#failedLoads.error)
+    // Others may have loaded it, and not been heard of.
+    for (const other of this.#threads.keys()) this.#readPort(other)
+    if (this.#failedLoads.areFinal) this.#rejectUnusable()
   }
 
   /** Nobody can run what waits: the entry module cannot be used. */
@@ -435,6 +441,10 @@ export class JsLane implements EntryLane, ThreadHost {
     // What it had told before comes first.
     settleNow()
     this.#readPort(index)
+    if (thread.endsUnloaded) {
+      this.#failedLoads.addEnd(exitCode, thread.cause)
+      this.#failed(thread)
+    }
     thread.control.close()
     this.store.endLate(index)
     this.#guests.forget(index)
@@ -473,10 +483,6 @@ export class JsLane implements EntryLane, ThreadHost {
     }
     const [waiting, repeated, failed] = native.leaveWorker(this.handle, index, 0, text)
     if (failed + repeated === 0 && (exitCode !== 0 || thread.hasCause)) this.#unheard(origin, exitCode, thread)
-    if (this.#failedLoads.areFinal) {
-      this.#rejectUnusable()
-      return
-    }
     this.crashes.follow(repeated > 0, this.#hasSucceeded)
     this.#hasSucceeded = false
     if (this.crashes.isEndless && waiting > 0) {

@@ -87,25 +87,49 @@ describe('an entry module that cannot be used', () => {
     assert.deepEqual([cause.message, cause.code], ['at load', 'E_LOAD'])
   })
 
+  /** Modules, exit codes, of which each version of Node has its own, and what was thrown, if that is known. */
   const ENDING = {
-    'exits while it loads': script(`${entry} process.exit(0)`),
-    'waits for nothing': script(`${entry} await new Promise(() => {})`),
-    'throws out of a timer while it loads': script(
-      `${entry} setImmediate(() => { throw new Error('later') }); await new Promise((resolve) => setTimeout(resolve, 60_000))`,
-    ),
-    'exits at its start': starting('() => process.exit(3)')[0],
+    'exits while it loads': [script(`${entry} process.exit(0)`), [0]],
+    'waits for nothing': [script(`${entry} await new Promise(() => {})`), [0, 13]],
+    'throws out of a timer while it loads': [
+      script(
+        `${entry} setImmediate(() => { throw new RangeError('later') }); await new Promise((resolve) => setTimeout(resolve, 60_000))`,
+      ),
+      [1],
+      /later/,
+    ],
+    'fills its heap while it loads': [
+      script(`${entry} for (const all = []; ; ) all.push(new Array(10_000).fill(all.length))`),
+      [1],
+      /memory/,
+    ],
+    'exits at its start': [...starting('() => process.exit(3)'), [3]],
+    'waits for nothing at its start': [...starting('() => new Promise(() => {})'), [0]],
   }
-  for (const [title, module] of Object.entries(ENDING)) {
-    test(`it ${title}: no more than three attempts`, async (t) => {
-      const seen = watched(t, module)
-      const { pool, launched, exits } = seen
-      for (let round = 1; round <= 2; round++) {
+  for (const [title, [module, exitCodes, thrown]] of Object.entries(ENDING)) {
+    test(`it ${title}: that is told, whatever the limit of crashes, and nothing is launched again`, async (t) => {
+      for (const crashLimit of [3, Number.POSITIVE_INFINITY]) {
+        const resourceLimits = { maxOldGenerationSizeMb: 16 }
+        const seen = watched(t, module, { crashLimit, resourceLimits, disposeTimeout: 0 })
+        const { pool, launched, exits } = seen
         const tasks = [pool.run(1), pool.run(1, { workerAffinity: 0, ...FORCE }), pool.run(new SharedArrayBuffer(1))]
-        for (const { reason } of await Promise.allSettled(tasks)) assert.equal(reason?.code, CRASHED.code)
-        await settledOnce(seen, 3 * round)
-        assert.deepEqual([launched.length, exits.length], [3 * round, 3 * round])
+        const settled = await Promise.allSettled(tasks)
+        const { code: exitCode, error } = exits[0]
+        assert.ok(exitCodes.includes(exitCode), `exit code ${exitCode}`)
+        for (const { reason } of settled) {
+          assert.deepEqual([reason?.code, reason.exitCode], ['ERR_THREADMILL_ENTRY', exitCode])
+          const start = `the worker ended with exit code ${exitCode} before its entry module had loaded and onWorkerStart had`
+          assert.ok(reason.message.startsWith(start), reason.message)
+          if (thrown === undefined) assert.equal(Object.hasOwn(reason, 'cause'), false)
+          else assert.match(reason.cause.message, thrown)
+          assert.match(reason.message, thrown ?? /finished$/)
+        }
+        assert.deepEqual([error.code, error.exitCode], ['ERR_THREADMILL_ENTRY', exitCode])
+        assert.throws(() => pool.addTask(1), { code: 'ERR_THREADMILL_ENTRY', exitCode })
+        await settledOnce(seen, 3)
+        assert.deepEqual([launched, exits.length, pool.workers], [[0], 1, []])
+        await pool.close()
       }
-      await pool.close()
     })
   }
 
@@ -156,12 +180,13 @@ describe('a worker that cannot load the module, after others could', () => {
   const MAY_FAIL = new URL('./fixtures/may-fail.mjs', import.meta.url)
   const ENTRY = { code: 'ERR_THREADMILL_ENTRY', message: /^onWorkerStart of entry module '.*' failed: no database$/ }
 
-  /** A pool whose workers cannot start as long as `isDown` is set. */
+  /** A pool whose workers cannot start as long as `isDown` is set, or since `end` was called end while they do. */
   function withDatabase(t, options) {
     const seen = watched(t, MAY_FAIL, options)
     const down = new Int32Array(seen.gates.memory)
     seen.gates.closed()
-    return Object.assign(seen, { isDown: (value) => Atomics.store(down, 0, value ? 1 : 0) })
+    const set = (value) => Atomics.store(down, 0, value)
+    return Object.assign(seen, { isDown: (value) => set(value ? 1 : 0), end: () => set(2) })
   }
 
   test('the others run what waits', async (t) => {
@@ -208,6 +233,24 @@ describe('a worker that cannot load the module, after others could', () => {
     assert.equal(exits.length, launched.length - 1)
     assert.equal(pool.stats().crashes, exits.length)
     await settledOnce(seen, 10)
+    await pool.close()
+  })
+
+  test('one that ends while it starts is one of them', async (t) => {
+    const seen = withDatabase(t, { crashLimit: Number.POSITIVE_INFINITY })
+    const { pool, exits, launched, end } = seen
+    await pool.run(1)
+    end()
+    const crash = pool.run('exit')
+    const waiting = [pool.run(1), pool.run(1)]
+    await assert.rejects(crash, CRASHED)
+    for (const { reason } of await Promise.allSettled(waiting)) {
+      assert.deepEqual([reason?.code, reason.exitCode], ['ERR_THREADMILL_ENTRY', 4])
+    }
+    assert.deepEqual([exits.length, launched.length], [2, 2])
+    seen.isDown(false)
+    assert.equal(await pool.run(1), 0)
+    await settledOnce(seen, 5)
     await pool.close()
   })
 
