@@ -6,6 +6,7 @@
 //     second one destroys them; the third one ends the process at once.
 // H3. Where others listen when the first signal comes, ending the process is left to them. Our listener is put before theirs, for
 //     those who listen once have gone afterwards.
+// H4. Other copies of the package in the process are no others: the last of those that the signal has come to ends the process.
 
 import process from 'node:process'
 import { BuiltinPromise } from './promise'
@@ -18,6 +19,8 @@ export interface SignalHost {
 }
 
 const hosts = new Map<NodeJS.Signals, Set<SignalHost>>()
+/** On the listener of every copy of the package: whether that one is dealing with a signal. */
+const IS_ENDING = Symbol.for('threadmill.isEnding')
 /** Signals since the first one that is being dealt with. */
 let count = 0
 
@@ -52,10 +55,12 @@ function leave(signal: NodeJS.Signals, host: SignalHost): void {
   process.removeListener(signal, onSignal)
 }
 
+Object.defineProperty(onSignal, IS_ENDING, { value: () => count > 0 })
+
 function onSignal(signal: NodeJS.Signals): void {
   count++
   if (count === 1) {
-    const isHeard = process.listenerCount(signal) > 1
+    const isHeard = isHeardByOthers(signal)
     endAll(signal, 0).then(() => die(signal, isHeard))
   } else if (count === 2) for (const one of hosts.keys()) endAll(one, 2)
   else die(signal, false)
@@ -74,5 +79,17 @@ function die(signal: NodeJS.Signals, isHeard: boolean): void {
   count = 0
   hosts.delete(signal)
   process.removeListener(signal, onSignal)
-  if (!isHeard && process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+  if (isHeard || isHeardByOthers(signal)) return
+  // A copy that has come to listen since then is to hear of it, too.
+  if (!listenersTo(signal).some((listener) => listener[IS_ENDING]?.())) process.kill(process.pid, signal)
+}
+
+type Listener = NodeJS.SignalsListener & { readonly [IS_ENDING]?: () => boolean }
+
+function listenersTo(signal: NodeJS.Signals): readonly Listener[] {
+  return process.listeners(signal)
+}
+
+function isHeardByOthers(signal: NodeJS.Signals): boolean {
+  return listenersTo(signal).some((listener) => !Object.hasOwn(listener, IS_ENDING))
 }

@@ -1,9 +1,11 @@
 // Signals that end pools, each in a process of its own.
 import assert from 'node:assert/strict'
+import { cpSync, rmSync, symlinkSync } from 'node:fs'
+import path from 'node:path'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
-import { runProgram } from '../helpers/child.mjs'
+import { newFolder, root, runProgram } from '../helpers/child.mjs'
 
 const skip = process.platform === 'win32' ? 'Windows has no signals' : false
 const listeners = () => ['SIGTERM', 'SIGINT', 'SIGUSR2'].map((signal) => process.listenerCount(signal)).join()
@@ -201,6 +203,73 @@ describe('signal handlers', { skip }, () => {
       await new Promise((resolve) => setTimeout(resolve, 60_000))`)
     assert.deepEqual([signal, stderr], ['SIGTERM', ''])
     assert.equal(stdout, 'send SIGTERM\n196418\nthe other one\n')
+  })
+
+  /** What a program begins with that has another copy of the package, as another version of it would be. */
+  function withCopy(t) {
+    const folder = newFolder()
+    t.after(() => rmSync(folder, { recursive: true }))
+    for (const part of ['package.json', 'dist']) {
+      cpSync(path.join(root, part), path.join(folder, part), { recursive: true })
+    }
+    symlinkSync(path.join(root, 'native'), path.join(folder, 'native'))
+    return `
+      import { createRequire } from 'node:module'
+      const { WorkerPool: Other } = createRequire(import.meta.url)(${JSON.stringify(folder)})\n`
+  }
+
+  test('copies of the package: the last one that has closed its pools ends the process, whichever that is', async (t) => {
+    const copy = withCopy(t)
+    for (const first of [0, 1]) {
+      const { signal, stdout, stderr } = await runWithSignals(`${copy}
+        const pools = [WorkerPool, Other].map((Pool) => new Pool({ threads: 1, handleSignals: ['SIGTERM'] }))
+        console.log(listeners())
+        setInterval(() => {}, 1000)
+        const [first, last] = ${first} === 0 ? pools : pools.reverse()
+        first.onShutdown(() => console.log('first'))
+        last.onShutdown(async () => {
+          await until(() => listeners() === '1,0')
+          for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+          console.log('last')
+        })
+        console.log('send SIGTERM')`)
+      assert.deepEqual([signal, stderr], ['SIGTERM', ''])
+      assert.equal(stdout, '2,0\nsend SIGTERM\nfirst\nlast\n')
+    }
+  })
+
+  test('one that comes while the other closes its pools closes its own, too', async (t) => {
+    const { signal, stdout, stderr } = await runWithSignals(`${withCopy(t)}
+      const pool = new WorkerPool({ threads: 1, handleSignals: ['SIGTERM'] })
+      setInterval(() => {}, 1000)
+      pool.onShutdown(() => {
+        console.log('first')
+        new Other({ threads: 1, handleSignals: ['SIGTERM'] }).onShutdown(() => console.log('last'))
+      })
+      console.log('send SIGTERM')`)
+    assert.deepEqual([signal, stderr], ['SIGTERM', ''])
+    assert.equal(stdout, 'send SIGTERM\nfirst\nlast\n')
+  })
+
+  test('a third signal ends the process for all of them, and where others listen, none does', async (t) => {
+    const copy = withCopy(t)
+    const third = await runWithSignals(`${copy}
+      for (const Pool of [WorkerPool, Other]) {
+        const pool = new Pool({ threads: 1, handleSignals: ['SIGTERM'] })
+        pool.onShutdown(() => new Promise(() => {}))
+      }
+      console.log('send SIGTERM')
+      setInterval(() => console.log('send SIGTERM'), 20)`)
+    assert.deepEqual([third.signal, third.stderr], ['SIGTERM', ''])
+    const heard = await runWithSignals(`${copy}
+      process.on('SIGTERM', () => console.log('heard'))
+      const pools = [WorkerPool, Other].map((Pool) => new Pool({ threads: 1, handleSignals: ['SIGTERM'] }))
+      const timer = setInterval(() => {}, 1000)
+      console.log('send SIGTERM')
+      await until(() => listeners() === '1,0')
+      for (const pool of pools) await pool.close()
+      clearInterval(timer)`)
+    assert.deepEqual([heard.code, heard.signal, heard.stdout], [0, null, 'send SIGTERM\nheard\n'])
   })
 
   test('a module that makes its own pool with handleSignals can be used', async () => {
