@@ -31,7 +31,7 @@ function findAddon(): object {
   if (file !== undefined) {
     try {
       const addon = require(file)
-      known = fileOf(addon)
+      known = fileOf(addon) ?? file
       return addon
     } catch (error) {
       refusal = error

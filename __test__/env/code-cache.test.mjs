@@ -438,6 +438,12 @@ describe('code cache', () => {
     await Promise.all(pools.map((pool) => pool.close()))
   })
 
+  test('also where what is required has no cache to be found in', async () => {
+    const pools = [1, 2, 3].map(() => new (loadInContext([], false).WorkerPool)({ threads: 1 }))
+    assert.deepEqual(await Promise.all(pools.map((pool, index) => pool.kernels.echo(index))), [0, 1, 2])
+    await Promise.all(pools.map((pool) => pool.close()))
+  })
+
   test('contexts that lack what values are cloned with can call kernels', async () => {
     const { WorkerPool } = loadInContext(['structuredClone', 'DOMException', 'Buffer'])
     const pool = new WorkerPool({ threads: 1 })
@@ -446,8 +452,11 @@ describe('code cache', () => {
   })
 })
 
-/** The package as test runners load it: its modules are functions of a context, which share what Node has but for `missing`. */
-function loadInContext(missing = []) {
+/**
+ * The package as test runners load it: its modules are functions of a context, which share what Node has but for `missing`. Some
+ * give modules a `require` without a cache.
+ */
+function loadInContext(missing = [], hasCache = true) {
   const context = createContext({})
   const own = runInContext('globalThis', context)
   for (const name of Object.getOwnPropertyNames(globalThis))
@@ -461,7 +470,7 @@ function loadInContext(missing = []) {
       const body = compileFunction(readFileSync(file, 'utf8'), names, { filename: file, parsingContext: context })
       const real = createRequire(file)
       const require = (name) => (/^\.{1,2}\/.*(?<!\.node)$/.test(name) ? load(real.resolve(name)) : real(name))
-      Object.assign(require, { cache: real.cache, resolve: real.resolve })
+      Object.assign(require, { resolve: real.resolve }, hasCache && { cache: real.cache })
       // Some call it without `this`.
       body(module.exports, require, module, file, path.dirname(file))
     }
