@@ -45,6 +45,7 @@ export function keepCosts(pool: number, given: string): KeptCosts {
   const before = native.learnedCosts(pool)
   const write = (): void => {
     unwritten.delete(write)
+    if (unwritten.size === 0) process.removeListener('exit', writeAll)
     const learned = native.learnedCosts(pool)
     if (learned === before) return
     try {
@@ -53,15 +54,14 @@ export function keepCosts(pool: number, given: string): KeptCosts {
       process.emitWarning(`the costs of tasks could not be kept: ${(error as Error).message}`, 'ThreadmillWarning')
     }
   }
-  if (!isHeard) process.once('exit', writeAll)
-  isHeard = true
+  // Only as long as there are some: test runners load this again and again in one thread.
+  if (unwritten.size === 0) process.on('exit', writeAll)
   unwritten.add(write)
   return { write }
 }
 
 /** Those of pools that have not ended. */
 const unwritten = new Set<() => void>()
-let isHeard = false
 
 function writeAll(): void {
   for (const write of unwritten) write()

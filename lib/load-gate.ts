@@ -40,14 +40,11 @@ export function loadBehind<T>(gate: LoadGate, load: () => T): T {
 
 /** Gates of workers of this env that may be loading. */
 const gates = new Set<LoadGate>()
-let isHeard = false
 
 /** The gate of a new worker. */
 export function makeGate(): LoadGate {
-  if (!isHeard) {
-    isHeard = true
-    process.on('exit', closeAll)
-  }
+  // Test runners load this again and again in one thread: nothing is to be left that listens.
+  if (gates.size === 0) process.on('exit', closeAll)
   const gate = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   gates.add(gate)
   return gate
@@ -55,7 +52,7 @@ export function makeGate(): LoadGate {
 
 /** The worker has loaded its module, or has ended. */
 export function forgetGate(gate: LoadGate): void {
-  gates.delete(gate)
+  if (gates.delete(gate) && gates.size === 0) process.removeListener('exit', closeAll)
 }
 
 /** Whether the worker is not loading, and from now on will not. */

@@ -110,6 +110,30 @@ describe('processes', () => {
     assertClean(await runProgram(source, { nodeArgs: ['--expose-gc'] }), 'flat\n')
   })
 
+  test('loaded again and again in one thread it leaves nothing that listens to the process', async () => {
+    const source = `import { createRequire } from 'node:module'
+      import { rmSync } from 'node:fs'
+      import { fileURLToPath } from 'node:url'
+      const require = createRequire(import.meta.url)
+      const load = () => {
+        for (const file of Object.keys(require.cache)) if (/[\\\\/]dist[\\\\/]/.test(file)) delete require.cache[file]
+        return require('threadmill').WorkerPool
+      }
+      const count = () => process.eventNames().map((name) => [name, process.listenerCount(name)]).join()
+      const before = count()
+      const files = ['costs', 'trace'].map((name) => new URL(name, import.meta.url))
+      process.env.THREADMILL_TRACE = fileURLToPath(files[1])
+      for (let copy = 0; copy < 12; copy++) {
+        const module = 'data:text/javascript,export default (input) => input'
+        const pool = new (load())(module, { maxWorkers: 1, costs: files[0], handleSignals: true })
+        await pool.run(copy)
+        await pool.close()
+      }
+      console.log(count() === before ? 'nothing' : before + ' ' + count())
+      for (const file of files) rmSync(file)`
+    assertClean(await runProgram(source, { env: { THREADMILL_CODE_CACHE: 'off' } }), 'nothing\n')
+  })
+
   test('require and import give the same exports', async () => {
     const source = `import * as esm from 'threadmill'; import { createRequire } from 'node:module'
       import * as entry from 'threadmill/function'

@@ -28,11 +28,8 @@ const now = performance.now.bind(performance)
 
 /** Traces a new pool. */
 export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, name: string): void {
-  if (file === undefined) {
-    // Where the process was when it began; %p tells processes apart.
-    file = path.resolve(name.replaceAll('%p', String(process.pid)))
-    process.on('exit', writeRest)
-  }
+  // Where the process was when it began; %p tells processes apart.
+  file ??= path.resolve(name.replaceAll('%p', String(process.pid)))
   const timeline = new Timeline(pool)
   pool.timeline = timeline
   const viewer = timeline.follow()
@@ -43,12 +40,24 @@ export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, n
     if (native.keepTrace(JSON.stringify(events))) return
     warn(`has no room for pool '${pool.settings.name}'`)
   }
+  listen(true)
   open.add(end)
   timeline.onEnd(() => {
     end()
     // Many pools that are made one after the other are not worth a file each.
     if (open.size === 0 && now() >= nextWrite) write()
+    if (open.size === 0 && !isBehind) listen(false)
   })
+}
+
+let listens = false
+
+/** For the end of the thread, only as long as there may be something to write: test runners load this again and again in it. */
+function listen(isWanted: boolean): void {
+  if (listens === isWanted) return
+  listens = isWanted
+  if (isWanted) process.on('exit', writeRest)
+  else process.removeListener('exit', writeRest)
 }
 
 function writeRest(): void {
