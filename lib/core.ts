@@ -122,9 +122,8 @@ export class PoolCore implements EntryHost {
       this.bounded(this.#sizing.jsWorkers)
       this.resizeUpTo(entry.settings.minWorkers)
     } catch (error) {
-      this.timeline?.poolEnds()
+      // It ends like others: its channels and its timeline are told of that when the core has nothing of it any more.
       native.closePool(this.handle, 2, true)
-      channels.poolEnded(settings.name, 0, 0)
       throw error
     }
   }

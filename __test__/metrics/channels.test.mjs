@@ -169,7 +169,7 @@ test('one that is subscribed to alone', async (t) => {
 })
 
 test('pools and workers', async (t) => {
-  const { heard, of } = listen(t, OTHERS)
+  const { heard } = listen(t, OTHERS)
   const pool = new WorkerPool(module, { name: 'both', minWorkers: 1, maxWorkers: 3, threads: 2 })
   await rejection(pool.run('crash'))
   assert.equal(pool.stats().crashes, 1)
@@ -186,8 +186,22 @@ test('pools and workers', async (t) => {
       ['pool:close', { pool: 'both', tasksCompleted: 1, tasksErrored: 1 }],
     ],
   )
-  assert.throws(() => new WorkerPool(module, { minWorkers: 1, execArgv: ['--no-such-flag'] }))
-  assert.equal(of('pool:create').length, of('pool:close').length)
+})
+
+test('a pool that cannot be made after all is closed once', async (t) => {
+  const { of } = listen(t, OTHERS)
+  assert.throws(() => new WorkerPool(module, { name: 'broken', minWorkers: 1, execArgv: ['--no-such-flag'] }))
+  await until(() => of('pool:close').length > 0)
+  // Whatever else were told of it would come before this one is closed.
+  const pool = new WorkerPool(module, { name: 'next', maxWorkers: 1 })
+  await pool.run(1)
+  await pool.close()
+  for (const name of ['pool:create', 'pool:close']) {
+    assert.deepEqual(
+      of(name).map((message) => message.pool),
+      ['broken', 'next'],
+    )
+  }
 })
 
 test('a subscriber that throws is an uncaught exception and harms nothing', async () => {
