@@ -20,6 +20,7 @@ export class HealthMonitor {
   readonly #settings: HealthSettings
   readonly #timer: ReturnType<typeof setInterval>
   readonly #forget: () => void
+  #hasStopped = false
 
   constructor(host: HealthHost, settings: HealthSettings) {
     this.#host = host
@@ -30,6 +31,7 @@ export class HealthMonitor {
   }
 
   stop(): void {
+    this.#hasStopped = true
     clearInterval(this.#timer)
     this.#forget()
   }
@@ -39,7 +41,8 @@ export class HealthMonitor {
     const stats = this.#host.stats()
     if (log) print(stats)
     this.#host.tell('health', stats)
-    if (stats.queueLength <= stats.poolSize * alert) return
+    // A listener may have stopped it.
+    if (this.#hasStopped || stats.queueLength <= stats.poolSize * alert) return
     const details: HealthAlert = { type: 'queue-backlog', message: 'WARNING: Task queue is backing up!', stats }
     this.#host.tell('health-alert', details)
   }

@@ -83,6 +83,26 @@ describe('health monitoring', () => {
     pool.stopHealthMonitoring()
   })
 
+  test('a report in which it is stopped or started anew is followed by no alert', async () => {
+    const pool = new WorkerPool({ threads: 1 })
+    const gate = await occupy(pool)
+    const waiting = pool.kernels.fib(1)
+    const alerts = []
+    pool.on('health-alert', (alert) => alerts.push(alert))
+    const listener = () => pool.stopHealthMonitoring()
+    for (const end of [listener, () => pool.startHealthMonitoring(2 ** 31 - 1)]) {
+      pool.startHealthMonitoring({ interval: 1, alert: 0 })
+      pool.once('health', end)
+      await nextEvent(pool, 'health')
+      // The alert would come in the same turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(alerts, [])
+    }
+    await gate.release()
+    await waiting
+    await pool.close()
+  })
+
   test('log prints five lines, and it does not keep the process alive', async () => {
     const { code, stdout, stderr, timedOut } = await runProgram(`
       import { WorkerPool } from 'threadmill'
