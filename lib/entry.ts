@@ -55,6 +55,15 @@ export function isUrl(value: unknown): value is URL {
   }
 }
 
+/** The path of a `file:` URL; `undefined` for what is none, for one of another host, and for one with a slash in a name. */
+export function localFile(href: string): string | undefined {
+  try {
+    return fileURLToPath(href)
+  } catch {
+    return undefined
+  }
+}
+
 /** The text of a path or URL. */
 function urlText(name: string, expectation: string, value: unknown): string {
   const text = isUrl(value) ? value.href : value

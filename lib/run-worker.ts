@@ -4,7 +4,7 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Transferable, Worker } from 'node:worker_threads'
-import { isUrl } from './entry'
+import { isUrl, localFile } from './entry'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { checkSignal, checkTimeout, optionsObject } from './options'
 import { BuiltinPromise } from './promise'
@@ -12,7 +12,7 @@ import { checkNotAborted, reasonOf } from './signals'
 import { clearTimeout, setTimeout } from './timers'
 import { checkTransferList } from './transfer'
 
-const FORMS = 'a path, or a file: or data: URL'
+const FORMS = 'a path, the file: URL of a local file, or a data: URL'
 /** Two characters at least: one letter and a colon are a drive of Windows. */
 const SCHEME = /^[a-z][a-z\d+.-]+:/i
 
@@ -89,8 +89,7 @@ function scriptUrl(script: unknown): URL {
   if (typeof text !== 'string') throw wrongType('script', FORMS, script)
   if (text === '' || text.includes('\0')) throw wrongValue('script', FORMS, script)
   if (path.isAbsolute(text) || !SCHEME.test(text)) return pathToFileURL(path.resolve(text))
-  if (!URL.canParse(text)) throw wrongValue('script', FORMS, script)
-  const url = new URL(text)
-  if (url.protocol !== 'file:' && url.protocol !== 'data:') throw wrongValue('script', FORMS, script)
-  return url
+  const isUsable = /^data:/i.test(text) ? URL.canParse(text) : localFile(text) !== undefined
+  if (!isUsable) throw wrongValue('script', FORMS, script)
+  return new URL(text)
 }

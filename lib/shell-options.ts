@@ -2,7 +2,7 @@
 // Checks the options of what a pool does besides its tasks: its end, signals, memory. Nothing of this goes to its workers.
 
 import type { HighMemory, JsPoolOptions } from '..'
-import { isUrl } from './entry'
+import { isUrl, localFile } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import { isArray, MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
 
@@ -53,11 +53,11 @@ export function checkShellOptions(value: unknown): ShellSettings {
 /** The path of a file. */
 function checkFile(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
-  const expectation = `a path or a 'file:' URL`
+  const expectation = `a path or the 'file:' URL of a local file`
   if (isUrl(value)) {
-    if (value.protocol !== 'file:') throw wrongValue(name, expectation, value.href)
-    const { fileURLToPath } = require('node:url') as typeof import('node:url')
-    return fileURLToPath(value)
+    const file = localFile(value.href)
+    if (file === undefined) throw wrongValue(name, expectation, value.href)
+    return file
   }
   if (typeof value !== 'string') throw wrongType(name, expectation, value)
   if (value === '' || value.includes('\0')) throw wrongValue(name, expectation, value)

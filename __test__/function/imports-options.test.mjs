@@ -86,6 +86,14 @@ describe('the script of the workers', () => {
     setWorkerFile(own)
     assert.equal(await (await importTaskWorker(module)).seen()(), undefined)
     assert.throws(() => setWorkerFile(5), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
+    for (const url of [
+      'file://[bad',
+      'file://host/a.mjs',
+      new URL('file:///a%2fb.mjs'),
+      new URL('https://example.org'),
+    ]) {
+      assert.throws(() => setWorkerFile(url), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+    }
   })
 })
 

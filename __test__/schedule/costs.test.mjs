@@ -113,7 +113,8 @@ test('a file that no pool has written is refused and stays, and nothing is left 
   for (const value of [1, {}, null]) {
     assert.throws(() => new WorkerPool({ costs: value }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
   }
-  for (const value of ['', 'a\0b', new URL('https://example.com/costs')]) {
+  const urls = ['https://example.com/costs', 'file://[1::]/costs', 'file:///a%2fb'].map((url) => new URL(url))
+  for (const value of ['', 'a\0b', ...urls]) {
     assert.throws(() => new WorkerPool({ costs: value }), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
   }
   // One that was made to be filled.

@@ -130,7 +130,15 @@ test('bad input rejects before a worker is made', async () => {
   const value = { name: 'TypeError', code: 'ERR_THREADMILL_INVALID_ARG_VALUE' }
   const range = { name: 'RangeError', code: 'ERR_THREADMILL_OUT_OF_RANGE' }
   for (const bad of [undefined, null, 5, {}, () => {}]) await assert.rejects(runWorker(bad), type)
-  for (const bad of ['', 'a\0b', 'https://example.org/a.js', 'node:fs', 'file://[bad']) {
+  for (const bad of [
+    '',
+    'a\0b',
+    'https://example.org/a.js',
+    'node:fs',
+    'file://[bad',
+    'file://host/a.js',
+    'file:///a%2fb.js',
+  ]) {
     await assert.rejects(runWorker(bad), value, bad)
   }
   await assert.rejects(runWorker('./gone.js'), { code: /^(ERR_)?MODULE_NOT_FOUND$/ })

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { setImmediate } from 'node:timers'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { isUrl } from '../entry'
+import { isUrl, localFile } from '../entry'
 import { wrongType, wrongValue } from '../errors'
 import { checkTimeout, optionsObject, own, ownOr } from '../options'
 import { type ModuleLaunch, ModuleWorker } from './module-worker'
@@ -70,10 +70,12 @@ export function setWorkerFile(file: unknown): void {
 }
 
 function checkFile(name: string, file: unknown): string | URL {
+  const expectation = 'a path or the file: URL of a local file'
   const text = isUrl(file) ? file.href : file
-  if (typeof text !== 'string') throw wrongType(name, 'a path or a file: URL', file)
-  if (text === '') throw wrongValue(name, 'a path or a file: URL', file)
-  return text.startsWith('file:') ? new URL(text) : pathToFileURL(path.resolve(text))
+  if (typeof text !== 'string') throw wrongType(name, expectation, file)
+  const isGivenByUrl = isUrl(file) || text.startsWith('file:')
+  if (text === '' || (isGivenByUrl && localFile(text) === undefined)) throw wrongValue(name, expectation, file)
+  return isGivenByUrl ? new URL(text) : pathToFileURL(path.resolve(text))
 }
 
 /** Spares for calls without options of their own. */
