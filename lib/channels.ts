@@ -5,6 +5,7 @@ import { channel } from 'node:diagnostics_channel'
 import type { IWorker } from '..'
 import type { ChannelMessages, TaskMessage } from '../metrics'
 import { native } from './native'
+import { own } from './own'
 import type { TaskHandle } from './task'
 
 const taskSubmit = channel('threadmill:task:submit')
@@ -24,7 +25,7 @@ export function watchesTasks(): boolean {
 }
 
 function about(pool: string, { id, kernel, options, timestamp }: TaskHandle<unknown>): TaskMessage {
-  const name = kernel === undefined ? (options as { readonly name?: string }).name : undefined
+  const name = kernel === undefined ? (own(options, 'name') as string | undefined) : undefined
   return { pool, id, lane: kernel === undefined ? 'js' : 'native', kernel, name, timestamp }
 }
 

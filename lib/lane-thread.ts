@@ -2,7 +2,7 @@
 // The thread of a JS worker, from its launch to its end. What it reports, and that it has ended, is told to the lane.
 
 import process from 'node:process'
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { forgetGate, type LoadGate, makeGate, whenClosed } from './load-gate'
@@ -60,7 +60,9 @@ export class LaneThread {
     this.#gate = makeGate()
     const workerData: Launch = { ...launch, control: port2, gate: this.#gate }
     try {
-      this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, {
+      const options: WorkerOptions & { readonly __proto__: null } = {
+        // What others have added to the prototype of all objects is no option.
+        __proto__: null,
         name,
         ...workerOptions,
         // For a pipe, Node first makes the streams of the process, which takes half as long as all else of a launch.
@@ -68,7 +70,8 @@ export class LaneThread {
         stderr: IS_NODE || stderr,
         workerData,
         transferList: [port2],
-      })
+      }
+      this.worker = new (launcher?.Worker ?? Worker)(launcher?.script ?? script, options)
     } catch (error) {
       forgetGate(this.#gate)
       port1.close()

@@ -18,14 +18,16 @@ const SCHEME = /^[a-z][a-z\d+.-]+:/i
 
 /** See `runWorker` in index.d.ts. */
 export async function runWorker(script: unknown, workerData?: unknown, given?: unknown): Promise<never> {
-  const { timeout, signal, transferList, ...others } = { ...optionsObject(given) } as Record<string, unknown>
+  // Without a prototype: what others have added to that of all objects is no option, for Node neither.
+  const options: Record<string, unknown> = Object.assign(Object.create(null), optionsObject(given))
+  const { timeout, signal, transferList } = options
   const limit = timeout === undefined ? 0 : checkTimeout(timeout)
   const aborter = signal === undefined ? undefined : checkSignal(signal)
   const list = transferList === undefined ? [] : checkTransferList('options.transferList', transferList)
-  const source = others.eval === true ? checkSource(script) : scriptUrl(script)
+  const source = options.eval === true ? checkSource(script) : scriptUrl(script)
   checkNotAborted(aborter)
   const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
-  const worker = new Worker(source, { ...others, workerData, transferList: list as Transferable[] })
+  const worker = new Worker(source, Object.assign(options, { workerData, transferList: list as Transferable[] }))
   return resultOf(worker, limit, aborter)
 }
 

@@ -237,4 +237,11 @@ describe('processes', () => {
     )
     assert.deepEqual([code, stdout], [0, 'from the worker\n'])
   })
+
+  test('also where somebody has added an option to all objects, which counts for none', async () => {
+    const { code, stdout, stderr } = await program(`Object.prototype.stdout = true
+      const talker = await importWorker('data:text/javascript,export const say = (text) => console.log(text)')
+      await talker.say('said')`)
+    assert.deepEqual([code, stdout, stderr], [0, 'said\n', ''])
+  })
 })

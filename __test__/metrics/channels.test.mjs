@@ -81,6 +81,18 @@ test('tasks of an entry module, and a refused one, which is told of nowhere', as
   await pool.close()
 })
 
+test('a name that the options only inherit is none, as for the task', async (t) => {
+  const { of } = listen(t)
+  const pool = new WorkerPool(module, { maxWorkers: 1 })
+  assert.equal(await pool.run(1, Object.create({ name: 'other' })), 1)
+  assert.equal(await pool.run(1, { name: 'other' }), 'other')
+  assert.deepEqual(
+    of('task:submit').map(({ name }) => name),
+    [undefined, 'other'],
+  )
+  await pool.close()
+})
+
 test('a task that never ran has no worker', async (t) => {
   const { of } = listen(t, TASKS)
   const pool = new WorkerPool({ threads: 1 })

@@ -154,6 +154,26 @@ test('bad input rejects before a worker is made', async () => {
   await assert.rejects(runWorker(FIB, 1, { argv: 'text' }), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
+test('what others have added to all objects is no option, of a worker of a pool neither', async () => {
+  const { code, stdout, stderr } = await runProgram(`
+    import { runWorker, WorkerPool } from 'threadmill'
+    const source = ${JSON.stringify(script('parentPort.postMessage(workerData)'))}
+    const foreign = { timeout: 1, transferList: 1, eval: true, argv: 1, execArgv: ['--no-such-flag'] }
+    // One at a time: Node reads some of them for itself.
+    for (const [name, value] of Object.entries(foreign)) {
+      Object.prototype[name] = value
+      try {
+        const pool = new WorkerPool('data:text/javascript,export default (input) => input', { maxWorkers: 1 })
+        console.log(name, await runWorker(source, 1), await runWorker(source, 2, {}), await pool.run(3))
+        await pool.close()
+      } finally {
+        delete Object.prototype[name]
+      }
+    }`)
+  const names = ['timeout', 'transferList', 'eval', 'argv', 'execArgv']
+  assert.deepEqual([code, stdout, stderr], [0, names.map((name) => `${name} 1 2 3\n`).join(''), ''])
+})
+
 test('nothing of it keeps the process alive after its end', async () => {
   const { code, stdout, stderr } = await runProgram(`
     import { runWorker } from 'threadmill'

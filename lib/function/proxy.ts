@@ -167,7 +167,7 @@ async function build(
 
 /** What the constructor of a `Worker` takes, as it is now. */
 function workerSettings(given: unknown): Record<string, unknown> {
-  const options: Record<string, unknown> = {}
+  const options: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(optionsObject(given, 'workerOptions'))) {
     if (!OURS.has(name) && value !== undefined) options[name] = value
   }
