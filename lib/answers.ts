@@ -74,7 +74,7 @@ export class Answers {
       failed = true
     }
     if (typeof value === 'number' && !failed) [tag, content] = [4, value]
-    else if (isSimple(value) && !failed) [tag, content] = [5, this.#values.push(value) - 1]
+    else if (isSimple(value) && !failed) [tag, content] = [5, this.#addValue(value)]
     else {
       if (count < 0 && encoded === undefined) {
         if (!failed) {
@@ -99,7 +99,7 @@ export class Answers {
         const { codec: how, data } = encoded as Encoded
         ;[tag, content, codec] = [5, this.#values.length, how]
         // A reason that only the platform can clone has been cloned, so that posting it cannot fail.
-        this.#values.push(failed && how === POSTED ? this.#host.postValue(data, []) : data)
+        this.#addValue(failed && how === POSTED ? this.#host.postValue(data, []) : data)
       }
     }
     const { answers } = this.board
@@ -163,6 +163,13 @@ export class Answers {
     this.#reserve(count)
     payload().putRaw(encoded, this.board.words, this.board.bytes, this.#wordsUsed)
     return count
+  }
+
+  /** Where the value is put. */
+  #addValue(value: unknown): number {
+    const at = this.#values.length
+    this.#values[at] = value
+    return at
   }
 
   #reserve(count: number): void {

@@ -12,7 +12,7 @@ interface TypedArrayClass {
   new (memory: ArrayBufferLike, offset?: number, length?: number): ArrayBufferView
 }
 
-const { isArray, prototype: arrayPrototype } = Array
+const { from: arrayFrom, isArray, prototype: arrayPrototype } = Array
 const { isView } = ArrayBuffer
 /** An integer of 64 bits, and its memory seen in other ways. */
 const integer = new BigInt64Array(1)
@@ -21,18 +21,24 @@ const halves = new Uint32Array(integer.buffer)
 const signedHalves = new Int32Array(integer.buffer)
 const { prototype: datePrototype } = Date
 const { prototype: mapPrototype } = Map
-const { ceil, floor, min } = Math
+const { ceil, floor, max, min } = Math
+const { isFinite: isFiniteNumber, isInteger, isNaN: isNan } = Number
+const { add: atomicAdd, load: atomicLoad, store: atomicStore } = Atomics
 const {
+  assign,
   defineProperty,
   entries,
+  freeze,
   getOwnPropertyDescriptor,
   getOwnPropertyDescriptors,
+  getOwnPropertyNames,
   getOwnPropertySymbols,
   getPrototypeOf,
   hasOwn,
   keys,
   prototype: objectPrototype,
   setPrototypeOf,
+  values,
 } = Object
 const { prototype: regExpPrototype } = RegExp
 const { prototype: setPrototype } = Set
@@ -77,8 +83,15 @@ const classes: readonly TypedArrayClass[] = [
 
 /** See the head of this file. Functions of prototypes have no `this` of their own. */
 export const builtins = {
+  AbortController,
   allocUnsafe: NodeBuffer?.allocUnsafe,
+  arrayFrom,
   arrayPrototype,
+  assign,
+  atomicAdd,
+  atomicLoad,
+  atomicStore,
+  BigInt64Array,
   bufferPrototype: NodeBuffer?.prototype,
   ceil,
   charCodeAt,
@@ -91,14 +104,17 @@ export const builtins = {
   Error,
   Float64Array,
   floor,
+  freeze,
   fromCharCode,
   getBuiltinModule: process.getBuiltinModule,
   getOwnPropertyDescriptor,
+  getOwnPropertyNames,
   getOwnPropertySymbols,
   getPrototypeOf,
   getTime: datePrototype.getTime,
   halves,
   hasOwn,
+  Int32Array,
   integer,
   isAnyArrayBuffer,
   isArgumentsObject,
@@ -106,10 +122,13 @@ export const builtins = {
   isArrayBuffer,
   isBoxedPrimitive,
   isDate,
+  isFiniteNumber,
   isInChain: objectPrototype.isPrototypeOf,
+  isInteger,
   isMap,
   isMarkedAsUntransferable,
   isModuleNamespaceObject,
+  isNan,
   isNativeError,
   isNode22: process.version.startsWith('v22.'),
   isPromise,
@@ -129,6 +148,7 @@ export const builtins = {
   mapSet: mapPrototype.set,
   mapSize: getter<number>(mapPrototype, 'size'),
   markAsUncloneable,
+  max,
   MessageChannel,
   min,
   objectPrototype,
@@ -154,6 +174,7 @@ export const builtins = {
   typedPrototype,
   Uint8Array,
   unsignedInteger,
+  values,
   WeakMap,
   WeakSet,
   /** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */

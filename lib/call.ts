@@ -1,10 +1,13 @@
 // Stage: run. Thread: a JS worker, or the owner env for its own tasks.
 // How an entry function is called.
 
+import { builtins } from './builtins'
 import type { EntryFunction } from './entry-module'
 import { outOfRange, ThreadmillError, wrongType } from './errors'
 import { native } from './native'
-import { BuiltinPromise, isPromise } from './promise'
+import { isPromise, resolved } from './promise'
+
+const { AbortController: Controller } = builtins
 
 /** The function with its hooks. */
 export type EntryWithHooks = EntryFunction & {
@@ -37,7 +40,7 @@ export function callPrepared(
 
 /** A promise for whatever is promise-like; anything else as it is. */
 export function settledLater(value: unknown): unknown {
-  return isThenable(value) ? BuiltinPromise.resolve(value) : value
+  return isThenable(value) ? resolved(value) : value
 }
 
 /** May throw: its getters are the user's. */
@@ -73,7 +76,7 @@ export class Abort {
   #reason: ThreadmillError | undefined
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
+    this.#controller ??= new Controller()
     if (this.#reason !== undefined) this.#controller.abort(this.#reason)
     return this.#controller.signal
   }

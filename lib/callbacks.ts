@@ -2,6 +2,7 @@
 // Calls listeners of the user: in the async context of their registration, and so that one that throws harms nobody.
 
 import { AsyncResource } from 'node:async_hooks'
+import { OwnMap } from './collections'
 import { wrongType } from './errors'
 import { soon } from './timers'
 
@@ -18,7 +19,7 @@ interface Entry {
 
 /** Listeners by name. Names are arbitrary strings. */
 export class Listeners {
-  readonly #byName = new Map<string, Entry[]>()
+  readonly #byName = new OwnMap<string, Entry[]>()
 
   /** Whether nobody listens to anything. */
   get isEmpty(): boolean {

@@ -243,7 +243,7 @@ function learnClass(object: object): void {
     if (candidates.length > FEW || !isWorthLearning(last)) return
     if (survey(object, undefined, candidates)) break
     if (stranger === undefined) return
-    candidates.push(stranger)
+    candidates[candidates.length] = stranger
     stranger = undefined
   }
   for (const candidate of candidates) learn(candidate)
@@ -350,7 +350,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
       if (!pushMembers(object, keys(object), push)) return false
     }
     // A set is slow. Of many small objects one in 16 is enough to end: each that is remembered is not looked at again.
-    if (first.length < FEW) first.push(object)
+    if (first.length < FEW) first[first.length] = object
     else if (large || (count++ & 15) === 15) {
       seen ??= new Seen()
       seen.add(object)

@@ -4,18 +4,22 @@
 // Q3. One drain settles what has arrived, for at most DRAIN_BUDGET ms. The rest waits for its turn in the event loop: Node
 //     answers a bell that is rung meanwhile at once, up to a thousand times.
 
+import { builtins } from './builtins'
 import { rethrow } from './callbacks'
 import * as codecs from './codecs'
+import { OwnMap } from './collections'
 import { settleWith } from './doorbell'
 import { payload } from './lazy'
 import { DRAIN_STRIDE } from './native'
 import { native } from './native-owner'
 import * as outcome from './outcome'
 import type { End, Owner, Ticket } from './owner'
-import { BuiltinPromise } from './promise'
+import { resolved } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
 import { setImmediate } from './timers'
+
+const { Float64Array: Floats, min } = builtins
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
@@ -32,12 +36,12 @@ const EVENTS = 256
 const DRAIN_BUDGET = 2
 /** Fake timers of test frameworks replace the globals: what keeps tasks going must not depend on them. */
 const { now } = native
-const pools = new Map<number, Owner>()
+const pools = new OwnMap<number, Owner>()
 
-const events = new Float64Array(EVENTS * DRAIN_STRIDE)
+const events = new Floats(EVENTS * DRAIN_STRIDE)
 const eventValues: unknown[] = []
 /** Plain values of one drain call; what does not fit comes with the others. */
-const words = new Float64Array(8192)
+const words = new Floats(8192)
 
 /** Makes a pool known. */
 export function connect(owner: Owner): void {
@@ -83,7 +87,7 @@ export function onFirstResults(callback: () => void): void {
 function drain(): void {
   settleSoon()
   if (afterFirst === undefined) return
-  BuiltinPromise.resolve().then(afterFirst)
+  resolved().then(afterFirst)
   afterFirst = undefined
 }
 
@@ -236,7 +240,7 @@ function settle(slot: number, tag: number, at: number): void {
   clear(slot)
   const lingers = events[at + 5] === 1 && lingering[slot] !== 2
   if (lingers) lingering[slot] = 1
-  extra?.observer?.ended(worker, events[at + 4] as number, Math.max(0, -(events[at + 5] as number)))
+  extra?.observer?.ended(worker, events[at + 4] as number, -min(0, events[at + 5] as number))
   const end: End = (succeeded, value) => {
     // Only then may another task have the slot: who could cancel this one must not mean that.
     extra?.cleanup?.(succeeded)

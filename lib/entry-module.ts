@@ -3,8 +3,11 @@
 
 import path from 'node:path'
 import type { ErrorCode } from '..'
+import { builtins } from './builtins'
 import { describe, isInstance, ThreadmillError } from './errors'
 import { importFrom } from './packs'
+
+const { hasOwn } = builtins
 
 /** A function that runs tasks: the input and the client come in, the output or a promise of it goes out. */
 export type EntryFunction = (input: unknown, client: unknown) => unknown
@@ -47,7 +50,7 @@ const MAX_LISTED = 20
 /** The value of an own property; `undefined` when there is none, and for primitive holders. */
 export function ownValue(holder: unknown, name: string): unknown {
   const usable = (typeof holder === 'object' && holder !== null) || typeof holder === 'function'
-  return usable && Object.hasOwn(holder, name) ? (holder as Record<string, unknown>)[name] : undefined
+  return usable && hasOwn(holder, name) ? (holder as Record<string, unknown>)[name] : undefined
 }
 
 /**
@@ -65,16 +68,21 @@ export async function loadEntry(
   // The default of a CommonJS module is its exports object, whose own default is that of the source when transpiled.
   const inner = ownValue(namespace, 'default')
   const holders = [namespace, inner, ownValue(inner, 'default')]
-  const valuesOf = (name: string): unknown[] => holders.map((holder) => ownValue(holder, name))
-  const lookUp = (name: string) =>
-    valuesOf(name).find((value) => typeof value === 'function') as EntryFunction | undefined
+  const valueIn = (name: string, isMeant: (value: unknown) => boolean): unknown => {
+    for (let at = 0; at < holders.length; at++) {
+      const value = ownValue(holders[at], name)
+      if (isMeant(value)) return value
+    }
+    return undefined
+  }
+  const lookUp = (name: string) => valueIn(name, (value) => typeof value === 'function') as EntryFunction | undefined
   const missing = (lack: string) =>
     entryError(`entry module ${shown(place.url)} has no ${lack}; it exports ${exportNames(holders)}`)
   const find = (given: string | number): EntryFunction => {
-    const name = String(given)
+    const name = `${given}`
     const found = lookUp(name)
     if (found !== undefined) return found
-    const value = valuesOf(name).find((each) => each !== undefined)
+    const value = valueIn(name, (each) => each !== undefined)
     throw missing(value === undefined ? `export '${name}'` : `function '${name}': that is ${describe(value)}`)
   }
   const search = (): EntryFunction => {

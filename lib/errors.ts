@@ -3,6 +3,9 @@
 
 import { inspect } from 'node:util'
 import type { ErrorCode } from '..'
+import { builtins } from './builtins'
+
+const { assign, defineProperty } = builtins
 
 /** Names that differ from the class name, as the web platform uses them. */
 const NAMES: Partial<Record<ErrorCode, string>> = {
@@ -18,12 +21,12 @@ export class ThreadmillError extends Error {
     super(message, options)
     this.code = code
     const name = NAMES[code]
-    if (name !== undefined) Object.defineProperty(this, 'name', { value: name, configurable: true, writable: true })
+    if (name !== undefined) defineProperty(this, 'name', { value: name, configurable: true, writable: true })
   }
 }
 
 // On the prototype, so that stacks begin with it.
-Object.defineProperty(ThreadmillError.prototype, 'name', {
+defineProperty(ThreadmillError.prototype, 'name', {
   value: 'ThreadmillError',
   configurable: true,
   writable: true,
@@ -64,7 +67,7 @@ function argumentError(
   value: unknown,
 ): TypeError | RangeError {
   const error = new base(`${name} must be ${expectation}; got ${describe(value)}`)
-  return Object.assign(error, { code })
+  return assign(error, { code })
 }
 
 /** The value has the wrong type. */

@@ -3,6 +3,7 @@
 // threads of the process know them by these numbers (src/texts.rs).
 
 import { builtins } from './builtins'
+import { OwnMap } from './collections'
 import { native } from './native-values'
 
 /** Properties of an object. */
@@ -11,7 +12,7 @@ const MOST_NAMES = 64
 const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
 
-const { isWellFormed, stringify, Map: PlainMap } = builtins
+const { isWellFormed, stringify } = builtins
 
 /** The properties of an object so far, in order. */
 export class Shape {
@@ -29,7 +30,7 @@ export class Shape {
   /** The shape with one more property. */
   with(name: string): Shape | undefined {
     if (name === this.#lastName && this.#last !== undefined) return this.#last
-    this.#next ??= new PlainMap()
+    this.#next ??= new OwnMap()
     let next = this.#next.get(name)
     if (next === undefined) {
       if (shapeCount === MOST_SHAPES || this.names.length === MOST_NAMES) return undefined
@@ -47,12 +48,14 @@ export class Shape {
 export const shapes = { empty: new Shape([]) }
 let shapeCount = 0
 /** Numbers of shared texts; -1 for one that was seen once. */
-let texts = new PlainMap<string, number>()
+let texts = new OwnMap<string, number>()
 
 /** The number of the text that describes a shape; below 0 without room for it. */
 export function numberShape(shape: Shape): number {
   const text = stringify(shape.names)
-  shape.id = isWellFormed.call(shape.names.join('')) ? native.shareText(text) : -2
+  let isWhole = true
+  for (let i = 0; i < shape.names.length; i++) isWhole &&= isWellFormed.call(shape.names[i] as string)
+  shape.id = isWhole ? native.shareText(text) : -2
   if (shape.id < 0) shape.id = -2
   return shape.id
 }
@@ -70,7 +73,7 @@ export function numberOfText(text: string, isNoted: boolean): number {
   // One that comes again will come more often.
   if (number !== undefined) return number === -1 ? shareText(text) : number
   if (isNoted) {
-    if (texts.size === MOST_TEXTS) texts = new PlainMap()
+    if (texts.size === MOST_TEXTS) texts = new OwnMap()
     texts.set(text, -1)
   }
   return -1

@@ -45,12 +45,12 @@ function readValue(): unknown {
 }
 
 function begun<T extends object>(object: T): T {
-  if (isCyclic) counted?.push(object)
+  if (isCyclic && counted !== undefined) counted[counted.length] = object
   return object
 }
 
 function ended<T extends object>(object: T): T {
-  if (!isCyclic) counted?.push(object)
+  if (!isCyclic && counted !== undefined) counted[counted.length] = object
   return object
 }
 
@@ -154,7 +154,8 @@ function readChars(length: number): string {
 }
 
 function learnFlags(bits: number): string {
-  const text = FLAGS.map(([, flag], index) => ((bits >> index) & 1 ? flag : '')).join('')
+  let text = ''
+  for (let index = 0; index < FLAGS.length; index++) if ((bits >> index) & 1) text += FLAGS[index]?.[1]
   flagTexts[bits] = text
   return text
 }
@@ -180,10 +181,11 @@ function learnFiller(id: number): () => object {
 /** What makes objects with these properties out of the values that follow. */
 function makerOf(names: readonly string[]): () => object {
   // Computed, it is a property like any other.
-  const members = names.map((name) => `${name === '__proto__' ? '["__proto__"]' : stringify(name)}: value()`)
+  let members = ''
+  for (const name of names) members += `${name === '__proto__' ? '["__proto__"]' : stringify(name)}: value(), `
   try {
     // The names are strings of the code, so nothing of them is run.
-    return new Function('value', `return () => ({ ${members.join(', ')} })`)(readValue) as () => object
+    return new Function('value', `return () => ({ ${members} })`)(readValue) as () => object
   } catch {
     // Code may not be made of strings here (--disallow-code-generation-from-strings).
     return () => define({}, names)
@@ -201,9 +203,10 @@ function define(object: object, names: readonly string[]): object {
 /** The same, but the object is there, and counted, before its properties. */
 function fillerOf(names: readonly string[]): () => object {
   // Fields are defined, not assigned, on what the base class returns.
-  const fields = names.map((name) => `${name === 'constructor' ? '["constructor"]' : stringify(name)} = value();`)
+  let fields = ''
+  for (const name of names) fields += `${name === 'constructor' ? '["constructor"]' : stringify(name)} = value(); `
   const text = `function Base() { return begun({}) }
-    class Filled extends Base { ${fields.join(' ')} }
+    class Filled extends Base { ${fields} }
     return () => new Filled()`
   try {
     return new Function('value', 'begun', text)(readValue, begun) as () => object

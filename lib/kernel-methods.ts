@@ -2,8 +2,11 @@
 // `pool.kernels` and `client.kernels`: one method per kernel of this build.
 
 import type { Kernels } from '..'
+import { builtins } from './builtins'
 import { type Kernel, kernelAt, kernelNumbers } from './kernels'
-import { BuiltinPromise } from './promise'
+import { rejected } from './promise'
+
+const { assign, freeze } = builtins
 
 type KernelMethod = (input: unknown, options?: object) => Promise<unknown>
 
@@ -17,7 +20,7 @@ export interface KernelCaller {
 /** The methods; own keys are their names. `caller` gives what is submitted to. */
 export function kernelMethods(caller: () => KernelCaller): Kernels {
   const methods: Record<string, KernelMethod> = {}
-  for (const [name, number] of kernelNumbers()) {
+  kernelNumbers().forEach((number, name) => {
     let kernel: Kernel | undefined
     // The computed key gives the function its name for stack traces.
     const named: Record<string, KernelMethod> = {
@@ -28,11 +31,11 @@ export function kernelMethods(caller: () => KernelCaller): Kernels {
             ? caller().submitPlain(kernel, input)
             : caller().submit(kernel, input, options)
         } catch (error) {
-          return BuiltinPromise.reject(error)
+          return rejected(error)
         }
       },
     }
-    Object.assign(methods, named)
-  }
-  return Object.freeze(methods) as unknown as Kernels
+    assign(methods, named)
+  })
+  return freeze(methods) as unknown as Kernels
 }

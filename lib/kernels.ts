@@ -2,10 +2,14 @@
 // What the kernels of this build take and give, as the binding tells it.
 
 import type { KernelInfo, KernelSchema } from '..'
+import { builtins } from './builtins'
+import { OwnMap } from './collections'
 import { ThreadmillError, wrongType } from './errors'
 import { native } from './native-owner'
 import { isObject, own } from './options'
 import { uses } from './packs'
+
+const { parse } = builtins
 
 /** A kernel with its schema prepared for checking. */
 export interface Kernel {
@@ -20,7 +24,8 @@ export interface Kernel {
 
 function takesAnyNumber({ input, options }: KernelInfo): boolean {
   const isFree = input.type === 'number' && input.min === null && input.max === null && !input.integer
-  return isFree && !options.some((field) => field.required)
+  for (const field of options) if (field.required) return false
+  return isFree
 }
 
 let numbers: ReadonlyMap<string, number> | undefined
@@ -31,7 +36,10 @@ const kernels: Kernel[] = []
 export function kernelNumbers(): ReadonlyMap<string, number> {
   if (numbers === undefined) {
     uses('kernels')
-    numbers = new Map(native.kernels().map((name, number) => [name, number]))
+    const made = new OwnMap<string, number>()
+    const names = native.kernels()
+    for (let number = 0; number < names.length; number++) made.set(names[number] as string, number)
+    numbers = made
   }
   return numbers
 }
@@ -43,12 +51,18 @@ export function kernelAt(number: number): Kernel {
 }
 
 function readKernel(index: number): Kernel {
-  const info = JSON.parse(native.kernel(index)) as KernelInfo
+  const info = parse(native.kernel(index)) as KernelInfo
+  const options = new OwnMap<string, KernelSchema>()
+  const requiredOptions: string[] = []
+  for (const { name, required, schema } of info.options) {
+    options.set(name, schema)
+    if (required) requiredOptions[requiredOptions.length] = name
+  }
   return {
     index,
     info,
-    options: new Map(info.options.map((field) => [field.name, field.schema])),
-    requiredOptions: info.options.filter((field) => field.required).map((field) => field.name),
+    options,
+    requiredOptions,
     takesAnyNumber: takesAnyNumber(info),
   }
 }
@@ -77,7 +91,10 @@ export function findKernel(name: unknown): Kernel {
   if (typeof name !== 'string') throw wrongType('options.kernel', 'the name of a kernel', name)
   const kernel = kernelNamed(name)
   if (kernel === undefined) {
-    const known = [...kernelNumbers().keys()].join(', ')
+    let known = ''
+    kernelNumbers().forEach((_, other) => {
+      known += `${known === '' ? '' : ', '}${other}`
+    })
     throw new ThreadmillError('ERR_THREADMILL_UNKNOWN_KERNEL', `no kernel is called '${name}'; there are ${known}`)
   }
   return kernel

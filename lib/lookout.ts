@@ -6,7 +6,10 @@
 //     as that is of use: after misses it pauses, twice as long each time. What is found is settled by the event loop, in its
 //     turn.
 
+import { builtins } from './builtins'
 import { native } from './native-owner'
+
+const { min } = builtins
 
 /** Turns that look out, before one is left to the event loop, to see whether it sleeps. */
 const ROUND = 32
@@ -56,7 +59,7 @@ export class Patience {
     this.#looks--
     const found = this.#look()
     if (found === undefined) this.#pause = Number.POSITIVE_INFINITY
-    else if (!found) this.#pause = Math.min(2 ** this.#misses++, LONGEST)
+    else if (!found) this.#pause = min(2 ** this.#misses++, LONGEST)
     else {
       this.#misses = 0
       if (this.#looks > 0) return
@@ -67,8 +70,8 @@ export class Patience {
 }
 
 // Fake timers of test frameworks replace the methods of the global, with some that give nothing.
-const { performance: clock } = globalThis
-const utilization = clock.eventLoopUtilization as (() => { readonly idle: number } | undefined) | undefined
+const { performance: clock } = globalThis as Partial<typeof globalThis>
+const utilization = clock?.eventLoopUtilization as (() => { readonly idle: number } | undefined) | undefined
 
 const patience = new Patience(
   () => native.lookOut(),

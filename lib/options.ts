@@ -3,6 +3,7 @@
 
 import { types } from 'node:util'
 import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
+import { builtins } from './builtins'
 import type { EntryFunction } from './entry-module'
 import { isInstance, outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import type { Kernel } from './kernels'
@@ -13,6 +14,8 @@ import { grantedThreads } from './quota'
 import { checkCrashLimit, checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
 import { checkTransferList } from './transfer'
+
+const { hasOwn, isFiniteNumber, isInteger, keys } = builtins
 
 export { isArray, isObject, optionsObject, own, ownOr }
 
@@ -30,7 +33,7 @@ const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
 export function wholeNumber(name: string, value: unknown, min: number, max: number): number {
   const expectation = `a whole number from ${min} to ${max}`
   if (typeof value !== 'number') throw wrongType(name, expectation, value)
-  if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expectation, value)
+  if (!isInteger(value) || value < min || value > max) throw outOfRange(name, expectation, value)
   return value
 }
 
@@ -168,7 +171,7 @@ function checkIdleTimeout(value: unknown): number {
 export function checkWorkers(name: string, value: unknown): number {
   const expectation = 'a whole number from 0, or Infinity'
   if (typeof value !== 'number') throw wrongType(name, expectation, value)
-  const fits = value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && value >= 0)
+  const fits = value === Number.POSITIVE_INFINITY || (isInteger(value) && value >= 0)
   if (!fits) throw outOfRange(name, expectation, value)
   return value
 }
@@ -226,7 +229,7 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   const isMain = isForMain(options)
   const worker = own(options, 'workerAffinity')
   const strength = own(options, 'affinityStrength')
-  const isBeyond = typeof worker === 'number' && Number.isInteger(worker) && worker >= workers
+  const isBeyond = typeof worker === 'number' && isInteger(worker) && worker >= workers
   const isForced = strength === 'force' || strength === 2
   const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
   const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
@@ -343,7 +346,7 @@ function readOptions<T extends TaskSettings>(
 ): T {
   let [timeoutFrom, worker, strength]: [string, number, number] = [pool.timeoutFrom, -1, 0]
   let [retries, grace] = [pool.retries, Number.NaN]
-  for (const name of Object.keys(options)) {
+  for (const name of keys(options)) {
     // Those mean something else to entry functions, and have been read.
     if (kernel === undefined && (name === 'mainThread' || name === 'transfer')) continue
     const value = (options as Record<string, unknown>)[name]
@@ -411,16 +414,16 @@ function readOptions<T extends TaskSettings>(
 
 function checkPriority(value: unknown): number {
   const expectation = `a finite number, 'high', 'normal' or 'low'`
-  if (typeof value === 'string' && Object.hasOwn(PRIORITIES, value)) return PRIORITIES[value] as number
+  if (typeof value === 'string' && hasOwn(PRIORITIES, value)) return PRIORITIES[value] as number
   if (typeof value === 'string') throw wrongValue('options.priority', expectation, value)
   if (typeof value !== 'number') throw wrongType('options.priority', expectation, value)
-  if (!Number.isFinite(value)) throw outOfRange('options.priority', expectation, value)
+  if (!isFiniteNumber(value)) throw outOfRange('options.priority', expectation, value)
   return value
 }
 
 function checkStrength(value: unknown): number {
   if (value === 0 || value === 1 || value === 2) return value
-  if (typeof value === 'string' && Object.hasOwn(STRENGTHS, value)) return STRENGTHS[value] as number
+  if (typeof value === 'string' && hasOwn(STRENGTHS, value)) return STRENGTHS[value] as number
   throw wrongValue('options.affinityStrength', `'light', 'strong', 'force', 0, 1 or 2`, value)
 }
 

@@ -2,11 +2,14 @@
 // What the tags of a drained record say of how a task ended.
 
 import type { ErrorCode } from '..'
+import { builtins } from './builtins'
 import { PLAIN, POSTED } from './codecs'
 import { ThreadmillError } from './errors'
 import { payload } from './lazy'
 import { native } from './native'
 import type { End, Owner } from './owner'
+
+const { assign } = builtins
 
 /** In place of a worker's number. */
 export const NOT_ADMITTED = -2
@@ -80,11 +83,11 @@ function errorOf(tag: number, value: unknown): Error {
       const [code, message, system] = value as [ErrorCode, string, object?]
       const text = message.trim()
       if (code === 'ERR_THREADMILL_INVALID_ARG_TYPE' || code === 'ERR_THREADMILL_INVALID_ARG_VALUE') {
-        return Object.assign(new TypeError(text), { code })
+        return assign(new TypeError(text), { code })
       }
-      if (code === 'ERR_THREADMILL_OUT_OF_RANGE') return Object.assign(new RangeError(text), { code })
+      if (code === 'ERR_THREADMILL_OUT_OF_RANGE') return assign(new RangeError(text), { code })
       if (system === undefined) return new ThreadmillError(code, text)
-      const cause = Object.assign(new Error(text), system)
+      const cause = assign(new Error(text), system)
       return new ThreadmillError(code, text, { cause })
     }
   }

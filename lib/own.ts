@@ -1,14 +1,17 @@
 // Stage: submit. Thread: any.
 // Reads options: only own properties count; `undefined` means the default.
 
+import { builtins } from './builtins'
 import { wrongType } from './errors'
+
+const { hasOwn, isArray: isPlainArray } = builtins
 
 /** Whether it is an object that can be read, which a revoked proxy cannot. */
 export function isObject(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   try {
     // Runs no code of the user's, and throws for nothing else.
-    Array.isArray(value)
+    isPlainArray(value)
     return true
   } catch {
     return false
@@ -17,12 +20,12 @@ export function isObject(value: unknown): value is object {
 
 /** Whether it is an array that can be read. */
 export function isArray(value: unknown): value is readonly unknown[] {
-  return isObject(value) && Array.isArray(value)
+  return isObject(value) && isPlainArray(value)
 }
 
 /** The own property `name`, or `undefined`. */
 export function own(options: object, name: string): unknown {
-  return Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined
+  return hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined
 }
 
 /** The own property `name`, or `otherwise` when it is missing or undefined. */
@@ -34,6 +37,6 @@ export function ownOr(options: object, name: string, otherwise: unknown): unknow
 /** The options object of a call, or an empty one. */
 export function optionsObject(options: unknown, name = 'options'): object {
   if (options === undefined) return {}
-  if (!isObject(options) || Array.isArray(options)) throw wrongType(name, 'an object', options)
+  if (!isObject(options) || isPlainArray(options)) throw wrongType(name, 'an object', options)
   return options
 }

@@ -38,8 +38,12 @@ const MOSTLY = 0.99
 const LATIN1 = 'latin1'
 
 let packs: readonly Pack[] = []
-const defined = new Map<string, Make>()
-const instances = new Map<string, unknown>([['packs.js', exports]])
+// Without prototypes, and methods that modules of users may have replaced by the time that more is loaded.
+const defined: Record<string, Make> = Object.create(null)
+const instances: Record<string, unknown> = Object.create(null)
+instances['packs.js'] = exports
+const { has } = Set.prototype
+const { get: getGiven } = Map.prototype
 
 /** Says in which pack each module lies. */
 export function setPacks(found: readonly Pack[]): void {
@@ -47,27 +51,28 @@ export function setPacks(found: readonly Pack[]): void {
 }
 
 function packOf(name: string): Pack | undefined {
-  return packs.find(({ modules }) => modules.includes(` ${name} `))
+  for (let at = 0; at < packs.length; at++) if (packs[at]?.modules.includes(` ${name} `)) return packs[at]
+  return undefined
 }
 
 /** Some lie in more than one pack (P1). */
 function define(name: string, make: Make): void {
-  if (!defined.has(name)) defined.set(name, make)
+  defined[name] ??= make
 }
 
 /** The exports of a packed module. */
 export function load(name: string): unknown {
-  const known = instances.get(name)
+  const known = instances[name]
   if (known !== undefined) return known
   if (name === WORKER) enterWorker()
-  const pack = defined.has(name) ? undefined : packOf(name)
+  const pack = defined[name] !== undefined ? undefined : packOf(name)
   if (pack !== undefined) open(pack)
   const made = {}
-  instances.set(name, made)
+  instances[name] = made
   try {
-    defined.get(name)?.(made, load)
+    defined[name]?.(made, load)
   } catch (error) {
-    instances.delete(name)
+    instances[name] = undefined
     throw error
   }
   return made
@@ -236,7 +241,7 @@ const compiled: Compiled[] = []
 /** Compiles a pack, or takes the stored code; `undefined` when it has to be required. */
 function compile(pack: Pack): Run | undefined {
   const filename = path.join(__dirname, pack.file)
-  const given = isWorker ? forWorkers.get(pack.file) : undefined
+  const given = isWorker ? (getGiven.call(forWorkers, pack.file) as Given | undefined) : undefined
   try {
     const text = given?.text ?? textOf(pack)
     const stored = given === undefined ? read(pack, isWorker) : given.stored
@@ -244,8 +249,8 @@ function compile(pack: Pack): Run | undefined {
     const made = (isWorker && asFunctions ? asFunction : asScript)(source, { filename, cachedData: stored?.code })
     const place = nameOf(pack, isWorker)
     if (stored !== undefined && made.isFromCode)
-      compiled.push({ pack, place, made, knownUses: stored.uses, knownLength: stored.code.length })
-    else compiled.push({ pack, place, made, knownUses: new Set(), knownLength: 0 })
+      compiled[compiled.length] = { pack, place, made, knownUses: stored.uses, knownLength: stored.code.length }
+    else compiled[compiled.length] = { pack, place, made, knownUses: NONE, knownLength: 0 }
     return made.run
   } catch {
     return undefined
@@ -316,22 +321,24 @@ function functionCode(compiled: object): ArrayBuffer {
 
 // --- the cache ---
 
-const used = new Set<string>()
+const used: string[] = []
+const NONE: ReadonlySet<string> = new Set()
 
 /** Tells what this thread uses modules for: other uses compile other functions. */
 export function uses(what: string): void {
-  if (used.has(what)) return
-  used.add(what)
+  for (let at = 0; at < used.length; at++) if (used[at] === what) return
+  used[used.length] = what
   if (!isStoring && isMissing()) storeLater()
 }
 
 /** Whether stored code lacks functions that this thread has compiled. */
 function isMissing(): boolean {
-  return compiled.some(({ knownUses }) => lacks(knownUses))
+  for (let at = 0; at < compiled.length; at++) if (lacks((compiled[at] as Compiled).knownUses)) return true
+  return false
 }
 
 function lacks(known: ReadonlySet<string>): boolean {
-  for (const what of used) if (!known.has(what)) return true
+  for (let at = 0; at < used.length; at++) if (!has.call(known, used[at])) return true
   return false
 }
 

@@ -4,6 +4,7 @@
 // Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker is
 //     idle. At most BATCH × TINY ms of work waits for the end of a turn, which is LOOKS microtasks without a submission.
 
+import { builtins } from './builtins'
 import type { Encoded } from './codecs'
 import * as codecs from './codecs'
 import { payload } from './lazy'
@@ -12,9 +13,11 @@ import { SUBMIT_STRIDE } from './native'
 import { native } from './native-owner'
 import * as outcome from './outcome'
 import type { Ticket } from './owner'
-import { BuiltinPromise } from './promise'
+import { BuiltinPromise, resolved } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
+
+const { defineProperty, Float64Array: Floats, Uint8Array: Bytes } = builtins
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extra, extras, fail, held, rejecters, release, resolvers, tickets } = slots
@@ -30,13 +33,14 @@ const LOOKS = 4
 const ARENA = 256 * 1024
 /** Typed arrays from this size on are not copied through the arena. */
 export const ARENA_LIMIT = 64 * 1024
-const settled = BuiltinPromise.resolve()
+/** With a method that nobody else can reach. */
+const settled = defineProperty(resolved(), 'then', { value: BuiltinPromise.prototype.then })
 /** Longest string, in UTF-16 units, that may wait in the buffer. */
 const SHORT = 4096
-const header = new Float64Array(BATCH * SUBMIT_STRIDE)
-let arena = new Uint8Array(0)
+const header = new Floats(BATCH * SUBMIT_STRIDE)
+let arena = new Bytes(0)
 /** The same memory. */
-let arenaWords = new Float64Array(0)
+let arenaWords = new Floats(0)
 let arenaUsed = 0
 let values: unknown[] = []
 let buffered = 0
@@ -59,7 +63,7 @@ function begin(slot: number, ticket: Ticket): number {
   else if (typeof ticket.extra === 'number') header[at + 10] = -2 - ticket.extra
   else {
     header[at + 10] = values.length
-    values.push(ticket.extra)
+    values[values.length] = ticket.extra
   }
   return at
 }
@@ -118,8 +122,8 @@ export function flush(): void {
   }
 }
 
-/** Settles a task that never got to the scheduler. */
-function refuse(slot: number, error: unknown): void {
+/** Settles a task that has a slot and is counted, and never got to the scheduler. */
+export function refuse(slot: number, error: unknown): void {
   const resolve = resolvers[slot] as slots.Resolve
   const reject = rejecters[slot]
   const { owner } = tickets[slot] as Ticket
@@ -143,8 +147,8 @@ export function submitNumber(slot: number, ticket: Ticket, input: number): void 
 /** Memory for small typed arrays is taken before a task is: that may fail. */
 export function prepareArena(): void {
   if (arena.length > 0) return
-  arenaWords = new Float64Array(ARENA / 8)
-  arena = new Uint8Array(arenaWords.buffer)
+  arenaWords = new Floats(ARENA / 8)
+  arena = new Bytes(arenaWords.buffer)
 }
 
 /** Submits the bytes of a typed array of less than `ARENA_LIMIT` bytes, copied now. */
@@ -167,7 +171,7 @@ export function submitValue(slot: number, ticket: Ticket, input: unknown, isKept
   header[at + 3] = 6
   header[at + 6] = isKept ? 1 : 0
   header[at + 4] = values.length
-  values.push(input)
+  values[values.length] = input
   // How long a kernel takes for a short string says little of a long one.
   commit(ticket, typeof input === 'string' && input.length <= SHORT && ticket.extra === undefined)
 }
@@ -227,10 +231,11 @@ export function submitEntry(slot: number, ticket: Ticket, codec: number, data: u
     header[at + 3] = 4
     header[at + 4] = data
   } else {
-    const simple = SIMPLE.indexOf(data as undefined)
+    let simple = SIMPLE.length - 1
+    while (simple >= 0 && SIMPLE[simple] !== data) simple--
     header[at + 3] = simple < 0 ? 6 : simple
     header[at + 4] = values.length
-    if (simple < 0) values.push(data)
+    if (simple < 0) values[values.length] = data
   }
   // Bytes of the caller's are copied by the flush, so it cannot wait.
   const isLasting = typeof data === 'string' ? data.length <= SHORT : typeof data !== 'object' || codec !== 0

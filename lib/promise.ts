@@ -8,3 +8,7 @@ import { types } from 'node:util'
 export const BuiltinPromise = (async () => {})().constructor as PromiseConstructor
 
 export const { isPromise } = types
+
+/** `Promise.resolve` and `Promise.reject`, which users replace as well. */
+export const resolved = BuiltinPromise.resolve.bind(BuiltinPromise)
+export const rejected = BuiltinPromise.reject.bind(BuiltinPromise)

@@ -5,6 +5,7 @@
 import { builtins } from './builtins'
 import { decode, encode, holdPlain } from './codec'
 import { type Encoded, PLAIN } from './codecs'
+import { OwnMap } from './collections'
 import { describe, ThreadmillError } from './errors'
 
 const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
@@ -109,7 +110,8 @@ function read(object: object, name: string): unknown {
 
 function takeApart(root: object): Fault[] {
   const found: object[] = [root]
-  const places = new builtins.Map<object, number>([[root, 0]])
+  const places = new OwnMap<object, number>()
+  places.set(root, 0)
   const faults: Fault[] = []
 
   /** `undefined` for what cannot be cloned. */
@@ -136,6 +138,17 @@ function takeApart(root: object): Fault[] {
   return faults
 }
 
+function has(names: readonly string[], name: string): boolean {
+  for (let i = 0; i < names.length; i++) if (names[i] === name) return true
+  return false
+}
+
+function specialOf(names: readonly string[]): string[] {
+  const special: string[] = []
+  for (const name of names) if (has(SPECIAL, name)) special[special.length] = name
+  return special
+}
+
 function checked(value: unknown): unknown {
   if (typeof value === 'symbol') throw new TypeError('symbols cannot be cloned')
   return value
@@ -144,7 +157,7 @@ function checked(value: unknown): unknown {
 function fault(error: object, part: (value: unknown) => Part | undefined): Fault {
   const own: Fault['own'] = []
   const shown = keys(error)
-  const result: Fault = { classes: classesOf(error), own, shown: shown.filter((name) => SPECIAL.includes(name)) }
+  const result: Fault = { classes: classesOf(error), own, shown: specialOf(shown) }
   for (const name of TEXTS) {
     const value = read(error, name)
     if (typeof value === 'string') result[name] = value
@@ -155,16 +168,16 @@ function fault(error: object, part: (value: unknown) => Part | undefined): Fault
   const list = isArray(errors) && !isProxy(errors)
   if (list) result.errors = partsOf(errors, part)
   for (const name of shown) {
-    if (SPECIAL.includes(name) && (name !== 'errors' || list)) continue
+    if (has(SPECIAL, name) && (name !== 'errors' || list)) continue
     const value = part(read(error, name))
-    if (value !== undefined) own.push([name, value, true])
+    if (value !== undefined) own[own.length] = [name, value, true]
   }
   // The code of a DOMException follows from its name.
   if (isInChain.call(BaseException.prototype, error)) return result
   for (const name of HIDDEN) {
-    if (!(name in error) || shown.includes(name)) continue
+    if (!(name in error) || has(shown, name)) continue
     const value = part(read(error, name))
-    if (value !== undefined) own.push([name, value, false])
+    if (value !== undefined) own[own.length] = [name, value, false]
   }
   return result
 }
@@ -173,7 +186,7 @@ function partsOf(list: readonly unknown[], part: (value: unknown) => Part | unde
   const parts: Part[] = []
   for (let i = 0; i < list.length && i < MOST_FAULTS; i++) {
     const item = part(list[i])
-    if (item !== undefined) parts.push(item)
+    if (item !== undefined) parts[parts.length] = item
   }
   return parts
 }
@@ -184,19 +197,25 @@ function classesOf(error: object): string[] {
   for (let i = 0; i < MOST_CLASSES && prototype !== null && !isProxy(prototype); i++) {
     const Class: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value
     const name = typeof Class === 'function' ? getOwnPropertyDescriptor(Class, 'name')?.value : undefined
-    if (typeof name === 'string' && name !== '' && name !== 'Object') names.push(name)
+    if (typeof name === 'string' && name !== '' && name !== 'Object') names[names.length] = name
     prototype = getPrototypeOf(prototype)
   }
   return names
 }
 
 function putTogether(faults: readonly Fault[]): unknown {
-  const errors = faults.map(create)
+  const errors: Error[] = []
+  for (let i = 0; i < faults.length; i++) errors[i] = create(faults[i] as Fault)
   const value = (part: Part) => ('error' in part ? errors[part.error] : part.value)
-  for (const [i, error] of errors.entries()) {
+  for (let i = 0; i < faults.length; i++) {
+    const error = errors[i] as Error
     const { cause, errors: list, own, shown } = faults[i] as Fault
-    if (cause !== undefined) define(error, 'cause', value(cause), shown.includes('cause'))
-    if (list !== undefined) define(error, 'errors', list.map(value), shown.includes('errors'))
+    if (cause !== undefined) define(error, 'cause', value(cause), has(shown, 'cause'))
+    if (list !== undefined) {
+      const values: unknown[] = []
+      for (let at = 0; at < list.length; at++) values[at] = value(list[at] as Part)
+      define(error, 'errors', values, has(shown, 'errors'))
+    }
     for (const [name, part, enumerable] of own) define(error, name, value(part), enumerable)
   }
   return errors[0]
@@ -208,15 +227,15 @@ function define(error: Error, name: string, value: unknown, enumerable: boolean)
 
 /** The error itself, without what may lead to others. */
 function create({ classes, name, message, stack, shown, own }: Fault): Error {
-  const [className, Class] = nearestClass(classes, own.some(isOurCode))
+  const [className, Class] = nearestClass(classes, hasOurCode(own))
   const exception = Class === BaseException || isInChain.call(BaseException.prototype, Class.prototype as object)
   const error = withoutStack(() => (exception ? new BaseException(message ?? '', name ?? 'Error') : new BaseError()))
   if (getPrototypeOf(error) !== Class.prototype) setPrototypeOf(error, Class.prototype as object)
-  if (message !== undefined && error.message !== message) define(error, 'message', message, shown.includes('message'))
+  if (message !== undefined && error.message !== message) define(error, 'message', message, has(shown, 'message'))
   // A class that is not known here lives on in the name, unless the error has a name of its own.
   const wanted = name === undefined || name === className ? (classes[0] ?? className) : name
-  if (error.name !== wanted || shown.includes('name')) define(error, 'name', wanted, shown.includes('name'))
-  define(error, 'stack', stack ?? `${error.name}: ${error.message}`, shown.includes('stack'))
+  if (error.name !== wanted || has(shown, 'name')) define(error, 'name', wanted, has(shown, 'name'))
+  define(error, 'stack', stack ?? `${error.name}: ${error.message}`, has(shown, 'stack'))
   return error
 }
 
@@ -242,10 +261,15 @@ function isOurCode([name, part]: Fault['own'][number]): boolean {
   return name === 'code' && 'value' in part && typeof part.value === 'string' && part.value.startsWith(OUR_CODES)
 }
 
+function hasOurCode(own: Fault['own']): boolean {
+  for (let i = 0; i < own.length; i++) if (isOurCode(own[i] as Fault['own'][number])) return true
+  return false
+}
+
 /** The first of the classes that is a global one here, or ours. */
-function nearestClass(names: readonly string[], hasOurCode: boolean): [string, ErrorClass] {
+function nearestClass(names: readonly string[], isOurs: boolean): [string, ErrorClass] {
   for (const name of names) {
-    if (hasOurCode && name === ThreadmillError.name) return [name, ThreadmillError as unknown as ErrorClass]
+    if (isOurs && name === ThreadmillError.name) return [name, ThreadmillError as unknown as ErrorClass]
     const Class = read(globalThis, name) as ErrorClass | undefined
     if (typeof Class !== 'function' || isProxy(Class)) continue
     const prototype = read(Class, 'prototype') as object

@@ -1,8 +1,11 @@
 // Stage: submit. Thread: any that submits.
 // What a task asks for beyond one run: to be run again when it fails, and time to end when it is given up.
 
+import { builtins } from './builtins'
 import { outOfRange, wrongType, wrongValue } from './errors'
 import { isObject, ownOr } from './own'
+
+const { isInteger, isNan } = builtins
 
 /** When and how often a task is run again, checked. Times in ms. */
 export interface Retries {
@@ -26,7 +29,7 @@ function numberFrom(name: string, value: unknown, expectation: string, fits: (va
 }
 
 function checkLimit(name: string, value: unknown): number {
-  const fits = (limit: number) => Number.isInteger(limit) && limit >= 0 && limit <= MAX_LIMIT
+  const fits = (limit: number) => isInteger(limit) && limit >= 0 && limit <= MAX_LIMIT
   return numberFrom(name, value, `a whole number from 0 to ${MAX_LIMIT}`, fits)
 }
 
@@ -58,7 +61,7 @@ export function checkRetries(value: unknown, otherwise: Retries): Retries {
 export function checkCrashLimit(value: unknown): number {
   const expectation = `a whole number from 1 to ${MAX_TIME}, or Infinity`
   const fits = (limit: number) =>
-    limit === Number.POSITIVE_INFINITY || (Number.isInteger(limit) && limit >= 1 && limit <= MAX_TIME)
+    limit === Number.POSITIVE_INFINITY || (isInteger(limit) && limit >= 1 && limit <= MAX_TIME)
   return numberFrom('options.crashLimit', value, expectation, fits)
 }
 
@@ -83,7 +86,7 @@ export function policyOf(
   grace: number,
   isTimedFromStart: boolean,
 ): Float64Array | undefined {
-  if (limit === 0 && Number.isNaN(grace) && !isTimedFromStart) return undefined
+  if (limit === 0 && isNan(grace) && !isTimedFromStart) return undefined
   return Float64Array.of(limit, delay, backoff, WHEN[on], grace)
 }
 

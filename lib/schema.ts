@@ -4,19 +4,23 @@
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import type { KernelField, KernelSchema } from '..'
+import { builtins } from './builtins'
+import { OwnMap, OwnSet } from './collections'
 import { outOfRange, wrongType, wrongValue } from './errors'
 import { isArray, isObject } from './own'
+
+const { arrayFrom, clone, entries, getOwnPropertyDescriptor, hasOwn, isArray: isPlainArray } = builtins
+const { isInteger, isNan, isView: isArrayView, typedPrototype, Uint8Array: Bytes, values } = builtins
 
 type View = ArrayBufferView & { readonly length?: number }
 type TypedArrayConstructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => View
 
 /** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
-const classNameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
-  ?.get as (this: unknown) => string | undefined
+const { classNameOf } = builtins
 
 /** The getter `name` of `prototype`, safe from what a subclass or an own property says. */
 function getter<T>(prototype: object, name: string): (this: unknown) => T {
-  return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
+  return getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
 }
 
 interface Place {
@@ -33,7 +37,7 @@ function placeGetters(prototype: object): Place {
   }
 }
 
-const TYPED = placeGetters(Object.getPrototypeOf(Uint8Array.prototype) as object)
+const TYPED = placeGetters(typedPrototype)
 const DATA_VIEW = placeGetters(DataView.prototype)
 
 /** Element kinds by class name; the numbers are those of the binding. */
@@ -81,9 +85,8 @@ function checkedView(
 }
 
 /** The classes by kind, as they are when this module is loaded; `undefined` where the runtime has none. */
-const CONSTRUCTORS = Object.keys(KINDS).map(
-  (name) => (globalThis as unknown as Record<string, TypedArrayConstructor | undefined>)[name],
-)
+const CONSTRUCTORS: (TypedArrayConstructor | undefined)[] = []
+for (const Class of builtins.typedArrays) CONSTRUCTORS[KINDS[Class.name] as number] = Class as TypedArrayConstructor
 
 function constructorOf(kind: number): TypedArrayConstructor {
   return CONSTRUCTORS[kind] as TypedArrayConstructor
@@ -91,7 +94,7 @@ function constructorOf(kind: number): TypedArrayConstructor {
 
 /** The view of `value`, or `undefined` when it is not memory at all. Throws for memory that cannot be used. */
 function viewOf(name: string, value: unknown, asBytes: boolean): CheckedView | undefined {
-  if (ArrayBuffer.isView(value)) {
+  if (isArrayView(value)) {
     const className = classNameOf.call(value)
     const place = className === undefined ? DATA_VIEW : TYPED
     const buffer = place.buffer.call(value)
@@ -108,15 +111,15 @@ function viewOf(name: string, value: unknown, asBytes: boolean): CheckedView | u
   return undefined
 }
 
-const bufferLength = getter<number>(ArrayBuffer.prototype, 'byteLength')
-const sharedLength = getter<number>(SharedArrayBuffer.prototype, 'byteLength')
+const bufferLength = builtins.lengthOf
+const sharedLength = getter<number>(builtins.SharedArrayBuffer.prototype, 'byteLength')
 
 function lengthOf(buffer: ArrayBufferLike): number {
   return types.isSharedArrayBuffer(buffer) ? sharedLength.call(buffer) : bufferLength.call(buffer)
 }
 
-const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
-const isGrowable = getter<boolean>(SharedArrayBuffer.prototype, 'growable')
+const isResizable = builtins.isResizable
+const isGrowable = getter<boolean>(builtins.SharedArrayBuffer.prototype, 'growable')
 
 /** Refuses memory whose length can change under us, and memory that has gone. */
 function checkBuffer(name: string, buffer: ArrayBufferLike, value: unknown): void {
@@ -136,7 +139,7 @@ function refuseDetached(name: string, buffer: ArrayBufferLike, value: unknown): 
 function isDetached(buffer: ArrayBufferLike): boolean {
   if (types.isSharedArrayBuffer(buffer)) return false
   try {
-    new Uint8Array(buffer)
+    new Bytes(buffer)
     return false
   } catch {
     return true
@@ -181,7 +184,7 @@ export function checkValue(name: string, schema: KernelSchema, value: unknown): 
       return view
     }
     case 'typedArray': {
-      const className = ArrayBuffer.isView(value) ? classNameOf.call(value) : undefined
+      const className = isArrayView(value) ? classNameOf.call(value) : undefined
       if (className === undefined || !schema.kinds.includes(className)) {
         throw wrongType(name, schema.kinds.length > 6 ? 'a typed array' : `a ${schema.kinds.join(' or ')}`, value)
       }
@@ -208,10 +211,10 @@ function checkNumber(name: string, schema: Extract<KernelSchema, { type: 'number
     `a ${integer ? 'whole ' : ''}number${min === null ? '' : ` from ${min}`}${max === null ? '' : ` to ${max}`}`
   if (typeof value !== 'number') throw wrongType(name, expectation(), value)
   const bounded = min !== null || max !== null || integer
-  if (bounded && (Number.isNaN(value) || (min !== null && value < min) || (max !== null && value > max))) {
+  if (bounded && (isNan(value) || (min !== null && value < min) || (max !== null && value > max))) {
     throw outOfRange(name, expectation(), value)
   }
-  if (integer && !Number.isInteger(value)) throw outOfRange(name, expectation(), value)
+  if (integer && !isInteger(value)) throw outOfRange(name, expectation(), value)
   return value
 }
 
@@ -239,8 +242,8 @@ function pathOf(name: string, url: URL): string {
 function checkList(name: string, items: KernelSchema, value: unknown): Checked[] {
   if (!isArray(value)) {
     // Quantiles and the like also come as typed arrays of numbers.
-    if (items.type === 'number' && ArrayBuffer.isView(value) && classNameOf.call(value)?.startsWith('Float')) {
-      return checkList(name, items, Array.from(value as Float64Array))
+    if (items.type === 'number' && isArrayView(value) && classNameOf.call(value)?.startsWith('Float')) {
+      return checkList(name, items, arrayFrom(value as Float64Array))
     }
     throw wrongType(name, 'an array', value)
   }
@@ -250,13 +253,13 @@ function checkList(name: string, items: KernelSchema, value: unknown): Checked[]
 }
 
 function checkFields(name: string, fields: readonly KernelField[], value: unknown): Record<string, Checked> {
-  if (!isObject(value) || Array.isArray(value) || ArrayBuffer.isView(value)) {
+  if (!isObject(value) || isPlainArray(value) || isArrayView(value)) {
     throw wrongType(name, `an object with ${fields.map((field) => field.name).join(', ')}`, value)
   }
   const members: Record<string, Checked> = {}
   for (const field of fields) {
     // Only own properties count: what a prototype brings is not the caller's word.
-    const member = Object.hasOwn(value, field.name) ? (value as Record<string, unknown>)[field.name] : undefined
+    const member = hasOwn(value, field.name) ? (value as Record<string, unknown>)[field.name] : undefined
     if (member === undefined) {
       if (field.required) throw wrongType(`${name}.${field.name}`, 'given', member)
       continue
@@ -273,7 +276,7 @@ function checkFields(name: string, fields: readonly KernelField[], value: unknow
 export function checkUndetached(checked: Checked): void {
   if (typeof checked !== 'object' || checked === null) return
   if (isView(checked)) refuseDetached(checked.name, checked.buffer, checked.buffer)
-  else for (const part of 'members' in checked ? Object.values(checked.members) : checked) checkUndetached(part)
+  else for (const part of 'members' in checked ? values(checked.members) : checked) checkUndetached(part)
 }
 
 /**
@@ -283,8 +286,8 @@ export function checkUndetached(checked: Checked): void {
 export function checkTransfer(name: string, list: unknown): readonly ArrayBuffer[] {
   if (!isArray(list)) throw wrongType(name, 'an array of ArrayBuffers', list)
   // What is checked is what is moved, whatever the list gives the next time.
-  const copy: unknown[] = Array.from(list)
-  const seen = new Set<unknown>()
+  const copy: unknown[] = arrayFrom(list)
+  const seen = new OwnSet<unknown>()
   for (const [index, buffer] of copy.entries()) {
     const item = `${name}[${index}]`
     if (!types.isArrayBuffer(buffer)) throw wrongType(item, 'an ArrayBuffer', buffer)
@@ -301,11 +304,11 @@ export function checkTransfer(name: string, list: unknown): readonly ArrayBuffer
  */
 function move(list: readonly ArrayBuffer[]): readonly ArrayBuffer[] {
   const lengths = list.map(lengthOf)
-  const moved = structuredClone(list, { transfer: list as ArrayBuffer[] })
+  const moved = clone(list, { transfer: list as ArrayBuffer[] })
   for (const [index, buffer] of list.entries()) {
     // Node 20 quietly copies a buffer that is marked as untransferable.
     if (lengths[index] !== 0 && lengthOf(buffer) !== 0) {
-      throw new DOMException(`options.transfer[${index}] could not be transferred`, 'DataCloneError')
+      throw new builtins.DOMException(`options.transfer[${index}] could not be transferred`, 'DataCloneError')
     }
   }
   return moved
@@ -326,7 +329,7 @@ export function realize(checked: Checked, list: readonly ArrayBuffer[] | undefin
   checkUndetached(checked)
   if (list === undefined) return take(checked, () => false)
   // By buffer: the first view gets its memory, another one a copy, so that no two views overlap.
-  const awaiting = new Map<ArrayBufferLike, Awaiting>()
+  const awaiting = new OwnMap<ArrayBufferLike, Awaiting>()
   const root: Awaiting['holder'] = {}
   root.value = take(
     checked,
@@ -356,7 +359,7 @@ function take(checked: Checked, isLater: Later, holder: Awaiting['holder'] = {},
   if (isView(checked)) return isLater(checked, holder, name) ? undefined : copyOf(checked)
   if ('members' in checked) {
     const object: Record<string, unknown> = {}
-    for (const [key, member] of Object.entries(checked.members)) object[key] = take(member, isLater, object, key)
+    for (const [key, member] of entries(checked.members)) object[key] = take(member, isLater, object, key)
     return object
   }
   const out: unknown[] = new Array(checked.length)
@@ -370,7 +373,7 @@ function copyOf({ kind, buffer, offset, byteLength, length }: CheckedView): View
   const Kind = constructorOf(kind)
   if (types.isSharedArrayBuffer(buffer)) return new Kind(buffer, offset, length)
   // Not with `slice`: what that gives may be of a class of the user's, who then could reach the task's own memory.
-  const copy = new Uint8Array(byteLength)
-  copy.set(new Uint8Array(buffer, offset, byteLength))
+  const copy = new Bytes(byteLength)
+  copy.set(new Bytes(buffer, offset, byteLength))
   return new Kind(copy.buffer)
 }

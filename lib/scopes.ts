@@ -9,22 +9,23 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EntryWithHooks } from './call'
+import { OwnMap, OwnSet, OwnWeakSet } from './collections'
 import type { Running } from './worker-client'
 
 /** Tasks of this worker that have not returned, by id index. */
-export const unfinished = new Map<number, Running>()
+export const unfinished = new OwnMap<number, Running>()
 /** Those of them without a context, and among these those whose clients do not know them either. */
-const loose = new Set<Running>()
-const unbound = new Set<Running>()
+const loose = new OwnSet<Running>()
+const unbound = new OwnSet<Running>()
 /** Made when tasks may run beside each other. */
 let contexts: AsyncLocalStorage<Running> | undefined
 /** Whether a task has one even when it runs alone. */
 let isAlways = false
 /** Functions that have given their outputs at once so far, and the one of them that was called last. */
-const direct = new WeakSet<EntryWithHooks>()
+const direct = new OwnWeakSet<EntryWithHooks>()
 let lastDirect: EntryWithHooks | undefined
 /** Functions that have given a promise. */
-const lasting = new WeakSet<EntryWithHooks>()
+const lasting = new OwnWeakSet<EntryWithHooks>()
 /** The task whose function is on the stack. */
 let onStack: Running | undefined
 
@@ -51,8 +52,7 @@ export function currentTask(given?: Running): Running | undefined {
   if (given !== undefined && unfinished.get(given.idIndex) === given) return given
   // What a task has left behind is not of another one.
   if (given !== undefined && isAlways) return undefined
-  const [only, other] = given === undefined && unbound.size > 0 ? unbound : loose
-  return other === undefined ? only : undefined
+  return given === undefined && unbound.size > 0 ? unbound.only : loose.only
 }
 
 /** Puts a task on the stack; gives the one that was there. */

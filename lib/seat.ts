@@ -10,6 +10,7 @@ import type { IWorker, Kernels } from '..'
 import { builtins } from './builtins'
 import { encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
+import { OwnMap, OwnSet } from './collections'
 import { executor, last } from './deferred'
 import { connect, settleNow } from './drain'
 import type { ThreadmillError } from './errors'
@@ -54,7 +55,7 @@ export interface SeatHost {
   reportSoon(): void
 }
 
-const { clone } = builtins
+const { clone, freeze } = builtins
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
 
@@ -77,9 +78,9 @@ export class SeatPool implements EntryHost, EntryLane {
   #errored = 0
   #details: Writable<Details> = { added: [], ended: [] }
   /** Tasks that the owner was told of, and is to be told the end of, whether or not somebody still listens by then. */
-  readonly #told = new Set<TaskHandle<unknown>>()
+  readonly #told = new OwnSet<TaskHandle<unknown>>()
   /** Who waits for an output, by worker and key. */
-  readonly #collecting = new Map<string, End>()
+  readonly #collecting = new OwnMap<string, End>()
 
   constructor(host: SeatHost, pool: SeatSettings) {
     this.#host = host
@@ -251,7 +252,8 @@ export class SeatPool implements EntryHost, EntryLane {
     if (task.slot < 0 || !this.#shared.isWatched) return
     const argument = tell(input)
     const { id, kernel, taskCost: expected } = task
-    this.#details.added.push({ id, argument, options: cloneable(options), kernel, expected })
+    const { added } = this.#details
+    added[added.length] = { id, argument, options: cloneable(options), kernel, expected }
     this.#told.add(task)
   }
 
@@ -259,7 +261,8 @@ export class SeatPool implements EntryHost, EntryLane {
     const { codec, data } = succeeded ? { codec: 0, data: undefined } : encodeReason(output)
     const value = succeeded ? tell(output) : ([codec, data] as const)
     const { id, ranOn: worker, taskCost: runTime, pretaskCost: overhead } = task
-    this.#details.ended.push({ id, succeeded, value, worker, runTime, overhead })
+    const { ended } = this.#details
+    ended[ended.length] = { id, succeeded, value, worker, runTime, overhead }
   }
 
   /**
@@ -294,7 +297,7 @@ export class SeatPool implements EntryHost, EntryLane {
 }
 
 /** Options of calls without any. */
-const NO_OPTIONS: object = Object.freeze({})
+const NO_OPTIONS: object = freeze({})
 
 /** A value for the owner's events, as it is now; `undefined` when it cannot be told. */
 function tell(value: unknown): readonly [codec: number, data: unknown] {
@@ -333,7 +336,7 @@ function seatWorker(index: number): IWorker | undefined {
       return this
     },
     toString() {
-      return String(this.id)
+      return `${this.id}`
     },
   } as IWorker
 }

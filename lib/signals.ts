@@ -5,11 +5,12 @@
 // A2. Whoever follows a signal is told that it aborts, also where its reason cannot be read.
 
 import { rethrow } from './callbacks'
+import { OwnSet, OwnWeakMap } from './collections'
 
 type Follower = (reason: unknown) => void
 
 class Watch {
-  readonly followers = new Set<Follower>()
+  readonly followers = new OwnSet<Follower>()
   readonly #signal: AbortSignal
 
   constructor(signal: AbortSignal) {
@@ -21,7 +22,11 @@ class Watch {
     watches.delete(this.#signal)
     // The last ones first: they wait behind the others, and must not begin when those make room.
     const reason = reasonOf(this.#signal)
-    for (const follower of [...this.followers].reverse()) follower(reason)
+    const followers: Follower[] = []
+    this.followers.forEach((follower) => {
+      followers[followers.length] = follower
+    })
+    for (let at = followers.length - 1; at >= 0; at--) followers[at]?.(reason)
   }
 
   leave(follower: Follower): void {
@@ -36,7 +41,7 @@ class Watch {
   }
 }
 
-const watches = new WeakMap<AbortSignal, Watch>()
+const watches = new OwnWeakMap<AbortSignal, Watch>()
 
 /** Why a signal was aborted; what its getter throws, if it throws (A2). */
 export function reasonOf(signal: AbortSignal): unknown {

@@ -3,8 +3,9 @@
 //
 // Q1. A slot is given to one task at a time: it is free again when the task is settled and its memory released.
 
+import { ownStack } from './collections'
 import type { Observer, Ticket } from './owner'
-import { BuiltinPromise } from './promise'
+import { rejected } from './promise'
 
 export type Resolve = (value: unknown) => void
 export type Reject = (reason: unknown) => void
@@ -30,7 +31,7 @@ export interface Extra {
 const held: unknown[] = []
 /** 0 pending, 1 settled and still held, 2 released before it was settled. */
 const lingering: number[] = []
-const free: number[] = []
+const free = ownStack<number>()
 
 // Not where they are declared: their own uses would go through the exports.
 export { extras, free, held, lingering, rejecters, resolvers, tickets }
@@ -90,7 +91,7 @@ export function onRejected(slot: number, reject: Reject): void {
 
 /** Rejects a promise, through its resolver if nobody has kept the other one: it takes on the state of a rejected one. */
 export function fail(resolve: Resolve, reject: Reject | undefined, reason: unknown): void {
-  if (reject === undefined) resolve(BuiltinPromise.reject(reason))
+  if (reject === undefined) resolve(rejected(reason))
   else reject(reason)
 }
 

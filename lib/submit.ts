@@ -5,6 +5,7 @@
 
 import { types } from 'node:util'
 import type { RunOptions } from '..'
+import { builtins } from './builtins'
 import type { ByteBudget } from './bytes'
 import { type Encoded, FLAT, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
 import type { Settle } from './deferred'
@@ -36,6 +37,8 @@ import { packName, type TaskTracer, traced } from './trace'
 import { checkTransferList, transferOf } from './transfer'
 
 /** Whoever submits to a pool. */
+const { getOwnPropertyNames } = builtins
+
 export interface Host extends Owner {
   readonly settings: PoolSettings
   /** Native workers. */
@@ -318,7 +321,7 @@ function admitEntry(
 
 /** Settings of a call. Most calls with options only move something. */
 function settingsOf(host: EntryHost, options: object): EntrySettings {
-  const names = Object.getOwnPropertyNames(optionsObject(options))
+  const names = getOwnPropertyNames(optionsObject(options))
   if (names.length !== 1 || names[0] !== 'transfer') return host.checkEntry(options)
   const { transfer } = options as { readonly transfer: unknown }
   return transfer === undefined ? host.plain : { ...host.plain, list: checkTransferList('options.transfer', transfer) }
@@ -411,8 +414,9 @@ function ticketOf(
 ): Ticket {
   const { affinityKey, key, name, priority, affinity, timeout, isMain, policy } = settings
   const parts = [affinityKey, key, packName(name, carried), estimate?.inherent, estimate?.byWorker, policy]
-  const given = parts.filter((part) => part !== undefined)
-  const extra = given.length === 0 ? undefined : given.length === 1 && typeof name === 'number' ? name : parts
+  let given = 0
+  for (let i = 0; i < parts.length; i++) if (parts[i] !== undefined) given++
+  const extra = given === 0 ? undefined : given === 1 && typeof name === 'number' ? name : parts
   return { owner: lane, kernel: isMain ? MAIN_ENTRY : ENTRY, priority, affinity, timeout, extra }
 }
 

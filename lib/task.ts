@@ -26,7 +26,7 @@ export class NativeWorker implements IWorker {
   }
 
   toString(): string {
-    return String(this.id)
+    return `${this.id}`
   }
 }
 

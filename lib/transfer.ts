@@ -1,8 +1,11 @@
 // Stage: run. Thread: any.
 // Marks a value whose buffers or ports are to be moved instead of copied when it leaves this thread.
 
+import { builtins } from './builtins'
 import { wrongType } from './errors'
 import { isArray } from './own'
+
+const { arrayFrom, hasOwn } = builtins
 
 /** The same in every copy of the package. */
 const BRAND = Symbol.for('threadmill.transfer')
@@ -23,7 +26,7 @@ export function transfer<T>(value: T, list: readonly object[]): T {
 /** The mark that `transfer` set, if any. */
 export function transferOf(value: unknown): Transfer | undefined {
   try {
-    const isMarked = typeof value === 'object' && value !== null && Object.hasOwn(value, BRAND)
+    const isMarked = typeof value === 'object' && value !== null && hasOwn(value, BRAND)
     return isMarked ? (value as Transfer) : undefined
   } catch {
     // A proxy that throws.
@@ -41,7 +44,7 @@ export function unmarked(value: unknown): unknown {
 export function checkTransferList(name: string, list: unknown): readonly object[] {
   const expectation = 'an array of ArrayBuffers, MessagePorts and other transferable objects'
   if (!isArray(list)) throw wrongType(name, expectation, list)
-  const copy: unknown[] = Array.from(list)
+  const copy: unknown[] = arrayFrom(list)
   for (const item of copy) if (typeof item !== 'object' || item === null) throw wrongType(name, expectation, item)
   return copy as object[]
 }

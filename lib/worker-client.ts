@@ -9,7 +9,7 @@ import { POSTED } from './codecs'
 import { payload } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { native } from './native'
-import { BuiltinPromise } from './promise'
+import { rejected } from './promise'
 import type { SeatPool } from './seat'
 import type { TaskHandle } from './task'
 
@@ -100,7 +100,7 @@ export class Client {
 
   get signal(): AbortSignal {
     const task = this.current()
-    if (task === undefined) return new AbortController().signal
+    if (task === undefined) return new Abort().signal
     task.abort ??= new Abort()
     return task.abort.signal
   }
@@ -123,7 +123,7 @@ export class Client {
     try {
       return this[HOST].takeSeat().run(input, options) as Promise<never>
     } catch (error) {
-      return BuiltinPromise.reject(error)
+      return rejected(error)
     }
   }
 

@@ -4,11 +4,12 @@
 import process from 'node:process'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
+import { OwnMap, OwnSet } from './collections'
 import { ThreadmillError } from './errors'
 import { payload } from './lazy'
 import { native } from './native'
 import { closePorts, isCopied, listOf, type Parcel } from './parcel'
-import { BuiltinPromise } from './promise'
+import { resolved } from './promise'
 import { isAlone, type Order, type Report } from './protocol'
 
 /** Gives what has come, or throws why it has not. */
@@ -35,13 +36,13 @@ export class Orders {
   readonly #control: MessagePort
   readonly #host: OrdersHost
   /** Tasks that wait for their inputs. */
-  readonly #fetched = new Map<number, (read: Read) => void>()
+  readonly #fetched = new OwnMap<number, (read: Read) => void>()
   /** Inputs that were asked for and have not come, in that order. */
-  readonly #asked = new Set<number>()
+  readonly #asked = new OwnSet<number>()
   /** Inputs that came before their tasks. */
-  readonly #ahead = new Map<number, Parcel>()
+  readonly #ahead = new OwnMap<number, Parcel>()
   /** Contents of messages. */
-  readonly #contents = new Map<number, Parcel>()
+  readonly #contents = new OwnMap<number, Parcel>()
 
   constructor(control: MessagePort, host: OrdersHost) {
     this.#control = control
@@ -78,12 +79,12 @@ export class Orders {
   giveBack(): void {
     this.#fetched.clear()
     this.#read()
-    for (const [key, parcel] of this.#ahead) {
+    this.#ahead.forEach((parcel, key) => {
       // Its keeper has it.
-      if (isCopied(key)) continue
+      if (isCopied(key)) return
       const report: Report = { type: 'returned', key, value: parcel.value, list: parcel.list }
       this.#control.postMessage(report, listOf(parcel))
-    }
+    })
     this.#ahead.clear()
   }
 
@@ -129,7 +130,10 @@ export class Orders {
    * begun is asked for again then. Whether there was one.
    */
   #cannotRead(error: unknown): boolean {
-    const [oldest] = this.#asked
+    let oldest: number | undefined
+    this.#asked.forEach((key) => {
+      oldest ??= key
+    })
     if (oldest !== undefined) this.#receive(oldest, () => fail(error))
     return oldest !== undefined
   }
@@ -171,7 +175,7 @@ export class Orders {
         break
       case 'hear':
         // Not within a drain, which may be what reads this.
-        BuiltinPromise.resolve().then(() => {
+        resolved().then(() => {
           this.#host.settleNow()
           const report: Report = { type: 'heard', left: order.left }
           this.#control.postMessage(report)

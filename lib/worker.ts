@@ -105,7 +105,9 @@ let isWaiting = false
 
 function setWaiting(waits: boolean): void {
   isWaiting = waits
-  for (const { idIndex, idGeneration } of unfinished.values()) native.setBlocked(idIndex, idGeneration, waits)
+  unfinished.forEach(({ idIndex, idGeneration }) => {
+    native.setBlocked(idIndex, idGeneration, waits)
+  })
   scheduleTurn()
   if (isDone) leaveAtRest()
 }
@@ -313,7 +315,7 @@ function begin(at: number, values: unknown[]): void {
     }
   } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[given]
   if (heldTasks.length > 0 || !hasRoom()) {
-    heldTasks.push({ idIndex, idGeneration, claim, name, data, codec: how })
+    heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how }
     if (how === POSTED) orders.askEarly(data as number)
   } else beginTask(idIndex, idGeneration, claim, name, data, how)
 }
@@ -353,7 +355,8 @@ function beginHeld(): void {
       rethrow(error)
     }
   }
-  heldTasks = next === held.length ? heldTasks : held.slice(next)
+  // None was added meanwhile.
+  for (; next < held.length; next++) heldTasks[heldTasks.length] = held[next] as HeldTask
 }
 
 /** Begins a task unless somebody has taken it back. */

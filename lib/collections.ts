@@ -1,0 +1,48 @@
+// Stage: all. Thread: any.
+// Collections whose methods nobody else can reach: modules of users replace those of the language, and what workers do for their
+// tasks goes on. There are no iterators, whose methods all collections share: `forEach` takes their place.
+
+import { builtins } from './builtins'
+
+const { defineProperty, getOwnPropertyDescriptor } = builtins
+
+/** Gives the prototype of a class its own ones of these properties. */
+function own(prototype: object, from: object, names: readonly string[]): void {
+  for (const name of names) {
+    defineProperty(prototype, name, getOwnPropertyDescriptor(from, name) as PropertyDescriptor)
+  }
+}
+
+/** A map with methods of its own. */
+export class OwnMap<K, V> extends builtins.Map<K, V> {}
+
+/** A set with methods of its own. */
+export class OwnSet<T> extends builtins.Set<T> {
+  /** What is in it, if there is nothing else. */
+  get only(): T | undefined {
+    if (this.size !== 1) return undefined
+    let found: T | undefined
+    this.forEach((item) => {
+      found = item
+    })
+    return found
+  }
+}
+
+/** A weak set with methods of its own. */
+export class OwnWeakSet<T extends object> extends builtins.WeakSet<T> {}
+
+/** A weak map with methods of its own. */
+export class OwnWeakMap<K extends object, V> extends builtins.WeakMap<K, V> {}
+
+own(OwnMap.prototype, builtins.mapPrototype, ['clear', 'delete', 'forEach', 'get', 'has', 'set', 'size'])
+own(OwnSet.prototype, builtins.setPrototype, ['add', 'clear', 'delete', 'forEach', 'has', 'size'])
+own(OwnWeakSet.prototype, builtins.WeakSet.prototype, ['add', 'delete', 'has'])
+own(OwnWeakMap.prototype, builtins.WeakMap.prototype, ['delete', 'get', 'has', 'set'])
+
+/** A list that is used as a stack, with methods of its own. */
+export function ownStack<T>(): T[] {
+  const stack: T[] = []
+  own(stack, builtins.arrayPrototype, ['pop', 'push'])
+  return stack
+}
