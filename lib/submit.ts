@@ -20,6 +20,7 @@ import {
   cancel,
   encodeInArena,
   prepareArena,
+  refuse,
   submitBytes,
   submitEntry,
   submitNumber,
@@ -36,9 +37,9 @@ import type { TaskHandle } from './task'
 import { packName, type TaskTracer, traced } from './trace'
 import { checkTransferList, transferOf } from './transfer'
 
-/** Whoever submits to a pool. */
 const { getOwnPropertyNames } = builtins
 
+/** Whoever submits to a pool. */
 export interface Host extends Owner {
   readonly settings: PoolSettings
   /** Native workers. */
@@ -52,7 +53,7 @@ export interface Host extends Owner {
   /** @throws ThreadmillError when the pool admits nothing more, or has no room */
   checkOpen(): void
   checkRoom(): void
-  /** A task has got a slot. */
+  /** A task has got a slot. It is counted, whatever else throws here. */
   began(): void
 }
 
@@ -195,13 +196,18 @@ function admitKernel(
   }
   slot = allocate(ticket, resolve)
   onRejected(slot, reject)
-  host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   if (unfollow !== undefined) onSettled(slot, unfollow)
   if (bytes > 0) host.budget?.take(slot, bytes)
-  if (typeof value === 'number') submitNumber(slot, ticket, value)
-  else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
-  else submitValue(slot, ticket, value, isRepeated && transfer === undefined)
+  try {
+    host.began()
+    if (typeof value === 'number') submitNumber(slot, ticket, value)
+    else if (small !== undefined) submitBytes(slot, ticket, small.kind, value as Uint8Array)
+    else submitValue(slot, ticket, value, isRepeated && transfer === undefined)
+  } catch (error) {
+    refuse(slot, error)
+    return REJECTED
+  }
   return slot
 }
 
@@ -305,7 +311,6 @@ function admitEntry(
   const key = keyOf(encoded as EncodedInput)
   slot = allocate(ticket, resolve)
   onRejected(slot, reject)
-  host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   if (unfollow !== undefined) onSettled(slot, unfollow)
   if (bytes > 0) host.budget?.take(slot, bytes)
@@ -313,9 +318,15 @@ function admitEntry(
     onSettled(slot, (succeeded) => lane.discard(key, succeeded))
     if (task !== undefined) lane.watch?.(key, task)
   }
-  if (words < 0) submitEntry(slot, ticket, codec, data)
-  else if (codec === FLAT) submitWords(slot, ticket, data as Float64Array, words)
-  else submitRaw(slot, ticket, encoded as EncodedInput, words)
+  try {
+    host.began()
+    if (words < 0) submitEntry(slot, ticket, codec, data)
+    else if (codec === FLAT) submitWords(slot, ticket, data as Float64Array, words)
+    else submitRaw(slot, ticket, encoded as EncodedInput, words)
+  } catch (error) {
+    refuse(slot, error)
+    return REJECTED
+  }
   return slot
 }
 
@@ -340,9 +351,14 @@ export function admitNumber(
   if (lane.admit(-1)) checkAgain(host, lane)
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
-  host.began()
   if (handle?.task !== undefined && handle.promise !== undefined) handle.task.attach(slot, handle.promise)
-  submitEntry(slot, ticket, 0, input)
+  try {
+    host.began()
+    submitEntry(slot, ticket, 0, input)
+  } catch (error) {
+    refuse(slot, error)
+    return REJECTED
+  }
   return slot
 }
 
@@ -397,12 +413,17 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
   }
   const slot = allocate(ticket, resolve)
   onRejected(slot, reject)
-  host.began()
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
-  if (count > MOST_TOGETHER) submitEntry(slot, ticket, FLAT, written.slice(0, count))
-  else if (other === undefined) submitWords(slot, ticket, written, count)
-  else if (typeof other === 'number') submitWritten(slot, ticket, other)
-  else submitEntry(slot, ticket, other.codec, other.data)
+  try {
+    host.began()
+    if (count > MOST_TOGETHER) submitEntry(slot, ticket, FLAT, written.slice(0, count))
+    else if (other === undefined) submitWords(slot, ticket, written, count)
+    else if (typeof other === 'number') submitWritten(slot, ticket, other)
+    else submitEntry(slot, ticket, other.codec, other.data)
+  } catch (error) {
+    refuse(slot, error)
+    return REJECTED
+  }
   return slot
 }
 

@@ -8,6 +8,10 @@ require('../../dist/native-values.js')
 /** Decides which worker gets an input ahead. */
 export const { Ahead } = require('../../dist/ahead.js')
 
+/** Submits to a kernel, which is found by its name. */
+export const { startKernel } = require('../../dist/submit.js')
+export const { kernelNamed } = require('../../dist/kernels.js')
+
 /** Whether this is one of the platforms and a major of Node where the addon calls functions of the engine. */
 export const callsEngine =
   process.platform === 'linux' &&

@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm'
 import { MessageChannel } from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
+import { kernelNamed, startKernel } from '../helpers/internals.mjs'
 import { occupy, until } from '../helpers/pool.mjs'
 
 const MODULE = 'data:text/javascript,export default (input) => input'
@@ -169,4 +170,26 @@ test('of two views of a buffer that moves, the first has its memory and the othe
   const known = await pool.kernels.matmul(given)
   assert.deepEqual(await pool.kernels.matmul(given, { transfer: [a.buffer] }), known)
   assert.equal(a.length, 0)
+})
+
+test('a task that cannot be handed over is settled, and its slot is free again', async () => {
+  const settled = []
+  const reason = new Error('wanted')
+  const host = {
+    settings: { retries: { limit: 0 } },
+    tickets: [],
+    checkOpen() {},
+    checkRoom() {},
+    began() {
+      throw reason
+    },
+    settled: (succeeded, value) => settled.push([succeeded, value]),
+  }
+  const kernel = kernelNamed('fib')
+  host.tickets[kernel.index] = { owner: host, kernel: kernel.index, priority: 0, affinity: -1, timeout: -1 }
+  const submitted = new Promise((resolve, reject) => {
+    assert.equal(startKernel(host, kernel, 5, undefined, { resolve, reject }), -1)
+  })
+  await assert.rejects(submitted, reason)
+  assert.deepEqual(settled, [[false, reason]])
 })
