@@ -747,3 +747,91 @@ fn the_span_of_a_lane_tells_makespan_and_lower_bound() {
     let span = shell.scheduler.lane(Lane::Native).span;
     assert_eq!((span.makespan(), span.lower_bound(2), span.lower_bound(1)), (600, 500, 900));
 }
+
+// ---- corners ----
+
+#[test]
+fn s6_what_did_not_yield_to_one_priority_yields_to_a_higher_one() {
+    let mut shell = Shell::fifo(1);
+    let tiny = shell.learned("learn", 1000);
+    shell.submit("0", tiny.clone());
+    shell.submit("1", TaskSpec { priority: 1.0, ..tiny.clone() });
+    assert_eq!(shell.take(0, 8), ["1", "0"]);
+    shell.submit("another 1", priority(1.0));
+    assert_eq!(shell.scheduler.lane(Lane::Native).ahead, 1, "the other one is as urgent");
+    shell.submit("2", priority(2.0));
+    assert_eq!(shell.scheduler.lane(Lane::Native).ahead, 0);
+    for name in ["2", "1", "another 1", "0"] {
+        assert_eq!(shell.run(0), Some(name));
+        shell.complete(0, name, 5);
+    }
+}
+
+#[test]
+fn s6_the_two_zeros_are_one_priority() {
+    let mut shell = Shell::fifo(1);
+    shell.submit("-0", priority(-0.0));
+    shell.submit("0", priority(0.0));
+    assert_eq!(shell.run(0), Some("-0"));
+}
+
+#[test]
+fn of_equal_sums_the_least_load_wins() {
+    let mut shell = Shell::fifo(2);
+    shell.submit("long", on(0, Strength::Force));
+    let costs = Some([0.0, 1.0].into());
+    shell.submit("a", TaskSpec { worker_costs: costs, ..plain() });
+    let queued = [0, 1].map(|index| shell.scheduler.worker(native(index)).expect("joined").queued);
+    assert_eq!(queued, [1, 1], "1 ms of load and none of cost, or the other way round");
+}
+
+#[test]
+fn a_thief_takes_at_most_half_also_when_nobody_else_is_awake() {
+    let mut shell = Shell::fifo(2);
+    let tiny = shell.learned("tiny", 1000);
+    let light = TaskSpec { affinity: Affinity::Worker { index: 0, strength: Strength::Light }, ..tiny };
+    shell.submit("long", on(0, Strength::Light));
+    assert_eq!(shell.run(0), Some("long"));
+    // As one does whose task goes on without it.
+    shell.park(0);
+    for name in ["a", "b", "c", "d", "e"] {
+        shell.submit(name, light.clone());
+    }
+    assert_eq!(shell.take(1, 8), ["a", "b", "c"]);
+}
+
+#[test]
+fn expiry_tells_once_of_a_task_whose_begin_is_reported_later() {
+    let mut shell = Shell::fifo(1);
+    let spec = TaskSpec { deadline: Some(Time(10)), deadline_from_start: Some(100), ..plain() };
+    shell.submit("a", spec);
+    assert_eq!(shell.run(0), Some("a"));
+    let mut out = Vec::new();
+    shell.scheduler.expire(Time(10), &mut shell.cells, &mut out);
+    assert_eq!(out, [Expired::Running(shell.ids["a"], native(0))]);
+    assert!(shell.scheduler.began(shell.ids["a"], Time(9)));
+    assert_eq!(shell.scheduler.next_deadline(), None);
+}
+
+#[test]
+fn a_worker_that_runs_a_task_is_not_engaged() {
+    let mut shell = Shell::fifo(1);
+    shell.submit("a", plain());
+    assert_eq!(shell.run(0), Some("a"));
+    assert!(!shell.scheduler.is_engaged(native(0)));
+}
+
+#[test]
+fn s2_the_number_of_one_that_has_retired_is_kept_as_long_as_it_runs_a_task() {
+    let mut shell = Shell::fifo(2);
+    shell.submit("a", on(0, Strength::Force));
+    assert_eq!(shell.run(0), Some("a"));
+    let mut report = LeaveReport::default();
+    shell.scheduler.retire(native(0), true, &mut shell.cells, Time(2), &mut report, &mut shell.woken);
+    shell.scheduler.vacate_all(Lane::Native);
+    let bound = shell.submit("bound", on(0, Strength::Force));
+    assert_eq!(shell.scheduler.cancel(bound, Time(2), &mut shell.cells), Cancelled::Waiting("bound"));
+    shell.complete(0, "a", 5);
+    shell.scheduler.vacate_all(Lane::Native);
+    assert_eq!(shell.try_submit("late", on(0, Strength::Force)), Err(Rejected::NoSuchWorker("late")));
+}

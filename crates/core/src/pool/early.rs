@@ -17,7 +17,8 @@ impl Pool {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let cancelled = state.scheduler.cancel(id, Time(clock::now()), &mut self.claims(&mut state.js));
-        self.publish(state);
+        // What waits behind a worker that has less to do now may be for others.
+        state.scheduler.rebalance(&mut wakes);
         let won = match cancelled {
             Cancelled::Waiting(job) => {
                 self.trace.recorder().cancel(id, job.kernel, None, &Outcome::Cancelled);
@@ -27,8 +28,8 @@ impl Pool {
             Cancelled::Running(worker) => self.abandon(state, worker, id, Outcome::Cancelled, &mut wakes),
             Cancelled::Unknown => false,
         };
-        drop(guard);
-        self.wake(&mut wakes);
+        // After it is settled: it may have been the last task of a pool that closes.
+        self.unlock(guard, &mut wakes);
         won
     }
 
@@ -59,6 +60,7 @@ impl Pool {
             }
         }
         self.resume(&mut state, now, &mut wakes);
+        state.scheduler.rebalance(&mut wakes);
         self.publish_and_look(&mut state, &mut wakes);
         let next = self.earlier_alarm(&state);
         drop(state);

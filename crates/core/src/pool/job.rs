@@ -109,7 +109,8 @@ impl Policy {
 
     /// Takes note of the next run; how long it waits, ns.
     pub(crate) fn next_run(&mut self) -> u64 {
-        let factor = self.backoff.powi(i32::try_from(self.retried).unwrap_or(i32::MAX));
+        // In the end it is infinite, and nothing times that is no number.
+        let factor = self.backoff.powi(i32::try_from(self.retried).unwrap_or(i32::MAX)).min(f64::MAX);
         self.retries -= 1;
         self.retried += 1;
         (self.delay as f64 * factor).min(MAX_DELAY) as u64
@@ -258,9 +259,46 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use super::{FLAT, Job, KEPT, MOVED, PlainJob, Policy};
+
     #[test]
     fn a_queued_number_is_small() {
         assert!(size_of::<super::Job>() <= 56, "{}", size_of::<super::Job>());
         assert!(size_of::<super::PlainJob>() <= 56, "{}", size_of::<super::PlainJob>());
+    }
+
+    #[test]
+    fn a_delay_grows_up_to_a_day() {
+        let mut policy = Policy { retries: 9, delay: 1_000_000_000, backoff: 1000.0, ..Policy::default() };
+        assert_eq!(
+            [(); 3].map(|()| policy.next_run()),
+            [1_000_000_000, 1_000_000_000_000, 86_400_000_000_000]
+        );
+        assert_eq!((policy.retries, policy.retried), (6, 3));
+    }
+
+    #[test]
+    fn a_delay_of_nothing_stays_nothing_however_often_it_has_grown() {
+        let mut policy = Policy { retries: 9, retried: 200, delay: 0, backoff: 1000.0, ..Policy::default() };
+        assert_eq!(policy.next_run(), 0);
+    }
+
+    #[test]
+    fn a_task_whose_worker_is_ended_for_others_is_spared_from_then_on_and_fails_at_the_sixth_time() {
+        let mut job = Job::from(PlainJob::default());
+        assert!(!job.has_survived());
+        for _ in 0..5 {
+            assert!(job.survives() && job.has_survived());
+        }
+        assert!(!job.survives());
+    }
+
+    #[test]
+    fn what_is_moved_or_private_cannot_be_had_twice() {
+        let job = |codec| Job { codec, ..Job::from(PlainJob::default()) };
+        assert!(job(FLAT).lasts());
+        assert!(!job(MOVED).lasts());
+        assert!(!job(KEPT).lasts());
+        assert!(!Job { is_private: true, ..job(FLAT) }.lasts());
     }
 }

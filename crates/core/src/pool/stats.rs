@@ -205,7 +205,7 @@ impl Pool {
         PoolFigures {
             wait_time,
             run_time,
-            queue_length: unfinished.saturating_sub(running - abandoned),
+            queue_length: unfinished.saturating_sub(running - abandoned - state.js_abandoned()),
             running,
             tasks_admitted: state.admitted,
             guests_completed: self.guest_totals.completed(),

@@ -230,6 +230,9 @@ mod tests {
             times.record(costs.key(name), 1000, 1000);
         }
         assert_eq!(times.iter().count(), 2);
+        let counts: Vec<_> =
+            times.iter().map(|(key, times)| (costs.name(key), times.summaries()[1].count)).collect();
+        assert_eq!(counts, [(Some("c"), 1), (Some("b"), 1)], "not with the times of the one before");
         let mut costs = CostTable::new(1000);
         let mut times = KeyTimes::default();
         for index in 0..1000 {

@@ -311,7 +311,17 @@ mod tests {
         let names: Vec<_> = costs.export().into_iter().map(|cost| cost.name).collect();
         assert_eq!(names, ["b", "c", "a"], "least recently used first");
         other.import([LearnedCost { name: "a".into(), nanos: f64::NAN, count: 1 }]);
+        other.import([LearnedCost { name: "d".into(), nanos: -1.0, count: 1 }]);
+        assert_eq!(other.measured_by_name("d"), None, "no cost is negative");
+        assert_eq!(other.len(), 3);
         other.import([LearnedCost { name: "b".into(), nanos: 99.0, count: 1 }]);
         assert_eq!(other.measured_by_name("b"), Some(20), "what was measured here stands");
+    }
+
+    #[test]
+    fn what_is_imported_without_a_count_is_a_measurement() {
+        let mut costs = CostTable::new(3);
+        costs.import([LearnedCost { name: "a".into(), nanos: 7.0, count: 0 }]);
+        assert_eq!(costs.measured_by_name("a"), Some(7));
     }
 }

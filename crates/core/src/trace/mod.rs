@@ -280,4 +280,32 @@ mod tests {
         assert_eq!(trace.name("one too many"), 0);
         assert_eq!(trace.read().names.len(), MOST_NAMES);
     }
+
+    #[test]
+    fn a_recording_begins_with_no_names_and_its_first_depth() {
+        let trace = Trace::default();
+        trace.start(16);
+        assert_eq!(trace.name("a"), 1);
+        assert!(trace.is_new_depth(0), "the first one");
+        assert!(!trace.is_new_depth(0));
+        trace.start(16);
+        assert!(trace.is_new_depth(0), "of the next recording");
+        assert_eq!(trace.name("b"), 1);
+        assert_eq!(trace.read().names, ["b"]);
+    }
+
+    #[test]
+    fn depths_never_go_back_in_time() {
+        let trace = Trace::default();
+        assert_eq!([5, 3, 7].map(|now| trace.in_order(now)), [5, 5, 7]);
+    }
+
+    #[test]
+    fn a_sink_belongs_to_the_worker_that_had_it_last() {
+        let trace = Trace::default();
+        for (sink, worker) in [(1, 0), (2, 1), (1, 4)] {
+            trace.seated(sink, worker);
+        }
+        assert_eq!(trace.read().seats, [(1, 4), (2, 1)]);
+    }
 }

@@ -162,3 +162,34 @@ impl Recorder {
         });
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_tell_what_why_and_where() {
+        let ring = Arc::new(Ring::new(16));
+        let recorder = Recorder { session: 1, ring: Some(ring.clone()) };
+        let id = TaskId { index: 2, generation: 1 };
+        let worker = |lane| WorkerRef { lane, index: if lane == Lane::Main { 0 } else { 3 } };
+        recorder.submit(id, (4, 5), 100, 90);
+        recorder.submit(id, (4, 5), 100, 110);
+        let given_up = [Outcome::Cancelled, Outcome::Expired, Outcome::Panicked(String::new())];
+        for (lane, outcome) in Lane::ALL.into_iter().zip(&given_up) {
+            recorder.cancel(id, 4, Some(worker(lane)), outcome);
+        }
+        recorder.cancel(id, 4, None, &Outcome::Cancelled);
+        let records = ring.read().records;
+        assert_eq!(
+            records[0],
+            [100, 1 << 32 | 2, 4 << 16 | 5 << 32, 100],
+            "in the queue once it was submitted"
+        );
+        assert_eq!(records[1][3], 110);
+        let told =
+            records[2..].iter().map(|record| (record[2] as u8, (record[2] >> 8) as u8, record[2] >> 32));
+        let expected = [(6, 0, 3), (6, 1, (1 << 28) + 3), (6, 2, 1 << 29), (6, 0, u64::from(u32::MAX))];
+        assert!(told.eq(expected));
+    }
+}

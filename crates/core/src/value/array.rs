@@ -296,4 +296,15 @@ mod tests {
         let shared = unsafe { Array::from_shared(ElementKind::U8, std::ptr::null(), 0) };
         assert!(shared.into_local().is_empty());
     }
+
+    #[test]
+    fn shared_memory_has_no_duplicate_and_is_the_same_for_another_run() {
+        let memory = [1u8, 2, 3];
+        // SAFETY: the memory outlives the array.
+        let array = unsafe { Array::from_shared(ElementKind::U8, memory.as_ptr(), memory.len()) };
+        let value = crate::value::Value::Array(array);
+        assert!(value.duplicate().is_none());
+        let again = value.again().unwrap();
+        assert!(again.as_array().is_some_and(|array| array.is_shared() && array.len() == 3));
+    }
 }

@@ -1,7 +1,7 @@
 //! Stage: all. Thread: any.
 //! What can be seen of JS workers from outside.
 
-use super::{JsWorker, js};
+use super::{JsWorker, Running, js};
 use crate::pool::cpu::CpuClock;
 use crate::pool::times::{Summary, Times};
 use crate::pool::{Pool, State, clock};
@@ -126,6 +126,18 @@ impl State {
 
     /// Tasks that JS workers and the thread that owns the pool have begun.
     pub(in crate::pool) fn js_running(&self) -> usize {
-        self.js.iter().chain([&self.main]).map(|worker| worker.running.len()).sum()
+        self.js_begun(|_| true)
+    }
+
+    /// Those of them that were given up.
+    pub(in crate::pool) fn js_abandoned(&self) -> usize {
+        self.js_begun(|running| running.abandoned)
+    }
+
+    fn js_begun(&self, is_meant: impl Fn(&Running) -> bool) -> usize {
+        let begun = |worker: &JsWorker| {
+            worker.running.iter().filter(|running| !worker.is_ahead(running) && is_meant(running)).count()
+        };
+        self.js.iter().chain([&self.main]).map(begun).sum()
     }
 }

@@ -37,14 +37,14 @@ impl Fixture {
         assert!(self.pool.js_answer(0, task.id, answer));
     }
 
-    fn retried(&self) -> (u32, u64) {
+    pub(super) fn retried(&self) -> (u32, u64) {
         match self.next_event() {
             Event::Retried { ticket: 0, count, delay, .. } => (count, delay),
             other => panic!("{other:?}"),
         }
     }
 
-    fn notice(&self) -> Notice {
+    pub(super) fn notice(&self) -> Notice {
         match self.next_event() {
             Event::Worker { notice, .. } => notice,
             other => panic!("{other:?}"),
@@ -506,5 +506,62 @@ fn a_task_that_was_taken_and_not_begun_goes_back() {
     assert!(fixture.pool.cancel(cancelled));
     fixture.pool.js_return(0, tasks.remove(0));
     assert!(fixture.js_turn(0).1.is_empty());
+    fixture.close();
+}
+
+#[test]
+fn a_private_input_is_not_had_again() {
+    let mut fixture = Fixture::new(1);
+    let mut request = fixture.request("faultError", 1.0, TaskSpec::plain(Lane::Native));
+    request.job.is_private = true;
+    request.job.policy = Some(Box::new(twice()));
+    fixture.pool.submit([request].into_iter());
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket: 0, .. }));
+    fixture.close();
+}
+
+#[test]
+fn a_deadline_from_the_start_counts_anew_for_a_task_that_was_given_back() {
+    let limit = 3_600_000 * MS;
+    for evicted in [false, true] {
+        let mut fixture = Fixture::new(1);
+        let _bell = fixture.js_worker(0);
+        let spec = TaskSpec { deadline_from_start: Some(limit), ..js_task() };
+        let policy = Policy { deadline_from_start: limit, ..Policy::default() };
+        fixture.submit_with_policy("faultEcho", spec, policy);
+        let (_, mut tasks) = fixture.js_turn(0);
+        if evicted {
+            assert_eq!(fixture.pool.js_leave(0, Parting::Evicted, "for another task").repeated, 1);
+            assert!(fixture.pool.js_join(0));
+            assert!(fixture.pool.js_attach(0, std::sync::Arc::<super::js::Bell>::default(), None));
+        } else {
+            fixture.pool.js_return(0, tasks.remove(0));
+        }
+        assert_eq!(fixture.pool.state.lock().scheduler.next_deadline(), None, "it waits");
+        let (_, tasks) = fixture.js_turn(0);
+        assert!(fixture.pool.state.lock().scheduler.next_deadline().is_some());
+        assert!(fixture.answer(0, &tasks[0]));
+        fixture.outcomes(1);
+        fixture.close();
+    }
+}
+
+#[test]
+fn only_crashes_are_retried_where_only_crashes_are_named() {
+    let mut fixture = Fixture::new(1);
+    for (on_crash, settles) in [(true, false), (false, true)] {
+        let _bell = fixture.js_worker(0);
+        let policy = Policy { retries: 1, on_crash, on_error: !on_crash, ..Policy::default() };
+        fixture.submit_with_policy("faultEcho", js_task(), policy);
+        assert_eq!(fixture.js_turn(0).1.len(), 1);
+        fixture.pool.js_leave(0, Parting::Crashed, "it crashed");
+        assert_eq!(matches!(fixture.next_event(), Event::Settled { .. }), settles);
+        if !settles {
+            let _second = fixture.js_worker(0);
+            fixture.run_next(0);
+            fixture.outcomes(1);
+            fixture.pool.js_leave(0, Parting::Closed, "closed");
+        }
+    }
     fixture.close();
 }

@@ -401,3 +401,99 @@ fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait_and_all_cores
     fixture.pool.js_leave(0, Parting::Closed, "closed");
     fixture.close();
 }
+
+#[test]
+fn a_worker_that_has_begun_too_little_takes_no_more_than_it_has_room_for() {
+    let mut fixture = Fixture::with(1, |options| options.worker_concurrency = 4);
+    let board = fixture.with_tiny_waiting(3);
+    let (_, first) = fixture.js_turn(0);
+    assert_eq!(first.len(), 3);
+    for _ in 0..10 {
+        fixture.submit_entry(1.0, js_task());
+    }
+    let (_, second) = fixture.js_turn(0);
+    assert_eq!(second.len(), 1, "two of the four are ahead");
+    for task in first.iter().chain(&second) {
+        assert!(begin(&board, task) && fixture.answer_at_once(0, task));
+    }
+    loop {
+        let (_, tasks) = fixture.js_turn(0);
+        if tasks.is_empty() {
+            break;
+        }
+        assert!(tasks.iter().all(|task| begin(&board, task) && fixture.answer_at_once(0, task)));
+    }
+    fixture.outcomes(13);
+    fixture.close();
+}
+
+#[test]
+fn what_is_ahead_when_the_board_is_full_is_begun_without_asking() {
+    let mut fixture = Fixture::with(1, |options| options.worker_concurrency = 200);
+    let board = fixture.with_tiny_waiting(100);
+    let mut taken = Vec::new();
+    while taken.len() < 100 {
+        let (_, tasks) = fixture.js_turn(0);
+        assert!(!tasks.is_empty());
+        taken.extend(tasks);
+    }
+    assert!(taken.iter().filter(|task| task.tag != 0).count() <= 64);
+    for task in &taken {
+        assert!(begin(&board, task), "nobody else has");
+        assert!(fixture.answer_at_once(0, task));
+    }
+    fixture.outcomes(100);
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_is_replaced_after_some_tasks_counts_none_that_was_taken_back() {
+    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 3);
+    let board = fixture.with_tiny_waiting(4);
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 2);
+    assert!(fixture.pool.cancel(tasks[1].id));
+    assert!(begin(&board, &tasks[0]) && fixture.answer_at_once(0, &tasks[0]));
+    let (_, more) = fixture.js_turn(0);
+    assert_eq!(more.len(), 1, "it has begun two of three");
+    assert!(fixture.answer_at_once(0, &more[0]));
+    fixture.outcomes(3);
+    fixture.pool.js_leave(0, Parting::Closed, "done");
+    let _second = fixture.js_worker(0);
+    fixture.run_next(0);
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn tasks_that_are_timed_from_their_begin_are_not_taken_ahead() {
+    let mut fixture = Fixture::with(1, |options| options.worker_concurrency = 2);
+    let _board = fixture.with_tiny_waiting(0);
+    for _ in 0..2 {
+        let spec = TaskSpec { deadline_from_start: Some(3_600_000_000_000), ..js_task() };
+        fixture.submit_entry(1.0, spec);
+    }
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.iter().map(|task| task.tag).collect::<Vec<_>>(), [0, 0]);
+    assert!(tasks.iter().all(|task| fixture.answer_at_once(0, task)));
+    fixture.outcomes(2);
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_runs_nothing_but_what_was_given_up_is_stuck_although_it_has_some_ahead() {
+    let mut fixture = Fixture::new(1);
+    let (board, tasks) = fixture.with_three_ahead();
+    assert_eq!(fixture.pool.js_stuck(), 0);
+    assert!(fixture.pool.cancel(tasks[0].id));
+    assert_eq!(fixture.pool.js_stuck(), 1, "another one has to run the others");
+    assert!(begin(&board, &tasks[1]));
+    assert_eq!(fixture.pool.js_stuck(), 0);
+    assert!(!fixture.answer_at_once(0, &tasks[0]));
+    for task in &tasks[1..] {
+        assert!(begin(&board, task) || task.tag == tasks[1].tag);
+        assert!(fixture.answer_at_once(0, task));
+    }
+    fixture.outcomes(3);
+    fixture.close();
+}

@@ -1,7 +1,9 @@
 //! The JS lane, with this thread in the part of the workers.
 
-use super::super::{ENTRY, JsMail, JsNote, JsTask, Left, Parting, Payload, Visit, Waker};
-use super::fixture::{Fixture, forced, number};
+use super::super::{
+    ENTRY, JsMail, JsNote, JsTask, Left, MAIN, MAIN_ENTRY, Parting, Payload, Visit, Waker, clock,
+};
+use super::fixture::{Fixture, SLOWNESS, forced, number};
 use crate::completion::{Answer, Event, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Lane, TaskId, TaskSpec};
@@ -191,4 +193,103 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
     assert!(fixture.answer(0, &tasks[0]));
     fixture.outcomes(1);
     fixture.close();
+}
+
+#[test]
+fn j2_a_js_worker_that_came_for_a_message_is_rung_for_a_task() {
+    let mut fixture = Fixture::new(1);
+    let bell = fixture.js_worker(0);
+    assert!(fixture.js_turn(0).1.is_empty());
+    let mail = JsMail { message_type: "a".to_owned(), codec: 0, contents: Value::Null };
+    assert!(fixture.pool.js_post(0, mail));
+    assert_eq!(bell.rings(), 1);
+    let (notes, tasks) = fixture.js_turn(0);
+    assert_eq!((notes.len(), tasks.len()), (1, 0));
+    fixture.submit_entry(1.0, js_task());
+    assert_eq!(bell.rings(), 1);
+    fixture.run_next(0);
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn progress_of_a_js_task_reaches_its_submitter_until_it_is_given_up() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    let id = fixture.submit_entry(1.0, js_task()).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.pool.js_progress(0, id, 1.0, 2.0);
+    assert!(matches!(fixture.next_event(), Event::Progress { ticket: 0, worker: 0, done: 1.0, total: 2.0 }));
+    assert!(fixture.pool.cancel(id));
+    fixture.outcomes(1);
+    while !fixture.events.is_empty() {
+        fixture.next_event();
+    }
+    fixture.pool.js_progress(0, id, 2.0, 2.0);
+    assert!(fixture.events.is_empty());
+    assert!(!fixture.answer(0, &tasks[0]));
+    fixture.close();
+}
+
+#[test]
+fn a_worker_cannot_join_a_pool_that_has_ended() {
+    let fixture = Fixture::new(1);
+    fixture.pool.close(&fixture.sink);
+    assert!(matches!(fixture.next_event(), Event::Closed { .. }));
+    assert!(!fixture.pool.js_join(0));
+    assert!(!fixture.pool.js_attach(0, Arc::<Bell>::default(), None));
+}
+
+#[test]
+fn a_worker_is_as_old_as_its_last_launch_and_idle_since_it_is_ready() {
+    let fixture = Fixture::new(1);
+    let _first = fixture.js_worker(0);
+    fixture.pool.js_leave(0, Parting::Closed, "closed");
+    let begin = clock::now();
+    while clock::now() < begin + 5_000_000 {}
+    let launched = clock::now();
+    assert!(fixture.pool.js_join(0));
+    assert!(fixture.pool.js_idle_since().is_empty(), "it is not ready");
+    let uptime = fixture.pool.figures().js_workers[0].uptime;
+    assert!(uptime <= (clock::now() - launched) as f64 / 1e6, "{uptime}");
+    let ready = clock::now();
+    assert!(fixture.pool.js_attach(0, Arc::<Bell>::default(), None));
+    assert!(fixture.pool.js_idle_since()[0].1 >= ready);
+    fixture.close();
+}
+
+/// A task that the thread which owns the pool runs.
+fn on_main(fixture: &mut Fixture) -> JsTask {
+    assert!(fixture.pool.js_join(MAIN));
+    assert!(fixture.pool.js_attach(MAIN, Arc::<Bell>::default(), None));
+    let mut request = fixture.request("faultEcho", 1.0, TaskSpec::plain(Lane::Main));
+    request.job.kernel = MAIN_ENTRY;
+    fixture.pool.submit([request].into_iter());
+    fixture.js_turn(MAIN).1.remove(0)
+}
+
+#[test]
+fn the_owner_is_not_told_that_its_own_task_was_given_up() {
+    let mut fixture = Fixture::new(1);
+    let task = on_main(&mut fixture);
+    assert!(fixture.pool.cancel(task.id));
+    assert!(matches!(fixture.next_event(), Event::Settled { outcome: Outcome::Cancelled, .. }));
+    assert!(fixture.events.is_empty());
+    assert!(matches!(fixture.js_turn(MAIN).0[..], [JsNote::GivenUp { expired: false, .. }]));
+    assert!(!fixture.answer(MAIN, &task));
+    fixture.close();
+}
+
+#[test]
+fn detaching_ends_threads_although_the_owner_runs_a_task() {
+    let mut fixture = Fixture::new(1);
+    fixture.submit("faultEcho", 1.0);
+    fixture.outcomes(1);
+    on_main(&mut fixture);
+    fixture.pool.detach();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20 * SLOWNESS);
+    while fixture.pool.state.lock().threads > 0 {
+        assert!(std::time::Instant::now() < until, "a thread is left");
+        std::thread::yield_now();
+    }
 }

@@ -3,19 +3,23 @@
 mod again;
 mod ahead;
 mod between_runs;
+mod early;
+mod figures;
 mod fixture;
 mod guests;
 mod js;
 mod posted;
+mod successors;
 
-use super::{Request, clock};
+use super::{Cell, Request, clock};
 use crate::completion::{CompletionSink, Event, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::{Lane, TaskId, TaskSpec, Time};
+use crate::kernel::Host;
+use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec, Time};
 use crate::value::Value;
 use fixture::{Fixture, SLOWNESS, forced, number};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn n1_a_hundred_thousand_jobs_settle_once_each_with_their_own_output() {
@@ -434,5 +438,196 @@ fn whoever_has_an_output_finds_its_costs() {
     open.send(()).unwrap();
     let costs = asking.join().unwrap();
     assert!(costs.iter().any(|cost| cost.name == "a key" && cost.count == 1), "{costs:?}");
+    fixture.close();
+}
+
+#[test]
+fn helpers_leave_for_a_task_long_before_the_section_ends() {
+    let mut fixture = Fixture::new(2);
+    let section = fixture.submit("faultSlowChunks", 20_000.0);
+    while fixture.pool.figures().workers.iter().filter(|worker| worker.busy).count() < 2 {
+        std::thread::yield_now();
+    }
+    let (echo, submitted) = (fixture.next, Instant::now());
+    fixture.submit("faultEcho", 5.0);
+    assert!(matches!(fixture.next_event(), Event::Settled { ticket, .. } if ticket == echo));
+    assert!(submitted.elapsed() < Duration::from_secs(3 * SLOWNESS), "it was kept waiting");
+    let cancelled = Instant::now();
+    assert!(fixture.pool.cancel(section), "it runs on");
+    while !matches!(fixture.next_event(), Event::Released { .. }) {}
+    assert!(cancelled.elapsed() < Duration::from_secs(3 * SLOWNESS), "chunks were begun after that");
+    fixture.close();
+}
+
+#[test]
+fn a_cancelled_section_begins_no_more_chunks_whoever_works_on_it() {
+    let mut fixture = Fixture::new(2);
+    let section = fixture.submit("faultSlowChunks", 20_000.0);
+    while fixture.pool.figures().workers.iter().filter(|worker| worker.busy).count() < 2 {
+        std::thread::yield_now();
+    }
+    let cancelled = Instant::now();
+    assert!(fixture.pool.cancel(section));
+    while !matches!(fixture.next_event(), Event::Released { .. }) {}
+    assert!(cancelled.elapsed() < Duration::from_secs(3 * SLOWNESS), "chunks were begun after that");
+    fixture.close();
+}
+
+#[test]
+fn a_worker_that_takes_no_more_tasks_helps_nobody() {
+    let mut fixture = Fixture::new(3);
+    let gates = [fixture.occupy(), fixture.occupy(), fixture.occupy()];
+    let on = |index| *gates.iter().find(|gate| fixture.pool.worker_of(**gate) == Some(index)).unwrap();
+    let [first, second, third] = [on(0), on(1), on(2)];
+    fixture.pool.resize(2);
+    assert!(fixture.pool.cancel(first));
+    let section = fixture.submit("faultSlowChunks", 200.0);
+    while fixture.pool.worker_of(section).is_none() {
+        std::thread::yield_now();
+    }
+    assert!(fixture.pool.cancel(third));
+    while fixture.pool.worker_of(section).is_some() {
+        std::thread::yield_now();
+    }
+    fixture.pool.resize(3);
+    assert_eq!(fixture.pool.figures().workers[2].helped, 0);
+    assert!(fixture.pool.cancel(second));
+    fixture.outcomes(4);
+    fixture.close();
+}
+
+#[test]
+fn progress_is_told_seldom_and_nothing_of_a_task_that_was_given_up() {
+    let mut fixture = Fixture::new(1);
+    let cell = Cell::new();
+    let label = super::Label { ticket: 3, sink: 0, kernel: 0, in_place: false };
+    let mut job = fixture.request("faultEcho", 1.0, TaskSpec::plain(Lane::Native)).job;
+    job.ticket = 3;
+    cell.put(9, label, job);
+    assert!(cell.begin().is_some());
+    let host = super::host::NativeHost {
+        pool: &fixture.pool,
+        worker: 0,
+        cell: &cell,
+        sink: &fixture.sink,
+        ticket: 3,
+        reported: crate::sync::AtomicU64::new(clock::now() + 3_600_000_000_000),
+    };
+    host.progress(1.0, 2.0);
+    assert!(fixture.events.is_empty(), "not in the first 50 ms");
+    host.reported.store(0, crate::sync::Ordering::Relaxed);
+    while clock::now() < 100_000_000 {
+        std::thread::yield_now();
+    }
+    host.progress(1.0, 2.0);
+    assert!(matches!(fixture.next_event(), Event::Progress { ticket: 3, worker: 0, done: 1.0, total: 2.0 }));
+    assert!(host.reported.load(crate::sync::Ordering::Relaxed) > 0);
+    host.post("kept", Value::Null);
+    assert!(matches!(fixture.next_event(), Event::Message { ticket: 3, .. }));
+    assert!(cell.abandon(9));
+    host.reported.store(0, crate::sync::Ordering::Relaxed);
+    host.progress(1.0, 2.0);
+    host.post("dropped", Value::Null);
+    assert!(fixture.events.is_empty());
+    fixture.close();
+}
+
+#[test]
+fn detaching_tells_nobody_of_the_end_and_waits_for_kernels_that_use_memory() {
+    let mut fixture = Fixture::new(1);
+    let mut request = fixture.request("faultStubborn", 100.0, TaskSpec::plain(Lane::Native));
+    request.job.in_place = true;
+    fixture.pool.submit([request].into_iter());
+    let id = fixture.ids.lock()[&0];
+    while fixture.pool.worker_of(id).is_none() {
+        std::thread::yield_now();
+    }
+    fixture.pool.close(&fixture.sink);
+    fixture.pool.detach();
+    assert!(!fixture.pool.all_cells().any(Cell::is_running), "memory of the env is used");
+    while fixture.pool.state.lock().threads > 0 {
+        std::thread::yield_now();
+    }
+    assert!(!fixture.events.try_iter().any(|event| matches!(event, Event::Closed { .. })));
+}
+
+#[test]
+fn destroying_settles_what_js_workers_run() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    fixture.submit_with("faultEcho", 1.0, js::js_task());
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.pool.close(&fixture.sink);
+    fixture.pool.reject_everything();
+    match fixture.next_event() {
+        Event::Settled { ticket: 0, outcome: Outcome::Error(error), .. } => {
+            assert_eq!(error.code, ErrorCode::PoolClosed);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!fixture.answer(0, &tasks[0]), "it was settled");
+    assert!(matches!(fixture.next_event(), Event::Closed { .. }));
+}
+
+#[test]
+fn a_closed_pool_ends_with_a_js_task_although_its_threads_rest() {
+    let mut fixture = Fixture::new(1);
+    let _bell = fixture.js_worker(0);
+    fixture.submit("faultEcho", 1.0);
+    fixture.outcomes(1);
+    fixture.submit_with("faultEcho", 1.0, js::js_task());
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.pool.close(&fixture.sink);
+    // Right after the end the thread looks once more; the test is about the time when it has come to rest again.
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(fixture.answer(0, &tasks[0]));
+    fixture.outcomes(1);
+    assert!(matches!(fixture.next_event(), Event::Closed { .. }));
+}
+
+#[test]
+fn a_closed_pool_keeps_its_size() {
+    let mut fixture = Fixture::new(2);
+    let gate = fixture.occupy();
+    fixture.pool.close(&fixture.sink);
+    fixture.pool.resize(1);
+    assert_eq!(fixture.pool.active_threads(), 2);
+    assert!(fixture.pool.cancel(gate));
+    while !matches!(fixture.next_event(), Event::Closed { .. }) {}
+}
+
+#[test]
+fn an_alarm_that_was_overtaken_does_nothing() {
+    let mut fixture = Fixture::new(1);
+    let gate = fixture.occupy();
+    let deadline = Some(Time(clock::now() + 3_600_000_000_000));
+    let id = fixture.submit_with("faultEcho", 0.0, TaskSpec { deadline, ..TaskSpec::plain(Lane::Native) });
+    assert_eq!(fixture.pool.expire(clock::now()), None, "who comes then is asked for already");
+    assert!(fixture.pool.cancel(id.unwrap()) && fixture.pool.cancel(gate));
+    fixture.close();
+}
+
+#[test]
+fn a_recording_tells_what_was_given_up_and_what_was_stolen() {
+    let mut fixture = Fixture::new(1);
+    fixture.pool.start_trace(64);
+    let _bells = (fixture.js_worker(0), fixture.js_worker(1));
+    let affinity = Affinity::Worker { index: 0, strength: Strength::Light };
+    let light = || TaskSpec { affinity, ..js::js_task() };
+    let first = fixture.submit_entry(1.0, light()).unwrap();
+    let (_, tasks) = fixture.js_turn(0);
+    fixture.submit_entry(2.0, light());
+    fixture.run_next(1);
+    assert!(fixture.pool.cancel(first));
+    assert!(!fixture.answer(0, &tasks[0]));
+    let recording = fixture.pool.read_trace();
+    let kinds: Vec<u32> = recording.words.chunks(8).map(|record| record[4] & 0xffff).collect();
+    let count = |kind: u32, how: u32| kinds.iter().filter(|known| **known == (kind | how << 8)).count();
+    assert_eq!(
+        (count(3, 0), count(2, 0), count(2, 2)),
+        (1, 1, 1),
+        "a steal, an end, one of what was given up"
+    );
+    fixture.outcomes(2);
     fixture.close();
 }

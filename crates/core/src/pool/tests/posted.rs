@@ -1,10 +1,11 @@
 //! What is posted for the JS lane (I1 and I2 of the inbox), with this thread in the part of the workers.
 
-use super::super::{Left, Parting};
+use super::super::{ENTRY, Left, NO_EXPORT, Parting, PlainJob, clock};
 use super::fixture::{Fixture, number};
 use super::js::js_task;
 use crate::completion::Outcome;
 use crate::error::ErrorCode;
+use crate::scheduler::Lane;
 use std::time::Duration;
 
 /// A worker 0 that runs one task and has said that there is nothing else for it.
@@ -136,5 +137,59 @@ fn what_was_posted_is_rejected_with_what_waits() {
     pool.ingest();
     pool.drop_waiting(&mut pool.state.lock(), fixture.number);
     assert!(matches!(fixture.outcomes(1)[&1], Outcome::Cancelled));
+    fixture.close();
+}
+
+#[test]
+fn what_is_posted_to_a_worker_at_rest_expires_although_it_does_not_come_by() {
+    let mut fixture = Fixture::new(1);
+    // No other worker looks into the inbox.
+    let gate = fixture.occupy();
+    let bell = fixture.js_worker(0);
+    assert!(fixture.js_turn(0).1.is_empty());
+    assert!(fixture.post_entries_within(Duration::from_millis(2), &[1.0]));
+    assert_eq!(bell.rings(), 1);
+    assert!(matches!(fixture.outcomes(1)[&1], Outcome::Expired));
+    assert!(fixture.pool.cancel(gate));
+    fixture.close();
+}
+
+#[test]
+fn what_was_posted_for_later_than_the_next_deadline_expires_too() {
+    let mut fixture = Fixture::new(1);
+    let (_bell, task) = busy(&mut fixture);
+    // No other worker looks into the inbox.
+    let gate = fixture.occupy();
+    assert!(fixture.post_entries_within(Duration::from_millis(20), &[1.0]));
+    assert!(fixture.post_entries_within(Duration::from_millis(40), &[2.0]));
+    assert!(fixture.outcomes(2).values().all(|outcome| matches!(outcome, Outcome::Expired)));
+    assert!(fixture.pool.cancel(gate));
+    assert!(fixture.answer(0, &task));
+    fixture.outcomes(2);
+    fixture.close();
+}
+
+#[test]
+fn what_is_posted_with_a_higher_priority_goes_first() {
+    let mut fixture = Fixture::new(1);
+    let (_bell, task) = busy(&mut fixture);
+    let (sink, submitted) = (fixture.number, clock::now());
+    let batch = [0.0, 1.0, 2.0].map(|priority| PlainJob {
+        ticket: 1 + priority as u32,
+        kernel: ENTRY,
+        sink,
+        priority,
+        submitted,
+        export: NO_EXPORT,
+        ..PlainJob::default()
+    });
+    assert!(fixture.pool.post(Lane::Js, batch.into_iter()));
+    assert!(fixture.answer(0, &task));
+    for expected in [3, 2, 1] {
+        let (_, tasks) = fixture.js_turn(0);
+        assert_eq!(tasks[0].payload.ticket, expected);
+        assert!(fixture.answer(0, &tasks[0]));
+    }
+    fixture.outcomes(4);
     fixture.close();
 }
