@@ -234,7 +234,7 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
   const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
   const transfer = own(options, 'transfer')
-  const settings = readOptions(noEntrySettings(pool), checked, pool, workers, undefined)
+  const settings = readOptions(checked, pool, workers, undefined)
   const name = own(options, 'name')
   if (name !== undefined && typeof name !== 'string') throw wrongType('options.name', 'a string', name)
   settings.name = name
@@ -242,25 +242,6 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   if (transfer !== undefined) settings.list = checkTransferList('options.transfer', transfer)
   settings.isMain = isMain
   return settings
-}
-
-/** As `noSettings`. In one go, for every call with options gets one: to spread others into it takes ten times as long. */
-function noEntrySettings({ timeout }: PoolSettings): Writable<EntrySettings> {
-  return {
-    priority: 0,
-    affinity: -1,
-    timeout,
-    affinityKey: undefined,
-    key: undefined,
-    kernelOptions: undefined,
-    transfer: undefined,
-    signal: undefined,
-    policy: undefined,
-    name: undefined,
-    wanted: -1,
-    isMain: false,
-    list: undefined,
-  }
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
@@ -318,11 +299,11 @@ export function checkTaskOptions(
   threads: number,
   kernel: Pick<Kernel, 'options' | 'requiredOptions'>,
 ): TaskSettings {
-  return readOptions(noSettings(pool), optionsObject(given), pool, threads, kernel)
+  return readOptions(optionsObject(given), pool, threads, kernel)
 }
 
-/** What no options mean. */
-function noSettings({ timeout }: PoolSettings): TaskSettings {
+/** What no options mean, for tasks of both lanes: every call with options gets one, and others spread into it take ten times as long. */
+function noSettings({ timeout }: PoolSettings): Writable<EntrySettings> {
   return {
     priority: 0,
     affinity: -1,
@@ -333,17 +314,21 @@ function noSettings({ timeout }: PoolSettings): TaskSettings {
     transfer: undefined,
     signal: undefined,
     policy: undefined,
+    name: undefined,
+    wanted: -1,
+    isMain: false,
+    list: undefined,
   }
 }
 
 /** Checks what tasks of both lanes take; `kernel`: whose own options are taken, and none of those for an entry function. */
-function readOptions<T extends TaskSettings>(
-  settings: T,
+function readOptions(
   options: object,
   pool: PoolSettings,
   threads: number,
   kernel: Pick<Kernel, 'options' | 'requiredOptions'> | undefined,
-): T {
+): Writable<EntrySettings> {
+  const settings = noSettings(pool)
   let [timeoutFrom, worker, strength]: [string, number, number] = [pool.timeoutFrom, -1, 0]
   let [retries, grace] = [pool.retries, Number.NaN]
   for (const name of keys(options)) {
