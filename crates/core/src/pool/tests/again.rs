@@ -1,11 +1,11 @@
-//! Tasks that run again, and workers that go while the pool is open.
+//! Tasks that run again, and native workers that go and come.
 
-use super::super::{JsNote, JsTask, Left, Parting, Payload, Policy, Retire};
+use super::super::{JsNote, JsTask, Left, Parting, Payload, Policy};
 use super::fixture::{Fixture, SLOWNESS, forced, number};
 use super::js::js_task;
 use crate::completion::{Answer, Event, Notice, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::{Affinity, Lane, Strength, TaskId, TaskSpec};
+use crate::scheduler::{Lane, TaskId, TaskSpec};
 use crate::value::Value;
 use std::time::{Duration, Instant};
 
@@ -281,92 +281,6 @@ fn an_input_that_its_keeper_copies_can_be_had_again() {
 }
 
 #[test]
-fn a_worker_retires_after_what_it_runs_and_the_rest_goes_elsewhere() {
-    let mut fixture = Fixture::new(1);
-    let _first = fixture.js_worker(0);
-    fixture.submit_entry(1.0, js_task());
-    let (_, running) = fixture.js_turn(0);
-    let light = Affinity::Worker { index: 0, strength: Strength::Light };
-    fixture.submit_entry(2.0, forced(Lane::Js, 0));
-    fixture.submit_entry(3.0, TaskSpec { affinity: light, ..js_task() });
-    assert!(!fixture.pool.js_retire(0, Retire::Idle), "it is not idle");
-    assert!(fixture.pool.js_retire(0, Retire::Any));
-    assert!(fixture.pool.js_idle_since().is_empty());
-    let _second = fixture.js_worker(1);
-    fixture.run_next(1);
-    assert_eq!(number(&fixture.outcomes(1)[&2]), 4.0);
-    assert!(fixture.js_turn(1).1.is_empty(), "the other one waits for the replacement");
-    assert!(fixture.answer(0, &running[0]));
-    assert_eq!(number(&fixture.outcomes(1)[&0]), 2.0);
-    assert_eq!(fixture.notice(), Notice::Retired { worker: 0 }, "after its last answer");
-    assert!(fixture.js_turn(0).1.is_empty(), "it takes nothing more");
-    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
-    assert_eq!(fixture.pool.js_missing(), [0]);
-    let _replacement = fixture.js_worker(0);
-    assert!(fixture.pool.js_missing().is_empty());
-    fixture.run_next(0);
-    fixture.outcomes(1);
-    fixture.close();
-}
-
-#[test]
-fn an_idle_worker_retires_at_once() {
-    let fixture = Fixture::new(1);
-    let _first = fixture.js_worker(0);
-    assert!(fixture.js_turn(0).1.is_empty());
-    assert_eq!(fixture.pool.js_idle_since().len(), 1);
-    assert!(!fixture.pool.js_retire(0, Retire::Used), "it has begun nothing");
-    assert!(fixture.pool.js_retire(0, Retire::Idle));
-    assert_eq!(fixture.notice(), Notice::Retired { worker: 0 });
-    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired"), Left::default());
-    fixture.close();
-}
-
-#[test]
-fn a_worker_is_used_up_after_its_tasks() {
-    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 2);
-    let _first = fixture.js_worker(0);
-    for input in 0..3 {
-        fixture.submit_entry(f64::from(input), js_task());
-    }
-    for _ in 0..2 {
-        let (_, tasks) = fixture.js_turn(0);
-        assert!(fixture.answer(0, &tasks[0]));
-    }
-    assert!(fixture.js_turn(0).1.is_empty());
-    let mut retired = false;
-    for _ in 0..3 {
-        match fixture.next_event() {
-            Event::Worker { notice, .. } => retired = notice == Notice::Retired { worker: 0 },
-            Event::Settled { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(retired);
-    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
-    let _second = fixture.js_worker(0);
-    fixture.run_next(0);
-    fixture.outcomes(1);
-    fixture.close();
-}
-
-#[test]
-fn a_task_may_be_forced_to_a_worker_that_is_still_to_come() {
-    let mut fixture = Fixture::new(1);
-    assert!(fixture.submit_entry(1.0, forced(Lane::Js, 3)).is_none(), "nobody said that there may be one");
-    assert!(matches!(fixture.outcomes(1)[&0], Outcome::Error(_)));
-    fixture.pool.js_set_limit(4);
-    assert!(fixture.submit_entry(2.0, forced(Lane::Js, 3)).is_some());
-    assert!(fixture.submit_entry(3.0, forced(Lane::Js, 4)).is_none());
-    fixture.outcomes(1);
-    assert_eq!(fixture.pool.js_missing(), [3]);
-    let _worker = fixture.js_worker(3);
-    fixture.run_next(3);
-    fixture.outcomes(1);
-    fixture.close();
-}
-
-#[test]
 fn native_workers_can_become_fewer_and_more_again() {
     let mut fixture = Fixture::new(4);
     let busy: Vec<TaskId> = (0..4).map(|_| fixture.occupy()).collect();
@@ -433,57 +347,6 @@ fn a_retry_that_is_forced_to_a_native_worker_that_went_is_refused() {
         Outcome::Error(error) => assert_eq!(error.code, ErrorCode::OutOfRange),
         other => panic!("{other:?}"),
     }
-    fixture.close();
-}
-
-#[test]
-fn a_worker_whose_task_waits_for_others_serves_them_before_it_retires() {
-    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 1);
-    let bell = fixture.js_worker(0);
-    let parent = fixture.submit_entry(1.0, js_task()).unwrap();
-    let (_, parents) = fixture.js_turn(0);
-    fixture.submit_entry(2.0, js_task());
-    assert!(fixture.js_turn(0).1.is_empty(), "it is used up");
-    bell.rings();
-    fixture.pool.js_block(parent, true);
-    assert!(bell.rings() > 0);
-    let (_, children) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &children[0]));
-    fixture.pool.js_block(parent, false);
-    assert!(fixture.js_turn(0).1.is_empty());
-    assert!(fixture.answer(0, &parents[0]));
-    let mut retired = 0;
-    for _ in 0..3 {
-        if let Event::Worker { notice: Notice::Retired { worker: 0 }, .. } = fixture.next_event() {
-            retired += 1;
-        }
-    }
-    assert_eq!(retired, 1);
-    fixture.submit_entry(3.0, js_task());
-    assert!(fixture.js_turn(0).1.is_empty());
-    assert_eq!(fixture.pool.js_leave(0, Parting::Closed, "retired").waiting, 1);
-    let _next = fixture.js_worker(0);
-    fixture.run_next(0);
-    fixture.outcomes(1);
-    fixture.close();
-}
-
-#[test]
-fn a_worker_does_not_retire_while_its_task_waits_for_others() {
-    let mut fixture = Fixture::new(1);
-    let _bell = fixture.js_worker(0);
-    let parent = fixture.submit_entry(1.0, js_task()).unwrap();
-    let (_, parents) = fixture.js_turn(0);
-    fixture.pool.js_block(parent, true);
-    assert!(fixture.pool.js_retire(0, Retire::Any));
-    fixture.submit_entry(2.0, js_task());
-    let (_, children) = fixture.js_turn(0);
-    assert!(fixture.answer(0, &children[0]));
-    fixture.pool.js_block(parent, false);
-    assert!(fixture.answer(0, &parents[0]));
-    fixture.outcomes(2);
-    assert!(matches!(fixture.notice(), Notice::Retired { worker: 0 }));
-    fixture.pool.js_leave(0, Parting::Closed, "retired");
     fixture.close();
 }
 
