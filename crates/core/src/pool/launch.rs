@@ -7,6 +7,9 @@ use super::{
     placement, worker,
 };
 
+/// How long a worker whose thread the system has refused is left alone, ns, while others work.
+const LAUNCH_PAUSE: u64 = 1_000_000_000;
+
 impl Pool {
     /// Unparks or launches the workers that the scheduler named.
     pub(super) fn wake(self: &Arc<Self>, wakes: &mut Vec<WorkerRef>) {
@@ -96,6 +99,10 @@ impl Pool {
                 state.scheduler.join(*worker, false, &mut wakes);
             }
             debug_assert!(wakes.is_empty(), "nothing waits");
+        } else {
+            // The others have the tasks meanwhile: to be refused again for each of them would only take time.
+            state.unstarted.extend(failed.iter().map(|worker| worker.index));
+            state.launch_again = clock::now() + LAUNCH_PAUSE;
         }
         self.publish(&mut state);
         let ended = state.threads == 0 && self.is_finished(&state);
@@ -103,6 +110,20 @@ impl Pool {
         drop(state);
         for listener in listeners {
             listener.deliver(Event::Closed { pool: self.id });
+        }
+    }
+
+    /// Tasks have come: workers that could not be started may be by now.
+    pub(super) fn rejoin_unstarted(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
+        if state.unstarted.is_empty() || state.closed || clock::now() < state.launch_again {
+            return;
+        }
+        let active = self.active_threads();
+        for index in std::mem::take(&mut state.unstarted) {
+            // The pool may have been made smaller meanwhile; a growing one asks again by itself.
+            if index < active {
+                state.scheduler.join(native(index), false, wakes);
+            }
         }
     }
 

@@ -41,6 +41,9 @@ pub(super) struct State {
     pub(super) key_times: KeyTimes,
     /// Threads that exist.
     pub(super) threads: u32,
+    /// Native workers whose thread the system has refused, and when to ask for it again.
+    pub(super) unstarted: Vec<u32>,
+    pub(super) launch_again: u64,
     /// Cost keys of the kernels, by their number.
     pub(super) kernel_keys: Vec<Option<CostKey>>,
     /// Tasks admitted so far.
@@ -76,6 +79,8 @@ impl State {
             times: (0..threads).map(|_| Times::default()).collect(),
             key_times: KeyTimes::default(),
             threads: 0,
+            unstarted: Vec::new(),
+            launch_again: 0,
             kernel_keys: Vec::new(),
             admitted: 0,
             notes: Vec::new(),

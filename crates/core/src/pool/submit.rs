@@ -130,6 +130,8 @@ impl Pool {
         }
         posted.shrink_to(KEPT);
         state.posted = posted;
+        drop(sinks);
+        self.rejoin_unstarted(state, wakes);
     }
 
     /// Admits a batch under one lock, in order. Sinks are told the id of each task that got in; the others are settled
@@ -174,6 +176,7 @@ impl Pool {
         self.open.fetch_sub(room - count, Ordering::Relaxed);
         state.admitted += count as u64;
         drop(sinks);
+        self.rejoin_unstarted(state, &mut wakes);
         self.unlock(guard, &mut wakes);
         for (sink, ticket, (code, message)) in refused {
             self.settle_one(sink, ticket, Outcome::refused(code, message));

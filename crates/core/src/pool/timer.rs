@@ -4,8 +4,7 @@
 use super::{Pool, clock};
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use once_cell::sync::OnceCell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 static TIMER: OnceCell<Sender<Alarm>> = OnceCell::new();
@@ -14,23 +13,6 @@ static TIMER: OnceCell<Sender<Alarm>> = OnceCell::new();
 struct Alarm {
     at: u64,
     pool: Weak<Pool>,
-}
-
-impl PartialEq for Alarm {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-impl Eq for Alarm {}
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Alarm {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
 }
 
 /// Asks for [`Pool::expire`] at `at` (see [`clock::now`]). Returns whether the timer thread exists.
@@ -46,25 +28,27 @@ pub(crate) fn schedule(pool: &Arc<Pool>, at: u64) -> bool {
 }
 
 fn run(receiver: &crossbeam_channel::Receiver<Alarm>) {
-    let mut alarms: BinaryHeap<Reverse<Alarm>> = BinaryHeap::new();
+    // By time and pool, each once: a pool that has looked at earlier deadlines asks again for the one that it was
+    // waiting for before them.
+    let mut alarms: BTreeMap<(u64, *const Pool), Weak<Pool>> = BTreeMap::new();
     loop {
-        let next = match alarms.peek() {
-            Some(Reverse(alarm)) => receiver.recv_deadline(clock::instant(alarm.at)),
+        let next = match alarms.first_key_value() {
+            Some((&(at, _), _)) => receiver.recv_deadline(clock::instant(at)),
             None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(alarm) => alarms.push(Reverse(alarm)),
+            Ok(Alarm { at, pool }) => drop(alarms.insert((at, pool.as_ptr()), pool)),
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        while let Some(Reverse(alarm)) = alarms.peek()
-            && alarm.at <= clock::now()
+        while let Some(first) = alarms.first_entry()
+            && first.key().0 <= clock::now()
         {
-            let Some(Reverse(alarm)) = alarms.pop() else { break };
-            if let Some(pool) = alarm.pool.upgrade()
-                && let Some(at) = pool.expire(alarm.at)
+            let ((at, address), pool) = first.remove_entry();
+            if let Some(pool) = pool.upgrade()
+                && let Some(next) = pool.expire(at)
             {
-                alarms.push(Reverse(Alarm { at, pool: alarm.pool }));
+                alarms.insert((next, address), Arc::downgrade(&pool));
             }
         }
     }

@@ -8,6 +8,7 @@ mod figures;
 mod fixture;
 mod guests;
 mod js;
+mod launches;
 mod posted;
 mod successors;
 
