@@ -32,8 +32,10 @@ const WORKER = 'worker.js'
 const PAYLOAD = 'payload.js'
 /** Bytes at the start of code: four numbers, with the versions of format and engine, and a hash of the flags. */
 const ENGINE = 16
-/** Code of less than this part of what was stored has lost functions. */
-const MOSTLY = 0.99
+/** A function that is called once. */
+const CANARY = '(() => 0)()'
+/** A worker that is older may have lost functions, s. It has no canary, which would take memory in each. */
+const OLD = 5
 /** How a text with one byte for each character is read. */
 const LATIN1 = 'latin1'
 
@@ -181,6 +183,7 @@ function enterWorker(): void {
   const launch = workerData as Launched | null | undefined
   if (typeof launch !== 'object' || launch === null || !('threadmillFolder' in launch)) return
   isWorker = true
+  began = uptime()
   addon = launch.threadmillAddon
   folder = launch.threadmillFolder ?? ''
   // It has long been there: an owner posts it at once, and a thread takes its time to start.
@@ -211,7 +214,26 @@ function findFolder(): string {
 
 /** Tells version and flags of the engine from others, which would refuse the code: it begins with what they are. */
 function engine(): string {
-  return new Script('0').createCachedData().toString('hex', 0, ENGINE)
+  const script = new Script(CANARY)
+  script.runInThisContext()
+  const code = script.createCachedData()
+  canary ??= { script, length: code.length }
+  return code.toString('hex', 0, ENGINE)
+}
+
+/** As old as what is compiled here: what becomes of its function becomes of those that were called once, at the start. */
+let canary: { readonly script: Script; readonly length: number } | undefined
+/** When a worker began, s. */
+let began = 0
+const { uptime } = process
+
+/** Whether the engine may have thrown away code, as it does with functions that are not called for long. */
+function hasLost(): boolean {
+  return isWorker ? uptime() - began > OLD : canary !== undefined && codeLength(canary.script) < canary.length
+}
+
+function codeLength(script: Script): number {
+  return script.createCachedData().length
 }
 
 /** Runs a pack, which defines its modules. */
@@ -231,9 +253,8 @@ interface Compiled {
   /** Where its code is stored. */
   readonly place: string
   readonly made: Made
-  /** What the stored code was used for, and its length; nothing where the engine has taken none. */
-  readonly knownUses: ReadonlySet<string>
-  readonly knownLength: number
+  /** What the stored code was used for; `undefined` where the engine has taken none. */
+  readonly known: ReadonlySet<string> | undefined
 }
 
 const compiled: Compiled[] = []
@@ -248,9 +269,7 @@ function compile(pack: Pack): Run | undefined {
     const source = typeof text === 'string' ? text : heldText(text)
     const made = (isWorker && asFunctions ? asFunction : asScript)(source, { filename, cachedData: stored?.code })
     const place = nameOf(pack, isWorker)
-    if (stored !== undefined && made.isFromCode)
-      compiled[compiled.length] = { pack, place, made, knownUses: stored.uses, knownLength: stored.code.length }
-    else compiled[compiled.length] = { pack, place, made, knownUses: NONE, knownLength: 0 }
+    compiled[compiled.length] = { pack, place, made, known: made.isFromCode ? stored?.uses : undefined }
     return made.run
   } catch {
     return undefined
@@ -322,7 +341,6 @@ function functionCode(compiled: object): ArrayBuffer {
 // --- the cache ---
 
 const used: string[] = []
-const NONE: ReadonlySet<string> = new Set()
 
 /** Tells what this thread uses modules for: other uses compile other functions. */
 export function uses(what: string): void {
@@ -331,9 +349,12 @@ export function uses(what: string): void {
   if (!isStoring && isMissing()) storeLater()
 }
 
-/** Whether stored code lacks functions that this thread has compiled. */
+/** Whether stored code lacks functions that this thread has compiled, and still has. */
 function isMissing(): boolean {
-  for (let at = 0; at < compiled.length; at++) if (lacks((compiled[at] as Compiled).knownUses)) return true
+  for (let at = 0; at < compiled.length; at++) {
+    const { known } = compiled[at] as Compiled
+    if (known === undefined || (lacks(known) && !hasLost())) return true
+  }
   return false
 }
 
@@ -363,15 +384,16 @@ function storeLater(): void {
 function storeMissing(): void {
   try {
     const { write } = require('./code-store') as typeof import('./code-store')
+    // Before the next line, which may run the canary's function again.
+    const isLess = hasLost()
     // Flags can be set at any time.
     if (!codeFolder()?.endsWith(engine())) return
-    for (const [at, { pack, place, made, knownUses, knownLength }] of compiled.entries()) {
-      if (!lacks(knownUses)) continue
-      const code = made.code()
-      const all = new Set([...knownUses, ...used])
-      // What was not called for long is thrown away. Some uses add nothing, and what comes of stored code may be a little less.
-      if (code.length >= MOSTLY * knownLength) write(place, [markOf(pack, isWorker), ...all], code)
-      compiled[at] = { pack, place, made, knownUses: all, knownLength: Math.max(code.length, knownLength) }
+    for (const [at, { pack, place, made, known }] of compiled.entries()) {
+      if (known !== undefined && (isLess || !lacks(known))) continue
+      // Better than nothing, until somebody has all of it.
+      const all = isLess ? [] : new Set([...(known ?? []), ...used])
+      write(place, [markOf(pack, isWorker), ...all], made.code())
+      compiled[at] = { pack, place, made, known: new Set(all) }
     }
   } catch {
     // Where nothing can be written, nothing is.
