@@ -494,6 +494,8 @@ export interface PoolEvents<U = any> {
   retry: (task: Task<U>, attempt: number, error: any) => void
   'worker-launched': (worker: IWorker) => void
   'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
+  /** What waits has been rejected with `error`: no worker can use the entry module, or they crash again and again. */
+  broken: (error: ThreadmillError) => void
   drain: () => void
   health: (stats: PoolStats) => void
   'health-alert': (alert: HealthAlert) => void
@@ -868,8 +870,8 @@ export interface WorkerPool<T = any, U = any> {
 
   /**
    * As `run`, with a handle.
-   * @throws what `run` would reject with before anything is queued; but an input or `transfer` for the entry function that
-   * cannot be cloned or moved rejects the handle
+   * @throws what is wrong with the call, and `ERR_THREADMILL_QUEUE_FULL`. The handle rejects where the pool is closed or cannot run
+   * the task, the signal has been aborted, and an input or `transfer` for the entry function cannot be cloned or moved
    */
   addTask<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Task<R>
   addTask(input: T, options?: EntryTaskOptions): Task<U>
@@ -975,7 +977,7 @@ export interface WorkerPool<T = any, U = any> {
   resize(bounds: { readonly min?: number | undefined; readonly max?: number | undefined }): void
   /**
    * Launches JS workers until `workers`, `maxWorkers` at most, exist. Never ends one. Does nothing from the end of the pool on.
-   * @param workers whole, from 0, or `Infinity`
+   * @param workers whole, or `Infinity`; for less than there are, and NaN, nothing happens
    * @throws TypeError, RangeError
    */
   resizeUpTo(workers: number): void
@@ -989,6 +991,10 @@ export interface WorkerPool<T = any, U = any> {
   readonly isIdle: boolean
   /** Resolves when no task is waiting or running; at once on an idle pool. Failed tasks do not reject it. */
   whenIdle(): Promise<void>
+  /** Keeps the process alive also while the pool is idle, until its end is asked for. */
+  ref(): this
+  /** Takes `ref()` back; unfinished tasks keep the process alive all the same. */
+  unref(): this
 
   /**
    * Resolves when there is room below `capacity` and `capacityBytes`, at once when there is; after a refusal for want of
@@ -1044,7 +1050,7 @@ export interface WorkerPool<T = any, U = any> {
   /**
    * Calls `callback` once at the end of the pool, after the last task and, unless the pool is destroyed, before its JS
    * workers end. Callbacks are awaited in the order of registration, `disposeTimeout` each; when the pool is destroyed, all
-   * of them together. One that fails becomes an uncaught exception, and the others are called all the same.
+   * of them together. One that fails becomes a warning of the process, and the others are called all the same.
    * @throws ThreadmillError `ERR_THREADMILL_POOL_CLOSED` when the workers have been told to end
    */
   onShutdown(callback: () => unknown): this

@@ -10,7 +10,7 @@ import type { KeptCosts } from './costs'
 import type { Settle } from './deferred'
 import * as deferred from './deferred'
 import { connect, disconnect } from './drain'
-import { ThreadmillError } from './errors'
+import { isInstance, ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import type { JsLane } from './lane'
@@ -23,6 +23,7 @@ import {
   type EntrySettings,
   isForMain,
   isObject,
+  isReasonOf,
   own,
   type PoolSettings,
   poolClosed,
@@ -45,11 +46,12 @@ import {
   type Settlement,
   startEntry,
   startKernel,
+  UNCROSSED,
 } from './submit'
 import { TaskHandle } from './task'
 // Before anybody replaces them; some of who uses them is loaded late.
 import './timers'
-import { BuiltinPromise } from './promise'
+import { BuiltinPromise, quiet } from './promise'
 import type { Timeline } from './timeline/timeline'
 import type { TaskTracer } from './trace'
 import { Waiters } from './waiters'
@@ -185,17 +187,38 @@ export class PoolCore implements EntryHost {
   }
 
   addTask(input: unknown, options: object | undefined): TaskHandle<never> {
-    let task: TaskHandle<unknown>
-    if (this.isForEntry(options)) {
-      task = this.entryTask(input, options)
-      this.submitEntry(input, options, task)
-    } else {
-      const kernel = kernelOf(options)
-      task = this.task(kernel, input, options as GivenOptions)
-      this.submit(kernel, input, options, task)
+    const kernel = this.isForEntry(options) ? undefined : kernelOf(options)
+    const task =
+      kernel === undefined ? this.entryTask(input, options) : this.task(kernel, input, options as GivenOptions)
+    try {
+      if (kernel === undefined) this.submitEntry(input, options, task)
+      else this.submit(kernel, input, options, task)
+    } catch (error) {
+      this.refuse(task, error)
     }
     // The contract's overloads say what the output is; here it is whatever the task gives.
     return task as TaskHandle<never>
+  }
+
+  /**
+   * Rejects a task that nobody will run, or whose signal has been aborted; what is wrong with a call is thrown. `isAwaited`:
+   * whether the task has to be, where the pool is closed.
+   */
+  refuse(task: TaskHandle<unknown>, error: unknown, isAwaited = true): void {
+    const code = isInstance(error, ThreadmillError) ? error.code : undefined
+    const isClosed = code === 'ERR_THREADMILL_POOL_CLOSED'
+    const isUnusable = code !== undefined && UNUSABLE.includes(code)
+    if (!isClosed && !isUnusable && !isReasonOf(own(task.options, 'signal'), error)) throw error
+    task.attach(-1, BuiltinPromise.reject(error))
+    if (isUnusable) this.toldRejected(task)
+    else if (isClosed && (!isAwaited || this.isWatched())) quiet(task)
+  }
+
+  /** A task has been rejected before it was queued: whoever listens hears of it as of any other. */
+  toldRejected(task: TaskHandle<unknown> | undefined): void {
+    if (task === undefined || !this.isWatched()) return
+    this.added(task)
+    task.then(undefined, (error) => this.events.taskEnded(task, false, error))
   }
 
   entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
@@ -245,6 +268,7 @@ export class PoolCore implements EntryHost {
         : { resolve, reject, task: given, promise }
     const slot = startEntry(this, input, options, settlement)
     if (slot >= 0) this.added(settlement.task)
+    else if (slot === UNCROSSED) this.toldRejected(settlement.task)
     return slot
   }
 
@@ -525,6 +549,9 @@ export class PoolCore implements EntryHost {
     if (!this.isInert) channels.poolEnded(this.settings.name, this.#completed, this.#errored)
   }
 }
+
+/** Why nobody can run a task of the entry function. */
+const UNUSABLE: readonly string[] = ['ERR_THREADMILL_ENTRY', 'ERR_THREADMILL_WORKER_CRASHED', 'ERR_THREADMILL_SYSTEM']
 
 /** Gives a task that somebody else awaits a handle and a promise of its own, for events and estimators. */
 function handled(task: TaskHandle<unknown>, resolve: Settle, reject: Settle): Settlement {

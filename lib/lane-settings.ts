@@ -58,6 +58,8 @@ export interface LaneHost {
   exited(worker: IWorker, exitCode: number, error: unknown): void
   /** A worker has ended with an error, and no task has told of that. */
   unheard(worker: IWorker, exitCode: number, error: unknown): void
+  /** What waits has been rejected, because workers do nothing but fail. */
+  broken(error: unknown): void
   message(type: string, contents: unknown, origin: IWorker): void
   retried(observer: Observer | undefined, count: number, reason: unknown): void
   /** Heap of a worker that is to be told, and how often at most. */

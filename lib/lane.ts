@@ -12,7 +12,7 @@ import { receiveMessageOnPort } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { Crashes } from './crashes'
 import { settleNow } from './drain'
-import type { ThreadmillError } from './errors'
+import { ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
 import { FailedLoads } from './failed-loads'
 import { Guests } from './guests'
@@ -428,12 +428,18 @@ export class JsLane implements EntryLane, ThreadHost {
     if (this.#failedLoads.areFinal) this.#rejectUnusable()
   }
 
+  /** Whether it has been told that the module cannot be used. */
+  #isBroken = false
+
   /** Nobody can run what waits: the entry module cannot be used. */
   #rejectUnusable(): void {
     flush()
     const before = native.unfinishedTasks(this.handle)
     native.rejectWaiting(this.handle, 2, 'the entry module cannot be used')
     if (native.unfinishedTasks(this.handle) < before) this.#failedLoads.isTold = true
+    if (!this.#failedLoads.areFinal || this.#isBroken) return
+    this.#isBroken = true
+    this.#host.broken(this.#failedLoads.error)
   }
 
   exited(thread: LaneThread, exitCode: number): void {
@@ -488,7 +494,11 @@ export class JsLane implements EntryLane, ThreadHost {
     if (this.crashes.isEndless && waiting > 0) {
       this.crashes.startAnew()
       flush()
-      native.rejectWaiting(this.handle, 0, `the workers of pool '${this.#host.name}' crash again and again`)
+      const why = `the workers of pool '${this.#host.name}' crash again and again`
+      native.rejectWaiting(this.handle, 0, why)
+      this.#host.broken(
+        new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', why, thread.hasCause ? { cause } : undefined),
+      )
     } else if (waiting > 0) this.#launch(index)
     else if (!this.crashes.isEndless) this.#fill()
   }

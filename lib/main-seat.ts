@@ -12,7 +12,7 @@ import { type Kernel, kernelOf } from './kernels'
 import { type EntrySettings, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
 import { BuiltinPromise } from './promise'
-import { type EntryHost, type EntryLane, type GivenOptions, startEntry, startKernel } from './submit'
+import { type EntryHost, type EntryLane, type GivenOptions, startEntry, startKernel, UNCROSSED } from './submit'
 import type { TaskHandle } from './task'
 import type { TaskTracer } from './trace'
 
@@ -51,19 +51,25 @@ export class MainSeat implements EntryHost {
   /** As `pool.addTask`. */
   addTask(input: unknown, options: object | undefined): TaskHandle<never> {
     const pool = this.#pool
-    let task: TaskHandle<unknown>
-    if (pool.isForEntry(options)) {
-      task = pool.entryTask(input, options)
-      const promise = new BuiltinPromise(executor)
-      const settlement = { resolve: last.resolve, reject: last.reject, task, promise }
-      if (startEntry(this, input, options, settlement) >= 0) pool.added(task)
-    } else {
-      const kernel = kernelOf(options)
-      task = pool.task(kernel, input, options as GivenOptions)
-      this.submit(kernel, input, options, task)
+    const kernel = pool.isForEntry(options) ? undefined : kernelOf(options)
+    const task =
+      kernel === undefined ? pool.entryTask(input, options) : pool.task(kernel, input, options as GivenOptions)
+    try {
+      if (kernel === undefined) this.#startEntry(input, options, task)
+      else this.submit(kernel, input, options, task)
+    } catch (error) {
+      pool.refuse(task, error, false)
     }
     // As in the pool, the contract's overloads say what the output is.
     return task as TaskHandle<never>
+  }
+
+  #startEntry(input: unknown, options: object | undefined, task: TaskHandle<unknown>): void {
+    const promise = new BuiltinPromise(executor)
+    const settlement = { resolve: last.resolve, reject: last.reject, task, promise }
+    const slot = startEntry(this, input, options, settlement)
+    if (slot >= 0) this.#pool.added(task)
+    else if (slot === UNCROSSED) this.#pool.toldRejected(task)
   }
 
   /** Checks and submits a task for a kernel; throws before anything is queued or moved. */

@@ -13,6 +13,7 @@ import { isArray, isObject, optionsObject, own, ownOr } from './own'
 import { grantedThreads } from './quota'
 import { checkCrashLimit, checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
+import { reasonOf } from './signals'
 import { checkTransferList } from './transfer'
 
 const { hasOwn, isFiniteNumber, isInteger, keys } = builtins
@@ -421,6 +422,11 @@ function checkKey(name: string, value: unknown): string {
 export function checkSignal(value: unknown): AbortSignal {
   if (!isSignal(value)) throw wrongType('options.signal', 'an AbortSignal', value)
   return value
+}
+
+/** Whether that is what a call is refused with for its signal. */
+export function isReasonOf(signal: unknown, error: unknown): boolean {
+  return isSignal(signal) && signal.aborted && Object.is(reasonOf(signal), error)
 }
 
 function isSignal(value: unknown): value is AbortSignal {

@@ -7,6 +7,7 @@ import { Listeners } from './callbacks'
 import * as channels from './channels'
 import { ThreadmillError } from './errors'
 import type { Observer } from './owner'
+import { quiet } from './promise'
 import { TaskHandle } from './task'
 
 /** See the head of this file. `name`: of the pool. */
@@ -38,7 +39,7 @@ export class PoolEvents extends Listeners {
       return
     }
     // Whoever listens has seen the failure.
-    observer.then(undefined, () => {})
+    quiet(observer)
     const wrapped = () => Object.assign(new Error('a task failed with a falsy reason'), { reason: value })
     this.call('task-complete', value || wrapped(), undefined, observer)
   }

@@ -63,6 +63,7 @@ export class PoolLanes {
       launched: (worker) => pool.events.workerLaunched(worker),
       exited: (worker, code, error) => pool.events.workerExited(worker, code, error),
       unheard: (worker, code, error) => pool.events.workerFailed(worker, code, error),
+      broken: (error) => pool.events.call('broken', error),
       explain: this.#entry?.explain,
       memory: this.#shell.memory,
       highMemory: (worker, heapUsed) => {

@@ -37,6 +37,7 @@ import {
   type ShellSettings,
 } from './shell-options'
 import type { TaskHandle } from './task'
+import { clearInterval, setInterval } from './timers'
 
 /** Releases the threads of pools that nobody can reach any more. */
 const abandoned = new FinalizationRegistry<PoolCore>((core) => {
@@ -138,7 +139,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   off(event: string, listener: (...args: never[]) => void): this {
-    this.#core.events.remove(checkEvent(event), listener)
+    this.#core.events.remove(event, listener)
     this.#core.watchChanged()
     return this
   }
@@ -152,6 +153,8 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   resizeUpTo(workers: number): void {
+    // What is not above the number that there is asks for nothing, and NaN is not.
+    if (typeof workers === 'number' && !(workers > 0)) return
     this.#core.resizeUpTo(checkWorkers('workers', workers))
   }
 
@@ -171,6 +174,25 @@ export class WorkerPool implements AsyncDisposable {
   whenIdle(): Promise<void> {
     return this.#core.whenIdle()
   }
+
+  ref(): this {
+    if (this.#hold !== undefined || this.#core.ending >= 0) return this
+    this.#hold = setInterval(() => {}, LONGEST)
+    this.#endHold = this.#core.onEnd(() => this.unref())
+    return this
+  }
+
+  unref(): this {
+    clearInterval(this.#hold)
+    this.#hold = undefined
+    this.#endHold?.()
+    this.#endHold = undefined
+    return this
+  }
+
+  /** Keeps the process alive. */
+  #hold: ReturnType<typeof setInterval> | undefined
+  #endHold: (() => void) | undefined
 
   ready(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
     try {
@@ -285,16 +307,22 @@ function begun(settings: PoolSettings, shell: ShellSettings, entry?: PoolEntry):
   return core
 }
 
+/** The longest time of a timer, ms. */
+const LONGEST = 2 ** 31 - 1
+
 const EVENTS: readonly unknown[] = [
   'task-added',
   'task-complete',
   'retry',
   'worker-launched',
   'worker-exit',
+  'broken',
   'drain',
   'health',
   'health-alert',
   'high-memory',
+  // Never fires: `once` and `on` of node:events listen to it beside what they are for.
+  'error',
 ]
 
 function checkEvent(event: unknown): string {

@@ -9,6 +9,11 @@ export const BuiltinPromise = (async () => {})().constructor as PromiseConstruct
 
 export const { isPromise } = types
 
+/** A failure that somebody is told of anyhow: that nobody awaits it is no fault. */
+export function quiet(promise: PromiseLike<unknown>): void {
+  promise.then(undefined, () => {})
+}
+
 /** `Promise.resolve` and `Promise.reject`, which users replace as well. */
 export const resolved = BuiltinPromise.resolve.bind(BuiltinPromise)
 export const rejected = BuiltinPromise.reject.bind(BuiltinPromise)

@@ -13,7 +13,7 @@ import { type Encoded, POSTED } from './codecs'
 import { OwnMap, OwnSet } from './collections'
 import { executor, last } from './deferred'
 import { connect, settleNow } from './drain'
-import type { ThreadmillError } from './errors'
+import { isInstance, ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
 import { ENTRY, MAIN_WORKER, native } from './native'
@@ -21,7 +21,7 @@ import { checkEntryOptions, type EntrySettings, optionsObject, own, type PoolSet
 import type { End, Observer, Ticket } from './owner'
 import { KEY_STEP, KEYS_PER_LIFE, KEYS_PER_WORKER, keyOfInput, listOf, moved } from './parcel'
 import { flush } from './port'
-import { BuiltinPromise } from './promise'
+import { BuiltinPromise, quiet } from './promise'
 import type { Report } from './protocol'
 import { encodeReason } from './reason'
 import type { Details } from './registry'
@@ -115,11 +115,16 @@ export class SeatPool implements EntryHost, EntryLane {
       return task
     }
     const task = this.#handle(input, given, expectedCost(this, ENTRY))
+    this.#startEntry(input, options, task)
+    return task
+  }
+
+  #startEntry(input: unknown, options: object | undefined, task?: TaskHandle<unknown>): Promise<unknown> {
     const promise = new BuiltinPromise(executor)
     const settlement = { resolve: last.resolve, reject: last.reject, task, promise }
     startEntry(this, input, options && this.#placed(options), settlement)
-    this.#tellAdded(task, input, given)
-    return task
+    if (task !== undefined) this.#tellAdded(task, input, options ?? NO_OPTIONS)
+    return promise
   }
 
   /** As `pool.run`: without a handle, unless somebody listens to the events of tasks. */
@@ -128,11 +133,9 @@ export class SeatPool implements EntryHost, EntryLane {
     if (options !== undefined && own(options, 'kernel') !== undefined) {
       return this.submit(kernelOf(options), input, options)
     }
-    if (this.#shared.isWatched) return this.addTask(input, options).then()
-    const promise = new BuiltinPromise(executor)
-    const settlement = { resolve: last.resolve, reject: last.reject, task: undefined, promise: undefined }
-    startEntry(this, input, options && this.#placed(options), settlement)
-    return promise
+    const isTold = this.#shared.isWatched
+    const task = isTold ? this.#handle(input, options ?? NO_OPTIONS, expectedCost(this, ENTRY)) : undefined
+    return this.#startEntry(input, options, task)
   }
 
   /** Options without an affinity get that of `plain`. */
@@ -240,7 +243,12 @@ export class SeatPool implements EntryHost, EntryLane {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined): void {
     if (succeeded) this.#completed++
     else this.#errored++
-    if (observer instanceof TaskHandle && this.#told.delete(observer)) this.#tellEnded(observer, succeeded, value)
+    if (observer instanceof TaskHandle) {
+      // Whoever listens is told of a failure; and a pool that is closed admits nothing, which is nobody's fault.
+      const isTold = this.#told.delete(observer)
+      if (!succeeded && (isTold || isClosed(value))) quiet(observer)
+      if (isTold) this.#tellEnded(observer, succeeded, value)
+    }
     if (--this.#unsettled === 0) this.#host.waits(false)
     this.#host.reportSoon()
   }
@@ -294,6 +302,10 @@ export class SeatPool implements EntryHost, EntryLane {
   explain(error: ThreadmillError): ThreadmillError {
     return error
   }
+}
+
+function isClosed(reason: unknown): boolean {
+  return isInstance(reason, ThreadmillError) && reason.code === 'ERR_THREADMILL_POOL_CLOSED'
 }
 
 /** Options of calls without any. */

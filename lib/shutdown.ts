@@ -8,10 +8,18 @@
 //     from then.
 
 import { AsyncResource } from 'node:async_hooks'
-import { rethrow } from './callbacks'
+import process from 'node:process'
+import { describe, isInstance } from './errors'
 import { native } from './native'
 import { BuiltinPromise } from './promise'
 import { clearTimeout, setTimeout } from './timers'
+
+/** Not thrown: it would end the process before the rest is done. */
+function warn(error: unknown): void {
+  const [what, detail] = isInstance(error, Error) ? [`${error.message}`, error.stack] : [describe(error), undefined]
+  const text = `a callback of onShutdown has failed: ${what}`
+  process.emitWarning(text, { type: 'ThreadmillWarning', ...(detail === undefined ? {} : { detail }) })
+}
 
 type Callback = () => unknown
 type Timer = ReturnType<typeof setTimeout>
@@ -89,7 +97,7 @@ export class Shutdown {
         resolve()
       }
       const run = async (): Promise<unknown> => callback()
-      run().catch(rethrow).then(this.#goOn)
+      run().catch(warn).then(this.#goOn)
       if (this.#isLate) this.#goOn()
     })
   }

@@ -213,7 +213,7 @@ function admitKernel(
 
 /**
  * As `startKernel`, for an entry function. An input that cannot cross rejects and is not queued.
- * @returns the slot, -1 for a task that was rejected
+ * @returns the slot, less than 0 for a task that was rejected
  */
 export function startEntry(
   host: EntryHost,
@@ -246,7 +246,7 @@ function admitEntry(
         typeof input === 'number'
           ? admitNumber(host, lane, ticket, input, settlement.resolve, settlement.reject, settlement)
           : admitPlain(host, lane, ticket, input, settlement)
-      if (slot >= 0 || slot === REJECTED) return slot
+      if (slot >= 0 || slot === REJECTED || slot === UNCROSSED) return slot
       isTried = slot === UNFIT
     }
   }
@@ -305,7 +305,7 @@ function admitEntry(
     if (!isCrossing) throw error
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
-    return -1
+    return UNCROSSED
   }
   const { codec, data, words } = encoded as EncodedInput
   const key = keyOf(encoded as EncodedInput)
@@ -378,6 +378,8 @@ const REJECTED = -1
 const NOT_PLAIN = -2
 /** An object that neither flat.ts nor the engine alone can write. */
 const UNFIT = -3
+/** The input cannot cross: the task is rejected, and was never counted. */
+export const UNCROSSED = -4
 
 /** An object without options, the next shortest way. */
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
@@ -396,7 +398,7 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
     lane.withdraw()
     task?.attach(-1, promise as Promise<unknown>)
     reject(error)
-    return -1
+    return UNCROSSED
   }
   if (count < 0 && other === undefined) {
     lane.withdraw()

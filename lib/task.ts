@@ -80,6 +80,10 @@ export class TaskHandle<T> implements Task<T>, Observer {
     if (slot >= 0) observe(slot, this)
   }
 
+  get arg(): unknown {
+    return this.argument
+  }
+
   get worker(): IWorker | undefined {
     if (this.#worker === undefined && this.#slot >= 0) this.#worker = this.#workerAt(runningOn(this.#slot))
     return this.#worker

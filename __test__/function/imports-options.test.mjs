@@ -78,7 +78,7 @@ describe('the script of the workers', () => {
     assert.equal(getWorkerFile(), own)
     const file = new URL('./fixtures/set-up.mjs', import.meta.url)
     setWorkerFile(file)
-    assert.equal(String(getWorkerFile()), file.href)
+    assert.equal(getWorkerFile(), file)
     const module = 'data:text/javascript,export const seen = globalThis.evaluations'
     const proxy = await persistent(t, module)
     assert.equal(await proxy.seen(), 40)

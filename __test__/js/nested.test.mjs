@@ -204,3 +204,52 @@ test('a pool that nobody holds any more ends after its tasks, and lets them subm
   const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000, cwd })
   assert.deepEqual([child.stdout, child.stderr, child.status], ['1\n', '', 0])
 })
+
+/** Tasks that submit and do not await what they get. `cell`: what they wait for. */
+const CARELESS = `data:text/javascript,${encodeURIComponent(`export default async ({ what, cell }, client) => {
+  if (what === 'fails') throw new Error('fails')
+  if (what === 'submits') client.addTask({ what: 'fails' })
+  if (what === 'submits what waits') client.addTask({ what: 'none' })
+  if (what !== 'none') client.postMessageToPool('begun')
+  while (cell !== undefined && Atomics.load(cell, 0) === 0) await new Promise(setImmediate)
+  if (what === 'submits late') client.addTask({ what: 'none' })
+  // Time for the thread to hear of it.
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  return what
+}`)}`
+
+/** A task of those, what it waits for, and what has been told of others. */
+function careless(t, what, options) {
+  const pool = closing(t, new WorkerPool(CARELESS, { maxWorkers: 1, ...options }))
+  const cell = new Int32Array(new SharedArrayBuffer(4))
+  const go = () => Atomics.store(cell, 0, 1)
+  const begun = new Promise((resolve) => pool.onMessage('begun', resolve))
+  const codes = new Promise((resolve) => pool.once('task-complete', (error) => resolve(error?.code ?? error?.message)))
+  return { pool, go, begun, codes, task: pool.run({ what, cell }) }
+}
+
+test('a failure that nobody awaits harms no task of the worker that submitted it, where somebody is told of it', async (t) => {
+  const { go, codes, task } = careless(t, 'submits', { workerConcurrency: 2 })
+  assert.equal(await codes, 'fails')
+  go()
+  assert.equal(await task, 'submits')
+})
+
+test('nor does what a pool that is disposed of rejects', async (t) => {
+  const { pool, go, begun, codes, task } = careless(t, 'submits what waits')
+  await begun
+  const disposed = pool.dispose()
+  assert.equal(await codes, 'ERR_THREADMILL_POOL_CLOSED')
+  go()
+  assert.equal(await task, 'submits what waits')
+  await disposed
+})
+
+test('nor what is submitted to it after that', async (t) => {
+  const { pool, go, begun, task } = careless(t, 'submits late')
+  await begun
+  const disposed = pool.dispose()
+  go()
+  assert.equal(await task, 'submits late')
+  await disposed
+})

@@ -66,7 +66,7 @@ describe('an entry module that cannot be used', () => {
         const { code, message } = await rejection(pool.run(1))
         assert.equal(code, 'ERR_THREADMILL_ENTRY')
         assert.match(message, text)
-        assert.throws(() => pool.addTask(1), { code: 'ERR_THREADMILL_ENTRY' })
+        await assert.rejects(pool.addTask(1), { code: 'ERR_THREADMILL_ENTRY' })
       }
       await assert.rejects(pool.map([1]).next(), { code: 'ERR_THREADMILL_ENTRY' })
       pool.resizeUpTo(2)
@@ -112,6 +112,8 @@ describe('an entry module that cannot be used', () => {
         const resourceLimits = { maxOldGenerationSizeMb: 16 }
         const seen = watched(t, module, { crashLimit, resourceLimits, disposeTimeout: 0 })
         const { pool, launched, exits } = seen
+        const broken = []
+        pool.on('broken', (error) => broken.push(error.code))
         const tasks = [pool.run(1), pool.run(1, { workerAffinity: 0, ...FORCE }), pool.run(new SharedArrayBuffer(1))]
         const settled = await Promise.allSettled(tasks)
         const { code: exitCode, error } = exits[0]
@@ -125,8 +127,10 @@ describe('an entry module that cannot be used', () => {
           assert.match(reason.message, thrown ?? /finished$/)
         }
         assert.deepEqual([error.code, error.exitCode], ['ERR_THREADMILL_ENTRY', exitCode])
-        assert.throws(() => pool.addTask(1), { code: 'ERR_THREADMILL_ENTRY', exitCode })
         await settledOnce(seen, 3)
+        await assert.rejects(pool.addTask(1), { code: 'ERR_THREADMILL_ENTRY', exitCode })
+        assert.equal(seen.completed.size, 4, 'it is told of as any other')
+        assert.deepEqual(broken, ['ERR_THREADMILL_ENTRY'])
         assert.deepEqual([launched, exits.length, pool.workers], [[0], 1, []])
         await pool.close()
       }

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 import { blockUntil, occupy, rejection, until } from '../helpers/pool.mjs'
 
 const CLOSED = 'ERR_THREADMILL_POOL_CLOSED'
@@ -168,5 +169,19 @@ test('a pool stays alive through a method of its kernels', async () => {
     gc()
     await new Promise((resolve) => setImmediate(resolve))
     assert.equal(await fib(10), 55)
+  }
+})
+
+test('ref keeps the process alive until unref, or the end of the pool', async () => {
+  for (const end of ['unref', 'close']) {
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool({ threads: 1 })
+      console.log(pool.ref().ref() === pool)
+      await pool.kernels.fib(3)
+      process.on('exit', () => console.log('exit'))
+      // Of itself it would not come.
+      setTimeout(() => { console.log('${end}'); pool.${end}() }, 20).unref()`
+    const { code, stdout, stderr } = await runProgram(source)
+    assert.deepEqual([code, stdout, stderr], [0, `true\n${end}\nexit\n`, ''])
   }
 })

@@ -105,7 +105,7 @@ const POOL = {
       byState('rejects 5', 'rejects POOL_CLOSED', 'rejects POOL_CLOSED'),
     ],
   ],
-  addTask: [[(pool, { input, options }) => pool.addTask(input, options), refused('throws')]],
+  addTask: [[(pool, { input, options }) => pool.addTask(input, options), refused('rejects')]],
   map: [
     [(pool, { options }) => typeof pool.map([], options).next, always('returns "function"')],
     [async (pool, { input, options }) => (await pool.map([input], options).next()).value, refused('rejects')],

@@ -163,9 +163,9 @@ describe('onShutdown', () => {
     assert.deepEqual([code, stdout, stderr], [0, 'cleaned\nclosed\n', ''])
   })
 
-  test('one that fails is an uncaught exception and does not stop the rest', async () => {
+  test('one that fails is a warning and does not stop the rest', async () => {
     const source = `import { WorkerPool } from 'threadmill'
-      process.on('uncaughtException', (error) => console.log('uncaught', error.message))
+      process.on('warning', ({ name, message }) => console.log(name, message))
       const pool = new WorkerPool({ threads: 1 })
       pool.onShutdown(() => { throw new Error('thrown') })
       pool.onShutdown(async () => { throw new Error('rejected') })
@@ -173,7 +173,12 @@ describe('onShutdown', () => {
       await pool.close()
       console.log('closed')`
     const { code, stdout, stderr } = await runProgram(source)
-    assert.deepEqual([code, stdout, stderr], [0, 'uncaught thrown\nuncaught rejected\nthird\nclosed\n', ''])
+    const warnings = ['rejected', 'thrown'].map(
+      (message) => `ThreadmillWarning a callback of onShutdown has failed: ${message}`,
+    )
+    assert.deepEqual([code, stdout.split('\n').sort()], [0, ['', ...warnings, 'closed', 'third']])
+    // Where from.
+    assert.match(stderr, /Error: thrown\n {4}at/)
   })
 
   test('one that does not end is awaited for disposeTimeout', async () => {

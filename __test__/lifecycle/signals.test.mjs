@@ -14,9 +14,13 @@ const prelude = `import { WorkerPool } from 'threadmill'
   const listeners = () => ['SIGTERM', 'SIGINT'].map((signal) => process.listenerCount(signal)).join()
   const until = async (condition) => { while (!condition()) await new Promise(setImmediate) }
   const isRunning = (pool) => until(() => pool.stats().busyWorkers > 0)
-  const isClosing = (pool) => until(() => {
-    try { pool.addTask(1, { kernel: 'echo' }).catch(() => {}) } catch { return true }
-  })\n`
+  const isClosing = async (pool) => {
+    let isRefused = false
+    await until(() => {
+      pool.addTask(1, { kernel: 'echo' }).catch(() => { isRefused = true })
+      return isRefused
+    })
+  }\n`
 
 /** Runs a program; each line that is `send <signal>` sends it that signal. */
 function runWithSignals(source) {

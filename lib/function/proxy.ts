@@ -55,16 +55,19 @@ const OURS = new Set(['eval', 'workerData', 'transferList'])
 const THEN = 'then'
 const DEFAULT_FILE = path.join(__dirname, '..', 'worker.js')
 let workerFile: string | URL = DEFAULT_FILE
+/** As it was given. */
+let givenFile: string | URL = DEFAULT_FILE
 
 /** See `getWorkerFile` in function.d.ts. */
 export function getWorkerFile(): string | URL {
-  return workerFile
+  return givenFile
 }
 
 /** See `setWorkerFile` in function.d.ts. */
 export function setWorkerFile(file: unknown): void {
   if (!file) return
   workerFile = checkFile('file', file)
+  givenFile = file as string | URL
   shared?.clear()
   shared = undefined
 }
