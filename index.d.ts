@@ -683,7 +683,7 @@ export interface WorkerStats {
   readonly uptime: number
   /** Messages that a JS worker has posted. */
   readonly messageCount: number
-  /** Tasks that it ended with an error; for a JS worker also how often its thread crashed. */
+  /** Tasks that it ended with an error; for a JS worker also how often its thread crashed and failed none. */
   readonly errorCount: number
   /** Seconds since the last answer or message of a JS worker, or since its launch; `null` for a native one. */
   readonly lastActiveSecs: number | null

@@ -123,6 +123,7 @@ export class PoolCore implements EntryHost {
       this.#lanes.open(entry)
       this.bounded(this.#sizing.jsWorkers)
       this.resizeUpTo(entry.settings.minWorkers)
+      this.events.isHeard = true
     } catch (error) {
       // It ends like others: its channels and its timeline are told of that when the core has nothing of it any more.
       native.closePool(this.handle, 2, true)
@@ -457,7 +458,7 @@ export class PoolCore implements EntryHost {
       crashCount: lane?.crashes.count ?? 0,
       bounds: lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
       utilization: (index) => lane?.utilization(index) ?? null,
-      crashes: (index) => lane?.crashes.of(index) ?? 0,
+      crashes: (index) => lane?.crashes.alone(index) ?? 0,
     })
   }
 

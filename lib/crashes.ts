@@ -13,6 +13,7 @@ interface Crash {
 export class Crashes {
   readonly #byWorker: (Crash | undefined)[] = []
   readonly #counts: number[] = []
+  readonly #withTasks: number[] = []
   readonly #limit: number
   #last: Crash | undefined
   #inARow = 0
@@ -25,6 +26,16 @@ export class Crashes {
   /** How often the worker with that number has crashed. */
   of(index: number): number {
     return this.#counts[index] ?? 0
+  }
+
+  /** How often it has without failing a task, whose failure tells of it. */
+  alone(index: number): number {
+    return this.of(index) - (this.#withTasks[index] ?? 0)
+  }
+
+  /** Tasks have failed with the last crash of that worker. */
+  hasFailed(index: number): void {
+    this.#withTasks[index] = (this.#withTasks[index] ?? 0) + 1
   }
 
   /** How often workers have crashed. */

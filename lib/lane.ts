@@ -488,6 +488,7 @@ export class JsLane implements EntryLane, ThreadHost {
       return
     }
     const [waiting, repeated, failed] = native.leaveWorker(this.handle, index, 0, text)
+    if (failed > 0) this.crashes.hasFailed(index)
     if (failed + repeated === 0 && (exitCode !== 0 || thread.hasCause)) this.#unheard(origin, exitCode, thread)
     this.crashes.follow(repeated > 0, this.#hasSucceeded)
     this.#hasSucceeded = false

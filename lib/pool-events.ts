@@ -9,10 +9,13 @@ import { ThreadmillError } from './errors'
 import type { Observer } from './owner'
 import { quiet } from './promise'
 import { TaskHandle } from './task'
+import { soon } from './timers'
 
 /** See the head of this file. `name`: of the pool. */
 export class PoolEvents extends Listeners {
   readonly #name: string
+  /** Whether there can be listeners: those of workers that the constructor launches come after it. */
+  isHeard = false
 
   constructor(name: string) {
     super()
@@ -52,7 +55,8 @@ export class PoolEvents extends Listeners {
 
   workerLaunched(worker: IWorker): void {
     channels.workerLaunched(this.#name, worker)
-    this.call('worker-launched', worker)
+    if (this.isHeard) this.call('worker-launched', worker)
+    else soon(() => this.call('worker-launched', worker))
   }
 
   workerExited(worker: IWorker, code: number, error: unknown): void {

@@ -52,7 +52,7 @@ export interface Counts {
   readonly bounds: { readonly min: number; readonly max: number } | undefined
   /** Share of the time that the event loop of a JS worker was busy; null when it has no thread. */
   utilization(index: number): number | null
-  /** Crashes of the JS worker with that number. */
+  /** Crashes of the JS worker with that number that failed no task. */
   crashes(index: number): number
 }
 

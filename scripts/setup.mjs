@@ -39,6 +39,7 @@ const JS_SOURCES = [
   'index.d.ts',
   'function.d.ts',
   'function-worker.d.ts',
+  'utils.d.ts',
   'metrics.d.ts',
   'dashboard.d.ts',
   'scripts/pack.mjs',

@@ -17,6 +17,17 @@ describe('entry points', () => {
   test('the singular and the plural one are the same module', async () => {
     assert.equal(require('threadmill/functions'), required)
     assert.equal((await import('threadmill/functions')).FunctionPool, required.FunctionPool)
+    const utilities = require('threadmill/utils')
+    const names = [
+      'asyncEventEmitter',
+      'close',
+      'exitEventSupported',
+      'exitKey',
+      'startProfilingCpu',
+      'stopProfilingCpu',
+    ]
+    assert.deepEqual(Object.keys(utilities).sort(), names)
+    for (const name of names) assert.equal(utilities[name], required[name])
   })
 
   test('import finds every name that require gives, and the package has them too', async () => {

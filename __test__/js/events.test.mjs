@@ -1,6 +1,7 @@
 // Events of a pool: what comes, in which order, and what listeners may do.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
@@ -123,4 +124,37 @@ test('worker-exit tells how a worker ended, and resizeUpTo launches', async (t) 
   assert.equal(worker.lane, 'js')
   assert.equal(code, 3)
   assert.equal(error, undefined)
+})
+
+test('workers that the constructor launches are told of to who listens after it', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, 2))
+  const launched = []
+  pool.on('worker-launched', ({ id }) => launched.push(id))
+  assert.deepEqual(launched, [])
+  await pool.run(1)
+  assert.deepEqual(launched, [0, 1])
+})
+
+test('a task whose input cannot be cloned is told of like any other', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
+  const log = []
+  pool.on('task-added', ({ id, arg }) => log.push(['added', id, arg]))
+  pool.on('task-complete', (error, result, { id }) => log.push(['complete', id, error.name, result]))
+  const cannot = () => {}
+  const task = pool.addTask(cannot)
+  assert.deepEqual(log, [['added', task.id, cannot]])
+  await assert.rejects(task, { name: 'DataCloneError' })
+  await assert.rejects(pool.run(cannot), { name: 'DataCloneError' })
+  const complete = (id) => ['complete', id, 'DataCloneError', undefined]
+  assert.deepEqual(log.slice(1), [complete(task.id), ['added', task.id + 1, cannot], complete(task.id + 1)])
+})
+
+test('once of node:events waits for an event of a pool, and removing what is not there does nothing', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
+  const added = once(pool, 'task-added')
+  const task = pool.addTask(1)
+  assert.deepEqual(await added, [task])
+  pool.off('no such event', () => {})
+  assert.throws(() => pool.on('no such event', () => {}), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+  await task
 })

@@ -35,6 +35,7 @@ test('the package holds what it runs with, and nothing else', () => {
     'dist/package.json',
     'index.d.ts',
     'function.d.ts',
+    'utils.d.ts',
     'metrics.d.ts',
     'dashboard.d.ts',
     'dist/dashboard/page/index.html',
@@ -48,7 +49,7 @@ test('the package holds what it runs with, and nothing else', () => {
     assert.ok(contents.includes(file), `${file} is missing`)
   }
   const allowed =
-    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|metrics|dashboard)\.d\.ts|(?:dist\/)?package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|utils|metrics|dashboard)\.d\.ts|(?:dist\/)?package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
   assert.deepEqual(
     contents.filter((file) => !allowed.test(file)),
     [],

@@ -24,6 +24,7 @@ import {
   ThreadStatus,
 } from 'threadmill/function'
 import * as plural from 'threadmill/functions'
+import * as utilities from 'threadmill/utils'
 import { exactly } from './assert'
 
 /** The module of the examples, as far as its types matter. */
@@ -37,6 +38,9 @@ interface Math {
 // Entry points
 exactly<FunctionPool>()(new plural.FunctionPool())
 exactly<FunctionPool>()(new root.FunctionPool())
+exactly<typeof plural.asyncEventEmitter>()(utilities.asyncEventEmitter)
+// @ts-expect-error the utilities alone
+utilities.FunctionPool
 // @ts-expect-error the root's pool is another one
 new FunctionPool().run(5)
 
