@@ -310,3 +310,19 @@ test('a task that was given up tells what it took; others get another worker', a
   assert.equal(crashed.worker.id, 1)
   assert.ok(crashed.taskCost > 0)
 })
+
+test('a worker that has room begins a task before it hears what was sent after that, and after what was sent before', async (t) => {
+  const source = `let heard = 0
+    export const workerEntrypoint = () => heard
+    workerEntrypoint.onWorkerStart = (client) => { client.onMessage('x', (contents) => { heard = contents }) }`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+  t.after(() => pool.close())
+  await pool.run()
+  const [worker] = pool.workers
+  for (let round = 1; round <= 300; round++) {
+    worker.postMessageToWorker('x', round)
+    const task = pool.run()
+    worker.postMessageToWorker('x', -round)
+    assert.equal(await task, round)
+  }
+})

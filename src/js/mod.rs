@@ -146,7 +146,7 @@ fn fetch(
     (records, values, words): (Js, Js, Option<Js>),
     memories: &mut Memories,
 ) -> Raw<f64> {
-    let mut total = 0;
+    let mut total = 0u32;
     loop {
         let (mut notes, mut taken) = (Vec::new(), Vec::new());
         if !pool.js_turn(worker, visit, &mut notes, &mut taken) {
@@ -158,20 +158,13 @@ fn fetch(
         let records = unsafe { raw::doubles(env, records) }?;
         let mut records = records.as_chunks_mut::<TASK>().0.iter_mut();
         let mut out = Out { env, values, used: 0, words, written: 0, memories: &mut *memories };
+        let mut notes = notes.into_iter().peekable();
         // What was taken is begun or answered, whatever the engine says.
-        for note in notes {
-            match out.note(note) {
-                Ok(filled) => {
-                    if let Some(record) = records.next() {
-                        *record = filled;
-                        total += 1;
-                    }
-                }
-                Err(_) => raw::clear_exception(env),
-            }
-        }
         for task in taken {
             let id = task.id;
+            while let Some(note) = notes.next_if(|note| note.comes_before(id)) {
+                total += out.tell(note, records.next());
+            }
             if let Ok(filled) = out.task(&task)
                 && let Some(record) = records.next()
             {
@@ -189,6 +182,9 @@ fn fetch(
                 let answer = Answer { failed: true, value: Value::String(text), ..Answer::default() };
                 pool.js_answer(worker, id, answer);
             }
+        }
+        for note in notes {
+            total += out.tell(note, records.next());
         }
         if ended {
             return Ok(-1.0);
@@ -242,9 +238,22 @@ impl Out<'_> {
         Some((self.written - value.len()) as f64)
     }
 
+    /// Fills a record with a note; how many have been filled.
+    fn tell(&mut self, note: JsNote, record: Option<&mut [f64; TASK]>) -> u32 {
+        match (self.note(note), record) {
+            (Ok(filled), Some(record)) => {
+                *record = filled;
+                return 1;
+            }
+            (Ok(_), None) => {}
+            (Err(_), _) => raw::clear_exception(self.env),
+        }
+        0
+    }
+
     fn note(&mut self, note: JsNote) -> Raw<[f64; TASK]> {
         let mail = match note {
-            JsNote::Mail(mail) => mail,
+            JsNote::Mail { mail, .. } => mail,
             JsNote::GivenUp { id, expired } => {
                 let expired = f64::from(u8::from(expired));
                 return Ok([f64::from(id.index), f64::from(id.generation), 10.0, expired, 0.0, -1.0, 0.0]);

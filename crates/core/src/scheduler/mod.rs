@@ -100,6 +100,11 @@ impl<P> Scheduler<P> {
         }
     }
 
+    /// The generation of the next task that is admitted.
+    pub fn next_generation(&self) -> u32 {
+        self.next_seq as u32
+    }
+
     /// Admits nothing from now on; what was admitted goes on.
     pub fn close(&mut self) {
         self.closed = true;

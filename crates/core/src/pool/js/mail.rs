@@ -6,6 +6,7 @@ use crate::pool::cell::Label;
 use crate::pool::{Pool, clock};
 use crate::scheduler::TaskId;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// A message to or from a JS worker.
 #[derive(Debug)]
@@ -22,7 +23,12 @@ pub struct JsMail {
 #[derive(Debug)]
 pub enum JsNote {
     /// A message.
-    Mail(JsMail),
+    Mail {
+        /// What it says.
+        mail: JsMail,
+        /// The generation of the first task that was admitted after it was sent; see [`comes_before`](JsNote::comes_before).
+        next: u32,
+    },
     /// A task that it runs was given up.
     GivenUp {
         /// The task.
@@ -32,16 +38,30 @@ pub enum JsNote {
     },
 }
 
+impl JsNote {
+    /// Whether a worker that gets both at once hears of this before it begins the task: whether it was sent before that.
+    pub fn comes_before(&self, task: TaskId) -> bool {
+        match self {
+            // Generations count on from 0 after `u32::MAX`.
+            Self::Mail { next, .. } => task.generation.wrapping_sub(*next).cast_signed() >= 0,
+            Self::GivenUp { .. } => true,
+        }
+    }
+}
+
 impl Pool {
-    /// Leaves a message for a JS worker. `false` when there is none with this index.
-    pub fn js_post(&self, index: u32, mail: JsMail) -> bool {
+    /// Leaves a message for a JS worker. `false` when there is none with this index. Tasks that were posted before it are
+    /// admitted first, so that their order can be told.
+    pub fn js_post(self: &Arc<Self>, index: u32, mail: JsMail) -> bool {
+        self.ingest();
         let mut state = self.state.lock();
+        let next = state.scheduler.next_generation();
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };
         // One ring for all that it has not fetched.
         let waker = if worker.notes.is_empty() { worker.waker.clone() } else { None };
-        worker.notes.push(JsNote::Mail(mail));
+        worker.notes.push(JsNote::Mail { mail, next });
         drop(state);
         if let Some(waker) = waker {
             waker.wake();

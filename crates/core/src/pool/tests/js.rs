@@ -181,7 +181,7 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
         .into_iter()
         .chain(second)
         .map(|note| match note {
-            JsNote::Mail(mail) => mail.message_type,
+            JsNote::Mail { mail, .. } => mail.message_type,
             note @ JsNote::GivenUp { .. } => panic!("{note:?}"),
         })
         .collect();
@@ -192,6 +192,27 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
     assert!(matches!(fixture.next_event(), Event::Mail { worker: 0, codec: 1, .. }));
     assert!(fixture.answer(0, &tasks[0]));
     fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn messages_come_before_tasks_that_were_posted_after_them_only() {
+    let mut fixture = Fixture::new(1);
+    let mail = || JsMail { message_type: "a".to_owned(), codec: 0, contents: Value::Null };
+    assert!(fixture.pool.js_join(0));
+    assert!(fixture.pool.js_attach(0, Arc::<Bell>::default(), None));
+    // In the inbox, from where only their order tells when they came.
+    fixture.post_entries(&[1.0]);
+    assert!(fixture.pool.js_post(0, mail()));
+    fixture.post_entries(&[2.0]);
+    let (notes, tasks) = fixture.js_turn(0);
+    assert_eq!((notes.len(), tasks.len()), (1, 1));
+    assert!(!notes[0].comes_before(tasks[0].id), "the task came first");
+    assert!(fixture.answer(0, &tasks[0]));
+    let (_, later) = fixture.js_turn(0);
+    assert!(notes[0].comes_before(later[0].id), "it came after the message");
+    assert!(fixture.answer(0, &later[0]));
+    fixture.outcomes(2);
     fixture.close();
 }
 
