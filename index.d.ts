@@ -631,8 +631,9 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   /** The worker that runs or ran it; `undefined` while it waits. */
   readonly worker: IWorker | undefined
   /**
-   * Run time in ms: expected until it has ended, then measured, unless it never ran. Expected is what an estimator says, else
-   * the mean of the kernel or the entry function, 0 when unknown; what is known of a `key` counts for the order of tasks alone.
+   * Run time in ms: expected until it has ended, then measured, unless it never ran. Expected is what tasks of its `key` have
+   * taken, else what an estimator says, else the mean of the kernel or the entry function, 0 when unknown. In a worker, keys are
+   * not asked.
    */
   readonly taskCost: number
   /** Time of `preTask` in ms: 0 until it has ended, and on the native lane. */

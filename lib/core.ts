@@ -347,6 +347,10 @@ export class PoolCore implements EntryHost {
     }
   }
 
+  costOf(key: string): number {
+    return native.learnedCost(this.handle, key)
+  }
+
   began(): void {
     this.pending++
   }

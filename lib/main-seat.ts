@@ -94,6 +94,10 @@ export class MainSeat implements EntryHost {
 
   checkRoom(): void {}
 
+  costOf(key: string): number {
+    return this.#pool.costOf(key)
+  }
+
   began(): void {
     this.#pool.began()
   }

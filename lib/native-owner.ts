@@ -120,6 +120,8 @@ export interface NativeForOwners extends Native {
   keyFigures(pool: number): string
   /** JSON of what tasks take by key, `[[key, ms, runs], ...]`, least recently used first. */
   learnedCosts(pool: number): string
+  /** What tasks of that key take, ms; -1 when that is not known. */
+  learnedCost(pool: number, key: string): number
   /** Takes over what was learned elsewhere: ms and runs of each key. */
   learnCosts(pool: number, keys: readonly string[], figures: Float64Array): void
   /** JSON of the pool's figures. */

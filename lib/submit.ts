@@ -53,6 +53,8 @@ export interface Host extends Owner {
   /** @throws ThreadmillError when the pool admits nothing more, or has no room */
   checkOpen(): void
   checkRoom(): void
+  /** What tasks of that key have taken, ms; less than 0 when that is not known. */
+  costOf?(key: string): number
   /** A task has got a slot. It is counted, whatever else throws here. */
   began(): void
 }
@@ -153,6 +155,7 @@ function admitKernel(
     transfer = settings.transfer
     signal = settings.signal
     const { affinityKey, key, kernelOptions, priority, affinity, timeout, policy } = settings
+    expectByKey(host, task, key)
     isRepeated = repeats(policy)
     const hasExtra =
       affinityKey !== undefined || key !== undefined || kernelOptions !== undefined || policy !== undefined
@@ -279,6 +282,7 @@ function admitEntry(
     isCounted = true
     unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
     const estimate = lane.estimate?.(task)
+    expectByKey(host, task, settings?.key)
     // Getters of the input, listeners and estimators may have aborted the signal or submitted something meanwhile.
     checkStill()
     if ('list' in ready) {
@@ -328,6 +332,13 @@ function admitEntry(
     return REJECTED
   }
   return slot
+}
+
+/** What was measured counts for more than what is said of a task. */
+function expectByKey(host: Host, task: TaskHandle<unknown> | undefined, key: string | undefined): void {
+  if (task === undefined || key === undefined) return
+  const cost = host.costOf?.(key) ?? -1
+  if (cost >= 0) task.expect(cost)
 }
 
 /** Settings of a call. Most calls with options only move something. */

@@ -193,6 +193,7 @@ const FOR_OWNERS: &[Function] = &[
     (c"cpuShares", Some(cpu_gate::cpu_shares)),
     (c"keyFigures", Some(pool::key_figures)),
     (c"learnedCosts", Some(pool::learned_costs)),
+    (c"learnedCost", Some(pool::learned_cost)),
     (c"learnCosts", Some(pool::learn_costs)),
     (c"traceStart", Some(trace::start)),
     (c"traceStop", Some(trace::stop)),

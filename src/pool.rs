@@ -169,6 +169,15 @@ pub(crate) unsafe extern "C" fn learned_costs(env: Env, info: Info) -> Js {
     })
 }
 
+/// `learnedCost(handle, key)`: what tasks of that key take, in ms; -1 when that is not known.
+pub(crate) unsafe extern "C" fn learned_cost(env: Env, info: Info) -> Js {
+    on_pool_if_any(env, info, |_, pool, [_, key]| {
+        let name = raw::string(env, key)?;
+        let cost = pool.and_then(|pool| pool.learned_cost(&name));
+        raw::new_number(env, cost.map_or(-1.0, |nanos| nanos as f64 / 1e6))
+    })
+}
+
 /// `learnCosts(handle, keys, figures)`: takes over what was learned elsewhere; `figures` has ms and runs of each key.
 pub(crate) unsafe extern "C" fn learn_costs(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_, keys, figures]| {

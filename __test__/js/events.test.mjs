@@ -158,3 +158,14 @@ test('once of node:events waits for an event of a pool, and removing what is not
   assert.throws(() => pool.on('no such event', () => {}), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
   await task
 })
+
+test('a task is expected to take what tasks of its key have taken, whatever estimators say', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1, inherentCostEstimator: () => 1e6 }))
+  const first = pool.addTask(1, { key: 'a' })
+  assert.equal(first.taskCost, 1e6)
+  await first
+  const [next, other] = [pool.addTask(1, { key: 'a' }), pool.addTask(1, { key: 'b' })]
+  assert.ok(Math.abs(next.taskCost - first.taskCost) < 1e-3, `${next.taskCost} ${first.taskCost}`)
+  assert.equal(other.taskCost, 1e6)
+  await Promise.all([next, other])
+})

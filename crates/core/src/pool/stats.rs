@@ -181,6 +181,11 @@ impl Pool {
         self.state.lock().scheduler.costs.export()
     }
 
+    /// What tasks of that key take, ns, as far as the scheduler has been told.
+    pub fn learned_cost(&self, name: &str) -> Option<u64> {
+        self.state.lock().scheduler.costs.measured_by_name(name)
+    }
+
     /// Takes over what was learned elsewhere; what was measured here stands. O(costs log keys).
     pub fn learn_costs(&self, learned: impl IntoIterator<Item = LearnedCost>) {
         self.state.lock().scheduler.costs.import(learned);
