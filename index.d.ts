@@ -983,8 +983,12 @@ export interface WorkerPool<T = any, U = any> {
    */
   resizeUpTo(workers: number): void
 
-  /** Sends a message to every JS worker that exists; nothing of it can be moved. @throws DataCloneError */
-  postMessageToWorkers(type: string, contents?: unknown): this
+  /**
+   * Sends a message to every JS worker that exists, and to functions on this thread once one has run.
+   * @param transfer what of the contents is moved, while one worker exists at most
+   * @throws DataCloneError; TypeError `ERR_THREADMILL_INVALID_ARG_VALUE` for what cannot be moved to several workers
+   */
+  postMessageToWorkers(type: string, contents?: unknown, transfer?: readonly object[]): this
   /** The workers: JS workers that exist in a pool with a module, else the native ones. */
   readonly workers: readonly IWorker[]
 

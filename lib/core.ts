@@ -425,8 +425,8 @@ export class PoolCore implements EntryHost {
     this.listeners.call(type, contents, this.nativeWorker(worker))
   }
 
-  broadcast(type: string, contents: unknown): void {
-    this.lane?.broadcast(type, contents)
+  broadcast(type: string, contents: unknown, transfer?: unknown): void {
+    this.lane?.broadcast(type, contents, transfer)
     this.#lanes.knownMain?.deliver(type, contents)
   }
 

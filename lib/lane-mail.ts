@@ -70,10 +70,15 @@ export class LaneMail {
     if (origin !== undefined) this.#host.message(type, contents, origin)
   }
 
-  /** Sends a message to every worker that exists. @throws DataCloneError */
-  broadcast(type: string, contents: unknown): void {
-    if (transferOf(contents) !== undefined)
-      throw wrongValue('contents', 'for several workers: nothing of it moves', contents)
+  /** Sends a message to every worker that exists. What is moved can go to one only. @throws DataCloneError */
+  broadcast(type: string, contents: unknown, transfer?: unknown): void {
+    if (transferOf(contents) !== undefined || transfer !== undefined) {
+      const all = [...this.#host.threads.keys()].filter((index) => this.#host.threads[index] !== undefined)
+      if (all.length > 1)
+        throw wrongValue('contents', 'without what is moved, which cannot go to several workers', contents)
+      for (const index of all) this.post(index, type, contents, transfer)
+      return
+    }
     const encoded = encode(contents)
     // Tasks submitted before it are handed over first.
     flush()

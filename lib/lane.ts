@@ -345,8 +345,8 @@ export class JsLane implements EntryLane, ThreadHost {
     return this.#host.explain?.(explained) ?? explained
   }
 
-  broadcast(type: string, contents: unknown): void {
-    this.#mail.broadcast(type, contents)
+  broadcast(type: string, contents: unknown, transfer?: unknown): void {
+    this.#mail.broadcast(type, contents, transfer)
   }
 
   #launch(index: number): void {

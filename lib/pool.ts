@@ -158,8 +158,8 @@ export class WorkerPool implements AsyncDisposable {
     this.#core.resizeUpTo(checkWorkers('workers', workers))
   }
 
-  postMessageToWorkers(type: string, contents?: unknown): this {
-    this.#core.broadcast(checkType(type), contents)
+  postMessageToWorkers(type: string, contents?: unknown, transfer?: readonly object[]): this {
+    this.#core.broadcast(checkType(type), contents, transfer)
     return this
   }
 

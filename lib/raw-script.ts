@@ -16,6 +16,7 @@ import type { EntryFunction } from './entry-module'
 import { prepare } from './marked'
 import { BuiltinPromise, isPromise } from './promise'
 import { soon } from './timers'
+import { isWatchReport } from './watch-mode'
 
 /** What messages of that type are called in `pool.onMessage` and `postMessageToWorker`. */
 const TYPE = 'message'
@@ -59,7 +60,10 @@ export class RawScript {
   constructor(port: MessagePort, host: RawHost) {
     this.#port = port
     this.#host = host
-    const { addEventListener, removeEventListener } = Object.getPrototypeOf(port) as Record<string, Listener>
+    const { addEventListener, postMessage, removeEventListener } = Object.getPrototypeOf(port) as Record<
+      string,
+      Listener
+    >
     // The other methods, `on` and `once` and `onmessage`, come down to these.
     this.#replace('addEventListener', (type, listener, ...options) => {
       addEventListener?.call(port, type, type === TYPE ? this.#wrapped(listener) : listener, ...options)
@@ -69,7 +73,10 @@ export class RawScript {
       const known = type === TYPE ? this.#wrappers.get(listener as object) : undefined
       removeEventListener?.call(port, type, known ?? listener, ...options)
     })
-    this.#replace('postMessage', (value, transfer) => this.#post(value, transfer))
+    this.#replace('postMessage', (value, transfer) => {
+      if (isWatchReport(value)) postMessage?.call(port, value)
+      else this.#post(value, transfer)
+    })
   }
 
   #replace(name: string, value: (...args: unknown[]) => void): void {

@@ -11,6 +11,7 @@ import { BuiltinPromise } from './promise'
 import { checkNotAborted, reasonOf } from './signals'
 import { clearTimeout, setTimeout } from './timers'
 import { checkTransferList } from './transfer'
+import { isWatchReport } from './watch-mode'
 
 const FORMS = 'a path, the file: URL of a local file, or a data: URL'
 /** Two characters at least: one letter and a colon are a drive of Windows. */
@@ -51,7 +52,8 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
     const abort = (): void => giveUp(() => signal && reasonOf(signal))
     signal?.addEventListener('abort', abort)
     if (limit > 0) timer = setTimeout(() => giveUp(() => timedOut(limit)), limit)
-    worker.once('message', (value: unknown) => {
+    worker.on('message', (value: unknown) => {
+      if (isWatchReport(value)) return
       settle ??= () => resolve(value as never)
       worker.terminate()
     })

@@ -10,6 +10,7 @@ import type { Launch } from './protocol'
 import type { RawScript } from './raw-script'
 import { required } from './required'
 import { join } from './scopes'
+import { isWatchReport } from './watch-mode'
 import type { Client } from './worker-client'
 
 /** Versions of Node that abort the process when a thread is terminated that links a required module (src/termination.rs). */
@@ -54,7 +55,10 @@ function watchParentPort(client: Client, control: MessagePort): void {
   // That of Deno is of another make, and carries what is written.
   if (!(port instanceof MessagePort)) return
   for (const name of ['addEventListener', 'postMessage'] as const) {
+    const own = Object.getPrototypeOf(port)[name] as (...args: unknown[]) => void
     const value = (...args: unknown[]): void => {
+      // Before anything is loaded, of which Node would tell in its turn.
+      if (name === 'postMessage' && isWatchReport(args[0])) return own.apply(port, args)
       const parts = require('./raw-script') as typeof import('./raw-script')
       rawScript ??= new parts.RawScript(port, {
         postMessageToPool: (...message) => client.postMessageToPool(...message),

@@ -160,6 +160,8 @@ const POOL = {
   ],
   isIdle: [[(pool) => pool.isIdle, byState('returns true', 'returns false', 'returns true')]],
   whenIdle: [[(pool) => pool.whenIdle(), always('resolves undefined')]],
+  ref: [[(pool) => pool.ref(), always('the pool')]],
+  unref: [[(pool) => pool.unref(), always('the pool')]],
   ready: [[(pool) => pool.ready(), byState('resolves undefined', 'rejects POOL_CLOSED', 'rejects POOL_CLOSED')]],
   stats: [
     [(pool) => pool.stats().poolSize, always('returns 1')],
