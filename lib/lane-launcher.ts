@@ -8,6 +8,7 @@ import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread, type ThreadHost } from './lane-thread'
 import { native } from './native-owner'
 import { workerCode, workerFolder } from './packs'
+import { isRefused, refusedThread } from './refused'
 import type { SeatSettings } from './seat'
 
 const SCRIPT = path.join(__dirname, 'worker.js')
@@ -36,7 +37,10 @@ export class LaneLauncher {
     this.#host = host
   }
 
-  /** Launches the thread with this number; `undefined` when the pool takes no more. @throws what the runtime throws */
+  /**
+   * Launches the thread with this number; `undefined` when the pool takes no more.
+   * @throws what the runtime throws for options; ThreadmillError `ERR_THREADMILL_SYSTEM` when the system refuses a thread
+   */
   launch(index: number): LaneThread | undefined {
     const { handle, name, memory, poolId, place, settings, seat, threads } = this.#host
     if (!native.joinWorker(handle, index)) return undefined
@@ -65,7 +69,7 @@ export class LaneLauncher {
       )
     } catch (error) {
       native.leaveWorker(handle, index, 0, 'the worker could not be launched')
-      throw error
+      throw isRefused(error) ? refusedThread(error) : error
     }
     // While it starts.
     if (folder !== undefined) thread.give(workerCode(file === undefined ? undefined : native))

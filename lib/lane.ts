@@ -12,7 +12,7 @@ import { receiveMessageOnPort } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { Crashes } from './crashes'
 import { settleNow } from './drain'
-import { ThreadmillError } from './errors'
+import { isInstance, ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
 import { FailedLoads } from './failed-loads'
 import { Guests } from './guests'
@@ -28,6 +28,7 @@ import { flush } from './port'
 import { BuiltinPromise } from './promise'
 import { isAlone, type Report } from './protocol'
 import { decodeReason } from './reason'
+import { isRefused, refusedThread } from './refused'
 import { IdleSweep, idleWorkers } from './retire'
 import { StuckWorkers } from './stuck'
 import type { EntryLane, Pushed } from './submit'
@@ -230,13 +231,23 @@ export class JsLane implements EntryLane, ThreadHost {
     this.check()
     this.#pending++
     const before = this.#launched
+    this.#isRefused = false
+    this.#isAdmitting = true
     try {
       this.#launchFor(wanted)
+      if (this.#isRefused && !this.#canRun(wanted)) throw this.#refusal
     } catch (error) {
       this.#pending--
       throw error
+    } finally {
+      this.#isAdmitting = false
     }
     return this.#launched > before
+  }
+
+  /** Whether there is the worker that a task asks for, or any. */
+  #canRun(wanted: number): boolean {
+    return wanted < 0 ? this.#launched > 0 : this.#threads[wanted] !== undefined
   }
 
   /** A worker has submitted tasks, has seen some succeed or fail, or has written something. */
@@ -341,7 +352,8 @@ export class JsLane implements EntryLane, ThreadHost {
   /** Adds to an error of the scheduler what is known on this side. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
     const unusable = error.code === 'ERR_THREADMILL_ENTRY' ? this.#failedLoads.error : undefined
-    const explained = unusable ?? this.crashes.explain(error, index)
+    const refused = error.message === this.#refusal?.message ? this.#refusal : undefined
+    const explained = unusable ?? refused ?? this.crashes.explain(error, index)
     return this.#host.explain?.(explained) ?? explained
   }
 
@@ -351,8 +363,32 @@ export class JsLane implements EntryLane, ThreadHost {
 
   #launch(index: number): void {
     if (this.#failedLoads.isPaused && this.#launched > this.#leaving) return
-    const thread = this.#launcher.launch(index)
+    let thread: LaneThread | undefined
+    try {
+      thread = this.#launcher.launch(index)
+    } catch (error) {
+      if (!isInstance(error, ThreadmillError)) throw error
+      this.#refused(error)
+    }
     if (thread !== undefined) this.adopt(thread)
+  }
+
+  /** Why the system has refused the last thread that it has. */
+  #refusal: ThreadmillError | undefined
+  /** Whether that was since a task has been admitted last. */
+  #isRefused = false
+  /** Whether a task is being admitted, which is refused if nobody can run it. */
+  #isAdmitting = false
+
+  /** The system refuses a thread. Others run what waits, and it is asked again; where there are none, what waits is rejected. */
+  #refused(refusal: ThreadmillError): void {
+    this.#refusal = refusal
+    this.#isRefused = true
+    if (this.#launched > 0) this.#failedLoads.pause(() => this.#launchAgain())
+    else if (!this.#isAdmitting) {
+      flush()
+      native.rejectWaiting(this.handle, 0, refusal.message)
+    }
   }
 
   /** A thread has been launched for it. */
@@ -447,7 +483,8 @@ export class JsLane implements EntryLane, ThreadHost {
     // What it had told before comes first.
     settleNow()
     this.#readPort(index)
-    if (thread.endsUnloaded) {
+    const isRefusal = thread.endsUnloaded && isRefused(thread.cause)
+    if (thread.endsUnloaded && !isRefusal) {
       this.#failedLoads.addEnd(exitCode, thread.cause)
       this.#failed(thread)
     }
@@ -465,6 +502,13 @@ export class JsLane implements EntryLane, ThreadHost {
       // One that is terminated has none.
       if (thread.hasCause) this.#unheard(origin, exitCode, thread)
       if (this.#launched === 0) this.#tellGone()
+      return
+    }
+    if (isRefusal) {
+      const refusal = refusedThread(thread.cause)
+      flush()
+      native.leaveWorker(this.handle, index, 0, refusal.message)
+      this.#refused(refusal)
       return
     }
     if (thread.hasFailed) {

@@ -7,6 +7,7 @@ import type { EntryPlace } from './entry-module'
 import type { JsLane } from './lane'
 import { LaneLauncher } from './lane-launcher'
 import type { LaneHost, LaneSettings } from './lane-settings'
+import type { LaneThread } from './lane-thread'
 import { laneParts } from './lazy'
 import { native } from './native-owner'
 import type { SeatSettings } from './seat'
@@ -56,6 +57,9 @@ export class LazyLane {
   /** The lane itself. */
   get lane(): JsLane {
     this.known ??= this.#make()
+    const first = this.#first
+    this.#first = undefined
+    if (first !== undefined) this.known.adopt(first)
     return this.known
   }
 
@@ -65,11 +69,13 @@ export class LazyLane {
   }
 
   #launchAhead(): JsLane {
-    const first = this.#launcher.launch(0)
-    const { lane } = this
-    if (first !== undefined) lane.adopt(first)
-    return lane
+    // It is still there where the code of the lane could not be read.
+    this.#first ??= this.#launcher.launch(0)
+    return this.lane
   }
+
+  /** Launched for a lane that is still to be made. */
+  #first: LaneThread | undefined
 
   #make(): JsLane {
     const { Registry, JsLane } = laneParts()

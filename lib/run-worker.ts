@@ -8,6 +8,7 @@ import { isUrl, localFile } from './entry'
 import { ThreadmillError, wrongType, wrongValue } from './errors'
 import { checkSignal, checkTimeout, optionsObject } from './options'
 import { BuiltinPromise } from './promise'
+import { isRefused, refusedThread } from './refused'
 import { checkNotAborted, reasonOf } from './signals'
 import { clearTimeout, setTimeout } from './timers'
 import { checkTransferList } from './transfer'
@@ -28,7 +29,12 @@ export async function runWorker(script: unknown, workerData?: unknown, given?: u
   const source = options.eval === true ? checkSource(script) : scriptUrl(script)
   checkNotAborted(aborter)
   const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
-  const worker = new Worker(source, Object.assign(options, { workerData, transferList: list as Transferable[] }))
+  let worker: Worker
+  try {
+    worker = new Worker(source, Object.assign(options, { workerData, transferList: list as Transferable[] }))
+  } catch (error) {
+    throw isRefused(error) ? refusedThread(error) : error
+  }
   return resultOf(worker, limit, aborter)
 }
 
@@ -63,7 +69,7 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
     })
     // It comes another way than messages, and may overtake one that was posted before.
     worker.on('error', (error) => {
-      failure ??= () => reject(error)
+      failure ??= () => reject(isRefused(error) ? refusedThread(error) : error)
     })
     worker.once('exit', (code) => {
       settle ??= failure ?? (() => reject(stopped(code)))

@@ -58,7 +58,10 @@ function watchParentPort(client: Client, control: MessagePort): void {
     const own = Object.getPrototypeOf(port)[name] as (...args: unknown[]) => void
     const value = (...args: unknown[]): void => {
       // Before anything is loaded, of which Node would tell in its turn.
-      if (name === 'postMessage' && isWatchReport(args[0])) return own.apply(port, args)
+      if (name === 'postMessage' && isWatchReport(args[0])) {
+        own.apply(port, args)
+        return
+      }
       const parts = require('./raw-script') as typeof import('./raw-script')
       rawScript ??= new parts.RawScript(port, {
         postMessageToPool: (...message) => client.postMessageToPool(...message),
