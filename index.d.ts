@@ -112,7 +112,7 @@ export interface TaskOptions {
    * Buffers of the input that are moved instead of copied. They detach at the call. Kernels marked "in place" work in
    * that memory and give it back as their output.
    */
-  readonly transfer?: readonly ArrayBuffer[] | undefined
+  readonly transfer?: readonly ArrayBufferLike[] | undefined
 }
 
 /** Task options together with the kernel's own options, in one object. */
@@ -207,6 +207,8 @@ export interface WorkerPoolOptions {
   readonly memoryStrategy?: 'warn' | 'restart' | ((details: HighMemory) => unknown) | undefined
   /** Tasks that one JS worker, or the thread that owns the pool, has in progress at a time, 1 to 1024. @default 1 */
   readonly workerConcurrency?: number | undefined
+  /** @deprecated old spelling of `workerConcurrency`, which counts where both are given */
+  readonly workerConcurency?: number | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */
   readonly nice?: number | undefined
 }
@@ -624,6 +626,8 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   readonly id: number
   /** The argument, same reference. */
   readonly argument: unknown
+  /** Second name of `argument`. */
+  readonly arg: unknown
   /** Milliseconds since the epoch at submit. */
   readonly timestamp: number
   /** The options given; an empty object when there were none. */
@@ -1135,10 +1139,15 @@ export type ErrorCode =
   | 'ERR_THREADMILL_TRACE_STARTED'
   | 'ERR_THREADMILL_TRACE_NOT_STARTED'
 
+/** Whether this is the main thread of the process: that of `node:worker_threads`. */
+export const isMainThread: boolean
+
 /** Any error of threadmill that is not about an argument. Match on `code`, not on `instanceof`. */
 export class ThreadmillError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions)
   readonly code: ErrorCode
+  /** Of `ERR_THREADMILL_WORKER_CRASHED`, and of `ERR_THREADMILL_ENTRY` where the thread has ended: its exit code. */
+  readonly exitCode?: number | undefined
   /** For `ERR_THREADMILL_IO`: an Error with the system's `code` (such as `'ENOENT'`), `errno`, `syscall` and `path`. */
   cause?: unknown
 }

@@ -116,7 +116,11 @@ function writeCosts(given: string, learned: readonly Cost[]): void {
     writeFileSync(draft, `{"format":"${FORMAT}","costs":[\n${lines.join(',\n')}\n]}\n`)
     renameSync(draft, file)
   } catch (error) {
-    rmSync(draft, { force: true })
+    try {
+      rmSync(draft, { force: true })
+    } catch {
+      // It is not there either.
+    }
     throw error
   }
 }

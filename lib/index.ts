@@ -1,5 +1,6 @@
 // Stage: all. Thread: any env. The exports of the package, and nothing else.
 
+export { isMainThread } from 'node:worker_threads'
 export { ThreadmillError } from './errors'
 export * from './function/lazily'
 export { kernelInfo } from './kernels'

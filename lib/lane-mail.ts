@@ -98,7 +98,7 @@ export class LaneMail {
     this.#send(index, thread, type, encoded, list)
   }
 
-  #send(index: number, thread: LaneThread, type: string, encoded: Encoded, list: Transferable[]): void {
+  #send(index: number, thread: LaneThread, type: string, encoded: Encoded, list: Transferable[], isKept = false): void {
     if (thread.isDeaf && thread.hasHeir) {
       const message = { type, contents: keep(encoded, list) }
       const others = this.#kept.get(index)
@@ -115,7 +115,7 @@ export class LaneMail {
       post(thread.control, order, list)
       contents = key
     }
-    native.postToWorker(handle, index, type, codec, contents)
+    native.postToWorker(handle, index, type, codec, contents, isKept)
   }
 
   /** A worker is being launched: it gets what is kept for its number. */
@@ -123,7 +123,7 @@ export class LaneMail {
     const { index } = thread
     const kept = this.#kept.get(index) ?? []
     this.#kept.delete(index)
-    for (const { type, contents } of kept) this.#send(index, thread, type, contents.encoded, contents.list)
+    for (const { type, contents } of kept) this.#send(index, thread, type, contents.encoded, contents.list, true)
   }
 
   /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */

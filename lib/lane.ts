@@ -125,7 +125,9 @@ export class JsLane implements EntryLane, ThreadHost {
   utilization(index: number): number | null {
     // Workers of Deno have that once it is loaded.
     if (!IS_NODE) require('node:perf_hooks')
-    return this.#threads[index]?.worker.performance.eventLoopUtilization().utilization ?? null
+    const share = this.#threads[index]?.worker.performance.eventLoopUtilization().utilization
+    // What Node says of a moment may be a little more.
+    return share === undefined ? null : Math.min(1, share)
   }
 
   /** From now on the threads keep the process alive. */

@@ -78,7 +78,7 @@ export interface NativeForOwners extends Native {
   /** Rejects what waits in the JS lane; codes as above, or 2 the entry module cannot be used. */
   rejectWaiting(pool: number, code: 0 | 1 | 2, reason: string): void
   /** Whether there is such a JS worker. */
-  postToWorker(pool: number, index: number, type: string, codec: number, contents: unknown): boolean
+  postToWorker(pool: number, index: number, type: string, codec: number, contents: unknown, isKept: boolean): boolean
   /** Nobody will report these tasks of a worker any more. */
   forgetTasks(count: number): void
   /** Keeps a text of one byte for each character for ever; gives its number. */

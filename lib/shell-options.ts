@@ -85,20 +85,22 @@ function checkMemoryOptions(option: (key: keyof JsPoolOptions, otherwise?: unkno
  */
 export function checkSignals(name: string, value: unknown): readonly NodeJS.Signals[] {
   if (value === true) return ['SIGTERM', 'SIGINT']
-  const expectation = `a non-empty array of names of signals that can be handled, such as 'SIGTERM'`
+  const expectation = `a non-empty array of names of signals that end a process and can be handled, such as 'SIGTERM'`
   if (!isArray(value)) throw wrongType(name, expectation, value)
   const list: unknown[] = Array.from(value)
   if (list.length === 0) throw wrongValue(name, expectation, value)
   const { constants } = require('node:os') as typeof import('node:os')
   const isUsable = (signal: unknown): boolean =>
-    typeof signal === 'string' && Object.hasOwn(constants.signals, signal) && !UNCATCHABLE.includes(signal)
+    typeof signal === 'string' && Object.hasOwn(constants.signals, signal) && !UNUSABLE.includes(signal)
   for (const [index, signal] of list.entries()) {
-    if (!isUsable(signal)) throw wrongValue(`${name}[${index}]`, 'the name of a signal that can be handled', signal)
+    if (!isUsable(signal))
+      throw wrongValue(`${name}[${index}]`, 'the name of a signal that ends a process and can be handled', signal)
   }
   return [...new Set(list as NodeJS.Signals[])]
 }
 
-const UNCATCHABLE = ['SIGKILL', 'SIGSTOP']
+/** They cannot be handled, or end no process. */
+const UNUSABLE = ['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGWINCH']
 
 /** @throws ThreadmillError where no signals come */
 export function checkMainThread(): void {

@@ -8,8 +8,10 @@
 //     those who listen once have gone afterwards.
 // H4. Other copies of the package in the process are no others: the last of those that the signal has come to ends the process.
 
+import { constants } from 'node:os'
 import process from 'node:process'
 import { BuiltinPromise } from './promise'
+import { setImmediate } from './timers'
 
 /** What is ended: the core of a pool. */
 export interface SignalHost {
@@ -81,7 +83,11 @@ function die(signal: NodeJS.Signals, isHeard: boolean): void {
   process.removeListener(signal, onSignal)
   if (isHeard || isHeardByOthers(signal)) return
   // A copy that has come to listen since then is to hear of it, too.
-  if (!listenersTo(signal).some((listener) => listener[IS_ENDING]?.())) process.kill(process.pid, signal)
+  if (listenersTo(signal).some((listener) => listener[IS_ENDING]?.())) return
+  const isLast = process.listenerCount(signal) === 0
+  process.kill(process.pid, signal)
+  // Process 1 of a container is not ended by signals; no other comes here.
+  if (isLast) setImmediate(() => process.exit(128 + (constants.signals[signal] ?? 0)))
 }
 
 type Listener = NodeJS.SignalsListener & { readonly [IS_ENDING]?: () => boolean }

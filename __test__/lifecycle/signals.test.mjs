@@ -118,6 +118,16 @@ describe('signal handlers', { skip }, () => {
     assert.deepEqual([lost.code, lost.stdout], [0, 'gone\n'])
   })
 
+  test('where signals end no process, as with process 1 of a container, it exits', async () => {
+    const { code, signal, stdout } = await runWithSignals(`
+      process.kill = () => true
+      const pool = new WorkerPool({ threads: 1, handleSignals: true })
+      pool.onShutdown(() => console.log('shut down'))
+      setInterval(() => {}, 1000)
+      console.log('send SIGTERM')`)
+    assert.deepEqual([code, signal, stdout.split('\n').at(-2)], [128 + 15, null, 'shut down'])
+  })
+
   test('when others listen too, the process is theirs to end', async () => {
     const { code, signal, stdout, stderr } = await runWithSignals(`
       const pool = new WorkerPool({ threads: 1, handleSignals: true })
@@ -299,6 +309,8 @@ describe('bad use of signal handlers', () => {
       [['SIGTERM', 15], 'ERR_THREADMILL_INVALID_ARG_VALUE'],
       [['SIGKILL'], 'ERR_THREADMILL_INVALID_ARG_VALUE'],
       [['SIGSTOP'], 'ERR_THREADMILL_INVALID_ARG_VALUE'],
+      // Of itself it ends no process.
+      [['SIGWINCH'], 'ERR_THREADMILL_INVALID_ARG_VALUE'],
     ]) {
       assert.throws(() => new WorkerPool({ handleSignals: value }), { name: 'TypeError', code })
       const pool = new WorkerPool({ threads: 1 })

@@ -2,6 +2,7 @@
 // is an error of its own.
 import {
   type IWorker,
+  isMainThread,
   type PoolStats,
   type Task,
   ThreadmillError,
@@ -101,3 +102,17 @@ const error = new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'too slow', { cause:
 if (error.code === 'ERR_THREADMILL_TIMEOUT') exactly<'ERR_THREADMILL_TIMEOUT'>()(error.code)
 // @ts-expect-error not in the closed set of codes
 new ThreadmillError('ERR_SOMETHING', 'message')
+
+// Names of the contract, and views whose memory may be of any kind
+exactly<boolean>()(isMainThread)
+const oldSpelling: WorkerPoolOptions = { workerConcurency: 2 }
+new WorkerPool('module', oldSpelling)
+export async function moved(values: Float64Array): Promise<Float64Array> {
+  const packed = await new WorkerPool().kernels.gzip(values)
+  await new WorkerPool().kernels.gunzip(packed, { transfer: [packed.buffer] })
+  return new WorkerPool().kernels.sort(values, { transfer: [values.buffer] })
+}
+export function ended(error: ThreadmillError, task: Task<number>): unknown {
+  exactly<number | undefined>()(error.exitCode)
+  return task.arg
+}

@@ -39,7 +39,7 @@ export function compare(a: FilePath, b: FilePath): number {
 }
 
 // Control characters could move the cursor or recolour the terminal; bidirectional marks could disguise a name.
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\ufffe\uffff]/gu
 
 /** The path on one line and harmless in a terminal: what is not printable is escaped. */
 export function display(value: FilePath): string {

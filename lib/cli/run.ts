@@ -59,14 +59,22 @@ export async function run(entry: string, options: RunOptions): Promise<number> {
   }
 }
 
-function createPool(entry: string, { concurrency, export: symbol }: RunOptions): WorkerPool {
+function createPool(entry: string, { concurrency, continueOnError, export: symbol }: RunOptions): WorkerPool {
   const cores = os.availableParallelism()
   const maxWorkers = Math.min(cores, concurrency ?? cores, 1024)
   // More than workers can only be meant for functions that wait.
   const workerConcurrency = concurrency === undefined ? 1 : Math.min(1024, Math.ceil(concurrency / maxWorkers))
   let pool: WorkerPool
   try {
-    pool = new WorkerPool(entry, { name: 'run', maxWorkers, workerConcurrency, entrypointSymbol: symbol, stdout: true })
+    pool = new WorkerPool(entry, {
+      name: 'run',
+      maxWorkers,
+      workerConcurrency,
+      entrypointSymbol: symbol,
+      stdout: true,
+      // Each line that crashes its worker is a failure of its own.
+      ...(continueOnError ? { crashLimit: Number.POSITIVE_INFINITY } : {}),
+    })
   } catch (error) {
     throw new CliError((error as Error).message)
   }

@@ -15,6 +15,8 @@ export function headings(output: NodeJS.WriteStream = process.stdout): (text: st
 export function endWithoutOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
+      // Messages that nobody reads are no reason to end before the results are there.
+      if (error.code === 'EPIPE' && stream === process.stderr) return
       if (error.code === 'EPIPE') process.exit()
       if (stream === process.stdout) process.stderr.write(`threadmill: standard output: ${explain(error)}\n`)
       process.exit(EXIT_UNUSABLE)

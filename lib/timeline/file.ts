@@ -79,7 +79,11 @@ function write(): void {
       renameSync(draft, target)
     }
   } catch (error) {
-    rmSync(draft, { force: true })
+    try {
+      rmSync(draft, { force: true })
+    } catch {
+      // It is not there either.
+    }
     warn(`could not be written: ${(error as Error).message}`)
   }
   nextWrite = now() + 20 * (now() - began)

@@ -143,15 +143,15 @@ pub(crate) unsafe extern "C" fn reject_waiting(env: Env, info: Info) -> Js {
     })
 }
 
-/// `postToWorker(pool, index, type, codec, contents)`: whether there is such a worker.
+/// `postToWorker(pool, index, type, codec, contents, isKept)`: whether there is such a worker.
 pub(crate) unsafe extern "C" fn post_to_worker(env: Env, info: Info) -> Js {
-    on_pool(env, info, |_, pool, [_, worker, message_type, codec, contents]| {
+    on_pool(env, info, |_, pool, [_, worker, message_type, codec, contents, kept]| {
         let mail = JsMail {
             message_type: raw::string(env, message_type)?,
             codec: raw::number(env, codec)? as u8,
             contents: own_value(env, contents)?,
         };
-        raw::new_boolean(env, pool.js_post(index(env, worker)?, mail))
+        raw::new_boolean(env, pool.js_post(index(env, worker)?, mail, raw::boolean(env, kept)?))
     })
 }
 

@@ -26,8 +26,8 @@ pub enum JsNote {
     Mail {
         /// What it says.
         mail: JsMail,
-        /// The generation of the first task that was admitted after it was sent; see [`comes_before`](JsNote::comes_before).
-        next: u32,
+        /// The generation of the first task that was admitted after it was sent; `None` for one that comes before all.
+        next: Option<u32>,
     },
     /// A task that it runs was given up.
     GivenUp {
@@ -43,7 +43,9 @@ impl JsNote {
     pub fn comes_before(&self, task: TaskId) -> bool {
         match self {
             // Generations count on from 0 after `u32::MAX`.
-            Self::Mail { next, .. } => task.generation.wrapping_sub(*next).cast_signed() >= 0,
+            Self::Mail { next, .. } => {
+                next.is_none_or(|next| task.generation.wrapping_sub(next).cast_signed() >= 0)
+            }
             Self::GivenUp { .. } => true,
         }
     }
@@ -51,11 +53,12 @@ impl JsNote {
 
 impl Pool {
     /// Leaves a message for a JS worker. `false` when there is none with this index. Tasks that were posted before it are
-    /// admitted first, so that their order can be told.
-    pub fn js_post(self: &Arc<Self>, index: u32, mail: JsMail) -> bool {
+    /// admitted first, so that their order can be told; `is_kept`: it was kept for this worker while there was none, and comes
+    /// before all that the worker begins.
+    pub fn js_post(self: &Arc<Self>, index: u32, mail: JsMail, is_kept: bool) -> bool {
         self.ingest();
         let mut state = self.state.lock();
-        let next = state.scheduler.next_generation();
+        let next = (!is_kept).then(|| state.scheduler.next_generation());
         let Some(worker) = state.js_worker(index).filter(|worker| worker.joined) else {
             return false;
         };

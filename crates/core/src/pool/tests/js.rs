@@ -165,10 +165,10 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
         codec: 1,
         contents: Value::String(text.to_owned()),
     };
-    assert!(!fixture.pool.js_post(0, mail("nobody")));
+    assert!(!fixture.pool.js_post(0, mail("nobody"), false));
     assert!(fixture.pool.js_join(0));
     for index in 0..100 {
-        assert!(fixture.pool.js_post(0, mail(&index.to_string())));
+        assert!(fixture.pool.js_post(0, mail(&index.to_string()), false));
     }
     fixture.submit_entry(1.0, js_task());
     let bell = Arc::<Bell>::default();
@@ -186,7 +186,7 @@ fn messages_wait_for_a_js_worker_and_come_before_later_tasks() {
         })
         .collect();
     assert!(types.iter().map(|text| text.parse::<u32>().unwrap()).eq(0..100));
-    assert!(fixture.pool.js_post(0, mail("late")));
+    assert!(fixture.pool.js_post(0, mail("late"), false));
     assert_eq!(bell.rings(), 1);
     fixture.pool.js_post_to_pool(0, None, mail("back"));
     assert!(matches!(fixture.next_event(), Event::Mail { worker: 0, codec: 1, .. }));
@@ -203,7 +203,7 @@ fn messages_come_before_tasks_that_were_posted_after_them_only() {
     assert!(fixture.pool.js_attach(0, Arc::<Bell>::default(), None));
     // In the inbox, from where only their order tells when they came.
     fixture.post_entries(&[1.0]);
-    assert!(fixture.pool.js_post(0, mail()));
+    assert!(fixture.pool.js_post(0, mail(), false));
     fixture.post_entries(&[2.0]);
     let (notes, tasks) = fixture.js_turn(0);
     assert_eq!((notes.len(), tasks.len()), (1, 1));
@@ -222,7 +222,7 @@ fn j2_a_js_worker_that_came_for_a_message_is_rung_for_a_task() {
     let bell = fixture.js_worker(0);
     assert!(fixture.js_turn(0).1.is_empty());
     let mail = JsMail { message_type: "a".to_owned(), codec: 0, contents: Value::Null };
-    assert!(fixture.pool.js_post(0, mail));
+    assert!(fixture.pool.js_post(0, mail, false));
     assert_eq!(bell.rings(), 1);
     let (notes, tasks) = fixture.js_turn(0);
     assert_eq!((notes.len(), tasks.len()), (1, 0));

@@ -187,7 +187,7 @@ fn a_worker_with_messages_or_tasks_of_its_own_is_not_idle() {
     let _bell = fixture.js_worker(0);
     assert!(fixture.js_turn(0).1.is_empty());
     let mail = JsMail { message_type: "a".to_owned(), codec: 0, contents: Value::Null };
-    assert!(fixture.pool.js_post(0, mail));
+    assert!(fixture.pool.js_post(0, mail, false));
     assert!(!fixture.pool.js_retire(0, Retire::Idle), "it has a message to fetch");
     assert_eq!(fixture.js_turn(0).0.len(), 1);
     fixture.submit_entry(1.0, forced(Lane::Js, 0));
@@ -234,7 +234,7 @@ fn a_replacement_begins_with_nothing_of_the_one_before() {
     let bell = fixture.js_worker(0);
     assert!(fixture.js_turn(0).1.is_empty());
     let mail = JsMail { message_type: "a".to_owned(), codec: 0, contents: Value::Null };
-    assert!(fixture.pool.js_post(0, mail));
+    assert!(fixture.pool.js_post(0, mail, false));
     bell.rings();
     fixture.pool.js_detach(0);
     fixture.submit_entry(1.0, js_task());
