@@ -6,6 +6,7 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type EntryFunction, type EntryPlace, ownValue } from './entry-module'
 import { describe, wrongType, wrongValue } from './errors'
@@ -18,6 +19,8 @@ const JAVASCRIPT = /^data:(?:text|application)\/javascript(?:;[^,]*)?,/i
 /** Name and subpath. */
 const PACKAGE = /^((?:@[^/\\%:]+\/)?[^@#./\\%:][^/\\%:]*)(\/[^\\]+)?$/
 const CONDITIONS = new Set(['node', 'import', 'module-sync', 'node-addons', 'default'])
+/** How Node is given others, with the name behind it or as the next word. */
+const GIVEN = /^(?:-C|--conditions)(?:=(.*))?$/
 
 /**
  * Resolves the first argument of the constructor. `entrypointSymbol` wins over a function's `moduleSymbol`.
@@ -187,6 +190,16 @@ function exportUrl(home: string, exports: unknown, subpath: string): string | un
   return url?.href.startsWith(base.href) ? url.href : undefined
 }
 
+/** Conditions that this process was started with, which its imports follow too. */
+function givenConditions(): string[] {
+  const words = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)]
+  const names = words.map((word, at) => {
+    const match = GIVEN.exec(word)
+    return match === null ? undefined : (match[1] ?? words[at + 1])
+  })
+  return names.filter((name) => name !== undefined)
+}
+
 /** The target for our conditions: a text, `null` when it is closed, `undefined` when no condition holds. */
 function selectTarget(target: unknown, match: string | undefined): string | null | undefined {
   if (typeof target === 'string') return match === undefined ? target : target.replaceAll('*', () => match)
@@ -195,6 +208,7 @@ function selectTarget(target: unknown, match: string | undefined): string | null
   if (Array.isArray(target)) {
     return target.map((item: unknown) => selectTarget(item, match)).find((item) => typeof item === 'string')
   }
-  const conditions = Object.entries(target).filter(([name]) => CONDITIONS.has(name))
+  const given = givenConditions()
+  const conditions = Object.entries(target).filter(([name]) => CONDITIONS.has(name) || given.includes(name))
   return conditions.map(([, value]) => selectTarget(value, match)).find((value) => value !== undefined)
 }

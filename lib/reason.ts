@@ -195,13 +195,21 @@ function classesOf(error: object): string[] {
   const names: string[] = []
   let prototype = getPrototypeOf(error)
   for (let i = 0; i < MOST_CLASSES && prototype !== null && !isProxy(prototype); i++) {
-    const Class: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value
+    const Class: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value ?? builtinOf(prototype)
     const name = typeof Class === 'function' ? getOwnPropertyDescriptor(Class, 'name')?.value : undefined
     if (typeof name === 'string' && name !== '' && name !== 'Object') names[names.length] = name
     prototype = getPrototypeOf(prototype)
   }
   return names
 }
+
+/** Where built-ins are frozen (--frozen-intrinsics), prototypes have an accessor for that. */
+function builtinOf(prototype: object): unknown {
+  for (let i = 0; i < BUILT_IN.length; i++) if (BUILT_IN[i]?.prototype === prototype) return BUILT_IN[i]
+  return undefined
+}
+
+const BUILT_IN = [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError]
 
 function putTogether(faults: readonly Fault[]): unknown {
   const errors: Error[] = []

@@ -4,11 +4,25 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import timers from 'node:timers'
+import { resolved } from './promise'
 
 export const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers
 
-/** Calls a function in a microtask of its own. */
-export const soon = queueMicrotask
+const queue = queueMicrotask
+const settled = resolved()
+
+/** Calls a function in a microtask of its own. Not by `queueMicrotask`, which may have been a fake before the package was loaded. */
+export function soon(callback: () => void): void {
+  settled.then(() => {
+    try {
+      callback()
+    } catch (error) {
+      queue(() => {
+        throw error
+      })
+    }
+  })
+}
 
 /** The async context in which the package was loaded: for what is not of the context of whoever asked for it. */
 export const root = new AsyncResource('threadmill')
