@@ -60,8 +60,13 @@ export class LaneMail {
     } else {
       try {
         contents = decode(codec, data)
-      } catch {
-        // Nested too deep for this thread's stack: a worker shall not end its owner.
+      } catch (error) {
+        // Nested too deep for this thread's stack, for instance: a worker shall not end its owner.
+        const why = error instanceof Error ? error.message : ''
+        process.emitWarning(
+          `a message of type '${type}' of worker ${index} cannot be read: ${why}`,
+          'ThreadmillWarning',
+        )
         return
       }
     }

@@ -7,6 +7,7 @@
 //     admitted still comes, as `close()` promises, and the error after it.
 // D3. Every write is answered, also when the stream is destroyed before it is taken.
 
+import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
 import { Duplex } from 'node:stream'
 import { rethrow } from './callbacks'
@@ -32,6 +33,8 @@ export class TaskStream extends Duplex {
   readonly #pool: Submitter
   readonly #window: TaskWindow
   readonly #cleanups: (() => void)[] = []
+  /** Of whoever made it: what comes of tasks, and writes that go on, are told there. */
+  readonly #context = new AsyncResource('threadmill:stream')
   #writing: Writing | undefined
   #finishing: Callback | undefined
   #isWaiting = false
@@ -50,7 +53,7 @@ export class TaskStream extends Duplex {
     this.#window = new TaskWindow(settings.ordered)
     this.#pool = pool
     const fail = (reason: unknown): void => {
-      this.destroy(asError(reason))
+      this.#context.runInAsyncScope(this.destroy, this, asError(reason))
     }
     const { signal } = settings
     if (signal?.aborted) this.#refuse(reasonOf(signal))
@@ -112,7 +115,7 @@ export class TaskStream extends Duplex {
     this.#refusal = asError(reason)
     // Node pipes into no stream that is destroyed already, and then nobody listens for its error.
     if (this.#isNew) nextTick(() => this.#advance())
-    else this.#advance()
+    else this.#context.runInAsyncScope(this.#advance, this)
   }
 
   /** Takes an input on, and passes outputs on, as far as that is possible. */
@@ -148,7 +151,7 @@ export class TaskStream extends Duplex {
     this.#isWaiting = true
     this.#pool.whenRoom().then(() => {
       this.#isWaiting = false
-      this.#advance()
+      this.#context.runInAsyncScope(this.#advance, this)
     })
   }
 
@@ -159,11 +162,11 @@ export class TaskStream extends Duplex {
     const entry: Entry = { slot: -1, state: 'pending', value: undefined }
     const resolve = (value: unknown): void => {
       this.#window.end(entry, 'fulfilled', value)
-      apart(() => this.#advance())
+      apart(() => this.#context.runInAsyncScope(this.#advance, this))
     }
     const reject = (reason: unknown): void => {
       entry.slot = -1
-      apart(() => this.destroy(asError(reason)))
+      apart(() => this.#context.runInAsyncScope(this.destroy, this, asError(reason)))
     }
     try {
       entry.slot = this.#pool.start(input, resolve, reject)

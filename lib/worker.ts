@@ -280,14 +280,28 @@ function turnInTime(): void {
 
 const SIMPLE = [undefined, null, true, false]
 
+/** A message that this thread cannot read: its tasks have nothing to do with that. */
+function unreadable(type: string, error: unknown): void {
+  const why = error instanceof Error ? error.message : ''
+  process.emitWarning(`a message of type '${type}' cannot be read: ${why}`, 'ThreadmillWarning')
+}
+
 function begin(at: number, values: unknown[]): void {
   const tag = tasks[at + 2] as number
   const given = tasks[at + 3] as number
   const codec = tasks[at + 4] as number
   if (tag === 9) {
     const [type, data] = values[given] as [string, unknown]
-    if (codec !== POSTED) Client.deliver(client, type, codec === PLAIN ? data : payload().decode(codec, data))
-    else {
+    if (codec !== POSTED) {
+      let contents = data
+      try {
+        if (codec !== PLAIN) contents = payload().decode(codec, data)
+      } catch (error) {
+        unreadable(type, error)
+        return
+      }
+      Client.deliver(client, type, contents)
+    } else {
       const parcel = orders.takeContents(data as number)
       if (parcel !== undefined) Client.deliver(client, type, parcel.value)
     }

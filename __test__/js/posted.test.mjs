@@ -150,3 +150,30 @@ test('a module that is the entry of its own pool makes it once', () => {
   const child = spawnSync(process.execPath, [self], { encoding: 'utf8', timeout: 60_000 })
   assert.deepEqual([child.stdout, child.stderr, child.status], ['Hello, World!\n', '', 0])
 })
+
+test('a message that the worker cannot read costs no task', async (t) => {
+  const source = `export const workerEntrypoint = (input) => input
+    workerEntrypoint.onWorkerStart = (client) => { client.onMessage('deep', () => {}) }`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, {
+    maxWorkers: 1,
+    resourceLimits: { stackSizeMb: 1 },
+  })
+  t.after(() => pool.close())
+  const exits = []
+  pool.on('worker-exit', (_worker, code) => exits.push(code))
+  await pool.run(0)
+  let sent = 0
+  for (let depth = 500; depth <= 8000; depth += 500) {
+    let deep = {}
+    for (let level = 0; level < depth; level++) deep = { deep }
+    try {
+      pool.workers[0].postMessageToWorker('deep', deep)
+      sent++
+    } catch {
+      // Too deep for this thread.
+    }
+    assert.equal(await pool.run(depth), depth)
+  }
+  assert.ok(sent > 3)
+  assert.deepEqual(exits, [])
+})
