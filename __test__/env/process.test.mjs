@@ -144,7 +144,7 @@ describe('processes', () => {
       console.log(names.length > 20, names.every((name) => esm[name] === entry[name] && cjs[name] === entry[name]))`
     assertClean(
       await runProgram(source),
-      'ThreadmillError,WorkerPool,kernelInfo,recommendedPoolSize,runWorker,transfer,waitAsync true\ntrue true\n',
+      'ThreadmillError,WorkerPool,isMainThread,kernelInfo,recommendedPoolSize,runWorker,transfer,waitAsync true\ntrue true\n',
     )
   })
 })

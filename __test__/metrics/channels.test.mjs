@@ -53,18 +53,19 @@ test('a task of a kernel: submit and end', async (t) => {
   await pool.close()
 })
 
-test('tasks of an entry module, and a refused one, which is told of nowhere', async (t) => {
+test('tasks of an entry module, one that cannot be cloned among them, and a refused one, which is told of nowhere', async (t) => {
   const { heard, of } = listen(t, TASKS)
   const pool = new WorkerPool(module, { name: 'entry', maxWorkers: 1 })
   await pool.run(1, { name: 'other' })
   const error = await rejection(pool.run('fail'))
-  await rejection(pool.run(() => {}))
+  const cannot = await rejection(pool.run(() => {}))
   await rejection(pool.run(1, { priority: 'none' }))
   await pool.run(1, { mainThread: true })
   assert.deepEqual(
     of('task:submit').map(({ lane, kernel, name }) => [lane, kernel, name]),
     [
       ['js', undefined, 'other'],
+      ['js', undefined, undefined],
       ['js', undefined, undefined],
       ['js', undefined, undefined],
     ],
@@ -74,10 +75,11 @@ test('tasks of an entry module, and a refused one, which is told of nowhere', as
     [
       [true, undefined, 0],
       [false, error, 0],
+      [false, cannot, undefined],
       [true, undefined, -1],
     ],
   )
-  assert.equal(heard.length, 6)
+  assert.equal(heard.length, 8)
   await pool.close()
 })
 
