@@ -690,6 +690,8 @@ export interface WorkerStats {
   readonly messageCount: number
   /** Tasks that it ended with an error; for a JS worker also how often its thread crashed and failed none. */
   readonly errorCount: number
+  /** How often the thread of a JS worker has crashed; 0 for a native one. */
+  readonly crashes: number
   /** Seconds since the last answer or message of a JS worker, or since its launch; `null` for a native one. */
   readonly lastActiveSecs: number | null
   /** CPU time of its thread, ms; `null` while it has none, and where the system does not tell (Linux does). */

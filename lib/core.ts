@@ -462,7 +462,8 @@ export class PoolCore implements EntryHost {
       crashCount: lane?.crashes.count ?? 0,
       bounds: lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
       utilization: (index) => lane?.utilization(index) ?? null,
-      crashes: (index) => lane?.crashes.alone(index) ?? 0,
+      crashes: (index) => lane?.crashes.of(index) ?? 0,
+      lonelyCrashes: (index) => lane?.crashes.alone(index) ?? 0,
     })
   }
 

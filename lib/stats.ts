@@ -52,8 +52,9 @@ export interface Counts {
   readonly bounds: { readonly min: number; readonly max: number } | undefined
   /** Share of the time that the event loop of a JS worker was busy; null when it has no thread. */
   utilization(index: number): number | null
-  /** Crashes of the JS worker with that number that failed no task. */
+  /** Crashes of the JS worker with that number, and those that failed no task. */
   crashes(index: number): number
+  lonelyCrashes(index: number): number
 }
 
 /** What is read of the core at one moment. */
@@ -111,6 +112,7 @@ function poolStats(reading: Reading, counts: Counts): PoolStats {
     uptime: reading.uptime,
     messageCount: 0,
     errorCount: worker.tasksErrored,
+    crashes: 0,
     lastActiveSecs: null,
     eventLoopUtilization: null,
   }))
@@ -119,7 +121,8 @@ function poolStats(reading: Reading, counts: Counts): PoolStats {
     lane: 'js',
     helped: 0,
     running: [],
-    errorCount: worker.tasksErrored + counts.crashes(worker.id),
+    errorCount: worker.tasksErrored + counts.lonelyCrashes(worker.id),
+    crashes: counts.crashes(worker.id),
     lastActiveSecs: lastActive / 1000,
     eventLoopUtilization: counts.utilization(worker.id),
   }))

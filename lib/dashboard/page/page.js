@@ -139,17 +139,16 @@ const FIGURES = [
   ['errored', 'Failed', ({ stats }) => count(stats.tasksErrored)],
   ['admitted', 'Admitted', ({ stats }) => count(stats.tasksAdmitted)],
   ['steals', 'Stolen', ({ stats }) => count(stats.steals)],
-  ['crashes', 'Crashes', ({ stats }) => count(stats.js.reduce((sum, worker) => sum + crashesOf(worker), 0))],
+  ['crashes', 'Crashes', ({ stats }) => count(stats.js.reduce((sum, { crashes }) => sum + crashes, 0))],
   ['abandoned', 'Given up, running', ({ stats }) => count(stats.abandoned)],
 ]
 const PERCENTILES = ['count', 'mean', 'p50', 'p90', 'p99', 'p999', 'max']
-const crashesOf = (worker) => worker.errorCount - worker.tasksErrored
 
 const WORKER_COLUMNS = [
   ['Completed', (worker) => count(worker.tasksCompleted)],
   ['Failed', (worker) => count(worker.tasksErrored)],
   ['Stolen', (worker) => count(worker.steals)],
-  ['Crashes', (worker) => (worker.lane === 'js' ? count(crashesOf(worker)) : '–')],
+  ['Crashes', (worker) => (worker.lane === 'js' ? count(worker.crashes) : '–')],
   ['Busy for', (worker) => time(worker.busyTime)],
   ['CPU time', (worker) => time(worker.cpuTime)],
   ['Event loop', (worker) => share(worker.eventLoopUtilization)],
