@@ -384,8 +384,8 @@ export type PromisifyFunction<F> = F extends (...args: infer P) => infer R
   ? (...args: P) => Promise<Awaited<R>>
   : () => Promise<F>
 
-/** A module as a worker offers it. */
-export type PromisifyModule<T> = { readonly [K in keyof T]: PromisifyFunction<T[K]> }
+/** A module as a worker offers it: without an export `then`, which would make a promise of it. */
+export type PromisifyModule<T> = { readonly [K in keyof T as Exclude<K, 'then'>]: PromisifyFunction<T[K]> }
 
 /** A member of a module whose calls give a function that makes the call. */
 export type DeferredPromisifyFunction<F> = F extends (...args: infer P) => infer R
@@ -393,7 +393,9 @@ export type DeferredPromisifyFunction<F> = F extends (...args: infer P) => infer
   : () => () => Promise<F>
 
 /** A module whose calls give functions that make the calls. */
-export type DeferredPromisifyModule<T> = { readonly [K in keyof T]: DeferredPromisifyFunction<T[K]> }
+export type DeferredPromisifyModule<T> = {
+  readonly [K in keyof T as Exclude<K, 'then'>]: DeferredPromisifyFunction<T[K]>
+}
 
 /** What can be ended. */
 export interface Terminable {
@@ -484,14 +486,20 @@ export declare function importWorker<T = any>(
 export declare function importPersistentWorker<T = any>(
   filename: string | URL,
   workerOptions?: WorkerOptions,
-  messageOptions?: MessageOptions,
+  messageOptions?: MessageOptions & { readonly terminateKey?: 'terminate' | undefined },
 ): Promise<{ readonly terminate: () => Promise<number> } & PromisifyModule<T & Terminable>>
 /** With the name of the terminate function as a type. */
-export declare function importPersistentWorker<T, K extends string>(
+export declare function importPersistentWorker<T = any, K extends string = never>(
   filename: string | URL,
   workerOptions: WorkerOptions | undefined,
   messageOptions: MessageOptions & { readonly terminateKey: K },
 ): Promise<{ readonly [Key in K]: () => Promise<number> } & PromisifyModule<Omit<T, K>>>
+/** Without it: the types do not know then how the worker is ended. */
+export declare function importPersistentWorker<T = any>(
+  filename: string | URL,
+  workerOptions: WorkerOptions | undefined,
+  messageOptions: MessageOptions,
+): Promise<PromisifyModule<T>>
 
 /** A worker as `workerPromise` gets it. */
 export interface ModuleWorker {

@@ -164,6 +164,17 @@ const modules = async () => {
   exactly<number>()(await closable.close())
   // @ts-expect-error another key
   closable.terminate()
+  const unnamed = await importPersistentWorker<Math>('./math.js', {}, { terminateKey: 'close' })
+  exactly<PromisifyModule<Math>>()(unnamed)
+  // @ts-expect-error another key
+  unnamed.terminate()
+  exactly<number>()(await (await importPersistentWorker('./math.js', {}, { terminateKey: 'close' })).close())
+
+  const { fib } = await importWorker<Math & { then: number }>('./math.js')
+  exactly<number>()(await fib(42))
+  exactly<() => Promise<number>>()((await importTaskWorker<Math & { then: number }>('./math.js')).fib(42))
+  // @ts-expect-error it would make a promise of the module
+  ;({}) as PromisifyModule<{ then: number }>['then']
 }
 modules()
 const message: MessageOptions = { timeout: 5, terminateKey: 'close', unref: true }
