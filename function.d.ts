@@ -152,6 +152,9 @@ export interface FunctionThreadOptions<T = any, M = any> {
   readonly meta?: M
 }
 
+/** The name of an event that is none of `Known`: listeners to those have to fit. */
+export type OtherEvent<E extends string | symbol, Known> = E extends keyof Known ? never : E
+
 /** Events of a `FunctionThread` with their arguments, in the order of a run. */
 export interface FunctionThreadEvents<T = any, M = any> {
   /** The state has changed. Further arguments: the result after success, the failure after an error. */
@@ -208,9 +211,9 @@ export declare class FunctionThread<T = any, M = any> extends EventEmitter {
   /** Listens for the end. On a completed thread as `then`. */
   finally(onExit?: ((code: number) => unknown) | null): this
   on<E extends keyof FunctionThreadEvents>(event: E, listener: (...args: FunctionThreadEvents<T, M>[E]) => void): this
-  on(event: string | symbol, listener: (...args: any[]) => void): this
+  on<E extends string | symbol>(event: OtherEvent<E, FunctionThreadEvents>, listener: (...args: any[]) => void): this
   once<E extends keyof FunctionThreadEvents>(event: E, listener: (...args: FunctionThreadEvents<T, M>[E]) => void): this
-  once(event: string | symbol, listener: (...args: any[]) => void): this
+  once<E extends string | symbol>(event: OtherEvent<E, FunctionThreadEvents>, listener: (...args: any[]) => void): this
 }
 
 /** Options of `new FunctionPool()`. Only own properties count. */
@@ -329,9 +332,9 @@ export declare class FunctionPool extends EventEmitter {
   /** Calls back once: with the first result or failure after this call. */
   race(onFirst: (resultOrReason: any, thread: FunctionThread) => unknown): this
   on<E extends keyof FunctionPoolEvents>(event: E, listener: (...args: FunctionPoolEvents[E]) => void): this
-  on(event: string | symbol, listener: (...args: any[]) => void): this
+  on<E extends string | symbol>(event: OtherEvent<E, FunctionPoolEvents>, listener: (...args: any[]) => void): this
   once<E extends keyof FunctionPoolEvents>(event: E, listener: (...args: FunctionPoolEvents[E]) => void): this
-  once(event: string | symbol, listener: (...args: any[]) => void): this
+  once<E extends string | symbol>(event: OtherEvent<E, FunctionPoolEvents>, listener: (...args: any[]) => void): this
 }
 export interface FunctionPool extends StatusMethods<FunctionThread> {}
 

@@ -100,6 +100,14 @@ pool.on('worker.exit', (code, finished) => {
   exactly<number>()(code)
   exactly<FunctionThread>()(finished)
 })
+// @ts-expect-error the code is a number
+pool.on('worker.exit', (code: string) => code)
+// @ts-expect-error the code is a number
+pool.once('worker.exit', (code: string) => code)
+// @ts-expect-error the code is a number
+thread.on('exit', (code: string) => code)
+pool.on('own', (first: string, second: number) => [first, second])
+thread.once(Symbol('own'), (first: string) => first)
 // @ts-expect-error a callback is needed
 pool.allSettled()
 
