@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -77,6 +77,16 @@ const body = `
   await pool.close()
   console.log(digest)
 `
+
+test('without `exports`, each of its paths has types too', () => {
+  // So TypeScript resolves with moduleResolution node10.
+  const { exports, typesVersions } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+  for (const [name, { types }] of Object.entries(exports)) {
+    if (types === undefined || name === '.') continue
+    const [found] = typesVersions['*'][name.slice(2)] ?? [`${name}.d.ts`]
+    assert.equal(found, types)
+  }
+})
 
 test('it runs under require', () => {
   const code = `const { WorkerPool } = require('threadmill')\n;(async () => {${body}})()`
