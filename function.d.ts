@@ -249,7 +249,9 @@ export interface FunctionPoolEvents {
 }
 
 /** What `any` gives when no thread succeeded: `errors` are the failures, `threads` the threads that failed, in order. */
-export interface NoSuccessError extends AggregateError {
+// Not of AggregateError, which `lib: es2020` has not.
+export interface NoSuccessError extends Error {
+  readonly errors: any[]
   readonly threads: FunctionThread[]
 }
 

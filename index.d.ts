@@ -1146,7 +1146,7 @@ export const isMainThread: boolean
 
 /** Any error of threadmill that is not about an argument. Match on `code`, not on `instanceof`. */
 export class ThreadmillError extends Error {
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions)
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown })
   readonly code: ErrorCode
   /** Of `ERR_THREADMILL_WORKER_CRASHED`, and of `ERR_THREADMILL_ENTRY` where the thread has ended: its exit code. */
   readonly exitCode?: number | undefined

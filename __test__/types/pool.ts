@@ -100,6 +100,8 @@ pool.onMessage(1, () => {})
 // Errors
 const error = new ThreadmillError('ERR_THREADMILL_TIMEOUT', 'too slow', { cause: new Error('why') })
 if (error.code === 'ERR_THREADMILL_TIMEOUT') exactly<'ERR_THREADMILL_TIMEOUT'>()(error.code)
+// @ts-expect-error read only
+error.exitCode = 1
 // @ts-expect-error not in the closed set of codes
 new ThreadmillError('ERR_SOMETHING', 'message')
 
