@@ -3,7 +3,7 @@
 /// <reference types="node" />
 
 import type { Duplex, Readable } from 'node:stream'
-import type { WorkerOptions } from 'node:worker_threads'
+import type { ResourceLimits, WorkerOptions } from 'node:worker_threads'
 
 export * from './function'
 
@@ -358,10 +358,10 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
   /** Another worker is launched while unfinished tasks exceed workers × this, whole, 1 to 2^30. @default 1 */
   readonly taskPerWorker?: number | undefined
   /** As for `new Worker`. */
-  readonly env?: object | undefined
+  readonly env?: WorkerOptions['env'] | undefined
   readonly argv?: readonly unknown[] | undefined
   readonly execArgv?: readonly string[] | undefined
-  readonly resourceLimits?: object | undefined
+  readonly resourceLimits?: ResourceLimits | undefined
   /** Whether what workers write to stdout is read from `worker.stdout`, instead of going to this thread's. @default false */
   readonly stdout?: boolean | undefined
   /** The same for stderr. @default false */

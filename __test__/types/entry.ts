@@ -1,5 +1,6 @@
 // Pools with an entry module. Checked by tsc, never run.
 import type { Duplex, Readable } from 'node:stream'
+import { SHARE_ENV } from 'node:worker_threads'
 import {
   type ITaskPool,
   type IWorker,
@@ -43,6 +44,14 @@ const carried = new WorkerPool(located)
 exactly<Promise<number>>()(carried.run({ n: 1 }))
 // @ts-expect-error it does not say where it is
 new WorkerPool(greet)
+
+// Workers are made with what `new Worker` takes
+new WorkerPool('./worker.js', { env: SHARE_ENV, resourceLimits: { maxOldGenerationSizeMb: 64 } })
+new WorkerPool('./worker.js', { env: { ...process.env, MODE: 'test' } })
+// @ts-expect-error a typing mistake
+new WorkerPool('./worker.js', { resourceLimits: { maxOldGenSizeMb: 64 } })
+// @ts-expect-error variables are strings
+new WorkerPool('./worker.js', { env: { MODE: {} } })
 
 // Nothing is known
 const untyped = new WorkerPool(new URL('file:///worker.js'), 2)
