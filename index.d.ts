@@ -25,6 +25,12 @@ export type NumericArray =
   | BigUint64Array
 
 /**
+ * A typed array over an `ArrayBuffer` of its own, as every output is: it can be transferred, and given to web APIs. Since
+ * TypeScript 5.7 that is `Uint8Array<ArrayBuffer>`; older ones do not read it, what `slice` gives they do.
+ */
+export type OwnArray<T extends NumericArray> = ReturnType<T['slice']>
+
+/**
  * How tightly a task is held to its worker:
  *
  * - `'light'` (0): it runs there if that worker gets to it; an idle worker may take it.
@@ -57,7 +63,10 @@ export interface RetryOptions {
   readonly on?: 'crash' | 'error' | 'both' | undefined
 }
 
-/** Options of one task. Only own properties count; unknown ones are ignored; `undefined` means the default. */
+/**
+ * Options of one task, for a kernel or an entry function; see `KernelCallOptions` and `EntryTaskOptions`. Only own properties
+ * count; unknown ones are ignored; `undefined` means the default.
+ */
 export interface TaskOptions {
   /**
    * Order among waiting tasks: higher first, equal ones in the order of submission. A running task is never
@@ -65,8 +74,10 @@ export interface TaskOptions {
    * @default 0
    */
   readonly priority?: Priority | undefined
-  /** Number of the native worker that should run the kernel; one that does not exist is out of range, whatever the strength. */
-  readonly workerAffinity?: number | undefined
+  /** Number of the worker that should run the task; for an entry function also `'main'`, the thread that owns the pool. */
+  readonly workerAffinity?: number | 'main' | undefined
+  /** Same as `workerAffinity: 'main'`: the entry function is called on this thread, with the input itself. @default false */
+  readonly mainThread?: boolean | undefined
   /** How tightly `workerAffinity` or `affinityKey` holds. @default 'light' */
   readonly affinityStrength?: AffinityStrength | undefined
   /**
@@ -110,13 +121,18 @@ export interface TaskOptions {
   readonly signal?: AbortSignal | undefined
   /**
    * Buffers of the input that are moved instead of copied. They detach at the call. Kernels marked "in place" work in
-   * that memory and give it back as their output.
+   * that memory and give it back as their output. A `SharedArrayBuffer` is refused when the task is submitted: the type of a
+   * view tells it from an `ArrayBuffer` only since TypeScript 5.7, and only where it is written out.
    */
   readonly transfer?: readonly ArrayBufferLike[] | undefined
 }
 
-/** Task options together with the kernel's own options, in one object. */
-export type KernelCallOptions = TaskOptions
+/** Options of a task for a kernel, which native workers alone run. The kernel's own options stand in the same object. */
+export interface KernelCallOptions extends Omit<TaskOptions, 'workerAffinity' | 'mainThread'> {
+  /** Number of the native worker that should run the kernel; one that does not exist is out of range, whatever the strength. */
+  readonly workerAffinity?: number | undefined
+  readonly mainThread?: false | undefined
+}
 
 /** Options of `run` and `addTask`: the kernel's name, its own options and the task options, in one object. */
 export type RunOptions<K extends KernelName = KernelName> = {
@@ -125,7 +141,7 @@ export type RunOptions<K extends KernelName = KernelName> = {
 } & KernelOptions<K>
 
 /** Options for a kernel whose name is known at run time only. */
-export type DynamicRunOptions<N extends string = string> = TaskOptions & {
+export type DynamicRunOptions<N extends string = string> = KernelCallOptions & {
   /** Name of the kernel to run. */
   readonly kernel: string extends N ? N : never
   readonly [option: string]: unknown
@@ -147,8 +163,8 @@ export interface MapOptions {
 /** Inputs of `map`. Promises that a synchronous iterable gives are awaited, as `for await` does. */
 export type Inputs<T> = Iterable<T | PromiseLike<T>> | AsyncIterable<T>
 
-/** Options of `new WorkerPool()`. */
-export interface WorkerPoolOptions {
+/** Options of a pool without a module. */
+export interface NativePoolOptions {
   /** Part of the thread names (`threadmill-<name>-<n>`) and of `stats()`; not empty, without NUL. @default 'pool' followed by a number */
   readonly name?: string | undefined
   /**
@@ -214,7 +230,7 @@ export interface WorkerPoolOptions {
 }
 
 /** The entry function of a module: called once for each task, in a worker. */
-export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClient) => U | Promise<U>
+export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClient) => U | PromiseLike<U>
 
 /** Another name of `WorkerEntryPoint`. */
 export type ProcessFunc<T = any, U = any> = WorkerEntryPoint<T, U>
@@ -243,48 +259,49 @@ export interface IWorkerClient<T = any> {
    */
   run<U = any>(input: unknown, options: NamedTaskOptions): Promise<U>
   run<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Promise<U>
-  run<E extends HashEncoding>(
+  run<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
+    options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
   ): Promise<HashOutput<E>>
   run<T extends Float32Array | Float64Array>(
     input: MatmulInput<T>,
-    options: { readonly kernel: 'matmul' } & TaskOptions,
-  ): Promise<T>
+    options: { readonly kernel: 'matmul' } & KernelCallOptions,
+  ): Promise<SameKind<T>>
   run<T extends Float32Array | Float64Array>(
     input: FftInput<T>,
-    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
+    options: { readonly kernel: 'fft' | 'ifft' } & KernelCallOptions,
   ): Promise<FftResult<T>>
   run<T extends NumericArray>(
     input: T,
-    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
+    options: { readonly kernel: 'sort' } & KernelCallOptions & SortOptions,
   ): Promise<SameKind<T>>
-  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
   run<N extends string>(input: unknown, options: DynamicRunOptions<N>): Promise<unknown>
+  // Last, for the last one is what explains a mistake.
+  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
   /**
    * As `run`, with a handle.
    * @throws what `pool.addTask` throws
    */
-  addTask<U = any>(input: unknown, options: NamedTaskOptions): Task<U>
-  addTask<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Task<U>
-  addTask<E extends HashEncoding>(
+  addTask<U = any>(input: unknown, options: NamedTaskOptions): Task<unknown, U>
+  addTask<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Task<I, U>
+  addTask<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
-  ): Task<HashOutput<E>>
+    options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
+  ): Task<string | BytesLike, HashOutput<E>>
   addTask<T extends Float32Array | Float64Array>(
     input: MatmulInput<T>,
-    options: { readonly kernel: 'matmul' } & TaskOptions,
-  ): Task<T>
+    options: { readonly kernel: 'matmul' } & KernelCallOptions,
+  ): Task<MatmulInput<T>, SameKind<T>>
   addTask<T extends Float32Array | Float64Array>(
     input: FftInput<T>,
-    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
-  ): Task<FftResult<T>>
+    options: { readonly kernel: 'fft' | 'ifft' } & KernelCallOptions,
+  ): Task<FftInput<T>, FftResult<T>>
   addTask<T extends NumericArray>(
     input: T,
-    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
-  ): Task<SameKind<T>>
-  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
+    options: { readonly kernel: 'sort' } & KernelCallOptions & SortOptions,
+  ): Task<T, SameKind<T>>
   addTask<N extends string>(input: unknown, options: DynamicRunOptions<N>): Task<unknown>
+  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelInput<K>, KernelOutput<K>>
   /** The kernels of the pool: they run on its native workers and settle here. */
   readonly kernels: Kernels
   /**
@@ -328,8 +345,8 @@ export interface RecycleOptions {
   readonly heapGrowth?: number | undefined
 }
 
-/** Options of a pool with a module. */
-export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
+/** Options of a pool with a module. `T`: input of the entry function, `U`: its output. */
+export interface WorkerPoolOptions<T = any, U = any> extends NativePoolOptions {
   /** The entry function, for its types and for tasks on the thread that owns the pool; workers load the module. */
   readonly entryPoint?: WorkerEntryPoint<T, U> | undefined
   /** Export to use. @default the first function of `workerEntrypoint`, `processTask` and the default export */
@@ -375,15 +392,18 @@ export interface JsPoolOptions<T = any, U = any> extends WorkerPoolOptions {
    * Expected run time of a task in ms, asked once at submit; what was measured for the `key` of a task counts more. It
    * matters for `schedule: 'longest-first'` and for placement. What throws or is no number from 0 counts as 0.
    */
-  readonly inherentCostEstimator?: ((task: Task<U>) => number) | undefined
+  readonly inherentCostEstimator?: ((task: Task<any, any>) => number) | undefined
   /**
    * What a task costs in ms on a worker on top of that, asked at submit for each worker that was launched. The task goes
    * where load and cost together are least; an idle worker may still take it.
    */
-  readonly workerCostEstimator?: ((task: Task<U>, worker: IWorker) => number) | undefined
+  readonly workerCostEstimator?: ((task: Task<any, any>, worker: IWorker) => number) | undefined
   /** What `workerData` of `node:worker_threads` is in the entry module. */
   readonly workerData?: unknown
 }
+
+/** Another name of `WorkerPoolOptions`. */
+export type JsPoolOptions<T = any, U = any> = WorkerPoolOptions<T, U>
 
 /** Options of a task for the entry function. */
 export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer' | 'workerAffinity'> {
@@ -392,8 +412,6 @@ export interface EntryTaskOptions extends Omit<TaskOptions, 'transfer' | 'worker
    * is ignored, or out of range with `affinityStrength: 'force'`.
    */
   readonly workerAffinity?: number | 'main' | undefined
-  /** Same as `workerAffinity: 'main'`: the entry function is called on this thread, with the input itself. @default false */
-  readonly mainThread?: boolean | undefined
   /** What of the input is moved instead of copied: ArrayBuffers, MessagePorts and other transferable objects. They detach at the call. */
   readonly transfer?: readonly object[] | undefined
   /** Another export of the entry module to call. */
@@ -489,11 +507,13 @@ export function waitAsync(
 export function recommendedPoolSize(kind?: 'cpu' | 'cpu-reserve' | 'mixed' | 'short', cores?: number): number
 
 /** Listeners of a pool's events, by name; see `pool.on`. */
-export interface PoolEvents<U = any> {
-  'task-added': (task: Task<U>) => void
-  'task-complete': (error: any, result: U | undefined, task: Task<U>) => void
+export interface PoolEvents {
+  // Tasks of kernels come here, too, so results are unknown. These are methods, so that a listener for a pool which runs its
+  // entry function alone may say what that gives.
+  'task-added'(task: Task): void
+  'task-complete'(error: any, result: unknown, task: Task): void
   /** A run of a task of this thread has failed with `error`, and it is run again for the `attempt`th time. */
-  retry: (task: Task<U>, attempt: number, error: any) => void
+  retry(task: Task, attempt: number, error: any): void
   'worker-launched': (worker: IWorker) => void
   'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
   /** What waits has been rejected with `error`: no worker can use the entry module, or they crash again and again. */
@@ -620,14 +640,14 @@ export interface IWorker {
   readonly stderr: Readable | null
 }
 
-/** One submitted task: a promise-like handle. */
-export interface Task<T = unknown> extends PromiseLike<T> {
+/** One submitted task: a promise-like handle. `T`: its argument, `U`: its output. */
+export interface Task<T = any, U = unknown> extends PromiseLike<U> {
   /** Unique among the handles of the pool, in the order of addition, from 0. */
   readonly id: number
   /** The argument, same reference. */
-  readonly argument: unknown
+  readonly argument: T
   /** Second name of `argument`. */
-  readonly arg: unknown
+  readonly arg: T
   /** Milliseconds since the epoch at submit. */
   readonly timestamp: number
   /** The options given; an empty object when there were none. */
@@ -645,12 +665,12 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   /** How often it has been run again; see `TaskOptions.retries`. */
   readonly retries: number
   /** A real promise of the outcome. */
-  then<A = T, B = never>(
-    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+  then<A = U, B = never>(
+    onFulfilled?: ((value: U) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B>
-  catch<B = never>(onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<T | B>
-  finally(onFinally?: (() => void) | null): Promise<T>
+  catch<B = never>(onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<U | B>
+  finally(onFinally?: (() => void) | null): Promise<U>
   /**
    * Gives the task up: a waiting one never runs, a running kernel stops at its next check. The promise rejects with
    * `reason` when one is given, else with `ERR_THREADMILL_CANCELLED` (name `AbortError`).
@@ -810,27 +830,45 @@ export const WorkerPool: {
    * A pool of native workers.
    * @throws TypeError, RangeError with code `ERR_THREADMILL_INVALID_ARG_TYPE`, `_INVALID_ARG_VALUE` or `_OUT_OF_RANGE`
    */
-  new (options?: WorkerPoolOptions): WorkerPool<never, never>
+  new (options?: NativePoolOptions): WorkerPool<never, never>
   /**
    * A pool whose JS workers load `module` and call its entry function; kernels run as well. `module`: absolute path,
    * `file:` or `data:` URL, or from the working directory a relative path or a package name. A number of workers instead of
    * options launches that many at once. A module without an entry function that listens on `parentPort` while it loads
    * gets its tasks as messages there, and what it posts next is their output: see `docs/sharing.md`.
    */
-  new <T = any, U = any>(module: string | URL, options?: JsPoolOptions<T, U> | number): WorkerPool<T, U>
+  new <T = any, U = any>(module: string | URL, options?: WorkerPoolOptions<T, U> | number): WorkerPool<T, U>
   /**
    * The same for a function that carries `modulePath`, an absolute path or `file:` URL, and, if it is not the entry by name,
    * `moduleSymbol`.
    */
   new <T = any, U = any>(
-    entry: WorkerEntryPoint<T, U> & { readonly modulePath: string; readonly moduleSymbol?: string },
-    options?: JsPoolOptions<T, U> | number,
+    entry: WorkerEntryPoint<T, U> & EntryPlace,
+    options?: WorkerPoolOptions<T, U> | number,
   ): WorkerPool<T, U>
+  /** The same for a function that returns promises and other values, of which no output can be inferred one by one. */
+  new <T, R>(
+    module: string | URL,
+    options: Omit<WorkerPoolOptions, 'entryPoint'> & { readonly entryPoint: (input: T, client: IWorkerClient) => R },
+  ): WorkerPool<T, Awaited<R>>
+  new <T, R>(
+    entry: ((input: T, client: IWorkerClient) => R) & EntryPlace,
+    options?: Omit<WorkerPoolOptions, 'entryPoint'> | number,
+  ): WorkerPool<T, Awaited<R>>
   readonly prototype: WorkerPool
+}
+
+/** Where the module of an entry function is, and the name of its export. */
+export interface EntryPlace {
+  readonly modulePath: string
+  readonly moduleSymbol?: string
 }
 
 /** Input of an export other than the entry: anything, but none in a pool without a module. */
 export type NamedInput<T> = [T] extends [never] ? never : unknown
+
+/** What `this` has to be for a call without an input: anything where `undefined` is an input, else nothing fits. */
+export type TakesNoInput<T> = [T & undefined] extends [never] ? never : unknown
 
 export interface WorkerPool<T = any, U = any> {
   /** Name of the pool. */
@@ -850,23 +888,24 @@ export interface WorkerPool<T = any, U = any> {
    */
   run<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Promise<R>
   run(input: T, options?: EntryTaskOptions): Promise<U>
-  run<E extends HashEncoding>(
+  /** Where `undefined` is an input. */
+  run(this: TakesNoInput<T>): Promise<U>
+  run<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
+    options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
   ): Promise<HashOutput<E>>
   run<T extends Float32Array | Float64Array>(
     input: MatmulInput<T>,
-    options: { readonly kernel: 'matmul' } & TaskOptions,
-  ): Promise<T>
+    options: { readonly kernel: 'matmul' } & KernelCallOptions,
+  ): Promise<SameKind<T>>
   run<T extends Float32Array | Float64Array>(
     input: FftInput<T>,
-    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
+    options: { readonly kernel: 'fft' | 'ifft' } & KernelCallOptions,
   ): Promise<FftResult<T>>
   run<T extends NumericArray>(
     input: T,
-    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
+    options: { readonly kernel: 'sort' } & KernelCallOptions & SortOptions,
   ): Promise<SameKind<T>>
-  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
   run<N extends string>(input: unknown, options: DynamicRunOptions<N>): Promise<unknown>
   /** In a pool without a module: calls a function on this thread, when its turn has come. */
   run<R>(
@@ -874,37 +913,41 @@ export interface WorkerPool<T = any, U = any> {
     call: (client: IWorkerClient) => R,
     options: MainTaskOptions,
   ): Promise<Awaited<R>>
+  // Last, for the last one is what explains a mistake.
+  run<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Promise<KernelOutput<K>>
 
   /**
    * As `run`, with a handle.
    * @throws what is wrong with the call, and `ERR_THREADMILL_QUEUE_FULL`. The handle rejects where the pool is closed or cannot run
    * the task, the signal has been aborted, and an input or `transfer` for the entry function cannot be cloned or moved
    */
-  addTask<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Task<R>
-  addTask(input: T, options?: EntryTaskOptions): Task<U>
-  addTask<E extends HashEncoding>(
+  addTask<R = any>(input: NamedInput<T>, options: NamedTaskOptions): Task<unknown, R>
+  addTask(input: T, options?: EntryTaskOptions): Task<T, U>
+  /** Where `undefined` is an input. */
+  addTask(this: TakesNoInput<T>): Task<T, U>
+  addTask<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions,
-  ): Task<HashOutput<E>>
+    options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
+  ): Task<string | BytesLike, HashOutput<E>>
   addTask<T extends Float32Array | Float64Array>(
     input: MatmulInput<T>,
-    options: { readonly kernel: 'matmul' } & TaskOptions,
-  ): Task<T>
+    options: { readonly kernel: 'matmul' } & KernelCallOptions,
+  ): Task<MatmulInput<T>, SameKind<T>>
   addTask<T extends Float32Array | Float64Array>(
     input: FftInput<T>,
-    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions,
-  ): Task<FftResult<T>>
+    options: { readonly kernel: 'fft' | 'ifft' } & KernelCallOptions,
+  ): Task<FftInput<T>, FftResult<T>>
   addTask<T extends NumericArray>(
     input: T,
-    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions,
-  ): Task<SameKind<T>>
-  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelOutput<K>>
+    options: { readonly kernel: 'sort' } & KernelCallOptions & SortOptions,
+  ): Task<T, SameKind<T>>
   addTask<N extends string>(input: unknown, options: DynamicRunOptions<N>): Task<unknown>
   addTask<R>(
     this: WorkerPool<never, never>,
     call: (client: IWorkerClient) => R,
     options: MainTaskOptions,
-  ): Task<Awaited<R>>
+  ): Task<(client: IWorkerClient) => R, Awaited<R>>
+  addTask<K extends KernelName>(input: KernelInput<K>, options: RunOptions<K>): Task<KernelInput<K>, KernelOutput<K>>
 
   /**
    * Runs the entry function, or a kernel, over every item of an iterable. Takes items only as fast as outputs are
@@ -914,30 +957,30 @@ export interface WorkerPool<T = any, U = any> {
    */
   map<R = any>(inputs: Inputs<NamedInput<T>>, options: NamedTaskOptions & MapOptions): AsyncIterableIterator<R>
   map(inputs: Inputs<T>, options?: EntryTaskOptions & MapOptions): AsyncIterableIterator<U>
-  map<E extends HashEncoding>(
+  map<E extends HashEncoding = 'hex'>(
     inputs: Inputs<string | BytesLike>,
-    options: { readonly kernel: 'sha256' | 'sha512' | 'blake3'; readonly encoding: E } & TaskOptions & MapOptions,
+    options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions & MapOptions,
   ): AsyncIterableIterator<HashOutput<E>>
   map<T extends Float32Array | Float64Array>(
     inputs: Inputs<MatmulInput<T>>,
-    options: { readonly kernel: 'matmul' } & TaskOptions & MapOptions,
-  ): AsyncIterableIterator<T>
+    options: { readonly kernel: 'matmul' } & KernelCallOptions & MapOptions,
+  ): AsyncIterableIterator<SameKind<T>>
   map<T extends Float32Array | Float64Array>(
     inputs: Inputs<FftInput<T>>,
-    options: { readonly kernel: 'fft' | 'ifft' } & TaskOptions & MapOptions,
+    options: { readonly kernel: 'fft' | 'ifft' } & KernelCallOptions & MapOptions,
   ): AsyncIterableIterator<FftResult<T>>
   map<T extends NumericArray>(
     inputs: Inputs<T>,
-    options: { readonly kernel: 'sort' } & TaskOptions & SortOptions & MapOptions,
+    options: { readonly kernel: 'sort' } & KernelCallOptions & SortOptions & MapOptions,
   ): AsyncIterableIterator<SameKind<T>>
-  map<K extends KernelName>(
-    inputs: Inputs<KernelInput<K>>,
-    options: RunOptions<K> & MapOptions,
-  ): AsyncIterableIterator<KernelOutput<K>>
   map<N extends string>(
     inputs: Inputs<unknown>,
     options: DynamicRunOptions<N> & MapOptions,
   ): AsyncIterableIterator<unknown>
+  map<K extends KernelName>(
+    inputs: Inputs<KernelInput<K>>,
+    options: RunOptions<K> & MapOptions,
+  ): AsyncIterableIterator<KernelOutput<K>>
 
   /**
    * A Duplex in object mode for `pipeline`: inputs are written, outputs are read, in order unless `ordered: false`. A write
@@ -945,8 +988,8 @@ export interface WorkerPool<T = any, U = any> {
    * destroys it. An output that is null or undefined fails it, for streams cannot carry one.
    */
   stream(options?: EntryTaskOptions & MapOptions): Duplex
-  stream<K extends KernelName>(options: RunOptions<K> & MapOptions): Duplex
   stream<N extends string>(options: DynamicRunOptions<N> & MapOptions): Duplex
+  stream<K extends KernelName>(options: RunOptions<K> & MapOptions): Duplex
 
   /** Listens to messages that kernels and workers post. `origin` is the worker that sent it. Types compare exactly. */
   onMessage(type: string, listener: (contents: any, origin: IWorker) => void): this
@@ -968,8 +1011,8 @@ export interface WorkerPool<T = any, U = any> {
    *
    * A listener that throws is rethrown as an uncaught exception.
    */
-  on<E extends PoolEvent>(event: E, listener: PoolEvents<U>[E]): this
-  once<E extends PoolEvent>(event: E, listener: PoolEvents<U>[E]): this
+  on<E extends PoolEvent>(event: E, listener: PoolEvents[E]): this
+  once<E extends PoolEvent>(event: E, listener: PoolEvents[E]): this
   off(event: PoolEvent, listener: (...args: any[]) => void): this
   removeListener(event: PoolEvent, listener: (...args: any[]) => void): this
 
@@ -1161,13 +1204,13 @@ export type KernelOptions<K extends KernelName> = NonNullable<Parameters<Kernels
 /** First argument of a kernel. */
 export type KernelInput<K extends KernelName> = Parameters<Kernels[K]>[0]
 /** Output of a kernel with its default options. */
-export type KernelOutput<K extends KernelName> = Awaited<ReturnType<Kernels[K]>>
+export type KernelOutput<K extends KernelName> = K extends DigestAlgorithm ? string : Awaited<ReturnType<Kernels[K]>>
 
 /** How a digest is given: hexadecimal digits, standard base64 with padding, or bytes. */
 export type HashEncoding = 'hex' | 'base64' | 'buffer'
 
 /** What a hash with this encoding gives. */
-export type HashOutput<E extends HashEncoding> = E extends 'buffer' ? Uint8Array : string
+export type HashOutput<E extends HashEncoding> = E extends 'buffer' ? OwnArray<Uint8Array> : string
 
 /** Options of `sha256`, `sha512`, `blake3` and `hashFile`. */
 export interface HashOptions<E extends HashEncoding = HashEncoding> {
@@ -1187,7 +1230,7 @@ export interface Crc32Options {
   readonly initial?: number | undefined
 }
 
-/** Algorithms of `hashFile` that give a digest. */
+/** Hash kernels that give a digest, by `hashFile` too. */
 export type DigestAlgorithm = 'sha256' | 'sha512' | 'blake3'
 
 /** Input of `hashFile`. */
@@ -1257,26 +1300,26 @@ export interface PasswordVerifyInput {
 
 /** The plain class of a typed array: `Uint8Array` for a `Buffer`, else the class itself. */
 export type SameKind<T extends NumericArray> = T extends Int8Array
-  ? Int8Array
+  ? OwnArray<Int8Array>
   : T extends Uint8ClampedArray
-    ? Uint8ClampedArray
+    ? OwnArray<Uint8ClampedArray>
     : T extends Uint8Array
-      ? Uint8Array
+      ? OwnArray<Uint8Array>
       : T extends Int16Array
-        ? Int16Array
+        ? OwnArray<Int16Array>
         : T extends Uint16Array
-          ? Uint16Array
+          ? OwnArray<Uint16Array>
           : T extends Int32Array
-            ? Int32Array
+            ? OwnArray<Int32Array>
             : T extends Uint32Array
-              ? Uint32Array
+              ? OwnArray<Uint32Array>
               : T extends Float32Array
-                ? Float32Array
+                ? OwnArray<Float32Array>
                 : T extends Float64Array
-                  ? Float64Array
+                  ? OwnArray<Float64Array>
                   : T extends BigInt64Array
-                    ? BigInt64Array
-                    : BigUint64Array
+                    ? OwnArray<BigInt64Array>
+                    : OwnArray<BigUint64Array>
 
 /** Options of `sort` and `argsort`. */
 export interface SortOptions {
@@ -1323,9 +1366,9 @@ export interface HistogramOptions {
 /** Output of `histogram`. */
 export interface HistogramResult {
   /** Elements per bin. A `Float64Array` only when the input has 2^32 elements or more. */
-  counts: Uint32Array | Float64Array
+  counts: OwnArray<Uint32Array> | OwnArray<Float64Array>
   /** `bins + 1` edges in ascending order. */
-  edges: Float64Array
+  edges: OwnArray<Float64Array>
 }
 
 /** Input of `matmul`. All matrices are row by row: element (i, j) of `a` is `a[i * k + j]`. */
@@ -1353,9 +1396,9 @@ export interface FftInput<T extends Float32Array | Float64Array> {
 /** Output of `fft` and `ifft`: as many elements as the input. */
 export interface FftResult<T extends Float32Array | Float64Array> {
   /** Real parts. */
-  re: T
+  re: SameKind<T>
   /** Imaginary parts. */
-  im: T
+  im: SameKind<T>
 }
 
 /** Input of `topK`. */
@@ -1378,9 +1421,9 @@ export interface TopKInput {
 /** Output of `topK`: best first, equal scores by ascending index, NaN last. */
 export interface TopKResult {
   /** Row numbers. */
-  indices: Uint32Array
+  indices: OwnArray<Uint32Array>
   /** The score of each of these rows; for `'euclidean'` its distance. */
-  scores: Float32Array
+  scores: OwnArray<Float32Array>
 }
 
 /** Input of `regexFind` and `regexCount`. */
@@ -1439,7 +1482,7 @@ export interface CsvParseOptions<T extends 'auto' | 'string' = 'auto' | 'string'
 }
 
 /** Output of `csvParse`. */
-export interface CsvTable<Column = Float64Array | string[]> {
+export interface CsvTable<Column = OwnArray<Float64Array> | string[]> {
   /** The columns by name, in their order except for names that are array indices. Empty cells are NaN or `''`. */
   columns: Record<string, Column>
   /** Number of rows, that of the names not counted. */
@@ -1477,22 +1520,20 @@ export interface Kernels {
    * @example
    * await pool.kernels.sha256('abc') // 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
    */
-  sha256<E extends HashEncoding>(
+  sha256<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: KernelCallOptions & { readonly encoding: E },
+    options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
-  sha256(input: string | BytesLike, options?: KernelCallOptions & HashOptions<'hex' | 'base64'>): Promise<string>
 
   /**
    * SHA-512 of a string (as UTF-8) or of bytes, 64 bytes long. Otherwise as `sha256`.
    * @returns The digest in the encoding that was asked for.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
    */
-  sha512<E extends HashEncoding>(
+  sha512<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: KernelCallOptions & { readonly encoding: E },
+    options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
-  sha512(input: string | BytesLike, options?: KernelCallOptions & HashOptions<'hex' | 'base64'>): Promise<string>
 
   /**
    * BLAKE3 of a string (as UTF-8) or of bytes, 32 bytes long. The fastest of the cryptographic hashes here, on one
@@ -1500,11 +1541,10 @@ export interface Kernels {
    * @returns The digest in the encoding that was asked for.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
    */
-  blake3<E extends HashEncoding>(
+  blake3<E extends HashEncoding = 'hex'>(
     input: string | BytesLike,
-    options: KernelCallOptions & { readonly encoding: E },
+    options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
-  blake3(input: string | BytesLike, options?: KernelCallOptions & HashOptions<'hex' | 'base64'>): Promise<string>
 
   /**
    * XXH3, 64 bits, of a string (as UTF-8) or of bytes. Fast and well distributed; not for security.
@@ -1542,18 +1582,14 @@ export interface Kernels {
    */
   hashFile(input: HashFileInput<'xxh3'>, options?: KernelCallOptions & HashOptions): Promise<bigint>
   hashFile(input: HashFileInput<'crc32'>, options?: KernelCallOptions & HashOptions): Promise<number>
-  hashFile<E extends HashEncoding>(
+  hashFile<E extends HashEncoding = 'hex'>(
     input: HashFileInput<DigestAlgorithm>,
-    options: KernelCallOptions & { readonly encoding: E },
+    options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
-  hashFile(
-    input: HashFileInput<DigestAlgorithm>,
-    options?: KernelCallOptions & HashOptions<'hex' | 'base64'>,
-  ): Promise<string>
   hashFile(
     input: HashFileInput,
     options?: KernelCallOptions & HashOptions,
-  ): Promise<string | Uint8Array | bigint | number>
+  ): Promise<string | OwnArray<Uint8Array> | bigint | number>
 
   // compress
 
@@ -1566,7 +1602,7 @@ export interface Kernels {
    * @example
    * const packed = await pool.kernels.gzip('text', { level: 9 })
    */
-  gzip(input: string | BytesLike, options?: KernelCallOptions & GzipOptions): Promise<Uint8Array>
+  gzip(input: string | BytesLike, options?: KernelCallOptions & GzipOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Decompresses one or more gzip members. What follows a member is treated as by `zlib.gunzipSync`.
@@ -1574,14 +1610,14 @@ export interface Kernels {
    * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
    * `ERR_THREADMILL_OUT_OF_RANGE`.
    */
-  gunzip(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+  gunzip(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Compresses a string (as UTF-8) or bytes to one Zstandard frame with content size and checksum.
    * @returns The compressed bytes.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
    */
-  zstd(input: string | BytesLike, options?: KernelCallOptions & ZstdOptions): Promise<Uint8Array>
+  zstd(input: string | BytesLike, options?: KernelCallOptions & ZstdOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Decompresses one or more Zstandard frames, with windows up to 128 MiB and without dictionaries.
@@ -1589,7 +1625,7 @@ export interface Kernels {
    * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
    * `ERR_THREADMILL_OUT_OF_RANGE`.
    */
-  unzstd(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+  unzstd(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Compresses a string (as UTF-8) or bytes to a Brotli stream.
@@ -1598,7 +1634,7 @@ export interface Kernels {
    * @returns The compressed bytes.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
    */
-  brotli(input: string | BytesLike, options?: KernelCallOptions & BrotliOptions): Promise<Uint8Array>
+  brotli(input: string | BytesLike, options?: KernelCallOptions & BrotliOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Decompresses a Brotli stream. What follows it is ignored, as by `zlib.brotliDecompressSync`.
@@ -1606,14 +1642,14 @@ export interface Kernels {
    * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
    * `ERR_THREADMILL_OUT_OF_RANGE`.
    */
-  unbrotli(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+  unbrotli(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Compresses a string (as UTF-8) or bytes to one LZ4 frame with content size and checksum.
    * @returns The compressed bytes.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`.
    */
-  lz4(input: string | BytesLike, options?: KernelCallOptions): Promise<Uint8Array>
+  lz4(input: string | BytesLike, options?: KernelCallOptions): Promise<OwnArray<Uint8Array>>
 
   /**
    * Decompresses one or more LZ4 frames, without dictionaries.
@@ -1621,7 +1657,7 @@ export interface Kernels {
    * @throws `ERR_THREADMILL_CORRUPT_DATA`, `ERR_THREADMILL_OUTPUT_TOO_LARGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`,
    * `ERR_THREADMILL_OUT_OF_RANGE`.
    */
-  unlz4(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<Uint8Array>
+  unlz4(input: BytesLike, options?: KernelCallOptions & DecompressOptions): Promise<OwnArray<Uint8Array>>
 
   // password
 
@@ -1691,7 +1727,7 @@ export interface Kernels {
    * @example
    * const order = await pool.kernels.argsort(prices, { descending: true })
    */
-  argsort(input: NumericArray, options?: KernelCallOptions & SortOptions): Promise<Uint32Array>
+  argsort(input: NumericArray, options?: KernelCallOptions & SortOptions): Promise<OwnArray<Uint32Array>>
 
   /**
    * Describes numbers: count, sum, mean, variances, extremes and quantiles. Parallel; the result has the same bits
@@ -1729,8 +1765,8 @@ export interface Kernels {
    * @example
    * const product = await pool.kernels.matmul({ a, b, m: 2, k: 3, n: 2 })
    */
-  matmul(input: MatmulInput<Float32Array>, options?: KernelCallOptions): Promise<Float32Array>
-  matmul(input: MatmulInput<Float64Array>, options?: KernelCallOptions): Promise<Float64Array>
+  matmul(input: MatmulInput<Float32Array>, options?: KernelCallOptions): Promise<OwnArray<Float32Array>>
+  matmul(input: MatmulInput<Float64Array>, options?: KernelCallOptions): Promise<OwnArray<Float64Array>>
 
   /**
    * Gives the discrete Fourier transform of samples, of any number: element k is the sum of x[j] * exp(-2 pi i j k / n).
@@ -1860,7 +1896,7 @@ export interface Kernels {
    * @example
    * await pool.kernels.primesUpTo(10) // Uint32Array [2, 3, 5, 7]
    */
-  primesUpTo(n: number, options?: KernelCallOptions): Promise<Uint32Array>
+  primesUpTo(n: number, options?: KernelCallOptions): Promise<OwnArray<Uint32Array>>
 
   /**
    * Pi by the series of Nilakantha, added up term by term, rounded to `decimals` digits.
@@ -1879,5 +1915,5 @@ export interface Kernels {
    * @throws `ERR_THREADMILL_OUT_OF_RANGE`, `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_SYSTEM` when there is no
    * memory for the result.
    */
-  mandelbrot(view: MandelbrotView, options?: KernelCallOptions): Promise<Uint32Array>
+  mandelbrot(view: MandelbrotView, options?: KernelCallOptions): Promise<OwnArray<Uint32Array>>
 }

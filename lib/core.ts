@@ -187,7 +187,7 @@ export class PoolCore implements EntryHost {
     return this.isForEntry(options) ? this.submitEntry(input, options) : this.submit(kernelOf(options), input, options)
   }
 
-  addTask(input: unknown, options: object | undefined): TaskHandle<never> {
+  addTask(input: unknown, options: object | undefined): TaskHandle<never, never> {
     const kernel = this.isForEntry(options) ? undefined : kernelOf(options)
     const task =
       kernel === undefined ? this.entryTask(input, options) : this.task(kernel, input, options as GivenOptions)
@@ -198,7 +198,7 @@ export class PoolCore implements EntryHost {
       this.refuse(task, error)
     }
     // The contract's overloads say what the output is; here it is whatever the task gives.
-    return task as TaskHandle<never>
+    return task as TaskHandle<never, never>
   }
 
   /**

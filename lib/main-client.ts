@@ -36,7 +36,7 @@ export class MainClient {
     }
   }
 
-  addTask(input?: unknown, options?: object): TaskHandle<never> {
+  addTask(input?: unknown, options?: object): TaskHandle<never, never> {
     const task = this.#seat.addTask(input, options)
     this.#lane.waitFor(task)
     return task

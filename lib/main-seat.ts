@@ -49,7 +49,7 @@ export class MainSeat implements EntryHost {
   }
 
   /** As `pool.addTask`. */
-  addTask(input: unknown, options: object | undefined): TaskHandle<never> {
+  addTask(input: unknown, options: object | undefined): TaskHandle<never, never> {
     const pool = this.#pool
     const kernel = pool.isForEntry(options) ? undefined : kernelOf(options)
     const task =
@@ -61,7 +61,7 @@ export class MainSeat implements EntryHost {
       pool.refuse(task, error, false)
     }
     // As in the pool, the contract's overloads say what the output is.
-    return task as TaskHandle<never>
+    return task as TaskHandle<never, never>
   }
 
   #startEntry(input: unknown, options: object | undefined, task: TaskHandle<unknown>): void {

@@ -2,7 +2,7 @@
 // Checks the options of pools and tasks and fills in defaults. Only own properties count; `undefined` means the default.
 
 import { types } from 'node:util'
-import type { JsPoolOptions, TaskOptions, WorkerPoolOptions } from '..'
+import type { NativePoolOptions, TaskOptions, WorkerPoolOptions } from '..'
 import { builtins } from './builtins'
 import type { EntryFunction } from './entry-module'
 import { isInstance, outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
@@ -96,7 +96,7 @@ let poolNumber = 0
  */
 export function checkPoolOptions(value: unknown): PoolSettings {
   const options = optionsObject(value)
-  const option = (key: keyof WorkerPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const option = (key: keyof NativePoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
   const given = option('name')
   const name = given === undefined ? `pool${poolNumber++}` : given
   if (typeof name !== 'string') throw wrongType('options.name', 'a string', name)
@@ -122,7 +122,7 @@ export function checkPoolOptions(value: unknown): PoolSettings {
     nice: nice === undefined ? undefined : wholeNumber('options.nice', nice, -20, 19),
     workerConcurrency: wholeNumber(
       'options.workerConcurrency',
-      ownOr(options, 'workerConcurrency', ownOr(options, 'workerConcurency', 1)),
+      option('workerConcurrency', option('workerConcurency', 1)),
       1,
       MAX_CONCURRENCY,
     ),
@@ -192,7 +192,7 @@ export function checkBounds(names: readonly [string, string], min: unknown, max:
 export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSettings {
   const fixed = typeof value === 'number'
   const options = fixed ? { maxWorkers: value } : optionsObject(value)
-  const option = (key: keyof JsPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const option = (key: keyof WorkerPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
   const workerOptions: Record<string, unknown> = {}
   for (const name of ['env', 'argv', 'execArgv', 'resourceLimits'] as const) {
     const given = option(name)
@@ -337,7 +337,7 @@ function readOptions(
     if (kernel === undefined && (name === 'mainThread' || name === 'transfer')) continue
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue
-    switch (name as keyof TaskOptions | 'mainThread') {
+    switch (name as keyof TaskOptions) {
       case 'priority':
         settings.priority = checkPriority(value)
         break

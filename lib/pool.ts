@@ -79,7 +79,7 @@ export class WorkerPool implements AsyncDisposable {
     }
   }
 
-  addTask(input?: unknown, options?: object): TaskHandle<never> {
+  addTask(input?: unknown, options?: object): TaskHandle<never, never> {
     return this.#core.addTask(input, options)
   }
 

@@ -1,7 +1,7 @@
 // Stage: submit. Thread: owner env.
 // Checks the options of what a pool does besides its tasks: its end, signals, memory. Nothing of this goes to its workers.
 
-import type { HighMemory, JsPoolOptions } from '..'
+import type { HighMemory, WorkerPoolOptions } from '..'
 import { isUrl, localFile } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
 import { isArray, MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
@@ -35,7 +35,7 @@ export interface MemorySettings {
  */
 export function checkShellOptions(value: unknown): ShellSettings {
   const options = optionsObject(value)
-  const option = (key: keyof JsPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
+  const option = (key: keyof WorkerPoolOptions, otherwise?: unknown) => ownOr(options, key, otherwise)
   const capacityBytes = option('capacityBytes', Number.POSITIVE_INFINITY)
   const signals = option('handleSignals', false)
   return {
@@ -64,7 +64,7 @@ function checkFile(name: string, value: unknown): string | undefined {
   return value
 }
 
-function checkMemoryOptions(option: (key: keyof JsPoolOptions, otherwise?: unknown) => unknown) {
+function checkMemoryOptions(option: (key: keyof WorkerPoolOptions, otherwise?: unknown) => unknown) {
   const limit = option('maxMemoryUsage')
   const interval = wholeNumber('options.checkInterval', option('checkInterval', 5000), 1, MAX_TIMEOUT)
   const strategy = option('memoryStrategy', 'warn')

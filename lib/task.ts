@@ -44,9 +44,9 @@ export interface TaskParts {
 }
 
 /** See `Task` in index.d.ts. */
-export class TaskHandle<T> implements Task<T>, Observer {
+export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observer {
   readonly id: number
-  readonly argument: unknown
+  readonly argument: T
   readonly options: Readonly<Partial<RunOptions>>
   readonly timestamp = Date.now()
   readonly kernel: string | undefined
@@ -55,7 +55,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
   readonly #workerAt: (index: number) => IWorker | undefined
   /** Made with the first one. */
   #listeners: Listeners | undefined
-  #promise!: Promise<T>
+  #promise!: Promise<U>
   /** -1 once the task has ended. */
   #slot = -1
   #worker: IWorker | undefined
@@ -66,7 +66,7 @@ export class TaskHandle<T> implements Task<T>, Observer {
 
   constructor(parts: TaskParts) {
     this.id = parts.id
-    this.argument = unmarked(parts.argument)
+    this.argument = unmarked(parts.argument) as T
     this.options = parts.options
     this.kernel = parts.kernel
     this.#cost = parts.expected
@@ -76,11 +76,11 @@ export class TaskHandle<T> implements Task<T>, Observer {
   /** The task has been given a slot and a promise. */
   attach(slot: number, promise: Promise<unknown>): void {
     this.#slot = slot
-    this.#promise = promise as Promise<T>
+    this.#promise = promise as Promise<U>
     if (slot >= 0) observe(slot, this)
   }
 
-  get arg(): unknown {
+  get arg(): T {
     return this.argument
   }
 
@@ -117,18 +117,18 @@ export class TaskHandle<T> implements Task<T>, Observer {
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a task is promise-like by contract
-  then<A = T, B = never>(
-    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+  then<A = U, B = never>(
+    onFulfilled?: ((value: U) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#promise.then(onFulfilled, onRejected)
   }
 
-  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<U | B> {
     return this.#promise.catch(onRejected)
   }
 
-  finally(onFinally?: (() => void) | null): Promise<T> {
+  finally(onFinally?: (() => void) | null): Promise<U> {
     return this.#promise.finally(onFinally)
   }
 

@@ -127,8 +127,8 @@ export class Client {
     }
   }
 
-  addTask(input?: unknown, options?: object): TaskHandle<never> {
-    return this[HOST].takeSeat().addTask(input, options) as TaskHandle<never>
+  addTask(input?: unknown, options?: object): TaskHandle<never, never> {
+    return this[HOST].takeSeat().addTask(input, options) as TaskHandle<never, never>
   }
 
   static deliver(client: Client, type: string, contents: unknown): void {

@@ -21,6 +21,10 @@ new WorkerPool({ name: 'images', threads: 2, capacity: 100, timeout: 1000, timeo
 new WorkerPool({ pin: [0, 1], schedule: 'longest-first', threads: undefined })
 new WorkerPool({ pin: 'spread' })
 new WorkerPool({ workerConcurrency: 2 })
+// @ts-expect-error a number in that spelling too
+new WorkerPool({ workerConcurency: '2' })
+// @ts-expect-error there are no JS workers
+new WorkerPool({ maxWorkers: 2 })
 // @ts-expect-error threads is a number
 new WorkerPool({ threads: '2' })
 // @ts-expect-error not a schedule
@@ -39,8 +43,10 @@ exactly<boolean>()(pool.isIdle)
 pool.name = 'other'
 
 // Tasks
-type _task = Assert<Same<Awaited<Task<number>>, number>>
-declare const task: Task<number>
+type _task = Assert<Same<Awaited<Task<string, number>>, number>>
+declare const task: Task<string, number>
+exactly<string>()(task.argument)
+exactly<string>()(task.arg)
 exactly<boolean>()(task.cancel())
 exactly<boolean>()(task.cancel(new Error('no longer needed')))
 exactly<IWorker | undefined>()(task.worker)
@@ -80,6 +86,14 @@ pool.on('health-alert', ({ type, stats }) => {
   exactly<'queue-backlog'>()(type)
   exactly<PoolStats>()(stats)
 })
+// Tasks of kernels are told of as well
+pool.on('task-complete', (_error, result, { argument }) => {
+  exactly<unknown>()(result)
+  // biome-ignore lint/suspicious/noExplicitAny: that is the type
+  exactly<any>()(argument)
+})
+// @ts-expect-error the code is a number
+pool.on('worker-exit', (_worker, code: string) => code)
 pool.once('high-memory', ({ worker }) => exactly<IWorker | undefined>()(worker))
 // @ts-expect-error no signal
 pool.installSignalHandlers(['SIGNOTHING'])
