@@ -1,15 +1,16 @@
 // Stage: complete. Thread: owner env.
 // What tasks take, by key, kept in a file from process to process.
 //
-// W1. A file is replaced as a whole, by one that has been written to the end. What others have written to it meanwhile stays,
-//     but for the keys that this pool knows.
+// W1. A file is replaced as a whole (whole-file.ts). What others have written to it meanwhile stays, but for the keys that
+//     this pool knows.
 // W2. A file that no pool has written is refused, and never overwritten.
 
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { ThreadmillError, wrongValue } from './errors'
 import { native } from './native-owner'
+import { warnOfFile, writeWhole } from './whole-file'
 
 /** The first member of a file tells that it is one. */
 const FORMAT = 'threadmill costs 1'
@@ -43,7 +44,7 @@ export function keepCosts(pool: number, given: string): KeptCosts {
   }
   // Whoever has learned nothing has nothing to write.
   const before = native.learnedCosts(pool)
-  const write = (): void => {
+  const write = (isEnding: boolean): void => {
     unwritten.delete(write)
     if (unwritten.size === 0) process.removeListener('exit', writeAll)
     const learned = native.learnedCosts(pool)
@@ -51,20 +52,20 @@ export function keepCosts(pool: number, given: string): KeptCosts {
     try {
       writeCosts(file, JSON.parse(learned) as Cost[])
     } catch (error) {
-      process.emitWarning(`the costs of tasks could not be kept: ${(error as Error).message}`, 'ThreadmillWarning')
+      warnOfFile(`the costs of tasks could not be kept: ${(error as Error).message}`, isEnding)
     }
   }
   // Only as long as there are some: test runners load this again and again in one thread.
   if (unwritten.size === 0) process.on('exit', writeAll)
   unwritten.add(write)
-  return { write }
+  return { write: () => write(false) }
 }
 
 /** Those of pools that have not ended. */
-const unwritten = new Set<() => void>()
+const unwritten = new Set<(isEnding: boolean) => void>()
 
 function writeAll(): void {
-  for (const write of unwritten) write()
+  for (const write of unwritten) write(true)
 }
 
 /** @throws ThreadmillError, TypeError */
@@ -110,26 +111,7 @@ function writeCosts(given: string, learned: readonly Cost[]): void {
   const kept = [...others, ...learned].slice(-MOST_KEYS)
   const lines = kept.map(([key, ms, runs]) => JSON.stringify([key, Number(ms.toFixed(6)), runs]))
   mkdirSync(path.dirname(given), { recursive: true })
-  const file = target(given)
-  const draft = `${file}.${process.pid}-${Math.random().toString(36).slice(2)}`
-  try {
-    writeFileSync(draft, `{"format":"${FORMAT}","costs":[\n${lines.join(',\n')}\n]}\n`)
-    renameSync(draft, file)
-  } catch (error) {
-    try {
-      rmSync(draft, { force: true })
-    } catch {
-      // It is not there either.
-    }
-    throw error
-  }
-}
-
-/** Where a link leads. */
-function target(file: string): string {
-  try {
-    return realpathSync(file)
-  } catch {
-    return file
-  }
+  writeWhole(given, (output) => {
+    writeFileSync(output, `{"format":"${FORMAT}","costs":[\n${lines.join(',\n')}\n]}\n`)
+  })
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 
 /**
  * Slices (with the name of their track), instants, arrows and counters of a trace. Fails when a slice has no end, an arrow
- * begins or ends outside of a slice, a track has no name, or times go backwards.
+ * begins or ends outside of a slice, a track has no name, or times of a process go backwards.
  */
 export function read({ traceEvents }) {
   const processes = new Map()
@@ -16,7 +16,7 @@ export function read({ traceEvents }) {
     assert.ok(name !== undefined, `a track has no name: ${JSON.stringify(event)}`)
     return name
   }
-  let time = 0
+  const times = new Map()
   for (const event of traceEvents) {
     const { name, ph, cat, ts, pid, id, args } = event
     assert.equal(typeof name, 'string')
@@ -29,8 +29,8 @@ export function read({ traceEvents }) {
       continue
     }
     assert.ok(processes.has(pid), 'a process has no name')
-    assert.ok(ts >= time, `time goes backwards: ${JSON.stringify(event)}`)
-    time = ts
+    assert.ok(ts >= (times.get(pid) ?? 0), `time goes backwards: ${JSON.stringify(event)}`)
+    times.set(pid, ts)
     const track = trackOf(event)
     const stack = open.get(key(event)) ?? []
     open.set(key(event), stack)

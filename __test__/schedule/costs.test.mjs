@@ -1,6 +1,6 @@
 // The option `costs`: what tasks take is kept in a file from process to process.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -148,6 +148,7 @@ test('a process that exits keeps the costs of the pools that it leaves open; one
     // What it is to be written into is no folder any more.
     rmSync(dirname(process.argv[2]), { recursive: true })
     writeFileSync(dirname(process.argv[2]), '')
+    if (process.argv[3] === 'exit without a folder') process.exit(4)
     await pool.close()
     console.log('closed')
   `
@@ -156,6 +157,11 @@ test('a process that exits keeps the costs of the pools that it leaves open; one
   const { code, stdout, stderr } = await runProgram(program, { args: [costs] })
   assert.deepEqual([code, stdout], [0, 'closed\n'])
   assert.match(stderr, /ThreadmillWarning: the costs of tasks could not be kept/)
+  rmSync(path.dirname(costs), { force: true })
+  mkdirSync(path.dirname(costs))
+  const exited = await runProgram(program, { args: [costs, 'exit without a folder'] })
+  assert.equal(exited.code, 4)
+  assert.match(exited.stderr, /ThreadmillWarning: the costs of tasks could not be kept/)
 })
 
 test('no more than 10,000 keys are kept, those used last', async (t) => {

@@ -1,6 +1,16 @@
 // THREADMILL_TRACE=file, in processes of their own.
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { runProgram } from '../helpers/child.mjs'
@@ -8,6 +18,7 @@ import { named, read } from '../helpers/timeline.mjs'
 import { temporaryFolder } from '../main-job/helpers.mjs'
 
 const LIMIT = { timeout: 60_000 }
+const posix = { ...LIMIT, skip: process.platform === 'win32' }
 
 /** Runs a program with THREADMILL_TRACE; its outcome, and what is in the file. */
 async function run(t, source, { name = 'trace.json', ...options } = {}) {
@@ -103,18 +114,83 @@ test('pools of other threads are in the file', LIMIT, async (t) => {
   assert.equal(tasks.length, 2)
 })
 
-test('a file that cannot be written is a warning', LIMIT, async (t) => {
-  const file = path.join(temporaryFolder(t), 'missing', 'trace.json')
+for (const [what, name, code] of [
+  ['in no folder', 'missing/trace.json', 'ENOENT'],
+  ['below a file', 'file/trace.json', 'ENOTDIR'],
+  ['whose name is too long', 'x'.repeat(300), 'ENAMETOOLONG'],
+  ['that is a folder', '.', 'EISDIR'],
+]) {
+  test(`a file ${what} is a warning, also at the end of the process`, posix, async (t) => {
+    const folder = temporaryFolder(t)
+    writeFileSync(path.join(folder, 'file'), '')
+    const expected = new RegExp(`ThreadmillWarning: THREADMILL_TRACE could not be written: .*${code}`)
+    for (const end of ['', 'await pool.close()', 'process.exit()']) {
+      const source = `
+        import { WorkerPool } from 'threadmill'
+        process.on('warning', ({ name, message }) => console.log(\`\${name}: \${message}\`))
+        const pool = new WorkerPool({ threads: 1 })
+        console.log(await pool.kernels.fib(10))
+        ${end}`
+      const outcome = await runProgram(source, { env: { THREADMILL_TRACE: path.join(folder, name) } })
+      assert.equal(outcome.code, 0, outcome.stderr)
+      assert.match(outcome.stdout, new RegExp(`^55\n${expected.source}`), end)
+      assert.match(outcome.stderr, expected, end)
+    }
+    assert.deepEqual(readdirSync(folder), ['file'])
+  })
+}
+
+test('a link stays one', posix, async (t) => {
+  const folder = temporaryFolder(t)
+  const [file, link] = [path.join(folder, 'trace.json'), path.join(folder, 'link')]
+  writeFileSync(file, '')
+  symlinkSync(file, link)
+  const source = "import { WorkerPool } from 'threadmill'; await new WorkerPool({ threads: 1 }).kernels.fib(1)"
+  await runProgram(source, { env: { THREADMILL_TRACE: link } })
+  assert.equal(lstatSync(link).isSymbolicLink(), true)
+  assert.equal(read(JSON.parse(readFileSync(file, 'utf8'))).tasks.length, 1)
+})
+
+test('a pipe is written into, once; nobody waits for one that reads it', posix, async (t) => {
+  const pipe = path.join(temporaryFolder(t), 'pipe')
+  execFileSync('mkfifo', [pipe])
   const source = `
     import { WorkerPool } from 'threadmill'
-    process.on('warning', ({ name, message }) => console.log(name, message))
-    const pool = new WorkerPool()
-    console.log(await pool.kernels.fib(10))
-    await pool.close()`
-  const { code, stdout } = await runProgram(source, { env: { THREADMILL_TRACE: file }, nodeArgs: ['--no-warnings'] })
-  assert.equal(code, 0)
-  assert.match(stdout, /^55\nThreadmillWarning THREADMILL_TRACE could not be written: .*ENOENT/)
-  assert.equal(existsSync(file), false)
+    for (let count = 0; count < 2; count++) {
+      const pool = new WorkerPool({ threads: 1 })
+      await pool.kernels.fib(1)
+      await pool.close()
+    }`
+  const options = { env: { THREADMILL_TRACE: pipe }, limit: 20_000 }
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+  t.after(() => closeSync(reader))
+  const heard = await runProgram(source, options)
+  assert.deepEqual([heard.code, heard.timedOut, heard.stderr], [0, false, ''])
+  assert.equal(read(JSON.parse(readFileSync(reader, 'utf8'))).tasks.length, 2)
+
+  const silent = `${pipe}-unread`
+  execFileSync('mkfifo', [silent])
+  const unheard = await runProgram(source, { ...options, env: { THREADMILL_TRACE: silent } })
+  assert.deepEqual([unheard.code, unheard.timedOut], [0, false])
+  assert.match(unheard.stderr, /ThreadmillWarning: THREADMILL_TRACE could not be written: ENXIO/)
+  assert.deepEqual(
+    [pipe, silent].map((name) => lstatSync(name).isFIFO()),
+    [true, true],
+  )
+})
+
+test('the traces of many pools fit into a small heap', LIMIT, async (t) => {
+  const { processes } = await run(
+    t,
+    `for (let count = 0; count < 12; count++) {
+       const pool = new WorkerPool({ threads: 1 })
+       for (let turn = 0; turn < 10; turn++)
+         await Promise.all(Array.from({ length: 1000 }, () => pool.kernels.fib(1)))
+       await pool.close()
+     }`,
+    { nodeArgs: ['--max-old-space-size=128'] },
+  )
+  assert.equal(processes.size, 12)
 })
 
 test('a trace keeps no process alive, and nothing of it is loaded unless it is used', LIMIT, async () => {

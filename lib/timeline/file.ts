@@ -1,27 +1,25 @@
 // Stage: all. Thread: any that makes pools.
 // THREADMILL_TRACE=file: every pool is traced from its creation, and all of them go to one file.
 //
-// F1. The file is always whole: it is written beside its place and then moved there. It is written when no traced pool of
-//     this thread is open any more, unless that was a moment ago, and when the thread ends.
+// F1. The file is always whole (whole-file.ts). It is written when no traced pool of this thread is open any more, unless
+//     that was a moment ago, and when the thread ends; what is no file, such as a pipe, only then.
 // F2. Threads do not know of each other: each writes all parts that there are, and once more when others came meanwhile.
 
-import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
-import { threadId } from 'node:worker_threads'
-import type { TraceEvent } from '../..'
 import { native } from '../native-owner'
+import { isNoFile, warnOfFile, writeWhole } from '../whole-file'
 import { Timeline, type Traced } from './timeline'
-
-/** Events that are written at once. */
-const CHUNK = 10_000
 
 /** What writes the part of a pool that has not ended. */
 const open = new Set<() => void>()
 let file: string | undefined
 /** Whether there is something that this thread has not written. */
 let isBehind = false
+/** Whether the thread is ending. */
+let isEnding = false
 /** When writing would take less than a twentieth of the time. */
 let nextWrite = 0
 const now = performance.now.bind(performance)
@@ -37,7 +35,7 @@ export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, n
     if (!open.delete(end)) return
     const events = timeline.leave(viewer).traceEvents
     isBehind = true
-    if (native.keepTrace(JSON.stringify(events))) return
+    if (native.keepTrace(JSON.stringify(events).slice(1, -1))) return
     warn(`has no room for pool '${pool.settings.name}'`)
   }
   listen(true)
@@ -45,7 +43,7 @@ export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, n
   timeline.onEnd(() => {
     end()
     // Many pools that are made one after the other are not worth a file each.
-    if (open.size === 0 && now() >= nextWrite) write()
+    if (open.size === 0 && now() >= nextWrite && !isNoFile(file as string)) write()
     if (open.size === 0 && !isBehind) listen(false)
   })
 }
@@ -61,13 +59,12 @@ function listen(isWanted: boolean): void {
 }
 
 function writeRest(): void {
+  isEnding = true
   for (const end of open) end()
   if (isBehind) write()
 }
 
 function write(): void {
-  const target = file as string
-  const draft = `${target}.${process.pid}-${threadId}`
   const began = now()
   isBehind = false
   try {
@@ -75,15 +72,9 @@ function write(): void {
       const all = native.keptTraces()
       if (all.length === parts.length) break
       parts = all
-      writeEvents(draft, merged(parts))
-      renameSync(draft, target)
+      writeWhole(file as string, (output) => writeParts(output, parts))
     }
   } catch (error) {
-    try {
-      rmSync(draft, { force: true })
-    } catch {
-      // It is not there either.
-    }
     warn(`could not be written: ${(error as Error).message}`)
   }
   nextWrite = now() + 20 * (now() - began)
@@ -91,27 +82,17 @@ function write(): void {
 
 /** Not worth ending a program for that has nothing to do with it. */
 function warn(what: string): void {
-  process.emitWarning(`THREADMILL_TRACE ${what}`, 'ThreadmillWarning')
+  warnOfFile(`THREADMILL_TRACE ${what}`, isEnding)
 }
 
-/** Events of all pools: metadata, then the others by time. */
-function merged(parts: readonly string[]): TraceEvent[] {
-  const events = parts.flatMap((part) => JSON.parse(part) as TraceEvent[])
-  // Those of one time stay in their order.
-  return events.sort((a, b) => Number(b.ph === 'M') - Number(a.ph === 'M') || a.ts - b.ts)
-}
-
-function writeEvents(name: string, events: readonly TraceEvent[]): void {
-  const output = openSync(name, 'w')
-  try {
-    writeFileSync(output, '{"displayTimeUnit":"ms","traceEvents":[\n')
-    // No string holds all of a long trace.
-    for (let at = 0; at < events.length; at += CHUNK) {
-      const lines = events.slice(at, at + CHUNK).map((event) => JSON.stringify(event))
-      writeFileSync(output, `${lines.join(',\n')}${at + CHUNK < events.length ? ',' : ''}\n`)
-    }
-    writeFileSync(output, ']}\n')
-  } finally {
-    closeSync(output)
+/** Texts, for the events of all pools would take many times as much. The order of pools does not matter. */
+function writeParts(output: number, parts: readonly string[]): void {
+  let before = '{"displayTimeUnit":"ms","traceEvents":[\n'
+  for (const part of parts) {
+    // A part may be as long as a string can be.
+    writeFileSync(output, before)
+    writeFileSync(output, part)
+    before = ',\n'
   }
+  writeFileSync(output, '\n]}\n')
 }
