@@ -49,6 +49,7 @@ test('help loads neither the addon nor what commands do', async () => {
   const loaded = JSON.parse(execFileSync(process.execPath, ['-e', source], { encoding: 'utf8' }))
   assert.deepEqual(loaded.map((file) => file.replace(/.*[/\\]/, '')).sort(), [
     'failure.js',
+    'file-path.js',
     'main.js',
     'program.js',
     'terminal.js',

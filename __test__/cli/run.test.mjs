@@ -83,6 +83,22 @@ test('a bad line is told with its number', async () => {
   assert.match(stderr, /^threadmill: line 3: SyntaxError: not JSON: .+\n$/)
 })
 
+test('input, errors and names of files cannot write control characters', { skip: windows }, async (t) => {
+  const folder = temporaryFolder(t)
+  const module = path.join(folder, 'module.mjs')
+  writeFileSync(module, "export default () => { throw new Error('\\x1b]0;title\\x07\\nthreadmill: all is well') }")
+  for (const [args, input, message] of [
+    [[ENTRY], '\u001b[2J{}\n', /^threadmill: line 1: SyntaxError: not JSON: .*\\x1b.*\n$/],
+    [[module], '1\n', /^threadmill: line 1: Error: \\x1b\]0;title\\x07\\x0athreadmill: all is well\n$/],
+    [[ENTRY, '-i', 'no\u001b[2Jsuch'], '', /^threadmill: no\\x1b\[2Jsuch: no such file or folder\n$/],
+    [[ENTRY, '-e', 'no\u001b[2Jsuch'], '1\n', /^threadmill: .*no\\x1b\[2Jsuch.*\n$/],
+    [[ENTRY, '-o', 'missing\u001b[2J/out'], '1\n', /^threadmill: missing\\x1b\[2J\/out: no such file or folder\n$/],
+  ]) {
+    const { stderr } = await threadmill(['run', ...args], { input, cwd: folder })
+    assert.match(stderr, message)
+  }
+})
+
 test('--continue-on-error writes failures in their places', async () => {
   const input = Buffer.concat([
     Buffer.from(ndjson(1, 'throw', 'throw text')),

@@ -5,6 +5,7 @@
 import process from 'node:process'
 import { CommanderError } from 'commander'
 import { CliError, EXIT_FAILED, EXIT_UNUSABLE } from './failure'
+import { display } from './file-path'
 import { createProgram } from './program'
 import { endWithoutOutput } from './terminal'
 
@@ -19,7 +20,8 @@ program.parseAsync().catch((error: unknown) => {
     // It has said so itself.
     process.exitCode = error.exitCode === 0 ? 0 : EXIT_UNUSABLE
   } else if (error instanceof CliError) {
-    process.stderr.write(`threadmill: ${error.message}\n`)
+    // Input, arguments and errors of others are in it.
+    process.stderr.write(`threadmill: ${display(error.message)}\n`)
     process.exitCode = error.exitCode
   } else {
     process.stderr.write(`threadmill: ${error instanceof Error ? error.stack : String(error)}\n`)

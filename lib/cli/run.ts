@@ -9,6 +9,7 @@ import os from 'node:os'
 import process from 'node:process'
 import { WorkerPool } from '../index'
 import { CliError, EXIT_FAILED } from './failure'
+import { display } from './file-path'
 import { formatCount, formatNoun } from './format'
 import { inOrder } from './in-order'
 import { LineInput } from './line-input'
@@ -178,7 +179,7 @@ class Run {
     const { results, failed } = this.#done
     if (stoppedAt !== undefined) {
       const { name, message } = failureOf(stoppedAt.failure?.thrown)
-      process.stderr.write(`threadmill: line ${stoppedAt.line.number}: ${name}: ${message}\n`)
+      process.stderr.write(`threadmill: line ${stoppedAt.line.number}: ${display(`${name}: ${message}`)}\n`)
     } else if (failed > 0) {
       process.stderr.write(`threadmill: ${formatCount(failed)} of ${formatNoun(results, 'line')} failed\n`)
     }
