@@ -146,6 +146,16 @@ test('a worker that ends fails its line and no other', async () => {
   assert.equal(second.error.code, 'ERR_THREADMILL_WORKER_CRASHED')
 })
 
+test('with -k, lines that end their workers one after the other fail no other line', async () => {
+  const crashes = Array.from({ length: 20 }, () => 'exit')
+  const { code, stdout } = await threadmill(['run', ENTRY, '-k'], { input: ndjson(...crashes, 1, 2) })
+  assert.equal(code, 1)
+  assert.deepEqual(
+    parsed(stdout).map(({ value, error }) => value ?? error.code),
+    [...crashes.map(() => 'ERR_THREADMILL_WORKER_CRASHED'), 2, 4],
+  )
+})
+
 test('what JSON cannot hold is an error of its line', async () => {
   const names = ['bigint', 'nan', 'deep', 'map', 'hole', 'cycle', 'invalid', 'undefined', 'date', 'members', 'zero']
   const { stdout } = await threadmill(['run', ENTRY, '-k', '-e', 'value'], { input: ndjson(...names) })
@@ -315,6 +325,20 @@ test('a reader that goes away ends it quietly', { skip: windows }, async (t) => 
   const command = '"$0" "$1" run "$2" -i "$3" 2>&1 | head -n 1'
   const piped = execFileSync('sh', ['-c', command, process.execPath, PROGRAM, ENTRY, input])
   assert.equal(piped.toString(), '{"line":1,"value":2}\n')
+})
+
+test('messages that nobody reads do not keep results away', { skip: windows }, async (t) => {
+  const [input, output] = ['in', 'out'].map((name) => path.join(temporaryFolder(t), name))
+  const lines = Array.from({ length: 500 }, (_, index) => index)
+  writeFileSync(input, ndjson(...lines))
+  const { child, outcome } = start(['run', ENTRY, '-e', 'talk', '-i', input, '-o', output])
+  child.stderr.destroy()
+  const { code, signal } = await outcome
+  assert.deepEqual([code, signal], [0, null])
+  assert.deepEqual(
+    parsed(readFileSync(output, 'utf8')).map(({ value }) => value),
+    lines,
+  )
 })
 
 test('memory does not depend on the number of lines', {

@@ -126,7 +126,7 @@ test('several pools, and the number of records that were lost', async () => {
 })
 
 test('names cannot break the picture', async () => {
-  const name = '<script>&"\'\u0000\u001b[2J\ud800]]>'
+  const name = '<script>&"\'\u0000\u001b[2J\ud800\ufffe\uffff]]>'
   const { texts, svg } = await view([
     M('process_name', { name }),
     M('thread_name', { name }, 2),
@@ -137,6 +137,7 @@ test('names cannot break the picture', async () => {
     [],
   )
   assert.ok(texts.some((text) => text.startsWith('<script>&"')))
+  assert.doesNotMatch(JSON.stringify(svg), /[\ufffe\uffff]/)
 })
 
 test('traces of other programs: their outermost slices, and lists without an object around', async () => {
