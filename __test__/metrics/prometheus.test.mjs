@@ -123,6 +123,20 @@ test('what is busy and what waits', async (t) => {
   await waiting
 })
 
+test('bounds are those of the last resize, also while workers have to end their tasks first', async (t) => {
+  const registry = new client.Registry()
+  const pool = poolOf(t, { name: 'shrinks', threads: 2 })
+  registerMetrics(registry, pool)
+  const held = [await occupy(pool), await occupy(pool)]
+  pool.resize({ max: 1 })
+  const { series } = await scrape(registry)
+  assert.deepEqual(
+    ['workers', 'workers_min', 'workers_max'].map((name) => series.get(`threadmill_${name} lane=native pool=shrinks`)),
+    [2, 1, 1],
+  )
+  for (const { release } of held) await release()
+})
+
 test('counters never fall, also when workers come and go', async (t) => {
   const registry = new client.Registry()
   const pool = poolOf(t, module, { name: 'rising', maxWorkers: 2, recycle: { tasks: 2 } })

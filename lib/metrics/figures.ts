@@ -61,10 +61,10 @@ function byWorker(read: (worker: WorkerStats) => number | null) {
     })
 }
 
-/** Bounds of the JS lane; the native one has as many workers as it may have. */
+/** Bounds of the JS lane; the native one is to have as many workers as it may have. */
 function bound(which: 'min' | 'max') {
-  return ({ sizing, native }: PoolStats): Value[] => [
-    { labels: { lane: 'native' }, value: which === 'max' ? sizing.threads : native.length },
+  return ({ sizing }: PoolStats): Value[] => [
+    { labels: { lane: 'native' }, value: sizing.threads },
     ...(sizing.js === null ? [] : [{ labels: { lane: 'js' }, value: sizing.js[which] }]),
   ]
 }
