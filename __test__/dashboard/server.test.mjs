@@ -180,6 +180,32 @@ test('who looks when nobody has for a while gets events as well', async (t) => {
   }
 })
 
+test('streams that are asked for one after the other on one connection are one, and end with it', async (t) => {
+  const pool = closing(t, new WorkerPool({ threads: 1 }))
+  const listeners = new Set()
+  const dashboard = await serve(t, pool, { interval: 100 })
+  const { on, off } = pool
+  pool.on = (event, listener) => {
+    listeners.add(listener)
+    return on.call(pool, event, listener)
+  }
+  pool.off = (event, listener) => {
+    listeners.delete(listener)
+    return off.call(pool, event, listener)
+  }
+  const socket = connect(dashboard.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write(`GET /events HTTP/1.1\r\nHost: 127.0.0.1:${dashboard.port}\r\n\r\n`.repeat(65))
+  await new Promise((resolve) => socket.once('data', resolve))
+  // There is room for others.
+  const events = await openEvents(dashboard)
+  await events.next()
+  assert.ok(listeners.size > 0)
+  events.destroy()
+  socket.destroy()
+  await until(() => listeners.size === 0)
+})
+
 test('a slow client is given no event while it has not taken the last one', async (t) => {
   // Figures of so many workers, at every tick more than the system buffers.
   const pool = closing(t, new WorkerPool({ threads: 1024, name: 'slow' }))

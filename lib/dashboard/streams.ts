@@ -2,8 +2,10 @@
 // Those who look: event streams, and who has asked for figures a moment ago.
 //
 // D3. A stream that has not taken its last event is given no other: at most one is buffered for each.
+// D8. A connection has one stream: what is asked on it afterwards never has its turn.
 
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 
 /** Event streams at a time. */
@@ -24,7 +26,7 @@ export interface Sight {
 /** See the head of this file. It never keeps the process alive. */
 export class Streams {
   readonly #sight: Sight
-  readonly #open = new Set<ServerResponse>()
+  readonly #open = new Map<Socket, ServerResponse>()
   #ticks: ReturnType<typeof setInterval> | undefined
   #glance: ReturnType<typeof setTimeout> | undefined
 
@@ -43,10 +45,13 @@ export class Streams {
 
   /** Sends events from now on, the first at once. */
   add(response: ServerResponse): void {
-    this.#open.add(response)
+    const { socket } = response.req
+    if (this.#open.has(socket)) return
+    this.#open.set(socket, response)
     this.#sight.looking(true)
-    response.on('close', () => {
-      this.#open.delete(response)
+    // A response that has not had its turn does not hear of the end of its connection.
+    socket.on('close', () => {
+      this.#open.delete(socket)
       if (this.#open.size > 0) return
       clearInterval(this.#ticks)
       this.#ticks = undefined
@@ -70,11 +75,11 @@ export class Streams {
     clearInterval(this.#ticks)
     clearTimeout(this.#glance)
     this.#glance = undefined
-    for (const response of this.#open) response.destroy()
+    for (const response of this.#open.values()) response.destroy()
   }
 
   #tick(): void {
-    const ready = [...this.#open].filter((response) => !response.writableNeedDrain)
+    const ready = [...this.#open.values()].filter((response) => !response.writableNeedDrain)
     if (ready.length === 0) return
     const event = `data: ${this.#sight.figures()}\n\n`
     for (const response of ready) response.write(event)
