@@ -281,6 +281,15 @@ test('foreign Host headers and origins are refused, other methods too', async (t
     assert.equal(await status({}, method), 405, method)
 })
 
+test('the address that it gives is its own, however browsers write it', async (t) => {
+  for (const host of ['::ffff:127.0.0.1', '0:0:0:0:0:ffff:7f00:1', '127.1', '127.0.0.1']) {
+    const dashboard = await serve(t, [], { host })
+    assert.equal((await fetch(dashboard.url)).status, 200, host)
+    const { port } = dashboard
+    assert.equal((await send(dashboard, '/', { headers: { Host: `[::ffff:a00:1]:${port}` } })).status, 403, host)
+  }
+})
+
 test('with a token every request needs it: in the address, as a cookie, or as a bearer', async (t) => {
   const token = 'a-token.of_mine~42'
   const dashboard = await serve(t, [], { token })

@@ -38,6 +38,17 @@ export function originOf({ host, address, port }: Place): string {
   return `http://${isIP(name) === 6 ? `[${name.replace(/%.*/, '')}]` : name}:${port}`
 }
 
+/** The host as browsers write it: of `[::ffff:127.0.0.1]` they make `[::ffff:7f00:1]`. */
+function inUrls(place: Place): string {
+  const origin = originOf(place)
+  return URL.canParse(origin) ? bare(new URL(origin).hostname) : place.host
+}
+
+/** Without the brackets of URLs. */
+function bare(name: string): string {
+  return name.replace(/^\[|\]$/g, '')
+}
+
 /** See the head of this file. */
 export class Guard {
   readonly token: string | undefined
@@ -49,7 +60,7 @@ export class Guard {
     this.#place = place
     this.token = token
     const { host, address, port } = place
-    const names = [host, address]
+    const names = [host, address, inUrls(place)]
     if (isLoopback(address) || isAnyAddress(address)) names.push('localhost', '127.0.0.1', '::1')
     if (isAnyAddress(address)) names.push(hostname())
     this.#names = new Set(names.map((name) => name.toLowerCase().replace(/%.*/, '')))
@@ -81,9 +92,9 @@ export class Guard {
   #isOwn(header: string): boolean {
     const [, name, port = '80'] = HOST.exec(header) ?? []
     if (name === undefined || Number(port) !== this.#place.port) return false
-    const bare = name.replace(/^\[|\]$/g, '')
+    const given = bare(name)
     // No other site can have an address for its name.
-    return this.#names.has(bare) || (isAnyAddress(this.#place.address) && isIP(bare) > 0)
+    return this.#names.has(given) || (isAnyAddress(this.#place.address) && isIP(given) > 0)
   }
 
   #tokens({ headers }: IncomingMessage, query: URLSearchParams): string[] {
