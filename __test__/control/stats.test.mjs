@@ -94,6 +94,16 @@ test('figures of a JS worker', async (t) => {
   assert.ok(next.uptime < uptime + 1e6)
 })
 
+test('the use of an event loop is 1 at most, whatever Node says of a moment', async (t) => {
+  process.once('worker', (thread) => {
+    thread.performance.eventLoopUtilization = () => ({ idle: 0, active: 1, utilization: 1.25 })
+  })
+  const pool = new WorkerPool('data:text/javascript,export default (n) => n', { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  await pool.run(1)
+  assert.equal(pool.stats().js[0].eventLoopUtilization, 1)
+})
+
 test('messages are counted by worker', async (t) => {
   const source =
     'export const workerEntrypoint = (n, client) => { for (let i = 0; i < n; i++) client.postMessageToPool("x", i) }'
