@@ -8,7 +8,10 @@ export type Pools = WorkerPool<any, any> | Iterable<WorkerPool<any, any>>
 
 /** Ends what `registerMetrics` or `instrument` has begun. */
 export interface Reporter {
-  /** Reports on these pools no more. Again, it does nothing. Pools that have ended are left out by themselves. */
+  /**
+   * Reports on these pools no more, but for those that another call reports on, too. Again, it does nothing. Pools that have ended
+   * are left out by themselves.
+   */
   stop(): void
 }
 
@@ -22,6 +25,7 @@ export interface PrometheusClient {
 /** A `Registry` of prom-client. */
 export interface PrometheusRegistry {
   registerMetric(metric: any): void
+  getSingleMetric(name: string): any
   removeSingleMetric(name: string): void
 }
 
@@ -36,7 +40,7 @@ export interface RegisterMetricsOptions {
 /**
  * Registers metrics of pools in a registry of prom-client. They are read from `pool.stats()` when the registry is scraped;
  * between scrapes they cost nothing. Called again for the same registry and prefix, it adds the pools to those metrics. Names
- * and labels are in `docs/metrics.md`.
+ * and labels are in `docs/metrics.md`. After `registry.clear()` it begins anew, with the pools that it is given.
  *
  * A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
  * @param registry `register` of prom-client, or a `Registry` of yours

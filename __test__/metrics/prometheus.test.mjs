@@ -226,6 +226,42 @@ describe('pools come and go', () => {
     assert.deepEqual(registry.getMetricsAsArray(), [])
   })
 
+  test('a pool of two reporters stays until both have been stopped', async (t) => {
+    const registry = new client.Registry()
+    const [one, two] = [poolOf(t, { name: 'a', threads: 1 }), poolOf(t, { name: 'b', threads: 1 })]
+    const first = registerMetrics(registry, one)
+    const second = registerMetrics(registry, [one, two])
+    first.stop()
+    first.stop()
+    const { series } = await scrape(registry)
+    assert.deepEqual(
+      ['a', 'b'].map((name) => series.get(`threadmill_tasks_queued pool=${name}`)),
+      [0, 0],
+    )
+    second.stop()
+    assert.deepEqual(registry.getMetricsAsArray(), [])
+  })
+
+  test('after the registry was cleared, the next call registers metrics of its own', async (t) => {
+    const registry = new client.Registry()
+    const [one, two] = [poolOf(t, { name: 'a', threads: 1 }), new WorkerPool({ name: 'b', threads: 1 })]
+    const before = registerMetrics(registry, [one, two])
+    registry.clear()
+    const after = registerMetrics(registry, one)
+    const pools = async () => {
+      const { series } = await scrape(registry)
+      return ['a', 'b'].filter((name) => series.has(`threadmill_tasks_queued pool=${name}`))
+    }
+    assert.deepEqual(await pools(), ['a'])
+    // What there was before takes nothing of it away.
+    await two.close()
+    before.stop()
+    assert.deepEqual(await pools(), ['a'])
+    registerMetrics(registry, one)
+    after.stop()
+    assert.deepEqual(await pools(), ['a'])
+  })
+
   test('registries, prefixes and default labels are told apart', async (t) => {
     const registry = new client.Registry()
     registry.setDefaultLabels({ app: 'x' })
@@ -304,6 +340,7 @@ describe('what is refused', () => {
     const registry = new client.Registry()
     const [one, two] = [poolOf(t, { name: 'same', threads: 1 }), poolOf(t, { name: 'same', threads: 1 })]
     assert.throws(() => registerMetrics(registry, [one, two]), value)
+    assert.deepEqual(registry.getMetricsAsArray(), [])
     registerMetrics(registry, one)
     assert.throws(() => registerMetrics(registry, two), value)
     assert.throws(() => instrument({ meter }, [one, two]), value)
@@ -335,7 +372,7 @@ describe('what is refused', () => {
       const { WorkerPool } = require('threadmill')
       const { instrument, registerMetrics } = require('threadmill/metrics')
       const pool = new WorkerPool({ threads: 1 })
-      const registry = { registerMetric() {}, removeSingleMetric() {} }
+      const registry = { registerMetric() {}, getSingleMetric() {}, removeSingleMetric() {} }
       for (const report of [() => registerMetrics(registry, pool), () => instrument({ tracer: { startSpan() {} } }, pool)]) {
         try {
           report()

@@ -29,9 +29,9 @@ export function coresOf(pools: unknown): PoolCore[] {
   return [...new Set(cores)].filter((core) => !core.isInert)
 }
 
-/** Pools by name, and their figures. A pool that has ended is left out. */
+/** Pools by name, and their figures. A pool that has ended is left out. One that was added twice is to be removed twice. */
 export class Watched {
-  readonly #pools = new Map<string, { readonly core: PoolCore; readonly forget: () => void }>()
+  readonly #pools = new Map<string, { readonly core: PoolCore; readonly forget: () => void; count: number }>()
   readonly #emptied: () => void
   #figures: readonly PoolStats[] | undefined
 
@@ -50,13 +50,19 @@ export class Watched {
     }
     for (const core of cores) {
       const { name } = core.settings
-      if (this.#pools.has(name)) continue
-      this.#pools.set(name, { core, forget: core.onRelease(() => this.remove(core)) })
+      const known = this.#pools.get(name)
+      if (known === undefined) this.#pools.set(name, { core, forget: core.onRelease(() => this.#drop(core)), count: 1 })
+      else known.count++
     }
     this.#figures = undefined
   }
 
   remove(core: PoolCore): void {
+    const known = this.#pools.get(core.settings.name)
+    if (known?.core === core && --known.count === 0) this.#drop(core)
+  }
+
+  #drop(core: PoolCore): void {
     const { name } = core.settings
     const known = this.#pools.get(name)
     if (known?.core !== core) return

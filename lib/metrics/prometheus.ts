@@ -2,6 +2,8 @@
 // Figures of pools in a registry of prom-client, read when it is scraped. Nothing is counted for it in between.
 //
 // M1. A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
+// M2. A registry that was cleared has none of its metrics: the next call registers new ones, and what the calls before it gave
+//     has no part in those.
 
 import type { TimeStats } from '../..'
 import type { PrometheusClient, PrometheusRegistry, RegisterMetricsOptions, Reporter } from '../../metrics'
@@ -24,42 +26,62 @@ interface Client {
 }
 interface Registry {
   registerMetric(metric: never): void
+  getSingleMetric(name: string): Metric | undefined
   removeSingleMetric(name: string): void
 }
 
+const REGISTRY: readonly (keyof PrometheusRegistry)[] = ['registerMetric', 'getSingleMetric', 'removeSingleMetric']
 const NAME = /^[a-zA-Z_:][\w:]*$/
 
 /** Metrics of one registry with one prefix. */
 class Group {
   readonly #registry: Registry
-  readonly #names: string[] = []
+  readonly #metrics = new Map<string, Metric>()
   readonly watched: Watched
 
-  constructor(client: Client, registry: Registry, prefix: string, emptied: () => void) {
+  /** Metrics of these pools, and of others that are added. @throws TypeError as `Watched`, and what prom-client throws */
+  constructor(
+    client: Client,
+    registry: Registry,
+    known: Map<string, Group>,
+    prefix: string,
+    cores: readonly PoolCore[],
+  ) {
     this.#registry = registry
     this.watched = new Watched(() => {
       this.#unregister()
-      emptied()
+      if (known.get(prefix) === this) known.delete(prefix)
     })
+    // First: nothing is registered for pools that are refused.
+    this.watched.add(cores)
     try {
       for (const figure of FIGURES) this.#register(prefix + figure.name, (base) => this.#figure(client, base, figure))
       for (const times of TIMES) this.#register(prefix + times.name, (base) => this.#times(client, base, times))
     } catch (error) {
-      this.#unregister()
+      for (const core of cores) this.watched.remove(core)
       throw error
     }
+    known.set(prefix, this)
   }
 
-  #register(name: string, make: (base: object) => void): void {
-    make({ name, registers: [this.#registry] })
-    this.#names.push(name)
+  /** M2. */
+  get isRegistered(): boolean {
+    return [...this.#metrics].some(([name, metric]) => this.#registry.getSingleMetric(name) === metric)
+  }
+
+  #register(name: string, make: (base: object) => Metric): void {
+    this.#metrics.set(name, make({ name, registers: [this.#registry] }))
   }
 
   #unregister(): void {
-    for (const name of this.#names.splice(0)) this.#registry.removeSingleMetric(name)
+    for (const [name, metric] of this.#metrics) {
+      // Another may have its name by now.
+      if (this.#registry.getSingleMetric(name) === metric) this.#registry.removeSingleMetric(name)
+    }
+    this.#metrics.clear()
   }
 
-  #figure(client: Client, base: object, { kind, help, read }: Figure): void {
+  #figure(client: Client, base: object, { kind, help, read }: Figure): Metric {
     const settings = { ...base, help, labelNames: ['pool', 'lane', 'worker'] }
     const tell = (set: (labels: object, value: number) => void): void => {
       for (const stats of this.watched.figures()) {
@@ -72,16 +94,17 @@ class Group {
         tell((labels, value) => counter.inc(labels, value))
       }
       const counter = new client.Counter({ ...settings, collect })
-      return
+      return counter
     }
     const collect = (): void => {
       gauge.reset()
       tell((labels, value) => gauge.set(labels, value))
     }
     const gauge = new client.Gauge({ ...settings, collect, aggregator: kind === 'share' ? 'average' : 'sum' })
+    return gauge
   }
 
-  #times(client: Client, base: object, { help, read }: TimeFigure): void {
+  #times(client: Client, base: object, { help, read }: TimeFigure): Metric {
     const summary = new client.Summary({ ...base, help, labelNames: ['pool'] })
     const { get } = summary
     // The quantiles are known; prom-client would work them out from single values.
@@ -91,6 +114,7 @@ class Group {
         .flatMap((stats) => summaryValues(summary.name, { pool: stats.name }, read(stats)))
       return { ...(await get.call(summary)), values }
     }
+    return summary
   }
 }
 
@@ -125,13 +149,13 @@ function report(cores: readonly PoolCore[], client: Client, registry: Registry, 
     groups.set(registry, known)
   }
   let group = known.get(prefix)
-  if (group === undefined && cores.length > 0) {
-    group = new Group(client, registry, prefix, () => known.delete(prefix))
-    known.set(prefix, group)
-  }
-  group?.watched.add(cores)
+  if (group?.isRegistered) group.watched.add(cores)
+  else if (cores.length > 0) group = new Group(client, registry, known, prefix, cores)
+  let isStopped = false
   return {
     stop() {
+      if (isStopped) return
+      isStopped = true
       for (const core of cores) group?.watched.remove(core)
     },
   }
@@ -145,7 +169,7 @@ function checkClient(value: unknown): Client {
 }
 
 function checkRegistry(value: unknown): Registry {
-  if (!hasMethods(value, ['registerMetric', 'removeSingleMetric'] satisfies (keyof PrometheusRegistry)[])) {
+  if (!hasMethods(value, REGISTRY)) {
     throw wrongType('registry', 'a registry of prom-client', value)
   }
   return value as Registry
