@@ -2,8 +2,9 @@
 // Calls listeners of the user: in the async context of their registration, and so that one that throws harms nobody.
 
 import { AsyncResource } from 'node:async_hooks'
+import process from 'node:process'
 import { OwnMap } from './collections'
-import { wrongType } from './errors'
+import { isInstance, wrongType } from './errors'
 import { soon } from './timers'
 
 type Listener = (...args: never[]) => void
@@ -80,4 +81,10 @@ export function rethrow(error: unknown): void {
 export function checkType(type: unknown): string {
   if (typeof type !== 'string') throw wrongType('type', 'a string', type)
   return type
+}
+
+/** A message is lost because this thread cannot read it: whoever has sent it was not told. */
+export function warnUnreadable(what: string, error: unknown): void {
+  const why = isInstance(error, Error) ? error.message : ''
+  process.emitWarning(`${what} cannot be read: ${why}`, 'ThreadmillWarning')
 }

@@ -187,42 +187,45 @@ export class PoolCore implements EntryHost {
     return this.isForEntry(options) ? this.submitEntry(input, options) : this.submit(kernelOf(options), input, options)
   }
 
-  addTask(input: unknown, options: object | undefined): TaskHandle<never, never> {
+  /** `host`: who submits; `isAwaited`: whether the task has to be awaited where the pool is closed. */
+  addTask(
+    input: unknown,
+    options: object | undefined,
+    host: EntryHost = this,
+    isAwaited = true,
+  ): TaskHandle<never, never> {
     const kernel = this.isForEntry(options) ? undefined : kernelOf(options)
     const task =
-      kernel === undefined ? this.entryTask(input, options) : this.task(kernel, input, options as GivenOptions)
+      kernel === undefined ? this.#entryTask(input, options) : this.task(kernel, input, options as GivenOptions)
     try {
-      if (kernel === undefined) this.submitEntry(input, options, task)
-      else this.submit(kernel, input, options, task)
+      if (kernel === undefined) this.submitEntry(input, options, task, host)
+      else this.submit(kernel, input, options, task, host)
     } catch (error) {
-      this.refuse(task, error)
+      this.#refuse(task, error, isAwaited)
     }
     // The contract's overloads say what the output is; here it is whatever the task gives.
     return task as TaskHandle<never, never>
   }
 
-  /**
-   * Rejects a task that nobody will run, or whose signal has been aborted; what is wrong with a call is thrown. `isAwaited`:
-   * whether the task has to be, where the pool is closed.
-   */
-  refuse(task: TaskHandle<unknown>, error: unknown, isAwaited = true): void {
+  /** Rejects a task that nobody will run, or whose signal has been aborted; what is wrong with a call is thrown. */
+  #refuse(task: TaskHandle<unknown>, error: unknown, isAwaited: boolean): void {
     const code = isInstance(error, ThreadmillError) ? error.code : undefined
     const isClosed = code === 'ERR_THREADMILL_POOL_CLOSED'
     const isUnusable = code !== undefined && UNUSABLE.includes(code)
     if (!isClosed && !isUnusable && !isReasonOf(own(task.options, 'signal'), error)) throw error
     task.attach(-1, BuiltinPromise.reject(error))
-    if (isUnusable) this.toldRejected(task)
+    if (isUnusable) this.#tellRejected(task)
     else if (isClosed && (!isAwaited || this.isWatched())) quiet(task)
   }
 
   /** A task has been rejected before it was queued: whoever listens hears of it as of any other. */
-  toldRejected(task: TaskHandle<unknown> | undefined): void {
+  #tellRejected(task: TaskHandle<unknown> | undefined): void {
     if (task === undefined || !this.isWatched()) return
     this.added(task)
     task.then(undefined, (error) => this.events.taskEnded(task, false, error))
   }
 
-  entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
+  #entryTask(argument: unknown, options: object | undefined): TaskHandle<unknown> {
     const worker = (index: number) => this.#lanes.workerAt(index)
     const lane = this.knownLane()
     const expected = lane === undefined ? 0 : expectedCost(lane, ENTRY)
@@ -242,11 +245,16 @@ export class PoolCore implements EntryHost {
   }
 
   /** As `submit`, for the entry function of the pool's module. */
-  submitEntry(input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
+  submitEntry(
+    input: unknown,
+    options: object | undefined,
+    given?: TaskHandle<unknown>,
+    host: EntryHost = this,
+  ): Promise<unknown> {
     const promise = new BuiltinPromise(executor)
     const { resolve, reject } = last
-    const task = given ?? (this.#needsHandle() ? this.entryTask(input, options) : undefined)
-    this.startEntry(input, options, resolve, reject, task, promise)
+    const task = given ?? (this.#needsHandle() ? this.#entryTask(input, options) : undefined)
+    this.startEntry(input, options, resolve, reject, task, promise, host)
     return promise
   }
 
@@ -258,6 +266,7 @@ export class PoolCore implements EntryHost {
     reject: Settle,
     given?: TaskHandle<unknown>,
     promise?: Promise<unknown>,
+    host: EntryHost = this,
   ): number {
     if (this.isInert) {
       given?.attach(-1, promise as Promise<unknown>)
@@ -265,11 +274,11 @@ export class PoolCore implements EntryHost {
     }
     const settlement =
       given === undefined && this.#needsHandle()
-        ? handled(this.entryTask(input, options), resolve, reject)
+        ? handled(this.#entryTask(input, options), resolve, reject)
         : { resolve, reject, task: given, promise }
-    const slot = startEntry(this, input, options, settlement)
+    const slot = startEntry(host, input, options, settlement)
     if (slot >= 0) this.added(settlement.task)
-    else if (slot === UNCROSSED) this.toldRejected(settlement.task)
+    else if (slot === UNCROSSED) this.#tellRejected(settlement.task)
     return slot
   }
 
@@ -297,11 +306,17 @@ export class PoolCore implements EntryHost {
   }
 
   /** Checks and submits; throws before anything is queued or moved. */
-  submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
+  submit(
+    kernel: Kernel,
+    input: unknown,
+    options: object | undefined,
+    given?: TaskHandle<unknown>,
+    host: EntryHost = this,
+  ): Promise<unknown> {
     const promise = new BuiltinPromise(executor)
     const { resolve, reject } = last
     const task = given ?? (this.isWatched() ? this.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
-    this.start(kernel, input, options, resolve, reject, task, promise)
+    this.start(kernel, input, options, resolve, reject, task, promise, host)
     return promise
   }
 
@@ -326,12 +341,13 @@ export class PoolCore implements EntryHost {
     reject: Settle,
     task?: TaskHandle<unknown>,
     promise?: Promise<unknown>,
+    host: EntryHost = this,
   ): number {
     const settlement =
       task === undefined && this.isWatched()
         ? handled(this.task(kernel, input, (options ?? {}) as GivenOptions), resolve, reject)
         : { resolve, reject, task, promise }
-    const slot = startKernel(this, kernel, input, options, settlement)
+    const slot = startKernel(host, kernel, input, options, settlement)
     this.added(settlement.task)
     return slot
   }

@@ -18,7 +18,7 @@ const SCHEME = /^[a-z][a-z\d+.-]+:/i
 const JAVASCRIPT = /^data:(?:text|application)\/javascript(?:;[^,]*)?,/i
 /** Name and subpath. */
 const PACKAGE = /^((?:@[^/\\%:]+\/)?[^@#./\\%:][^/\\%:]*)(\/[^\\]+)?$/
-const CONDITIONS = new Set(['node', 'import', 'module-sync', 'node-addons', 'default'])
+const CONDITIONS = ['node', 'import', 'module-sync', 'node-addons', 'default']
 /** How Node is given others, with the name behind it or as the next word. */
 const GIVEN = /^(?:-C|--conditions)(?:=(.*))?$/
 
@@ -172,7 +172,8 @@ function exportUrl(home: string, exports: unknown, subpath: string): string | un
   const key = `.${subpath}`
   const isMap = typeof exports === 'object' && Object.keys(exports ?? {}).some((name) => name.startsWith('.'))
   const map = isMap ? (exports as Record<string, unknown>) : { '.': exports }
-  let target = key.includes('*') ? undefined : selectTarget(ownValue(map, key), undefined)
+  const conditions = conditionsHere()
+  let target = key.includes('*') ? undefined : selectTarget(ownValue(map, key), undefined, conditions)
   if (target === undefined && !Object.hasOwn(map, key)) {
     const matches = Object.keys(map).filter((pattern) => {
       const [start = '', end, ...more] = pattern.split('*')
@@ -183,32 +184,35 @@ function exportUrl(home: string, exports: unknown, subpath: string): string | un
     const pattern = matches.sort((a, b) => rank(b) - rank(a))[0]
     if (pattern === undefined) return undefined
     const star = pattern.indexOf('*')
-    target = selectTarget(map[pattern], key.slice(star, key.length - (pattern.length - star - 1)))
+    target = selectTarget(map[pattern], key.slice(star, key.length - (pattern.length - star - 1)), conditions)
   }
   const base = folderUrl(home)
   const url = typeof target === 'string' && target.startsWith('./') ? new URL(target, base) : undefined
   return url?.href.startsWith(base.href) ? url.href : undefined
 }
 
-/** Conditions that this process was started with, which its imports follow too. */
-function givenConditions(): string[] {
+/** Those of every import of this process: ours, and what it was started with. */
+function conditionsHere(): ReadonlySet<unknown> {
   const words = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)]
   const names = words.map((word, at) => {
     const match = GIVEN.exec(word)
     return match === null ? undefined : (match[1] ?? words[at + 1])
   })
-  return names.filter((name) => name !== undefined)
+  return new Set([...CONDITIONS, ...names])
 }
 
-/** The target for our conditions: a text, `null` when it is closed, `undefined` when no condition holds. */
-function selectTarget(target: unknown, match: string | undefined): string | null | undefined {
+/** The target for these conditions: a text, `null` when it is closed, `undefined` when no condition holds. */
+function selectTarget(
+  target: unknown,
+  match: string | undefined,
+  conditions: ReadonlySet<unknown>,
+): string | null | undefined {
   if (typeof target === 'string') return match === undefined ? target : target.replaceAll('*', () => match)
   if (target === undefined) return undefined
   if (typeof target !== 'object' || target === null) return null
   if (Array.isArray(target)) {
-    return target.map((item: unknown) => selectTarget(item, match)).find((item) => typeof item === 'string')
+    return target.map((item: unknown) => selectTarget(item, match, conditions)).find((item) => typeof item === 'string')
   }
-  const given = givenConditions()
-  const conditions = Object.entries(target).filter(([name]) => CONDITIONS.has(name) || given.includes(name))
-  return conditions.map(([, value]) => selectTarget(value, match)).find((value) => value !== undefined)
+  const held = Object.entries(target).filter(([name]) => conditions.has(name))
+  return held.map(([, value]) => selectTarget(value, match, conditions)).find((value) => value !== undefined)
 }

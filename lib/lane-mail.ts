@@ -10,7 +10,7 @@ import process from 'node:process'
 import type { Readable } from 'node:stream'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { rethrow } from './callbacks'
+import { rethrow, warnUnreadable } from './callbacks'
 import { decode, encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { wrongValue } from './errors'
@@ -62,11 +62,7 @@ export class LaneMail {
         contents = decode(codec, data)
       } catch (error) {
         // Nested too deep for this thread's stack, for instance: a worker shall not end its owner.
-        const why = error instanceof Error ? error.message : ''
-        process.emitWarning(
-          `a message of type '${type}' of worker ${index} cannot be read: ${why}`,
-          'ThreadmillWarning',
-        )
+        warnUnreadable(`a message of type '${type}' of worker ${index}`, error)
         return
       }
     }

@@ -5,7 +5,7 @@
 // J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
 // J4. When a worker cannot load the entry module, or ends by itself before it has, what waits is for the others; without
 //     others it rejects with the reason. As long as no worker has ever loaded it, nothing is launched again; later, by the
-//     next task, and after a pause.
+//     next task, and after a pause. A thread that the system refuses says nothing of the module: it is asked for again likewise.
 // J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
 import { receiveMessageOnPort } from 'node:worker_threads'
@@ -59,6 +59,10 @@ export class JsLane implements EntryLane, ThreadHost {
   readonly store: ParcelStore
   readonly #guests: Guests
   readonly #failedLoads = new FailedLoads()
+  /** Whether it has been told that the module cannot be used. */
+  #isBroken = false
+  /** Why the system has refused the last thread that it has. */
+  #refusal: ThreadmillError | undefined
   #closing = false
   #gone: Promise<void> | undefined
   #allGone: (() => void) | undefined
@@ -232,17 +236,13 @@ export class JsLane implements EntryLane, ThreadHost {
   admit(wanted: number): boolean {
     this.check()
     this.#pending++
-    const before = this.#launched
-    this.#isRefused = false
-    this.#isAdmitting = true
+    const [before, refusal] = [this.#launched, this.#refusal]
     try {
       this.#launchFor(wanted)
-      if (this.#isRefused && !this.#canRun(wanted)) throw this.#refusal
+      if (this.#refusal !== refusal && !this.#canRun(wanted)) throw this.#refusal
     } catch (error) {
       this.#pending--
       throw error
-    } finally {
-      this.#isAdmitting = false
     }
     return this.#launched > before
   }
@@ -354,7 +354,7 @@ export class JsLane implements EntryLane, ThreadHost {
   /** Adds to an error of the scheduler what is known on this side. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
     const unusable = error.code === 'ERR_THREADMILL_ENTRY' ? this.#failedLoads.error : undefined
-    const refused = error.message === this.#refusal?.message ? this.#refusal : undefined
+    const refused = error.code === 'ERR_THREADMILL_SYSTEM' ? this.#refusal : undefined
     const explained = unusable ?? refused ?? this.crashes.explain(error, index)
     return this.#host.explain?.(explained) ?? explained
   }
@@ -370,27 +370,20 @@ export class JsLane implements EntryLane, ThreadHost {
       thread = this.#launcher.launch(index)
     } catch (error) {
       if (!isInstance(error, ThreadmillError)) throw error
-      this.#refused(error)
+      this.#hasRefused(error)
     }
     if (thread !== undefined) this.adopt(thread)
   }
 
-  /** Why the system has refused the last thread that it has. */
-  #refusal: ThreadmillError | undefined
-  /** Whether that was since a task has been admitted last. */
-  #isRefused = false
-  /** Whether a task is being admitted, which is refused if nobody can run it. */
-  #isAdmitting = false
-
   /** The system refuses a thread. Others run what waits, and it is asked again; where there are none, what waits is rejected. */
-  #refused(refusal: ThreadmillError): void {
+  #hasRefused(refusal: ThreadmillError): void {
     this.#refusal = refusal
-    this.#isRefused = true
-    if (this.#launched > 0) this.#failedLoads.pause(() => this.#launchAgain())
-    else if (!this.#isAdmitting) {
-      flush()
-      native.rejectWaiting(this.handle, 0, refusal.message)
+    if (this.#launched > 0) {
+      this.#failedLoads.pause(() => this.#launchAgain())
+      return
     }
+    flush()
+    native.rejectWaiting(this.handle, 4, refusal.message)
   }
 
   /** A thread has been launched for it. */
@@ -466,9 +459,6 @@ export class JsLane implements EntryLane, ThreadHost {
     if (this.#failedLoads.areFinal) this.#rejectUnusable()
   }
 
-  /** Whether it has been told that the module cannot be used. */
-  #isBroken = false
-
   /** Nobody can run what waits: the entry module cannot be used. */
   #rejectUnusable(): void {
     flush()
@@ -485,8 +475,8 @@ export class JsLane implements EntryLane, ThreadHost {
     // What it had told before comes first.
     settleNow()
     this.#readPort(index)
-    const isRefusal = thread.endsUnloaded && isRefused(thread.cause)
-    if (thread.endsUnloaded && !isRefusal) {
+    const refusal = thread.endsUnloaded && isRefused(thread.cause) ? refusedThread(thread.cause) : undefined
+    if (thread.endsUnloaded && refusal === undefined) {
       this.#failedLoads.addEnd(exitCode, thread.cause)
       this.#failed(thread)
     }
@@ -498,7 +488,8 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#launched--
     if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]
-    if (origin !== undefined) this.#host.exited(origin, exitCode, thread.hasCause ? thread.cause : undefined)
+    const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
+    if (origin !== undefined) this.#host.exited(origin, exitCode, cause)
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
       // One that is terminated has none.
@@ -506,11 +497,10 @@ export class JsLane implements EntryLane, ThreadHost {
       if (this.#launched === 0) this.#tellGone()
       return
     }
-    if (isRefusal) {
-      const refusal = refusedThread(thread.cause)
+    if (refusal !== undefined) {
       flush()
-      native.leaveWorker(this.handle, index, 0, refusal.message)
-      this.#refused(refusal)
+      native.leaveWorker(this.handle, index, 4, refusal.message)
+      this.#hasRefused(refusal)
       return
     }
     if (thread.hasFailed) {
@@ -522,7 +512,6 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
       return
     }
-    const cause = thread.hasCause ? thread.cause : undefined
     this.crashes.add(index, { exitCode, cause }, !thread.leaving || thread.hasCause)
     const why = cause instanceof Error ? `: ${cause.message}` : ''
     flush()

@@ -33,6 +33,8 @@ export class LazyLane {
   readonly #launcher: LaneLauncher
   /** Once it has been used. */
   known: JsLane | undefined
+  /** Launched for a lane that is still to be made. */
+  #first: LaneThread | undefined
 
   constructor(host: LazyLaneHost, place: EntryPlace, settings: LaneSettings) {
     this.#host = host
@@ -73,9 +75,6 @@ export class LazyLane {
     this.#first ??= this.#launcher.launch(0)
     return this.lane
   }
-
-  /** Launched for a lane that is still to be made. */
-  #first: LaneThread | undefined
 
   #make(): JsLane {
     const { Registry, JsLane } = laneParts()

@@ -6,13 +6,11 @@
 
 import type { Kernels } from '..'
 import type { PoolCore } from './core'
-import { executor, last } from './deferred'
 import { kernelMethods } from './kernel-methods'
-import { type Kernel, kernelOf } from './kernels'
+import type { Kernel } from './kernels'
 import { type EntrySettings, type PoolSettings, poolClosed } from './options'
 import type { Observer, Ticket } from './owner'
-import { BuiltinPromise } from './promise'
-import { type EntryHost, type EntryLane, type GivenOptions, startEntry, startKernel, UNCROSSED } from './submit'
+import type { EntryHost, EntryLane } from './submit'
 import type { TaskHandle } from './task'
 import type { TaskTracer } from './trace'
 
@@ -50,37 +48,12 @@ export class MainSeat implements EntryHost {
 
   /** As `pool.addTask`. */
   addTask(input: unknown, options: object | undefined): TaskHandle<never, never> {
-    const pool = this.#pool
-    const kernel = pool.isForEntry(options) ? undefined : kernelOf(options)
-    const task =
-      kernel === undefined ? pool.entryTask(input, options) : pool.task(kernel, input, options as GivenOptions)
-    try {
-      if (kernel === undefined) this.#startEntry(input, options, task)
-      else this.submit(kernel, input, options, task)
-    } catch (error) {
-      pool.refuse(task, error, false)
-    }
-    // As in the pool, the contract's overloads say what the output is.
-    return task as TaskHandle<never, never>
-  }
-
-  #startEntry(input: unknown, options: object | undefined, task: TaskHandle<unknown>): void {
-    const promise = new BuiltinPromise(executor)
-    const settlement = { resolve: last.resolve, reject: last.reject, task, promise }
-    const slot = startEntry(this, input, options, settlement)
-    if (slot >= 0) this.#pool.added(task)
-    else if (slot === UNCROSSED) this.#pool.toldRejected(task)
+    return this.#pool.addTask(input, options, this, false)
   }
 
   /** Checks and submits a task for a kernel; throws before anything is queued or moved. */
-  submit(kernel: Kernel, input: unknown, options: object | undefined, given?: TaskHandle<unknown>): Promise<unknown> {
-    const pool = this.#pool
-    const promise = new BuiltinPromise(executor)
-    const { resolve, reject } = last
-    const task = given ?? (pool.isWatched() ? pool.task(kernel, input, (options ?? {}) as GivenOptions) : undefined)
-    startKernel(this, kernel, input, options, { resolve, reject, task, promise })
-    pool.added(task)
-    return promise
+  submit(kernel: Kernel, input: unknown, options: object | undefined): Promise<unknown> {
+    return this.#pool.submit(kernel, input, options, undefined, this)
   }
 
   submitPlain(kernel: Kernel, input: number): Promise<unknown> {

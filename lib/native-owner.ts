@@ -60,7 +60,7 @@ export interface NativeForOwners extends Native {
   leaveWorker(
     pool: number,
     index: number,
-    parting: 0 | 1 | 3,
+    parting: 0 | 1 | 3 | 4,
     reason: string,
   ): [waiting: number, repeated: number, failed: number]
   /** Lets a JS worker take no more tasks: 0 any, 1 only one that runs nothing, 2 only one that has begun a task. Whether it does. */
@@ -76,7 +76,7 @@ export interface NativeForOwners extends Native {
   /** Whether the thread of a JS worker may be ended now for the sake of a task that was given up; asks it to come by if not. */
   mayEvict(pool: number, index: number): boolean
   /** Rejects what waits in the JS lane; codes as above, or 2 the entry module cannot be used. */
-  rejectWaiting(pool: number, code: 0 | 1 | 2, reason: string): void
+  rejectWaiting(pool: number, code: 0 | 1 | 2 | 4, reason: string): void
   /** Whether there is such a JS worker. */
   postToWorker(pool: number, index: number, type: string, codec: number, contents: unknown, isKept: boolean): boolean
   /** Nobody will report these tasks of a worker any more. */

@@ -229,11 +229,8 @@ const { uptime } = process
 
 /** Whether the engine may have thrown away code, as it does with functions that are not called for long. */
 function hasLost(): boolean {
-  return isWorker ? uptime() - began > OLD : canary !== undefined && codeLength(canary.script) < canary.length
-}
-
-function codeLength(script: Script): number {
-  return script.createCachedData().length
+  if (isWorker) return uptime() - began > OLD
+  return canary !== undefined && canary.script.createCachedData().length < canary.length
 }
 
 /** Runs a pack, which defines its modules. */

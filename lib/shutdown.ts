@@ -16,9 +16,9 @@ import { clearTimeout, setTimeout } from './timers'
 
 /** Not thrown: it would end the process before the rest is done. */
 function warn(error: unknown): void {
-  const [what, detail] = isInstance(error, Error) ? [`${error.message}`, error.stack] : [describe(error), undefined]
-  const text = `a callback of onShutdown has failed: ${what}`
-  process.emitWarning(text, { type: 'ThreadmillWarning', ...(detail === undefined ? {} : { detail }) })
+  const isError = isInstance(error, Error)
+  const text = `a callback of onShutdown has failed: ${isError ? error.message : describe(error)}`
+  process.emitWarning(text, { type: 'ThreadmillWarning', ...(isError && { detail: String(error.stack) }) })
 }
 
 type Callback = () => unknown

@@ -52,13 +52,10 @@ export class TaskStream extends Duplex {
     this.#settings = settings
     this.#window = new TaskWindow(settings.ordered)
     this.#pool = pool
-    const fail = (reason: unknown): void => {
-      this.#context.runInAsyncScope(this.destroy, this, asError(reason))
-    }
     const { signal } = settings
     if (signal?.aborted) this.#refuse(reasonOf(signal))
     else {
-      if (signal !== undefined) this.#cleanups.push(follow(signal, fail))
+      if (signal !== undefined) this.#cleanups.push(follow(signal, (reason) => this.#fail(reason)))
       this.#unwatch = TaskStream.#watchWeakly(new WeakRef(this), pool)
     }
     this.#isNew = false
@@ -115,7 +112,16 @@ export class TaskStream extends Duplex {
     this.#refusal = asError(reason)
     // Node pipes into no stream that is destroyed already, and then nobody listens for its error.
     if (this.#isNew) nextTick(() => this.#advance())
-    else this.#context.runInAsyncScope(this.#advance, this)
+    else this.#goOn()
+  }
+
+  /** `#advance`, in the context of the stream. */
+  #goOn(): void {
+    this.#context.runInAsyncScope(this.#advance, this)
+  }
+
+  #fail(reason: unknown): void {
+    this.#context.runInAsyncScope(this.destroy, this, asError(reason))
   }
 
   /** Takes an input on, and passes outputs on, as far as that is possible. */
@@ -151,7 +157,7 @@ export class TaskStream extends Duplex {
     this.#isWaiting = true
     this.#pool.whenRoom().then(() => {
       this.#isWaiting = false
-      this.#context.runInAsyncScope(this.#advance, this)
+      this.#goOn()
     })
   }
 
@@ -162,11 +168,11 @@ export class TaskStream extends Duplex {
     const entry: Entry = { slot: -1, state: 'pending', value: undefined }
     const resolve = (value: unknown): void => {
       this.#window.end(entry, 'fulfilled', value)
-      apart(() => this.#context.runInAsyncScope(this.#advance, this))
+      apart(() => this.#goOn())
     }
     const reject = (reason: unknown): void => {
       entry.slot = -1
-      apart(() => this.#context.runInAsyncScope(this.destroy, this, asError(reason)))
+      apart(() => this.#fail(reason))
     }
     try {
       entry.slot = this.#pool.start(input, resolve, reject)

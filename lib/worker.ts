@@ -14,7 +14,7 @@ import { type Transferable, workerData } from 'node:worker_threads'
 import { Answers } from './answers'
 import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
-import { rethrow } from './callbacks'
+import { rethrow, warnUnreadable } from './callbacks'
 import { MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
 import { type LoadedEntry, startEntry } from './entry-module'
@@ -280,12 +280,6 @@ function turnInTime(): void {
 
 const SIMPLE = [undefined, null, true, false]
 
-/** A message that this thread cannot read: its tasks have nothing to do with that. */
-function unreadable(type: string, error: unknown): void {
-  const why = error instanceof Error ? error.message : ''
-  process.emitWarning(`a message of type '${type}' cannot be read: ${why}`, 'ThreadmillWarning')
-}
-
 function begin(at: number, values: unknown[]): void {
   const tag = tasks[at + 2] as number
   const given = tasks[at + 3] as number
@@ -297,7 +291,8 @@ function begin(at: number, values: unknown[]): void {
       try {
         if (codec !== PLAIN) contents = payload().decode(codec, data)
       } catch (error) {
-        unreadable(type, error)
+        // Its tasks have nothing to do with that.
+        warnUnreadable(`a message of type '${type}'`, error)
         return
       }
       Client.deliver(client, type, contents)

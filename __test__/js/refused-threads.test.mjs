@@ -22,7 +22,7 @@ const PRELUDE = `
       }
     }
   }
-  const { runWorker, WorkerPool } = await import('threadmill')
+  const { importPersistentWorker, runWorker, WorkerPool } = await import('threadmill')
   const codeOf = (promise) => promise.then((value) => value, (error) => error.code + ' ' + error.cause?.code)
   const module = 'data:text/javascript,' + encodeURIComponent(\`export default async (input) => {
     if (input === 'crash') process.exit(1)
@@ -81,6 +81,8 @@ test('a thread that cannot start says nothing of the module', async () => {
     refusals.later = 1
     const outputs = [await codeOf(pool.run(1)), await codeOf(pool.run(2))]
     await pool.close()
+    refusals.later = 1
+    outputs.push(await codeOf(importPersistentWorker(module)))
     console.log(JSON.stringify(outputs))`)
-  assert.deepEqual(outputs, [REFUSED, 2])
+  assert.deepEqual(outputs, [REFUSED, 2, REFUSED])
 })

@@ -24,13 +24,15 @@ fn index(env: Env, value: Js) -> Raw<u32> {
     Ok(raw::number(env, value)? as u32)
 }
 
-/// 0 it crashed, 1 the pool is closed, 2 the entry module cannot be used, 3 it was ended for a task that was given up.
+/// 0 it crashed, 1 the pool is closed, 2 the entry module cannot be used, 3 it was ended for a task that was given up, 4 the
+/// system has refused its thread.
 fn parting(env: Env, value: Js) -> Raw<Parting> {
     Ok(match index(env, value)? {
         0 => Parting::Crashed,
         1 => Parting::Closed,
         2 => Parting::Unusable,
-        _ => Parting::Evicted,
+        3 => Parting::Evicted,
+        _ => Parting::Refused,
     })
 }
 

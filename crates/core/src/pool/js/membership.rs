@@ -36,6 +36,8 @@ pub enum Parting {
     Unusable,
     /// It was ended because of a task that was given up: the others run again elsewhere.
     Evicted,
+    /// The system has refused its thread.
+    Refused,
 }
 
 impl Parting {
@@ -44,13 +46,14 @@ impl Parting {
             Self::Crashed | Self::Evicted => ErrorCode::WorkerCrashed,
             Self::Closed => ErrorCode::PoolClosed,
             Self::Unusable => ErrorCode::Entry,
+            Self::Refused => ErrorCode::System,
         }
     }
 
     /// What becomes of its tasks, for the record.
     fn how(self) -> How {
         match self {
-            Self::Crashed | Self::Unusable => How::Crashed,
+            Self::Crashed | Self::Unusable | Self::Refused => How::Crashed,
             Self::Closed => How::GivenUp,
             Self::Evicted => How::PutBack,
         }
