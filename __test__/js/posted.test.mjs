@@ -177,3 +177,32 @@ test('a message that the worker cannot read costs no task', async (t) => {
   assert.ok(sent > 3)
   assert.deepEqual(exits, [])
 })
+
+test('a message that the pool cannot read is lost, and not in silence', async (t) => {
+  const source = `export const workerEntrypoint = (depth, client) => {
+    let deep = {}
+    for (let level = 0; level < depth; level++) deep = { deep }
+    try {
+      client.postMessageToPool('deep', deep)
+      return 1
+    } catch {
+      return 0
+    }
+  }`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, {
+    maxWorkers: 1,
+    resourceLimits: { stackSizeMb: 64 },
+  })
+  t.after(() => pool.close())
+  let [heard, warned, sent] = [0, 0, 0]
+  const listener = ({ name, message }) => {
+    if (name === 'ThreadmillWarning' && /^a message of type 'deep' of worker 0 cannot be read/.test(message)) warned++
+  }
+  process.on('warning', listener)
+  t.after(() => process.off('warning', listener))
+  pool.onMessage('deep', () => heard++)
+  for (let depth = 1000; depth <= 32_000; depth *= 2) sent += await pool.run(depth)
+  await new Promise(setImmediate)
+  assert.ok(warned > 0, `${heard} of ${sent} heard`)
+  assert.equal(heard + warned, sent)
+})
