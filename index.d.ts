@@ -351,7 +351,10 @@ export interface WorkerPoolOptions<T = any, U = any> extends NativePoolOptions {
   readonly entryPoint?: WorkerEntryPoint<T, U> | undefined
   /** Export to use. @default the first function of `workerEntrypoint`, `processTask` and the default export */
   readonly entrypointSymbol?: string | undefined
-  /** Least JS workers, 0 to `maxWorkers`: launched at construction and kept. @default 0 */
+  /**
+   * Least JS workers, 0 to `maxWorkers`: launched at construction and kept. Unless the longest tasks go first, each gets one of
+   * the first tasks that ask for no worker. @default 0
+   */
   readonly minWorkers?: number | undefined
   /** Most JS workers, 1 to 1024. @default the parallelism that the system grants this process, or `minWorkers` if that is more */
   readonly maxWorkers?: number | undefined

@@ -123,6 +123,7 @@ export class PoolCore implements EntryHost {
       this.#lanes.open(entry)
       this.bounded(this.#sizing.jsWorkers)
       this.resizeUpTo(entry.settings.minWorkers)
+      if (entry.settings.minWorkers > 1) native.serveEach(this.handle)
       this.events.isHeard = true
     } catch (error) {
       // It ends like others: its channels and its timeline are told of that when the core has nothing of it any more.

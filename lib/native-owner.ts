@@ -53,6 +53,8 @@ export interface NativeForOwners extends Native {
   setWorkerLimit(pool: number, most: number): void
   /** A JS worker is being launched. */
   joinWorker(pool: number, index: number): boolean
+  /** Each JS worker that is there gets one of the next tasks. */
+  serveEach(pool: number): void
   /**
    * A JS worker has gone: 0 it crashed, 1 the pool is closed, 3 it was ended for a task that was given up. Returns how many
    * tasks of the lane wait, and how many of its own run again.

@@ -204,6 +204,7 @@ const FOR_OWNERS: &[Function] = &[
     (c"releasePool", Some(pool::release)),
     (c"shareWorkers", Some(owner::share)),
     (c"joinWorker", Some(owner::join)),
+    (c"serveEach", Some(owner::serve_each)),
     (c"leaveWorker", Some(owner::leave)),
     (c"rejectWaiting", Some(owner::reject_waiting)),
     (c"postToWorker", Some(owner::post_to_worker)),

@@ -39,6 +39,24 @@ test('a number of workers launches them at once', async (t) => {
   assert.equal(await pool.run(2), 4)
 })
 
+test('each of n workers gets one of the first tasks, however quick they are', async (t) => {
+  const raw = new URL('../sharing/fixtures/raw.cjs', import.meta.url)
+  for (const [module, input] of [
+    [TASKS, { do: 'who' }],
+    [raw, 0],
+  ]) {
+    for (const workers of [4, { minWorkers: 4, maxWorkers: 4 }]) {
+      const pool = closing(t, new WorkerPool(module, workers))
+      const outputs = await Promise.all(Array.from({ length: 100 }, () => pool.run(input)))
+      assert.equal(new Set(outputs.map(({ id, threadId }) => id ?? threadId)).size, 4)
+    }
+  }
+  const pool = closing(t, new WorkerPool(TASKS, 3))
+  const ids = []
+  for (let count = 0; count < 3; count++) ids.push((await pool.run({ do: 'who' })).id)
+  assert.deepEqual(ids, [0, 1, 2])
+})
+
 test('forced affinity holds, an index that cannot be is refused or ignored', async (t) => {
   const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 3 }))
   const options = { workerAffinity: 2, affinityStrength: 'force' }

@@ -65,6 +65,14 @@ pub(crate) unsafe extern "C" fn join(env: Env, info: Info) -> Js {
     on_pool(env, info, |_, pool, [_, worker]| raw::new_boolean(env, pool.js_join(index(env, worker)?)))
 }
 
+/// `serveEach(pool)`: each JS worker that is there gets one of the next tasks.
+pub(crate) unsafe extern "C" fn serve_each(env: Env, info: Info) -> Js {
+    on_pool(env, info, |_, pool, [_]| {
+        pool.js_serve_each();
+        raw::undefined(env)
+    })
+}
+
 /// `leaveWorker(pool, index, parting, reason)`: a worker has gone. Returns how many tasks of the lane wait, and how many
 /// of the worker's own run again, and have failed.
 pub(crate) unsafe extern "C" fn leave(env: Env, info: Info) -> Js {

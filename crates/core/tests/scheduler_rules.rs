@@ -357,6 +357,52 @@ fn s4_a_forced_task_may_wait_for_its_turn_among_free_ones() {
 }
 
 #[test]
+fn each_worker_gets_one_of_the_first_tasks_once() {
+    let mut shell = Shell::fifo(3);
+    shell.scheduler.serve_each(Lane::Native);
+    shell.submit("keyed to 1", on(1, Strength::Light));
+    for name in ["a", "b", "c", "d"] {
+        shell.submit(name, plain());
+    }
+    shell.woken.sort_unstable_by_key(|worker| worker.index);
+    assert_eq!(shell.woken(), [0, 1, 2]);
+    // The first to come runs its own and what may run anywhere, and leaves the others theirs.
+    for name in ["a", "c", "d"] {
+        assert_eq!(shell.run(0), Some(name));
+        shell.complete(0, name, 5);
+    }
+    assert_eq!(shell.run(0), None);
+    assert_eq!(shell.run(2), Some("b"));
+    assert_eq!(shell.run(1), Some("keyed to 1"));
+}
+
+#[test]
+fn a_first_task_goes_elsewhere_when_its_worker_leaves() {
+    let mut shell = Shell::fifo(3);
+    shell.scheduler.serve_each(Lane::Native);
+    shell.leave(2, false);
+    for name in ["a", "b", "c"] {
+        shell.submit(name, plain());
+    }
+    shell.leave(0, true);
+    for name in ["b", "a", "c"] {
+        assert_eq!(shell.run(1), Some(name));
+        shell.complete(1, name, 5);
+    }
+}
+
+#[test]
+fn where_the_longest_go_first_no_worker_gets_a_first_task() {
+    let mut shell = Shell::new(2, Config { schedule: Schedule::LongestFirst, ..Config::default() });
+    shell.scheduler.serve_each(Lane::Native);
+    let estimated = |nanos| TaskSpec { estimate: Some(nanos), ..plain() };
+    shell.submit("1", estimated(MS));
+    shell.submit("9", estimated(9 * MS));
+    assert_eq!(shell.run(0), Some("9"));
+    assert_eq!(shell.run(1), Some("1"));
+}
+
+#[test]
 fn longest_first_orders_by_expected_cost_and_takes_the_unknown_for_average() {
     let mut shell = Shell::new(1, Config { schedule: Schedule::LongestFirst, ..Config::default() });
     let known = shell.learned("known", 5 * MS);

@@ -42,6 +42,8 @@ pub(super) struct Lane {
     pub(super) lowest_ahead: f64,
     /// Workers with tasks ahead.
     pub(super) ahead_holders: IndexSet,
+    /// Workers that are still to get a first task; see [`Scheduler::serve_each`](super::Scheduler::serve_each).
+    pub(super) unserved: Option<Box<IndexSet>>,
 
     // Totals and indexes over `Worker::derived`.
     spare: usize,
@@ -77,6 +79,7 @@ impl Lane {
             load: 0,
             lowest_ahead: f64::INFINITY,
             ahead_holders: IndexSet::default(),
+            unserved: None,
             spare: 0,
             light_demand: 0,
             ahead_demand: 0,

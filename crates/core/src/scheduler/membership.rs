@@ -1,10 +1,11 @@
 //! Stage: schedule. Thread: whoever holds the pool's lock.
 //! Workers that come and go.
 
+use super::index_set::IndexSet;
 use super::slab::NIL;
 use super::task::{Hold, Lane, TaskId, Time, WorkerRef};
 use super::worker::{Presence, Worker};
-use super::{Claims, Scheduler};
+use super::{Claims, Schedule, Scheduler};
 use std::collections::BTreeMap;
 
 /// Tasks that a leaving worker took out of the scheduler.
@@ -43,6 +44,20 @@ impl<P> Scheduler<P> {
         lane.refresh_and_call(worker.index, wakes);
         lane.balance(wakes);
         true
+    }
+
+    /// Each worker that is there gets one of the next tasks without affinity, with strong affinity: whoever makes a pool of
+    /// n workers finds all of them in use with the n-th task, however little a task takes. Not where the longest go first.
+    pub fn serve_each(&mut self, lane: Lane) {
+        if self.config.schedule != Schedule::Fifo {
+            return;
+        }
+        let lane = &mut self.lanes[lane as usize];
+        let mut unserved = Box::<IndexSet>::default();
+        for index in (0..lane.workers.len() as u32).filter(|index| lane.is_joined(*index)) {
+            unserved.insert(index);
+        }
+        lane.unserved = Some(unserved);
     }
 
     /// The thread of a worker has been started. It comes by, also if it was never woken.

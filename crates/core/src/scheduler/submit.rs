@@ -37,10 +37,25 @@ impl Lane {
             .map(|(_, _, index)| index)
     }
 
+    /// The next worker that is to get a first task, which it now gets.
+    #[cold]
+    fn next_unserved(&mut self) -> Option<u32> {
+        while let Some(index) = self.unserved.as_ref()?.first_from(0) {
+            self.unserved.as_mut()?.remove(index);
+            if self.is_joined(index) {
+                return Some(index);
+            }
+        }
+        self.unserved = None;
+        None
+    }
+
     /// Where a task goes that asks for `affinity`; `None` when it is forced to nowhere.
+    #[inline]
     fn place(&mut self, affinity: Affinity, expected: u64, costs: Option<&[f32]>) -> Option<(Hold, u32)> {
         if affinity == Affinity::None && costs.is_none() && self.eager {
-            return Some((Hold::Free, NIL));
+            let next = if self.unserved.is_some() { self.next_unserved() } else { None };
+            return Some(next.map_or((Hold::Free, NIL), |index| (Hold::Strong, index)));
         }
         let (target, strength) = match affinity {
             Affinity::None => (None, None),
@@ -54,6 +69,9 @@ impl Lane {
             Presence::Joined => true,
         });
         if let Some(index) = target {
+            if let Some(unserved) = &mut self.unserved {
+                unserved.remove(index);
+            }
             return Some((hold, index));
         }
         if hold == Hold::Forced {

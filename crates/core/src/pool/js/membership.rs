@@ -94,6 +94,11 @@ impl Pool {
         true
     }
 
+    /// Each JS worker that is there gets one of the next tasks; see [`Scheduler::serve_each`](crate::scheduler::Scheduler::serve_each).
+    pub fn js_serve_each(&self) {
+        self.state.lock().scheduler.serve_each(Lane::Js);
+    }
+
     /// The worker's env is ready; its first [`Pool::js_turn`] follows. With a board, which no other worker has, it is given
     /// tiny tasks several at a time. `false` when it is not expected, or no more.
     pub fn js_attach(&self, index: u32, waker: Arc<dyn Waker>, board: Option<Arc<Board>>) -> bool {
