@@ -165,7 +165,10 @@ export type Inputs<T> = Iterable<T | PromiseLike<T>> | AsyncIterable<T>
 
 /** Options of a pool without a module. */
 export interface NativePoolOptions {
-  /** Part of the thread names (`threadmill-<name>-<n>`) and of `stats()`; not empty, without NUL. @default 'pool' followed by a number */
+  /**
+   * Part of the thread names (`threadmill-<name>-<n>`, of which Linux keeps 15 characters) and of `stats()`; not empty, without NUL.
+   * @default 'pool' followed by a number
+   */
   readonly name?: string | undefined
   /**
    * Native workers, 1 to 1024. They start on first use.
@@ -613,7 +616,7 @@ export interface HighMemory {
 /** Names of the events of a pool. */
 export type PoolEvent = keyof PoolEvents
 
-/** Progress of a running kernel, at most about 20 reports a second, none for work below 50 ms. */
+/** Progress of a running task: of a kernel at most about 20 reports a second, none for work below 50 ms. */
 export interface Progress {
   /** Units done. */
   readonly done: number
@@ -1022,7 +1025,7 @@ export interface WorkerPool<T = any, U = any> {
   /**
    * Sets the least and most workers, of the kind that the pool is for, while it works. Workers are launched up to the least
    * at once; those beyond the most end after the tasks that they run, and what waits for them goes to others. What is left
-   * out stays as it is. Native workers are as many as `max`, up to the larger of `threads` and the CPUs of the process; a
+   * out stays as it is. Native workers are as many as `max`, which may not exceed the larger of `threads` and the CPUs of the process; a
    * kernel that is forced to one that goes, and has not begun, rejects with `ERR_THREADMILL_OUT_OF_RANGE`. A pool whose
    * size nobody chose follows the CPUs and the cgroup quota of the process until then, looking every 5 s.
    * @throws TypeError, RangeError; ThreadmillError `ERR_THREADMILL_POOL_CLOSED`

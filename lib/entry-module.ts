@@ -166,11 +166,10 @@ function firstLine(cause: unknown): string {
 
 /** What a task is told whose worker could not load its module, for that reason. */
 export function unusableEntry(reason: unknown): ThreadmillError {
-  // One of ours has the error of the module as its cause.
+  // One of ours has the error of the module as its cause, if anything was thrown.
   const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
-  const isOurs = code === ENTRY && cause !== undefined
   const message = isInstance(reason, Error) ? reason.message : 'the entry module cannot be used'
-  return new ThreadmillError(ENTRY, message, { cause: isOurs ? cause : reason })
+  return entryError(message, code === ENTRY ? cause : reason)
 }
 
 /** What a task is told whose worker has ended, with that cause if there is one, before it had loaded its module. */

@@ -80,11 +80,16 @@ describe('an entry module that cannot be used', () => {
 
   test('the cause is what was thrown', async (t) => {
     const { pool } = watched(t, script(`throw Object.assign(new RangeError('at load'), { code: 'E_LOAD' })`))
-    const error = await rejection(pool.run(1))
-    let cause = error.cause
-    while (cause.code === error.code) cause = cause.cause
+    const { cause } = await rejection(pool.run(1))
     assert.ok(cause instanceof RangeError)
     assert.deepEqual([cause.message, cause.code], ['at load', 'E_LOAD'])
+  })
+
+  test('there is none where nothing was thrown', async (t) => {
+    for (const options of [{}, { entrypointSymbol: 'nothing' }]) {
+      const { pool } = watched(t, script('export const other = 1'), options)
+      assert.equal('cause' in (await rejection(pool.run(1))), false)
+    }
   })
 
   /** Modules, exit codes, of which each version of Node has its own, and what was thrown, if that is known. */
