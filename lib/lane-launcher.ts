@@ -10,6 +10,7 @@ import { native } from './native-owner'
 import { workerCode, workerFolder } from './packs'
 import { isRefused, refusedThread } from './refused'
 import type { SeatSettings } from './seat'
+import { root } from './timers'
 
 const SCRIPT = path.join(__dirname, 'worker.js')
 
@@ -46,27 +47,23 @@ export class LaneLauncher {
     if (!native.joinWorker(handle, index)) return undefined
     const file = addonFile()
     const folder = workerFolder()
+    const launch = {
+      poolId,
+      index,
+      life: this.#lives++,
+      place,
+      concurrency: settings.workerConcurrency,
+      heap: heapWatch(settings, memory),
+      seat,
+      workerData: settings.workerData,
+      threadmillAddon: file,
+      threadmillFolder: folder,
+    }
+    const title = `threadmill-${name}-js-${index}`
     let thread: LaneThread
     try {
-      thread = new LaneThread(
-        index,
-        `threadmill-${name}-js-${index}`,
-        SCRIPT,
-        {
-          poolId,
-          index,
-          life: this.#lives++,
-          place,
-          concurrency: settings.workerConcurrency,
-          heap: heapWatch(settings, memory),
-          seat,
-          workerData: settings.workerData,
-          threadmillAddon: file,
-          threadmillFolder: folder,
-        },
-        settings,
-        threads,
-      )
+      // As long as it lives, its port would keep the context of the call that it is launched for.
+      thread = root.runInAsyncScope(() => new LaneThread(index, title, SCRIPT, launch, settings, threads))
     } catch (error) {
       native.leaveWorker(handle, index, 0, 'the worker could not be launched')
       throw isRefused(error) ? refusedThread(error) : error

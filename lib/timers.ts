@@ -6,7 +6,8 @@ import { AsyncResource } from 'node:async_hooks'
 import timers from 'node:timers'
 import { resolved } from './promise'
 
-export const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers
+export const { clearInterval, clearTimeout, setImmediate } = timers
+const { setInterval: startInterval, setTimeout: startTimeout } = timers
 
 const queue = queueMicrotask
 const settled = resolved()
@@ -26,3 +27,13 @@ export function soon(callback: () => void): void {
 
 /** The async context in which the package was loaded: for what is not of the context of whoever asked for it. */
 export const root = new AsyncResource('threadmill')
+
+// Some go on as long as a worker does, and would keep the context of the call that they began in.
+
+/** As that of Node, in the root context. */
+export const setTimeout = ((...args: Parameters<typeof startTimeout>) =>
+  root.runInAsyncScope(startTimeout, undefined, ...args)) as typeof startTimeout
+
+/** As that of Node, in the root context. */
+export const setInterval = ((...args: Parameters<typeof startInterval>) =>
+  root.runInAsyncScope(startInterval, undefined, ...args)) as typeof startInterval

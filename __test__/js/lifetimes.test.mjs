@@ -7,6 +7,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { WorkerPool } from 'threadmill'
 import { runProgram } from '../helpers/child.mjs'
 import { until } from '../helpers/pool.mjs'
@@ -235,6 +237,24 @@ describe('asynchronous context', () => {
       await pool.close()
       assert.equal(context.getStore(), mine)
     })
+  })
+
+  test('of a task is not kept by the worker that is launched for it', async (t) => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc')
+    const { pool } = counting(t)
+    const store = await (async () => {
+      const found = {}
+      await context.run(found, () => pool.run(1))
+      return new WeakRef(found)
+    })()
+    // What the loop has last run in a context may still have it.
+    await pool.run(1)
+    await until(() => {
+      gc()
+      return store.deref() === undefined
+    })
+    assert.equal(pool.workers.length, 1)
   })
 
   test('of listeners is that of their registration', async (t) => {
