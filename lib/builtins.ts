@@ -4,6 +4,7 @@
 
 import process from 'node:process'
 import { types } from 'node:util'
+import type { Transferable } from 'node:worker_threads'
 
 interface TypedArrayClass {
   readonly prototype: object
@@ -53,13 +54,13 @@ function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
 }
 
 /** Contexts of their own may lack some; who only calls kernels needs none of them. */
-const { Buffer: NodeBuffer, DOMException: BaseException, structuredClone: clone } = globalThis
+const { Buffer: NodeBuffer, DOMException: BaseException, structuredClone: foundClone } = globalThis
 const { isAnyArrayBuffer, isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError } = types
 const { isModuleNamespaceObject, isPromise, isProxy, isRegExp, isSet, isSharedArrayBuffer, isWeakMap, isWeakSet } =
   types
 /** Not imported as a namespace, which looks at each export: some load half a megabyte in each worker. */
 const threads = require('node:worker_threads') as typeof import('node:worker_threads')
-const { MessageChannel } = threads
+const { MessageChannel, receiveMessageOnPort } = threads
 /** Not in Node 20, the second not before 22.10. */
 const { isMarkedAsUntransferable, markAsUncloneable } = threads as {
   readonly isMarkedAsUntransferable?: (buffer: object) => boolean
@@ -80,6 +81,44 @@ const classes: readonly TypedArrayClass[] = [
   BigInt64Array,
   BigUint64Array,
 ]
+
+const { toString: sourceOfFunction } = Function.prototype
+const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
+
+type Clone = typeof structuredClone
+
+let engineClone: Clone | undefined
+
+/** `structuredClone` of the engine. It is looked for with the first value: that takes its time. */
+function clone<T>(value: T, options?: Parameters<Clone>[1]): T {
+  engineClone ??= isOfEngine(foundClone) ? foundClone : cloneThroughPort()
+  return engineClone(value, options)
+}
+
+/** A polyfill may neither move anything nor refuse what the engine does. */
+function isOfEngine(found: Clone | undefined): found is Clone {
+  if (found === undefined) return false
+  // Its own is no native function.
+  if ('deno' in process.versions) return true
+  if (!sourceOfFunction.call(found).includes('[native code]')) return false
+  // Functions that are bound look native.
+  const memory = new ArrayBuffer(1)
+  try {
+    return lengthOf.call(found(memory, { transfer: [memory] })) === 1 && lengthOf.call(memory) === 0
+  } catch {
+    return false
+  }
+}
+
+/** As Node 20 does it, where it is no native function either. */
+function cloneThroughPort(): Clone {
+  const { port1, port2 } = new MessageChannel()
+  // They hold no event loop: nothing listens.
+  return (value, options) => {
+    port1.postMessage(value, options?.transfer as readonly Transferable[] | undefined)
+    return (receiveMessageOnPort(port2) as { message: typeof value }).message
+  }
+}
 
 /** See the head of this file. Functions of prototypes have no `this` of their own. */
 export const builtins = {
@@ -167,7 +206,7 @@ export const builtins = {
   setSize: getter<number>(setPrototype, 'size'),
   SharedArrayBuffer,
   signedHalves,
-  sourceOfFunction: Function.prototype.toString,
+  sourceOfFunction,
   stringify,
   /** 14 at most; the same on all threads. */
   typedArrays: half === undefined ? classes : [...classes, half],
@@ -188,6 +227,6 @@ export const builtins = {
   /** Of every ArrayBuffer. */
   memoryPrototype: ArrayBuffer.prototype,
   /** Bytes of an ArrayBuffer. */
-  lengthOf: getter<number>(ArrayBuffer.prototype, 'byteLength'),
+  lengthOf,
   isResizable: getter<boolean>(ArrayBuffer.prototype, 'resizable'),
 }

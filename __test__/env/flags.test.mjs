@@ -54,3 +54,30 @@ test('fakes that were there before the package hold up no task', async () => {
     await pool.close()`
   assert.equal(await outputOf(source, {}), '5\n')
 })
+
+/** Both do without a transfer list, and refuse nothing. The second looks as a native function does. */
+const CLONES = {
+  'a polyfill': '(value) => JSON.parse(JSON.stringify(value))',
+  'a polyfill that is bound': 'function (value) { return JSON.parse(JSON.stringify(value)) }.bind(undefined)',
+  nothing: 'undefined',
+}
+
+for (const [title, clone] of Object.entries(CLONES)) {
+  test(`memory moves and values are refused where structuredClone was ${title} before the package`, async () => {
+    const preload = path.join(folder, 'clone.cjs')
+    writeFileSync(preload, `globalThis.structuredClone = ${clone}`)
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool('data:text/javascript,export default (input) => input', 1)
+      const nameOf = (promise) => promise.then(() => 'none', (error) => error.name)
+      const [words, part, bytes] = [new Float64Array([2, 1]), new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
+      console.log((await pool.run(words, { kernel: 'sort', transfer: [words.buffer] })).join(), words.length)
+      console.log((await pool.run(part, { transfer: [part.buffer] })).join(), part.length)
+      console.log((await pool.run({ bytes }, { transfer: [bytes.buffer] })).bytes.join(), bytes.length)
+      class Named { date = new Date(0) }
+      console.log((await pool.run(new Named())).date.getTime())
+      console.log(await nameOf(pool.run(() => {})), await nameOf(pool.run({ it() {} })))
+      await pool.close()`
+    const lines = ['1,2 0', '1,1,1,1,1,1,1,1 0', '2,2,2,2,2,2,2,2 0', '0', 'DataCloneError DataCloneError']
+    assert.equal(await outputOf(source, { nodeArgs: ['--require', preload] }), `${lines.join('\n')}\n`)
+  })
+}
