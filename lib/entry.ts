@@ -21,6 +21,15 @@ const PACKAGE = /^((?:@[^/\\%:]+\/)?[^@#./\\%:][^/\\%:]*)(\/[^\\]+)?$/
 const CONDITIONS = ['node', 'import', 'module-sync', 'node-addons', 'default']
 /** How Node is given others, with the name behind it or as the next word. */
 const GIVEN = /^(?:-C|--conditions)(?:=(.*))?$/
+/** What is quoted in NODE_OPTIONS: a backslash counts only there. */
+const QUOTED = /"((?:\\.|[^"\\])*)"/gs
+const OPTION_WORD = /(?:"(?:\\.|[^"\\])*"|[^ "])+/gs
+
+/** What of the options of `Worker` says with which flags a worker runs. */
+export interface WorkerFlags {
+  readonly execArgv?: unknown
+  readonly env?: unknown
+}
 
 /**
  * Resolves the first argument of the constructor. `entrypointSymbol` wins over a function's `moduleSymbol`.
@@ -29,9 +38,10 @@ const GIVEN = /^(?:-C|--conditions)(?:=(.*))?$/
 export function resolveEntry(
   module: unknown,
   entrypointSymbol: unknown,
+  flags: WorkerFlags,
 ): { place: EntryPlace; fn: EntryFunction | undefined } {
   const symbol = checkSymbol('options.entrypointSymbol', entrypointSymbol)
-  if (typeof module !== 'function') return { place: placeOf(moduleUrl(module), symbol), fn: undefined }
+  if (typeof module !== 'function') return { place: placeOf(moduleUrl(module, flags), symbol), fn: undefined }
   const url = locationUrl(`modulePath of ${describe(module)}`, ownValue(module, 'modulePath'))
   const ownSymbol = checkSymbol(`moduleSymbol of ${describe(module)}`, ownValue(module, 'moduleSymbol'))
   return { place: placeOf(url, symbol ?? ownSymbol), fn: module as EntryFunction }
@@ -76,12 +86,13 @@ function urlText(name: string, expectation: string, value: unknown): string {
 }
 
 /**
- * The URL of a module that may be given in any form but a function; a package name for which nothing was found as it is.
+ * The URL of a module that may be given in any form but a function, for workers with these flags; a package name for which
+ * nothing was found as it is.
  * @throws TypeError
  */
-export function moduleUrl(module: unknown, name = 'module', forms = FORMS): string {
+export function moduleUrl(module: unknown, flags: WorkerFlags, name = 'module', forms = FORMS): string {
   const text = urlText(name, forms, module)
-  if (!path.isAbsolute(text) && !SCHEME.test(text)) return nameUrl(text)
+  if (!path.isAbsolute(text) && !SCHEME.test(text)) return nameUrl(text, flags)
   const url = parseUrl(text)
   if (url === undefined) throw wrongValue(name, forms, module)
   return url.href
@@ -108,18 +119,18 @@ function parseUrl(text: string): URL | undefined {
 }
 
 /** A relative path, or a bare name: a file of the working directory, else a package. */
-function nameUrl(name: string): string {
+function nameUrl(name: string, flags: WorkerFlags): string {
   const folder = process.cwd()
   const file = path.resolve(folder, name)
   if (!PACKAGE.test(name) || isFile(file)) return pathToFileURL(file).href
   const { isBuiltin } = require('node:module') as typeof import('node:module')
-  return isBuiltin(name) ? `node:${name}` : (packageOf(name, folder) ?? name)
+  return isBuiltin(name) ? `node:${name}` : (packageOf(name, folder, flags) ?? name)
 }
 
-/** What `import` of a package name, with or without a subpath, would load in a folder; `undefined` for nothing. */
-export function packageOf(name: string, folder: string): string | undefined {
+/** What `import` of a package name, with or without a subpath, would load in a folder; `undefined` for nothing. Without `flags`: here. */
+export function packageOf(name: string, folder: string, flags: WorkerFlags = {}): string | undefined {
   const parts = PACKAGE.exec(name)
-  return parts === null ? undefined : packageUrl(parts[1] as string, parts[2] ?? '', folder)
+  return parts === null ? undefined : packageUrl(parts[1] as string, parts[2] ?? '', folder, flags)
 }
 
 function isKind(kind: 'isFile' | 'isDirectory', place: string): boolean {
@@ -138,19 +149,19 @@ const isFolder = (place: string): boolean => isKind('isDirectory', place)
  * since `require.resolve` takes other conditions and `import.meta.resolve` no folder.
  * @see https://nodejs.org/api/esm.html#resolution-algorithm
  */
-function packageUrl(name: string, subpath: string, from: string): string | undefined {
+function packageUrl(name: string, subpath: string, from: string, flags: WorkerFlags): string | undefined {
   const folders = [from]
   for (let at = from; path.dirname(at) !== at; at = path.dirname(at)) folders.push(path.dirname(at))
   const scope = folders.find((folder) => isFile(path.join(folder, 'package.json')))
   if (scope !== undefined) {
     const { name: ownName, exports } = manifestOf(scope)
-    if (ownName === name && (exports ?? null) !== null) return exportUrl(scope, exports, subpath)
+    if (ownName === name && (exports ?? null) !== null) return exportUrl(scope, exports, subpath, flags)
   }
   const homes = folders.map((folder) => path.join(folder, 'node_modules', name))
   const home = homes.find(isFolder)
   if (home === undefined) return undefined
   const { exports, main } = manifestOf(home)
-  if ((exports ?? null) !== null) return exportUrl(home, exports, subpath)
+  if ((exports ?? null) !== null) return exportUrl(home, exports, subpath, flags)
   if (subpath !== '') return new URL(`.${subpath}`, folderUrl(home)).href
   const mains = typeof main === 'string' ? [main, `${main}.js`, `${main}/index.js`] : []
   const file = [...mains, 'index.js'].map((candidate) => path.join(home, candidate)).find(isFile)
@@ -168,11 +179,11 @@ function manifestOf(folder: string): { name?: unknown; exports?: unknown; main?:
 const folderUrl = (folder: string): URL => pathToFileURL(folder + path.sep)
 
 /** The file that the `exports` of a package give for a subpath. */
-function exportUrl(home: string, exports: unknown, subpath: string): string | undefined {
+function exportUrl(home: string, exports: unknown, subpath: string, flags: WorkerFlags): string | undefined {
   const key = `.${subpath}`
   const isMap = typeof exports === 'object' && Object.keys(exports ?? {}).some((name) => name.startsWith('.'))
   const map = isMap ? (exports as Record<string, unknown>) : { '.': exports }
-  const conditions = conditionsHere()
+  const conditions = conditionsFor(flags)
   let target = key.includes('*') ? undefined : selectTarget(ownValue(map, key), undefined, conditions)
   if (target === undefined && !Object.hasOwn(map, key)) {
     const matches = Object.keys(map).filter((pattern) => {
@@ -191,14 +202,23 @@ function exportUrl(home: string, exports: unknown, subpath: string): string | un
   return url?.href.startsWith(base.href) ? url.href : undefined
 }
 
-/** Those of every import of this process: ours, and what it was started with. */
-function conditionsHere(): ReadonlySet<unknown> {
-  const words = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)]
+/** Those of every import of a worker with these flags: Node's own, and what it is started with, in place of what this thread was. */
+function conditionsFor({ execArgv, env }: WorkerFlags): ReadonlySet<unknown> {
+  const fromEnv = typeof env === 'object' && env !== null ? ownValue(env, 'NODE_OPTIONS') : process.env.NODE_OPTIONS
+  const given: readonly unknown[] = Array.isArray(execArgv) ? execArgv : process.execArgv
+  const words = [...given, ...optionWords(fromEnv)]
   const names = words.map((word, at) => {
-    const match = GIVEN.exec(word)
+    const match = typeof word === 'string' ? GIVEN.exec(word) : null
     return match === null ? undefined : (match[1] ?? words[at + 1])
   })
   return new Set([...CONDITIONS, ...names])
+}
+
+/** The words of NODE_OPTIONS, as Node splits it: at spaces alone, and not at those in double quotes. */
+function optionWords(text: unknown): string[] {
+  if (typeof text !== 'string') return []
+  const unquoted = (_: string, quoted: string): string => quoted.replace(/\\(.)/gs, '$1')
+  return (text.match(OPTION_WORD) ?? []).map((word) => word.replace(QUOTED, unquoted))
 }
 
 /** The target for these conditions: a text, `null` when it is closed, `undefined` when no condition holds. */

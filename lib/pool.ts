@@ -284,7 +284,7 @@ function createCore([first, second]: unknown[]): PoolCore {
   const settings = checkPoolOptions(options)
   const shell = checkShellOptions(options)
   const lane = checkLaneOptions(typeof second === 'number' ? second : options, settings)
-  const { place, fn } = resolveEntry(first, own(options, 'entrypointSymbol'))
+  const { place, fn } = resolveEntry(first, own(options, 'entrypointSymbol'), lane.workerOptions)
   const entryPoint = fn ?? checkEntryPoint(own(options, 'entryPoint'))
   return begun(settings, shell, { place, settings: lane, entryPoint, isOwn: isOwnEntry(place.url) })
 }

@@ -9,7 +9,7 @@
 import { types } from 'node:util'
 
 /** Flags with which something is loaded before the entry module, or modules are found or read in another way. */
-const CHANGES = /(?:^|\s)(?:-r|--(?:require|import|loader|preserve-symlinks|(?:no-)?experimental-))/
+const CHANGES = /(?:^|[\s"])(?:-r|--(?:require|import|loader|preserve-symlinks|(?:no-)?experimental-))/
 /** The name of an export by which an ECMAScript module says what `require` is to give for it. */
 const OWN_RESULT = /['"]module\.exports['"]/
 /** Of modules that have to be imported. */

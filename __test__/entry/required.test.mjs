@@ -89,6 +89,7 @@ test('hooks see the entry module', async () => {
   assert.equal(await outputOf(file, { execArgv: ['--import', preload] }), 'hooked')
   assert.equal(await outputOf(file, { execArgv: [`--import=${preload}`] }), 'hooked')
   assert.equal(await outputOf(file, { env: { ...process.env, NODE_OPTIONS: `--import ${preload}` } }), 'hooked')
+  assert.equal(await outputOf(file, { env: { ...process.env, NODE_OPTIONS: `"--import" ${preload}` } }), 'hooked')
 })
 
 test('the entry module is the one that others import', async () => {

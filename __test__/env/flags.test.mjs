@@ -15,26 +15,64 @@ async function outputOf(source, settings) {
   return stdout
 }
 
+const conditional = path.join(folder, 'node_modules', 'conditional')
+mkdirSync(conditional, { recursive: true })
+const exports = { './entry': { custom: './custom.mjs', 'in two words': './words.mjs', import: './import.mjs' } }
+writeFileSync(path.join(conditional, 'package.json'), JSON.stringify({ name: 'conditional', exports }))
+for (const name of ['custom', 'words', 'import']) {
+  writeFileSync(path.join(conditional, `${name}.mjs`), `export default () => '${name}'`)
+}
+
+/** Tells which file of the package a pool and an import get, with these options of workers. */
+const finds = (options = '{}') => `import { importPersistentWorker, WorkerPool } from 'threadmill'
+  import { SHARE_ENV } from 'node:worker_threads'
+  process.chdir(${JSON.stringify(folder)})
+  const pool = new WorkerPool('conditional/entry', { maxWorkers: 1, ...${options} })
+  const module = await importPersistentWorker('conditional/entry', ${options})
+  console.log(await pool.run(), await module.default())
+  await pool.close()
+  await module.terminate()`
+
 test('a package is resolved with the conditions that Node was started with', async () => {
-  const place = path.join(folder, 'node_modules', 'conditional')
-  mkdirSync(place, { recursive: true })
-  const exports = { './entry': { custom: './custom.mjs', import: './import.mjs' } }
-  writeFileSync(path.join(place, 'package.json'), JSON.stringify({ name: 'conditional', exports }))
-  for (const name of ['custom', 'import']) {
-    writeFileSync(path.join(place, `${name}.mjs`), `export default () => '${name}'`)
-  }
-  const source = `import { importPersistentWorker, WorkerPool } from 'threadmill'
-    process.chdir(${JSON.stringify(folder)})
-    const pool = new WorkerPool('conditional/entry', { maxWorkers: 1 })
-    const module = await importPersistentWorker('conditional/entry')
-    console.log(await pool.run(), await module.default())
-    await pool.close()
-    await module.terminate()`
   for (const nodeArgs of [['--conditions=custom'], ['-C', 'custom'], ['--conditions', 'custom']]) {
-    assert.equal(await outputOf(source, { nodeArgs }), 'custom custom\n', nodeArgs.join(' '))
+    assert.equal(await outputOf(finds(), { nodeArgs }), 'custom custom\n', nodeArgs.join(' '))
   }
-  assert.equal(await outputOf(source, { env: { NODE_OPTIONS: '--conditions=custom' } }), 'custom custom\n')
-  assert.equal(await outputOf(source, {}), 'import import\n')
+  assert.equal(await outputOf(finds(), { env: { NODE_OPTIONS: '--conditions=custom' } }), 'custom custom\n')
+  assert.equal(await outputOf(finds(), {}), 'import import\n')
+})
+
+test('conditions in NODE_OPTIONS are read as Node reads them', async () => {
+  const preload = path.join(folder, 'loads nothing.cjs')
+  writeFileSync(preload, '')
+  const quoted = [
+    '--conditions="in two words"',
+    '--condi"tions=in two"" words"',
+    '"-C" "in two \\words"',
+    `--require ${JSON.stringify(preload)} --conditions "in two words"`,
+  ]
+  for (const NODE_OPTIONS of quoted) {
+    assert.equal(await outputOf(finds(), { env: { NODE_OPTIONS } }), 'words words\n', NODE_OPTIONS)
+  }
+  const NODE_OPTIONS = '--title="a --conditions=custom"'
+  assert.equal(await outputOf(finds(), { env: { NODE_OPTIONS } }), 'import import\n')
+})
+
+test('the flags of workers count for their package, in place of those of the process', async () => {
+  const given = [
+    [`{ execArgv: ['-C', 'custom'] }`, 'custom'],
+    [`{ execArgv: ['--conditions=in two words'] }`, 'words'],
+    [`{ env: { NODE_OPTIONS: '--conditions=custom' } }`, 'custom'],
+    [`{ env: { NODE_OPTIONS: '' }, execArgv: ['-C', 'custom'] }`, 'custom'],
+  ]
+  for (const [options, file] of given) {
+    assert.equal(await outputOf(finds(options), {}), `${file} ${file}\n`, options)
+  }
+  const taken = { nodeArgs: ['-C', 'custom'] }
+  assert.equal(await outputOf(finds('{ execArgv: [] }'), taken), 'import import\n')
+  assert.equal(await outputOf(finds('{ env: {} }'), taken), 'custom custom\n')
+  const inEnv = { env: { NODE_OPTIONS: '--conditions=custom' } }
+  assert.equal(await outputOf(finds('{ env: {} }'), inEnv), 'import import\n')
+  assert.equal(await outputOf(finds('{ env: SHARE_ENV, execArgv: [] }'), inEnv), 'custom custom\n')
 })
 
 test('errors keep their class where built-ins are frozen', async () => {

@@ -157,7 +157,7 @@ async function build(
   if (typeof isUnref !== 'boolean') throw wrongType('messageOptions.unref', 'a boolean', isUnref)
   const isPlain = Object.keys(options).length === 0 && WorkerType === Worker && extra?.script === undefined
   const settings: Settings = {
-    url: resolveModule(filename),
+    url: resolveModule(filename, options),
     launch: { options, script: extra?.script ?? workerFile, Worker: WorkerType as typeof Worker },
     timeout: timeout === 0 ? 0 : checkTimeout(timeout, 'messageOptions.timeout'),
     terminateKey,
