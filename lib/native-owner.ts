@@ -42,7 +42,8 @@ export interface NativeForOwners extends Native {
   traceRead(pool: number): RawRecording
   /** Adds a part to the file of the process, which all threads share; whether there was room. */
   keepTrace(text: string): boolean
-  keptTraces(): string[]
+  /** A part that was kept; `undefined` after the last. */
+  keptTrace(index: number): string | undefined
   /** Whether this call ended the task in the slot. */
   cancel(pool: number, slot: number): boolean
   /** The native worker that runs the task in the slot, or -1. */

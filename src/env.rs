@@ -200,7 +200,7 @@ const FOR_OWNERS: &[Function] = &[
     (c"traceNow", Some(trace::now)),
     (c"traceRead", Some(trace::read)),
     (c"keepTrace", Some(trace::keep)),
-    (c"keptTraces", Some(trace::kept)),
+    (c"keptTrace", Some(trace::kept)),
     (c"releasePool", Some(pool::release)),
     (c"shareWorkers", Some(owner::share)),
     (c"joinWorker", Some(owner::join)),

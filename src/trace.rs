@@ -6,6 +6,7 @@
 use crate::call::{Env, Info, Js, on_env, on_pool, on_pool_if_any};
 use crate::payload::encode;
 use crate::raw;
+use std::sync::Arc;
 use threadmill_core::pool::clock;
 use threadmill_core::value::{Array, Value};
 
@@ -13,7 +14,7 @@ use threadmill_core::value::{Array, Value};
 const MOST: usize = 1 << 29;
 
 /// Parts of the file of this process, of all its envs.
-static PARTS: parking_lot::Mutex<Vec<String>> = parking_lot::Mutex::new(Vec::new());
+static PARTS: parking_lot::Mutex<Vec<Arc<str>>> = parking_lot::Mutex::new(Vec::new());
 
 /// `traceStart(pool, capacity)`: begins to record.
 pub(crate) unsafe extern "C" fn start(env: Env, info: Info) -> Js {
@@ -63,18 +64,19 @@ pub(crate) unsafe extern "C" fn keep(env: Env, info: Info) -> Js {
     on_env(env, info, |_, [text]| {
         let text = raw::string(env, text)?;
         let mut parts = PARTS.lock();
-        let has_room = parts.iter().map(String::len).sum::<usize>() + text.len() <= MOST;
+        let has_room = parts.iter().map(|part| part.len()).sum::<usize>() + text.len() <= MOST;
         if has_room {
-            parts.push(text);
+            parts.push(text.into());
         }
         raw::new_boolean(env, has_room)
     })
 }
 
-/// `keptTraces()`: all parts.
+/// `keptTrace(index)`: a part, for all together may not fit into a heap; `undefined` after the last.
 pub(crate) unsafe extern "C" fn kept(env: Env, info: Info) -> Js {
-    on_env(env, info, |_, [_unused]| {
-        let parts = PARTS.lock().iter().cloned().map(Value::String).collect();
-        encode(env, &Value::List(parts), None)
+    on_env(env, info, |_, [index]| {
+        let index = raw::number(env, index)? as usize;
+        let part = PARTS.lock().get(index).cloned();
+        part.map_or_else(|| raw::undefined(env), |text| raw::new_string(env, &text))
     })
 }

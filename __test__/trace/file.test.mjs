@@ -188,7 +188,7 @@ test('the traces of many pools fit into a small heap', LIMIT, async (t) => {
          await Promise.all(Array.from({ length: 1000 }, () => pool.kernels.fib(1)))
        await pool.close()
      }`,
-    { nodeArgs: ['--max-old-space-size=128'] },
+    { nodeArgs: ['--max-old-space-size=64'] },
   )
   assert.equal(processes.size, 12)
 })

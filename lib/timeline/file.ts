@@ -68,12 +68,12 @@ function write(): void {
   const began = now()
   isBehind = false
   try {
-    for (let parts: string[] = []; ; ) {
-      const all = native.keptTraces()
-      if (all.length === parts.length) break
-      parts = all
-      writeWhole(file as string, (output) => writeParts(output, parts))
-    }
+    let written = 0
+    do {
+      writeWhole(file as string, (output) => {
+        written = writeParts(output)
+      })
+    } while (native.keptTrace(written) !== undefined)
   } catch (error) {
     warn(`could not be written: ${(error as Error).message}`)
   }
@@ -85,14 +85,15 @@ function warn(what: string): void {
   warnOfFile(`THREADMILL_TRACE ${what}`, isEnding)
 }
 
-/** Texts, for the events of all pools would take many times as much. The order of pools does not matter. */
-function writeParts(output: number, parts: readonly string[]): void {
-  let before = '{"displayTimeUnit":"ms","traceEvents":[\n'
-  for (const part of parts) {
+/** Texts, for the events of all pools would take many times as much; their number. The order of pools does not matter. */
+function writeParts(output: number): number {
+  let [count, before] = [0, '{"displayTimeUnit":"ms","traceEvents":[\n']
+  for (let part = native.keptTrace(0); part !== undefined; part = native.keptTrace(++count)) {
     // A part may be as long as a string can be.
     writeFileSync(output, before)
     writeFileSync(output, part)
     before = ',\n'
   }
   writeFileSync(output, '\n]}\n')
+  return count
 }
