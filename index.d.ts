@@ -807,7 +807,7 @@ export interface PoolStats {
     readonly quota: number | null
     /** Least and most JS workers; `null` in a pool without a module. */
     readonly js: { readonly min: number; readonly max: number } | null
-    /** What did not work, such as a refused nice value. */
+    /** What does not work, such as a refused nice value, or a thread that the system has not granted yet. */
     readonly notes: readonly string[]
   }
   /** Native workers. */

@@ -3,7 +3,7 @@
 
 use super::cell::Cell;
 use super::job::Job;
-use super::{Pool, State, clock, js, timer};
+use super::{Pool, State, Topic, clock, js, timer};
 use crate::completion::{Event, Outcome};
 use crate::scheduler::{Cancelled, Expired, Lane, TaskId, Time, WorkerRef};
 use crate::sync::Ordering;
@@ -43,6 +43,7 @@ impl Pool {
         if at != self.alarm.load(Ordering::Relaxed) {
             return None;
         }
+        state.granted(Topic::Timer);
         // Before the look into the inboxes: see `Pool::post`.
         self.alarm.store(u64::MAX, Ordering::Relaxed);
         self.ingest_into(&mut state, &mut wakes);
@@ -128,7 +129,10 @@ impl Pool {
             let state = self.state.lock();
             self.alarm.store(u64::MAX, Ordering::Relaxed);
             drop(state);
-            self.note("the timer thread could not be started; deadlines are not kept".to_owned());
+            self.note(
+                Topic::Timer,
+                "the timer thread could not be started; deadlines are not kept".to_owned(),
+            );
         }
     }
 }

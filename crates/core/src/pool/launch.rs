@@ -3,8 +3,8 @@
 
 use super::cpu::CpuClock;
 use super::{
-    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, State, Time, WorkerRef, clock, js, native,
-    placement, worker,
+    Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, State, Time, Topic, WorkerRef, clock, js,
+    native, placement, worker,
 };
 
 /// How long a worker whose thread the system has refused is left alone, ns, while others work.
@@ -54,6 +54,7 @@ impl Pool {
             .spawn(move || pool.thread(index))?;
         slot.cells();
         state.threads += 1;
+        state.granted(Topic::Worker(index));
         state.scheduler.set_launched(native(index));
         Ok(())
     }
@@ -65,7 +66,8 @@ impl Pool {
         error: &std::io::Error,
         wakes: &mut Vec<WorkerRef>,
     ) {
-        self.note(format!("worker {} could not be started: {error}", worker.index));
+        let note = format!("worker {} could not be started: {error}", worker.index);
+        self.note(Topic::Worker(worker.index), note);
         let mut report = LeaveReport::default();
         let mut state = self.state.lock();
         // What it was woken for, perhaps: others are called for it then.
@@ -130,7 +132,7 @@ impl Pool {
     /// Body of a worker's thread.
     pub(super) fn thread(self: Arc<Self>, index: u32) {
         for note in placement::apply(self.pin.as_ref(), self.nice, index) {
-            self.note(note);
+            self.note(Topic::Setting, note);
         }
         if let Some(clock) = CpuClock::of_this_thread() {
             let _ = self.slots[index as usize].cpu.set(clock);

@@ -72,7 +72,7 @@ use inbox::{INBOXES, Inbox, Posted};
 use js::JsWorker;
 use parallel::Section;
 use slot::{PoolClaims, Slot, native};
-use state::{Ended, State};
+use state::{Ended, State, Topic};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
@@ -330,8 +330,9 @@ impl Pool {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn note(&self, note: String) {
+    fn note(&self, topic: Topic, note: String) {
         let mut state = self.state.lock();
+        let note = (topic, note);
         if !state.notes.contains(&note) && state.notes.len() < 64 {
             state.notes.push(note);
         }

@@ -48,8 +48,18 @@ pub(super) struct State {
     pub(super) kernel_keys: Vec<Option<CostKey>>,
     /// Tasks admitted so far.
     pub(super) admitted: u64,
-    /// What did not work when threads started.
-    pub(super) notes: Vec<String>,
+    /// What does not work of what threads were to have, and which were not granted yet.
+    pub(super) notes: Vec<(Topic, String)>,
+}
+
+/// What a note is about. Threads that were refused may be granted later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// The thread of the native worker with that index.
+    Worker(u32),
+    Timer,
+    /// What a thread that runs did not get.
+    Setting,
 }
 
 /// A task that a worker has ended and the scheduler does not know of yet.
@@ -61,6 +71,11 @@ pub(super) struct Ended {
 }
 
 impl State {
+    /// A thread runs after all.
+    pub(super) fn granted(&mut self, topic: Topic) {
+        self.notes.retain(|(about, _)| *about != topic);
+    }
+
     /// Of a pool that has room for `threads` native workers, and `active` of them at first.
     pub(super) fn new(scheduler: Scheduler<Job>, threads: usize, active: usize) -> Self {
         Self {

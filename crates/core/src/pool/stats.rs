@@ -146,7 +146,7 @@ pub struct PoolFigures {
     pub most_threads: u32,
     /// Why there are that many workers.
     pub sizing: Sizing,
-    /// What did not work.
+    /// What does not work.
     pub notes: Vec<String>,
     /// Per native worker.
     pub workers: Vec<WorkerFigures>,
@@ -225,7 +225,7 @@ impl Pool {
                 threads: self.active_threads(),
                 ..self.explained.get_or_init(|| self.sizing.clone().explained()).clone()
             },
-            notes: state.notes.clone(),
+            notes: state.notes.iter().map(|(_, note)| note.clone()).collect(),
             js_workers: state.js_figures(),
             workers: (0..self.threads())
                 // One that is needed no more is told of as long as it runs something.

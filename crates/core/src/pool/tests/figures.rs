@@ -1,6 +1,6 @@
 //! What figures say of workers and tasks.
 
-use super::super::{ENTRY, MAIN, NO_EXPORT, Payload, PlainJob, Policy, Slot, Visit, clock};
+use super::super::{ENTRY, MAIN, NO_EXPORT, Payload, PlainJob, Policy, Slot, Topic, Visit, clock};
 use super::again::twice;
 use super::fixture::{Fixture, SLOWNESS};
 use super::js::{Bell, js_task};
@@ -178,7 +178,7 @@ fn the_key_of_a_kernel_is_asked_for_again_when_it_was_forgotten() {
 fn a_note_is_kept_once() {
     let fixture = Fixture::new(1);
     for note in ["a", "b", "a"] {
-        fixture.pool.note(note.to_owned());
+        fixture.pool.note(Topic::Setting, note.to_owned());
     }
     assert_eq!(fixture.pool.figures().notes, ["a", "b"]);
     fixture.close();

@@ -1,8 +1,8 @@
 //! Threads that the system refuses.
 
-use super::super::{WorkerRef, native};
+use super::super::{Topic, WorkerRef, clock, native};
 use super::fixture::{Fixture, forced};
-use crate::scheduler::Lane;
+use crate::scheduler::{Lane, TaskSpec, Time};
 use std::io::{Error, ErrorKind};
 
 /// As if the system had refused a thread for the worker that is to be launched next. Returns its index.
@@ -19,6 +19,7 @@ fn a_worker_that_could_not_be_started_is_tried_again_with_a_later_task() {
     let gate = fixture.occupy();
     let refused = 1 - fixture.pool.worker_of(gate).unwrap();
     refuse(&fixture, refused);
+    assert_eq!(fixture.pool.figures().notes.len(), 1);
     // Not at once: the other has this one.
     fixture.submit("faultEcho", 1.0);
     assert_eq!(fixture.pool.figures().queue_length, 1);
@@ -26,6 +27,22 @@ fn a_worker_that_could_not_be_started_is_tried_again_with_a_later_task() {
     fixture.submit("faultEcho", 2.0);
     fixture.outcomes(2);
     assert_eq!(fixture.pool.state.lock().threads, 2);
+    assert!(fixture.pool.figures().notes.is_empty(), "it runs now");
+    assert!(fixture.pool.cancel(gate));
+    fixture.outcomes(1);
+    fixture.close();
+}
+
+#[test]
+fn a_note_of_the_timer_is_gone_when_that_keeps_deadlines() {
+    let mut fixture = Fixture::new(1);
+    fixture.pool.note(Topic::Timer, "refused".to_owned());
+    fixture.pool.note(Topic::Setting, "stays".to_owned());
+    let gate = fixture.occupy();
+    let spec = TaskSpec { deadline: Some(Time(clock::now() + 1_000_000)), ..TaskSpec::plain(Lane::Native) };
+    fixture.submit_with("faultEcho", 1.0, spec);
+    fixture.outcomes(1);
+    assert_eq!(fixture.pool.figures().notes, ["stays"]);
     assert!(fixture.pool.cancel(gate));
     fixture.outcomes(1);
     fixture.close();
