@@ -39,7 +39,7 @@ export interface RunningTask {
 
 /** One pool in `DashboardData`. */
 export interface DashboardPool {
-  /** Name of the pool; when another pool has it, followed by `#2`, `#3` and so on. */
+  /** Name of the pool; when another pool has it, or it is `.` or `..`, followed by `#2`, `#3` and so on. */
   readonly name: string
   /** `'closing'`: it admits nothing any more. */
   readonly state: 'open' | 'closing' | 'closed'

@@ -355,6 +355,21 @@ test('a task can be cancelled', async (t) => {
   assert.equal((await post(dashboard, path, { id: 12_345 })).status, 404)
 })
 
+test('a pool of any name is in reach by its name', async (t) => {
+  for (const given of ['.', '..', 'a/b', '%2e', '?', '#', 'a\\b']) {
+    const pool = closing(t, new WorkerPool({ threads: 1, name: given }))
+    const dashboard = await serve(t, pool, { allowActions: true })
+    const { pools } = await json(dashboard, `/stats?token=${dashboard.token}`)
+    const [{ name }] = pools
+    // As browsers do it.
+    const { pathname } = new URL(`/actions/${encodeURIComponent(name)}/cancel`, dashboard.url)
+    const held = await occupy(pool)
+    const { status } = await post(dashboard, pathname, { id: held.task.id })
+    assert.equal(status, 200, `${given}, shown as ${name}`)
+    await held.release()
+  }
+})
+
 test('a worker is recycled after the task that it runs', async (t) => {
   const gates = new Gates()
   const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1, workerData: gates.memory, name: 'js' }))

@@ -26,6 +26,8 @@ import { WatchedPool } from './watch'
 
 /** Connections at a time. */
 const CONNECTIONS = 256
+/** No names, for whoever makes a request takes them out of its path, however they are written. */
+const FOLDERS = ['.', '..']
 const ACTION = /^\/actions\/([^/]+)\/(cancel|recycle)$/
 
 const HEADERS = {
@@ -116,7 +118,7 @@ export class DashboardServer implements Dashboard {
   /** As `add`, for a pool that has been checked. */
   show(pool: AnyPool, core: PoolCore): void {
     if (this.#pools.has(core) || this.#closed !== undefined) return
-    const names = new Set(Array.from(this.#pools.values(), ({ name }) => name))
+    const names = new Set([...FOLDERS, ...Array.from(this.#pools.values(), (shown) => shown.name)])
     let { name } = pool
     for (let number = 2; names.has(name); number++) name = `${pool.name}#${number}`
     const watched = new WatchedPool(pool, core, name)
