@@ -262,7 +262,9 @@ export interface IWorkerClient<T = any> {
    */
   run<U = any>(input: unknown, options: NamedTaskOptions): Promise<U>
   run<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Promise<U>
-  run<E extends HashEncoding = 'hex'>(
+  /** Where `undefined` is an input. */
+  run<U = any>(this: TakesNoInput<T>): Promise<U>
+  run<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
   ): Promise<HashOutput<E>>
@@ -287,7 +289,9 @@ export interface IWorkerClient<T = any> {
    */
   addTask<U = any>(input: unknown, options: NamedTaskOptions): Task<unknown, U>
   addTask<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Task<I, U>
-  addTask<E extends HashEncoding = 'hex'>(
+  /** Where `undefined` is an input. */
+  addTask<U = any>(this: TakesNoInput<T>): Task<T, U>
+  addTask<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
   ): Task<string | BytesLike, HashOutput<E>>
@@ -836,7 +840,12 @@ export const WorkerPool: {
    * A pool of native workers.
    * @throws TypeError, RangeError with code `ERR_THREADMILL_INVALID_ARG_TYPE`, `_INVALID_ARG_VALUE` or `_OUT_OF_RANGE`
    */
-  new (options?: NativePoolOptions): WorkerPool<never, never>
+  new <_ extends undefined>(options?: NativePoolOptions): WorkerPool<never, never>
+  /**
+   * What a class that extends `WorkerPool` without types takes, where all of these make one type. No call comes here: it fits
+   * the one above, whose type argument keeps that from such classes.
+   */
+  new (options?: NativePoolOptions): WorkerPool<any, any>
   /**
    * A pool whose JS workers load `module` and call its entry function; kernels run as well. `module`: absolute path,
    * `file:` or `data:` URL, or from the working directory a relative path or a package name. A number of workers instead of
@@ -867,7 +876,7 @@ export const WorkerPool: {
 /** Where the module of an entry function is, and the name of its export. */
 export interface EntryPlace {
   readonly modulePath: string
-  readonly moduleSymbol?: string
+  readonly moduleSymbol?: string | undefined
 }
 
 /** Input of an export other than the entry: anything, but none in a pool without a module. */
@@ -896,7 +905,7 @@ export interface WorkerPool<T = any, U = any> {
   run(input: T, options?: EntryTaskOptions): Promise<U>
   /** Where `undefined` is an input. */
   run(this: TakesNoInput<T>): Promise<U>
-  run<E extends HashEncoding = 'hex'>(
+  run<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
   ): Promise<HashOutput<E>>
@@ -931,7 +940,7 @@ export interface WorkerPool<T = any, U = any> {
   addTask(input: T, options?: EntryTaskOptions): Task<T, U>
   /** Where `undefined` is an input. */
   addTask(this: TakesNoInput<T>): Task<T, U>
-  addTask<E extends HashEncoding = 'hex'>(
+  addTask<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions,
   ): Task<string | BytesLike, HashOutput<E>>
@@ -963,7 +972,7 @@ export interface WorkerPool<T = any, U = any> {
    */
   map<R = any>(inputs: Inputs<NamedInput<T>>, options: NamedTaskOptions & MapOptions): AsyncIterableIterator<R>
   map(inputs: Inputs<T>, options?: EntryTaskOptions & MapOptions): AsyncIterableIterator<U>
-  map<E extends HashEncoding = 'hex'>(
+  map<E extends HashEncoding | undefined = 'hex'>(
     inputs: Inputs<string | BytesLike>,
     options: { readonly kernel: DigestAlgorithm } & HashOptions<E> & KernelCallOptions & MapOptions,
   ): AsyncIterableIterator<HashOutput<E>>
@@ -1216,10 +1225,10 @@ export type KernelOutput<K extends KernelName> = K extends DigestAlgorithm ? str
 export type HashEncoding = 'hex' | 'base64' | 'buffer'
 
 /** What a hash with this encoding gives. */
-export type HashOutput<E extends HashEncoding> = E extends 'buffer' ? OwnArray<Uint8Array> : string
+export type HashOutput<E extends HashEncoding | undefined> = E extends 'buffer' ? OwnArray<Uint8Array> : string
 
 /** Options of `sha256`, `sha512`, `blake3` and `hashFile`. */
-export interface HashOptions<E extends HashEncoding = HashEncoding> {
+export interface HashOptions<E extends HashEncoding | undefined = HashEncoding> {
   /** How the digest is given. @default 'hex' */
   readonly encoding?: E | undefined
 }
@@ -1526,7 +1535,7 @@ export interface Kernels {
    * @example
    * await pool.kernels.sha256('abc') // 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
    */
-  sha256<E extends HashEncoding = 'hex'>(
+  sha256<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
@@ -1536,7 +1545,7 @@ export interface Kernels {
    * @returns The digest in the encoding that was asked for.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
    */
-  sha512<E extends HashEncoding = 'hex'>(
+  sha512<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
@@ -1547,7 +1556,7 @@ export interface Kernels {
    * @returns The digest in the encoding that was asked for.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_INVALID_ARG_VALUE`.
    */
-  blake3<E extends HashEncoding = 'hex'>(
+  blake3<E extends HashEncoding | undefined = 'hex'>(
     input: string | BytesLike,
     options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>
@@ -1588,7 +1597,7 @@ export interface Kernels {
    */
   hashFile(input: HashFileInput<'xxh3'>, options?: KernelCallOptions & HashOptions): Promise<bigint>
   hashFile(input: HashFileInput<'crc32'>, options?: KernelCallOptions & HashOptions): Promise<number>
-  hashFile<E extends HashEncoding = 'hex'>(
+  hashFile<E extends HashEncoding | undefined = 'hex'>(
     input: HashFileInput<DigestAlgorithm>,
     options?: KernelCallOptions & HashOptions<E>,
   ): Promise<HashOutput<E>>

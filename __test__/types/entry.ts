@@ -147,6 +147,24 @@ const busy = async (_input: number, client: IWorkerClient) => {
 }
 new WorkerPool('./worker.js', { entryPoint: busy as never })
 
+// No input is one where `undefined` is, for a client too
+const ping = async (_input: number | undefined, client: IWorkerClient<number | undefined>) => {
+  // biome-ignore lint/suspicious/noExplicitAny: that is the type
+  exactly<Promise<any>>()(client.run())
+  exactly<Promise<number>>()(client.run<number>())
+  exactly<Task<number | undefined, number>>()(client.addTask<number>())
+}
+const pong = async (_input: number, client: IWorkerClient<number>, any: IWorkerClient) => {
+  any.run()
+  any.addTask()
+  // @ts-expect-error the entry function takes a number
+  client.run()
+  // @ts-expect-error the entry function takes a number
+  client.addTask()
+}
+new WorkerPool('module', { entryPoint: ping })
+exactly<(input: number, client: IWorkerClient<number>, any: IWorkerClient) => Promise<void>>()(pong)
+
 // A client that knows what its entry function takes; names of other packages
 const split = (input: string, client: IWorkerClient<string>): Promise<number> => {
   client.run(input)

@@ -30,6 +30,9 @@ exactly<Promise<Uint8Array<ArrayBuffer>>>()(kernels.sha256(bytes, { encoding: 'b
 exactly<Promise<bigint>>()(kernels.xxh3('text'))
 exactly<Promise<bigint>>()(kernels.hashFile({ path: 'a', algorithm: 'xxh3' }))
 exactly<Promise<string>>()(kernels.hashFile({ path: 'a', algorithm: 'sha256' }))
+exactly<Promise<string>>()(kernels.sha256('text', { encoding: undefined }))
+exactly<Promise<string>>()(kernels.hashFile({ path: 'a', algorithm: 'sha256' }, { encoding: undefined }))
+exactly<Promise<string>>()(pool.run('text', { kernel: 'blake3', encoding: undefined }))
 type Digest = string | Uint8Array<ArrayBuffer>
 declare const anyEncoding: HashOptions
 declare const either: 'hex' | 'buffer' | undefined

@@ -36,6 +36,27 @@ WorkerPool({})
 // @ts-expect-error options are read only
 options.threads = 2
 
+// Classes that extend it
+class Untyped extends WorkerPool {}
+class Typed extends WorkerPool<string, number> {
+  constructor(module: string) {
+    super(module, { maxWorkers: 2 })
+  }
+}
+// biome-ignore lint/suspicious/noExplicitAny: that is the type
+exactly<Promise<any>>()(new Untyped('module', 2).run('text'))
+exactly<Promise<number>>()(new Typed('module').run('text'))
+exactly<Promise<string>>()(new Untyped().kernels.sha256('text'))
+new Untyped({ threads: 2 })
+new Untyped('module', { maxWorkers: 2 })
+new Untyped(Object.assign((input: string) => input.length, { modulePath: '/module.js', moduleSymbol: undefined }))
+new Untyped('module', { entryPoint: (input: string) => input.length })
+// @ts-expect-error not an option of a pool
+new Untyped({ maxWorkers: 2 })
+// @ts-expect-error the entry function takes a string
+new Typed('module').run(1)
+exactly<WorkerPool<never, never>>()(new WorkerPool({ threads: 2 }))
+
 // Names and kernels
 exactly<string>()(pool.name)
 exactly<boolean>()(pool.isIdle)
