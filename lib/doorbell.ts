@@ -4,13 +4,16 @@
 import { rethrow } from './callbacks'
 import { native } from './native'
 
+/** What hooks of `node:async_hooks` see of the doorbell. Tools that look for what keeps a process alive ask it. */
+const RESOURCE = { hasRef: () => native.isHeld() }
+
 let turns: readonly (() => void)[] = []
 let settle: (() => void) | undefined
 let connected = false
 
 function connect(): void {
   if (connected) return
-  native.connect(ring)
+  native.connect(ring, RESOURCE)
   connected = true
 }
 

@@ -27,7 +27,9 @@ export interface Native {
   /** Puts on `exports` what it takes to own pools, and to submit to them. */
   addForOwners(exports: object): void
   /** Makes the doorbell of this env. */
-  connect(drain: () => void): void
+  connect(drain: () => void, resource: object): void
+  /** Whether the doorbell keeps the event loop. */
+  isHeld(): boolean
   /** Whether a task that this worker runs has not been given up. */
   isWanted(idIndex: number, idGeneration: number): boolean
   /**

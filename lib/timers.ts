@@ -25,8 +25,15 @@ export function soon(callback: () => void): void {
   })
 }
 
+/** It keeps no process alive, which tools that look for what does ask. */
+class Context extends AsyncResource {
+  hasRef(): boolean {
+    return false
+  }
+}
+
 /** The async context in which the package was loaded: for what is not of the context of whoever asked for it. */
-export const root = new AsyncResource('threadmill')
+export const root = new Context('threadmill')
 
 // Some go on as long as a worker does, and would keep the context of the call that they began in.
 

@@ -132,6 +132,7 @@ type Function = (&'static CStr, sys::napi_callback);
 /// What every env has. A worker that only runs tasks needs no more, and each function takes time and memory in every env.
 const AT_START: &[Function] = &[
     (c"connect", Some(connect)),
+    (c"isHeld", Some(is_held)),
     (c"now", Some(pool::now)),
     (c"attachWorker", Some(worker::attach)),
     (c"postToPool", Some(worker::post_to_pool)),
@@ -309,10 +310,10 @@ fn set_function(
     check(unsafe { sys::napi_set_named_property(env, exports, name.as_ptr(), function) })
 }
 
-/// `connect(drain)`: makes the doorbell; `drain` is called without arguments when it rings. Once per env.
+/// `connect(drain, resource)`: makes the doorbell; `drain` is called without arguments when it rings. Once per env.
 unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     raw::guard(env, || {
-        let ([drain], data) = raw::arguments::<1>(env, info)?;
+        let ([drain, resource], data) = raw::arguments::<2>(env, info)?;
         // SAFETY: one of our functions.
         let state = unsafe { state(data) };
         if state.port.bell.read().is_some() {
@@ -324,7 +325,7 @@ unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) 
             sys::napi_create_threadsafe_function(
                 env,
                 drain,
-                ptr::null_mut(),
+                resource,
                 name,
                 0,
                 1,
@@ -341,6 +342,16 @@ unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) 
         // SAFETY: added after the function was made, so it runs before Node's own hook for it; the state outlives it.
         check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(on_cleanup), data) })?;
         raw::undefined(env)
+    })
+}
+
+/// `isHeld()`: whether the doorbell keeps the event loop (E3).
+unsafe extern "C" fn is_held(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([_unused], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        raw::new_boolean(env, state.live > 0)
     })
 }
 

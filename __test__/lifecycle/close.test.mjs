@@ -185,3 +185,34 @@ test('ref keeps the process alive until unref, or the end of the pool', async ()
     assert.deepEqual([code, stdout, stderr], [0, `true\n${end}\nexit\n`, ''])
   }
 })
+
+test('what looks for open handles finds none of pools that are closed, and none that are idle', async () => {
+  // As Jest does with --detectOpenHandles: what cannot be asked counts as open.
+  const source = `
+    import { createHook } from 'node:async_hooks'
+    const handles = new Map()
+    createHook({
+      init: (id, type, _, resource) => handles.set(id, [type, 'hasRef' in resource ? resource : undefined]),
+      destroy: (id) => handles.delete(id),
+    }).enable()
+    const open = () => {
+      const others = ['PROMISE', 'TIMERWRAP', 'ELDHISTOGRAM', 'Immediate']
+      const isOpen = ([type, resource]) => !others.includes(type) && (resource?.hasRef() ?? true)
+      return [...handles.values()].filter(isOpen).map(([type]) => type)
+    }
+    const { WorkerPool } = await import('threadmill')
+    const pool = new WorkerPool('data:text/javascript,export default (input) => input', { maxWorkers: 1 })
+    const before = open()
+    const task = pool.run(1)
+    const during = open()
+    await task
+    await pool.kernels.fib(10)
+    const idle = open()
+    await pool.close()
+    // What has ended is told of later.
+    for (let turn = 0; turn < 100 && open().length > 0; turn++) await new Promise(setImmediate)
+    console.log(JSON.stringify({ before, isHeld: during.includes('threadmill'), idle, after: open() }))`
+  const { code, stdout, stderr } = await runProgram(source)
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.deepEqual(JSON.parse(stdout), { before: [], isHeld: true, idle: [], after: [] })
+})
