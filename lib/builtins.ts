@@ -55,7 +55,16 @@ function getter<T>(prototype: object, name: PropertyKey): (this: unknown) => T {
 
 /** Contexts of their own may lack some; who only calls kernels needs none of them. */
 const { Buffer: NodeBuffer, DOMException: BaseException, structuredClone: foundClone } = globalThis
-const { isAnyArrayBuffer, isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError } = types
+const {
+  isAnyArrayBuffer,
+  isArgumentsObject,
+  isArrayBuffer,
+  isBoxedPrimitive,
+  isDataView,
+  isDate,
+  isMap,
+  isNativeError,
+} = types
 const { isModuleNamespaceObject, isPromise, isProxy, isRegExp, isSet, isSharedArrayBuffer, isWeakMap, isWeakSet } =
   types
 /** Not imported as a namespace, which looks at each export: some load half a megabyte in each worker. */
@@ -160,6 +169,7 @@ export const builtins = {
   isArray,
   isArrayBuffer,
   isBoxedPrimitive,
+  isDataView,
   isDate,
   isFiniteNumber,
   isInChain: objectPrototype.isPrototypeOf,
@@ -219,6 +229,10 @@ export const builtins = {
   /** Name of a typed array's class, whatever its subclass; `undefined` for a DataView. */
   classNameOf: getter<string | undefined>(typedPrototype, Symbol.toStringTag),
   bufferOf: getter<ArrayBufferLike>(typedPrototype, 'buffer'),
+  DataView,
+  dataViewPrototype: DataView.prototype,
+  lengthOfDataView: getter<number>(DataView.prototype, 'byteLength'),
+  offsetOfDataView: getter<number>(DataView.prototype, 'byteOffset'),
   bufferOfDataView: getter<ArrayBufferLike>(DataView.prototype, 'buffer'),
   /** Bytes of a typed array. */
   lengthOfView: getter<number>(typedPrototype, 'byteLength'),

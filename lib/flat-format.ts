@@ -19,7 +19,7 @@
 // | SET | size | the members |
 // | BIGINT | | the lower 32 bits, and what is above them |
 // | REGEXP | the flags, one bit each | the source, as an item |
-// | BYTES | 16 times the length, and the place of its class in views.ts | six bytes to a word |
+// | BYTES | 16 times the length, and the place of its class in views.ts, or DATA_VIEW | six bytes to a word |
 // | BYTES | of a view of a part: 16 times the length of all, and PART | where the part begins, 16 times its length and the place of its class, and all bytes |
 // | BYTES | of a buffer itself: 16 times its length, and WHOLE | the same |
 // | RAW | length | bytes of V8's serializer; see codec.ts |
@@ -48,6 +48,7 @@ export const KINDS = {
 } as const
 
 /** In place of a class; see above. */
+export const DATA_VIEW = 13
 export const PART = 15
 export const WHOLE = 14
 

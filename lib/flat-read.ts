@@ -2,12 +2,12 @@
 // Reads what flat.ts has written.
 
 import { builtins } from './builtins'
-import { CONSTANTS, CYCLIC, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
+import { CONSTANTS, CYCLIC, DATA_VIEW, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
 import { native } from './native-values'
 
 const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
-const { halves, integer, unsignedInteger } = builtins
+const { DataView: View, halves, integer, unsignedInteger } = builtins
 const { bufferOf, defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
 
 type ViewClass = (typeof typedArrays)[number]
@@ -134,10 +134,13 @@ function readBytes(length: number, index: number): object {
   if (index === 0) return bytes
   const buffer = bufferOf.call(bytes)
   if (index === WHOLE) return buffer
-  if (!isPart) return new (typedArrays[index] as ViewClass)(buffer)
+  if (!isPart) return index === DATA_VIEW ? new View(buffer) : new (typedArrays[index] as ViewClass)(buffer)
   const part = words[start - 1] as number
+  const offset = words[start - 2]
+  const size = part >>> 4
+  if ((part & 15) === DATA_VIEW) return new View(buffer, offset, size)
   const Class = typedArrays[part & 15] as ViewClass
-  return new Class(buffer, words[start - 2], (part >>> 4) / Class.BYTES_PER_ELEMENT)
+  return new Class(buffer, offset, size / Class.BYTES_PER_ELEMENT)
 }
 
 function readChars(length: number): string {

@@ -11,7 +11,7 @@
 // and that an element is not there, where a prototype has one in its place that is not enumerable.
 
 import { builtins } from './builtins'
-import { CYCLIC, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
+import { CYCLIC, DATA_VIEW, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
 import { isCloneable, isKnown, isUnmarked } from './instances'
 import { mayClone } from './moves'
@@ -76,7 +76,9 @@ const {
 } = builtins
 const { mapForEach, mapSize, min, regExpProperties, setForEach, setSize, Map: PlainMap, Uint8Array: Bytes } = builtins
 const { halves, integer, signedHalves, unsignedInteger } = builtins
-const { isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDate, isMap, isProxy, isRegExp, isSet } = builtins
+const { dataViewPrototype, lengthOfDataView, offsetOfDataView } = builtins
+const { isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDataView, isDate, isMap, isProxy, isRegExp, isSet } =
+  builtins
 const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
 /** A map whose methods nobody else can reach. */
@@ -412,7 +414,7 @@ function writeParts(item: number, parts: readonly unknown[], depth: number): boo
 
 function writeBytes(view: ArrayBufferView): boolean {
   const index = classOf(view)
-  if (index < 0) return false
+  if (index < 0) return getPrototypeOf(view) === dataViewPrototype && isDataView(view) && writeDataView(view)
   const size = lengthOfView.call(view)
   if (size === 0) return false
   // Asked for its buffer, the engine would have to make one.
@@ -421,13 +423,24 @@ function writeBytes(view: ArrayBufferView): boolean {
     return putBytes(view as Uint8Array, size, index)
   }
   const buffer = memoryOf(view)
-  if (!isMovable(buffer) || !isAlone(buffer, view)) return false
+  return isMovable(buffer) && writeView(view, buffer, offsetOfView.call(view), size, index)
+}
+
+/** Where it is and how long it is can be asked only while its memory is there. */
+function writeDataView(view: DataView): boolean {
+  const buffer = memoryOf(view)
+  if (!isMovable(buffer)) return false
+  return writeView(view, buffer, offsetOfDataView.call(view), lengthOfDataView.call(view), DATA_VIEW)
+}
+
+function writeView(view: ArrayBufferView, buffer: ArrayBuffer, offset: number, size: number, index: number): boolean {
+  if (!isAlone(buffer, view)) return false
   note(buffer)
   const whole = lengthOf.call(buffer)
   if (whole === size) return putBytes(new Bytes(buffer), size, index)
   // Before them, so that who reads them need not look beyond.
   if (!putBytes(new Bytes(buffer), whole, PART, 2)) return false
-  written[partAt] = offsetOfView.call(view)
+  written[partAt] = offset
   written[partAt + 1] = size * 16 + index
   return true
 }

@@ -220,7 +220,15 @@ describe('what cannot be told exactly is not written', () => {
     'more than 512 bytes': [new Uint8Array(513)],
     'a Buffer of the pool': [Buffer.from('abc')],
     'what is said to be a Buffer': [Object.setPrototypeOf(new Float64Array(2), Buffer.prototype)],
-    'a DataView': [new DataView(new ArrayBuffer(4))],
+    'a DataView of another class': [new (class extends DataView {})(new ArrayBuffer(4))],
+    'what is said to be a DataView': [Object.setPrototypeOf(new Uint8Array(4), DataView.prototype)],
+    'a DataView that tracks its memory': [new DataView(new ArrayBuffer(4, { maxByteLength: 8 }), 1)],
+    'a DataView of memory that grows': [new DataView(new ArrayBuffer(4, { maxByteLength: 8 }), 1, 2)],
+    'a DataView of shared memory': [new DataView(new SharedArrayBuffer(4), 1)],
+    'a DataView of a part of more than 512 bytes': [new DataView(new ArrayBuffer(513), 8, 1)],
+    'a DataView of the memory of another view': ((memory) => [new DataView(memory, 1), new Uint8Array(memory)])(
+      new ArrayBuffer(4),
+    ),
     'bytes of another class': [new (class extends Uint8Array {})(4)],
     'bytes that are said to be of another class': [Object.setPrototypeOf(new Uint8Array(8), Float64Array.prototype)],
     'what is said to be bytes': [Object.setPrototypeOf({ a: 1 }, Uint8Array.prototype)],
@@ -450,6 +458,14 @@ describe('memory and regular expressions', () => {
     'memory that is there twice': () => ((buffer) => [buffer, { buffer }, 1])(memory(9)),
     'memory within itself': () => ((list) => list.push(list, memory(9), list) && list)([]),
     'whole Buffers, and parts of some memory': () => [Buffer.from(memory(6)), { a: Buffer.from(memory(9), 2, 3) }],
+    'a DataView of all': () => ({ a: 1, v: new DataView(memory(9)) }),
+    'a DataView of a part': () => ({ a: 1, v: new DataView(memory(32), 8, 16) }),
+    'a DataView up to the end': () => [new DataView(memory(512), 511)],
+    'a DataView of nothing of some memory': () => [new DataView(memory(9), 9), new DataView(memory(9), 3, 0)],
+    'a DataView that is there twice': () => ((v) => [v, { v }])(new DataView(memory(9), 1)),
+    'a DataView that says something else': () => [
+      Object.defineProperties(new DataView(memory(9), 1, 7), { byteOffset: { value: 5 }, byteLength: { value: 1 } }),
+    ],
     'a part in a cycle': () => ((object) => Object.assign(object, { object, part: new Uint8Array(memory(9), 1) }))({}),
   }
   for (const [title, make] of Object.entries(values)) {
