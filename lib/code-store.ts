@@ -76,6 +76,11 @@ function removeOldest(folders: readonly string[]): void {
   rmdirSync(oldest)
 }
 
+/** Removes a file of the cache. */
+export function remove(file: string): void {
+  rmSync(file, { force: true })
+}
+
 /** Writes a file of the cache, at once or not at all: others may be reading it, or writing the same. */
 export function write(file: string, head: readonly string[], code: Uint8Array): void {
   const folder = path.dirname(file)

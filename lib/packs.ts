@@ -36,6 +36,10 @@ const ENGINE = 16
 const CANARY = '(() => 0)()'
 /** A worker that is older may have lost functions, s. It has no canary, which would take memory in each. */
 const OLD = 5
+/** Batches of tasks after which V8 compiles what submits them with its baseline compiler. */
+const WARM = 8
+/** In place of what code was used for, when it is of a thread that had handed over more. */
+const HOT = 'hot'
 /** How a text with one byte for each character is read. */
 const LATIN1 = 'latin1'
 
@@ -233,6 +237,16 @@ function hasLost(): boolean {
   return canary !== undefined && canary.script.createCachedData().length < canary.length
 }
 
+/**
+ * Whether code says of functions that they are to be compiled with the baseline compiler when they are first called, which
+ * later processes would do before their first result.
+ */
+function isHot(): boolean {
+  if (isWorker) return false
+  const port = instances['port.js'] as { readonly flushes?: number } | undefined
+  return (port?.flushes ?? 0) > WARM
+}
+
 /** Runs a pack, which defines its modules. */
 function open(pack: Pack): void {
   const found = codeFolder() === undefined ? undefined : compile(pack)
@@ -350,7 +364,7 @@ export function uses(what: string): void {
 function isMissing(): boolean {
   for (let at = 0; at < compiled.length; at++) {
     const { known } = compiled[at] as Compiled
-    if (known === undefined || (lacks(known) && !hasLost())) return true
+    if (known === undefined || (lacks(known) && !hasLost() && !isHot())) return true
   }
   return false
 }
@@ -380,15 +394,20 @@ function storeLater(): void {
 
 function storeMissing(): void {
   try {
-    const { write } = require('./code-store') as typeof import('./code-store')
+    const { remove, write } = require('./code-store') as typeof import('./code-store')
     // Before the next line, which may run the canary's function again.
-    const isLess = hasLost()
+    const [isLess, hot] = [hasLost(), isHot()]
     // Flags can be set at any time.
     if (!codeFolder()?.endsWith(engine())) return
     for (const [at, { pack, place, made, known }] of compiled.entries()) {
-      if (known !== undefined && (isLess || !lacks(known))) continue
+      if (known !== undefined && (isLess || hot || !lacks(known))) continue
+      if (known !== undefined && has.call(known, HOT)) {
+        // It would say the same if it was written again. The next process compiles anew.
+        remove(place)
+        continue
+      }
       // Better than nothing, until somebody has all of it.
-      const all = isLess ? [] : new Set([...(known ?? []), ...used])
+      const all = hot ? [HOT] : isLess ? [] : new Set([...(known ?? []), ...used])
       write(place, [markOf(pack, isWorker), ...all], made.code())
       compiled[at] = { pack, place, made, known: new Set(all) }
     }

@@ -106,10 +106,14 @@ function isGrowing(): boolean {
   return false
 }
 
+/** Batches that this thread has handed over. */
+export let flushes = 0
+
 /** Hands everything buffered to the scheduler. */
 export function flush(): void {
   const count = buffered
   if (count === 0) return
+  flushes++
   const batch = values
   buffered = 0
   arenaUsed = 0

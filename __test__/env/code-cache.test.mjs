@@ -373,6 +373,38 @@ describe('code cache', () => {
     })
   })
 
+  describe('code of a process that has handed over many tasks', () => {
+    const BUSY = KERNEL.replace(
+      'await pool.close()',
+      'for (let count = 0; count < 100; count++) await pool.kernels.fib(1)\nawait pool.close()',
+    )
+    const headsIn = (folder) =>
+      Object.keys(filesIn(folder)).map((name) => partsOf(readFileSync(path.join(folder, name)))[0].toString())
+
+    test('does not replace what was stored', async () => {
+      const folder = newFolder()
+      await run(KERNEL, folder)
+      change(folder, (bytes) => Buffer.concat([Buffer.from(`${ofWhat(bytes)} another\n`), ...partsOf(bytes).slice(1)]))
+      const stored = filesIn(folder)
+      await run(BUSY, folder)
+      assert.deepEqual(filesIn(folder), stored)
+    })
+
+    test('is stored where nothing is, and removed by the next process that has not', async () => {
+      const folder = newFolder()
+      await run(BUSY, folder)
+      for (const head of headsIn(folder)) assert.match(head, /^\S+ hot\n$/)
+      const stored = filesIn(folder)
+      assert.equal(Object.keys(stored).length, 2)
+      await run(BUSY, folder)
+      assert.deepEqual(filesIn(folder), stored)
+      await run(KERNEL, folder)
+      assert.deepEqual(filesIn(folder), {})
+      await run(KERNEL, folder)
+      for (const head of headsIn(folder)) assert.match(head, / kernels\b/)
+    })
+  })
+
   test('a use that adds no code is known from then on', async () => {
     const folder = newFolder()
     await run(KERNEL, folder)
