@@ -92,6 +92,8 @@ const classes: readonly TypedArrayClass[] = [
 ]
 
 const { toString: sourceOfFunction } = Function.prototype
+const { includes } = String.prototype
+const PlainBuffer = ArrayBuffer
 const lengthOf = getter<number>(ArrayBuffer.prototype, 'byteLength')
 
 type Clone = typeof structuredClone
@@ -109,9 +111,9 @@ function isOfEngine(found: Clone | undefined): found is Clone {
   if (found === undefined) return false
   // Its own is no native function.
   if ('deno' in process.versions) return true
-  if (!sourceOfFunction.call(found).includes('[native code]')) return false
+  if (!includes.call(sourceOfFunction.call(found), '[native code]')) return false
   // Functions that are bound look native.
-  const memory = new ArrayBuffer(1)
+  const memory = new PlainBuffer(1)
   try {
     return lengthOf.call(found(memory, { transfer: [memory] })) === 1 && lengthOf.call(memory) === 0
   } catch {
