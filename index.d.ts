@@ -967,7 +967,8 @@ export interface WorkerPool<T = any, U = any> {
   /**
    * Runs the entry function, or a kernel, over every item of an iterable. Takes items only as fast as outputs are
    * consumed. Leaving the loop early cancels what is in progress; the first failure ends the iteration with its error, after the outputs of the
-   * inputs before it when `ordered`. An abort of `signal` ends it at once.
+   * inputs before it when `ordered`. An abort of `signal` ends it at once. Inputs are taken, and their tasks submitted, in the async
+   * context of this call.
    * @throws what `run` would reject with because of its options, and for inputs that are not iterable
    */
   map<R = any>(inputs: Inputs<NamedInput<T>>, options: NamedTaskOptions & MapOptions): AsyncIterableIterator<R>

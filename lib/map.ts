@@ -88,7 +88,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   readonly #window: TaskWindow
   readonly #waiters: Waiter[] = []
   readonly #cleanups: (() => void)[] = []
-  /** The source is the caller's, and runs in the caller's async context. */
+  /** Of whoever called `map`: all that is asked of the source and of its inputs runs there. */
   readonly #context = new AsyncResource('threadmill:map')
   #pumping = false
   /** Tasks that were submitted and are not settled. */
@@ -161,7 +161,8 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     }
     if (this.#isLow() && !this.#pumping) {
       this.#pumping = true
-      this.#pump()
+      this.#context
+        .runInAsyncScope(this.#pump, this)
         .catch((error: unknown) => this.#fail(error))
         .finally(() => {
           this.#pumping = false
@@ -183,7 +184,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     return !this.#finished && !this.#exhausted && this.#window.length < concurrencyOf(this.#settings, this.#pool)
   }
 
-  /** Starts tasks until the window is full or the source is at its end. Runs beside the consumer. */
+  /** Starts tasks until the window is full or the source is at its end. Runs beside the consumer, in the context of `map`. */
   async #pump(): Promise<void> {
     // A drain may be under way, and the source is code of the caller's.
     await settled
@@ -194,7 +195,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
       }
       const { iterator, isSync } = this.#source
       // Waits for nothing that is there: tasks that are submitted one right after the other are handed over together.
-      const next = this.#context.runInAsyncScope(iterator.next as () => unknown, iterator)
+      const next: unknown = iterator.next()
       const result = isSync && !isThenable(next) ? next : await next
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
       const { done, value: given } = result as IteratorResult<unknown>
@@ -282,8 +283,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   #closeSource(): void {
     if (this.#exhausted) return
     this.#exhausted = true
+    const { iterator } = this.#source
     try {
-      const closed: unknown = this.#source.iterator.return?.()
+      const closed: unknown = this.#context.runInAsyncScope(() => iterator.return?.())
       if (isPromise(closed)) closed.catch(() => {})
     } catch (error) {
       rethrow(error)

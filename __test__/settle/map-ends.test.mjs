@@ -159,6 +159,60 @@ test('a source runs in the async context that map was called in, whoever consume
   assert.deepEqual(seen, Array(30).fill('maker'))
 })
 
+test('all that map asks of its inputs and of estimators is asked in the context that it was called in', async (t) => {
+  const context = new AsyncLocalStorage()
+  const seen = new Set()
+  const note = (what) => seen.add(`${what} ${context.getStore()}`)
+  const noteEstimator = (what) => () => {
+    note(what)
+    return 1
+  }
+  const pool = new WorkerPool('data:text/javascript,export default ({ value }) => value', {
+    maxWorkers: 1,
+    inherentCostEstimator: noteEstimator('inherent cost'),
+    workerCostEstimator: noteEstimator('worker cost'),
+  })
+  t.after(() => pool.destroy())
+  const input = (value) => ({
+    get value() {
+      note('getter')
+      return value
+    },
+  })
+  const thenable = (what, value) => ({
+    // biome-ignore lint/suspicious/noThenProperty: what is awaited is to tell where
+    then(resolve) {
+      note(what)
+      resolve(value)
+    },
+  })
+  const end = () => note('end of the source')
+  function* inputs() {
+    try {
+      for (let n = 0; ; n++) yield n % 2 === 0 ? input(n) : thenable('input', input(n))
+    } finally {
+      end()
+    }
+  }
+  const asyncInputs = asyncSource({
+    next: () => thenable('result', { done: false, value: input(0) }),
+    return: end,
+  })
+  const controller = new AbortController()
+  const options = { concurrency: 2, signal: controller.signal }
+  const outputs = [inputs(), asyncInputs].map((source) => context.run('maker', () => pool.map(source, options)))
+  await context.run('consumer', async () => {
+    for (const iterator of outputs) for (let count = 0; count < 30; count++) await iterator.next()
+    controller.abort('enough')
+    for (const iterator of outputs) assert.equal(await rejection(iterator.next()), 'enough')
+  })
+  const expected = ['end of the source', 'getter', 'inherent cost', 'input', 'result', 'worker cost']
+  assert.deepEqual(
+    [...seen].sort(),
+    expected.map((what) => `${what} maker`),
+  )
+})
+
 test('an input that is refused ends a live source at once', async (t) => {
   const pool = new WorkerPool('data:text/javascript,export default (input) => input', { maxWorkers: 1 })
   t.after(() => pool.destroy())
