@@ -4,6 +4,7 @@
 // M1. At most `concurrency` tasks are in progress or finished and not yet consumed.
 // M2. When the consumer leaves, an input or task fails, the signal aborts or the pool ends, what is in progress is
 //     cancelled, the source is closed, and whoever waits for an output is answered, whatever the source does.
+// M3. The pool and the signal keep it while a task of its is in progress or somebody waits for an output, and not at rest.
 
 import { AsyncResource } from 'node:async_hooks'
 import { rethrow } from './callbacks'
@@ -13,6 +14,7 @@ import { cancel } from './port'
 import { BuiltinPromise, isPromise } from './promise'
 import { follow, reasonOf } from './signals'
 import { type Entry, TaskWindow } from './task-window'
+import { Tie } from './tie'
 
 /** What `map` needs of its pool. */
 export interface Submitter {
@@ -87,7 +89,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   /** A refused input or a failed source has a rejected entry in its place. */
   readonly #window: TaskWindow
   readonly #waiters: Waiter[] = []
-  readonly #cleanups: (() => void)[] = []
+  readonly #toSignal: Tie<Mapper> | undefined
   /** Of whoever called `map`: all that is asked of the source and of its inputs runs there. */
   readonly #context = new AsyncResource('threadmill:map')
   #pumping = false
@@ -105,8 +107,11 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#pool = pool
     const { signal } = settings
     if (signal === undefined) return
-    if (signal.aborted) this.#fail(reasonOf(signal))
-    else this.#cleanups.push(follow(signal, (reason) => this.#abort(reason)))
+    if (signal.aborted) {
+      this.#fail(reasonOf(signal))
+      return
+    }
+    this.#toSignal = new Tie(this, (tell) => follow(signal, tell), Mapper.#aborted)
   }
 
   [Symbol.asyncIterator](): this {
@@ -114,7 +119,10 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
-    if (!this.#finished) this.#unwatch ??= this.#pool.onEnd(this.#poolEnded)
+    if (!this.#finished) {
+      this.#unwatch ??= this.#pool.onEnd(this.#poolEnded)
+      this.#toSignal?.hold(this)
+    }
     return new BuiltinPromise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
       this.#advance()
@@ -136,11 +144,18 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#fail(reason)
   }
 
-  /** Lets the pool know this iterator only while somebody waits: one that is dropped must not keep the pool. */
+  static readonly #aborted = (mapper: Mapper, reason: unknown): void => {
+    mapper.#abort(reason)
+  }
+
+  /** One that is dropped must not be kept, nor keep the pool (M3). */
   #unwatchAtRest(): void {
-    if (this.#waiters.length > 0 || this.#unsettled > 0 || this.#pumping) return
+    // What a source gives that answers after the end is of no interest.
+    const isPumping = this.#pumping && !this.#exhausted
+    if (this.#waiters.length > 0 || this.#unsettled > 0 || isPumping) return
     this.#unwatch?.()
     this.#unwatch = undefined
+    this.#toSignal?.release()
   }
 
   /** Answers whoever waits as far as that is possible, then sees to it that there is more. */
@@ -273,7 +288,7 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   #finish(): void {
     if (this.#finished) return
     this.#finished = true
-    for (const cleanup of this.#cleanups.splice(0)) cleanup()
+    this.#toSignal?.cut()
     this.#window.cancelAll()
     this.#closeSource()
     this.#advance()

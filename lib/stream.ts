@@ -6,6 +6,7 @@
 // D2. Destroying the stream, a failed task and its signal cancel what is in progress. When the pool ends, what it has
 //     admitted still comes, as `close()` promises, and the error after it.
 // D3. Every write is answered, also when the stream is destroyed before it is taken.
+// D4. Its tasks keep it, a write that waits for room in the pool does, and its signal while a write or the end is unanswered.
 
 import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
@@ -16,6 +17,7 @@ import { concurrencyOf, type MapSettings, type Submitter, wasFull } from './map'
 import { cancel } from './port'
 import { follow, reasonOf } from './signals'
 import { type Entry, TaskWindow } from './task-window'
+import { Tie } from './tie'
 
 type Callback = (error?: Error | null) => void
 
@@ -32,7 +34,8 @@ export class TaskStream extends Duplex {
   readonly #settings: MapSettings
   readonly #pool: Submitter
   readonly #window: TaskWindow
-  readonly #cleanups: (() => void)[] = []
+  readonly #toPool: Tie<TaskStream> | undefined
+  readonly #toSignal: Tie<TaskStream> | undefined
   /** Of whoever made it: what comes of tasks, and writes that go on, are told there. */
   readonly #context = new AsyncResource('threadmill:stream')
   #writing: Writing | undefined
@@ -40,8 +43,6 @@ export class TaskStream extends Duplex {
   #isWaiting = false
   /** Whether nobody has it yet. */
   #isNew = true
-  #hasBegun = false
-  #unwatch: (() => void) | undefined
   /** Why nothing more is admitted. */
   #refusal: Error | undefined
   /** Whether the reader wants more. */
@@ -55,49 +56,40 @@ export class TaskStream extends Duplex {
     const { signal } = settings
     if (signal?.aborted) this.#refuse(reasonOf(signal))
     else {
-      if (signal !== undefined) this.#cleanups.push(follow(signal, (reason) => this.#fail(reason)))
-      this.#unwatch = TaskStream.#watchWeakly(new WeakRef(this), pool)
+      if (signal !== undefined) this.#toSignal = new Tie(this, (tell) => follow(signal, tell), TaskStream.#aborted)
+      this.#toPool = new Tie(this, (tell) => pool.onEnd(tell), TaskStream.#poolEnded)
     }
     this.#isNew = false
   }
 
-  /** In a scope of its own: closures of one scope keep what any of them uses. */
-  static #watchWeakly(self: WeakRef<TaskStream>, pool: Submitter): () => void {
-    return pool.onEnd((reason) => {
-      const stream = self.deref()
-      if (stream !== undefined) stream.#refuse(reason)
-    })
+  static readonly #aborted = (stream: TaskStream, reason: unknown): void => {
+    stream.#fail(reason)
   }
 
-  /** One that nobody has used does not keep the pool. */
-  #begin(): void {
-    if (this.#hasBegun) return
-    this.#hasBegun = true
-    this.#unwatch?.()
-    this.#unwatch = this.#pool.onEnd((reason) => this.#refuse(reason))
+  static readonly #poolEnded = (stream: TaskStream, reason: unknown): void => {
+    stream.#refuse(reason)
   }
 
   override _write(input: unknown, _encoding: string, callback: Callback): void {
-    this.#begin()
     this.#writing = { input, callback }
+    this.#toSignal?.hold(this)
     this.#advance()
   }
 
   override _final(callback: Callback): void {
-    this.#begin()
     this.#finishing = callback
+    this.#toSignal?.hold(this)
     this.#advance()
   }
 
   override _read(): void {
-    this.#begin()
     this.#flows = true
     this.#advance()
   }
 
   override _destroy(error: Error | null, callback: Callback): void {
-    for (const cleanup of this.#cleanups.splice(0)) cleanup()
-    this.#unwatch?.()
+    this.#toSignal?.cut()
+    this.#toPool?.cut()
     this.#window.cancelAll()
     const writing = this.#writing
     this.#writing = undefined
@@ -148,6 +140,7 @@ export class TaskStream extends Duplex {
       this.push(null)
       const callback = this.#finishing
       this.#finishing = undefined
+      this.#toSignal?.release()
       callback()
     }
   }
@@ -181,12 +174,14 @@ export class TaskStream extends Duplex {
         this.#writing = writing
         return false
       }
+      this.#toSignal?.release()
       callback(asError(error))
       return true
     }
     // A getter of the input may have destroyed the stream.
     if (!this.destroyed) this.#window.add(entry)
     else if (entry.slot >= 0) cancel(entry.slot, undefined)
+    this.#toSignal?.release()
     callback()
     return true
   }

@@ -18,6 +18,24 @@ function poolOf(t, options) {
 
 const turn = () => new Promise(setImmediate)
 
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc')
+
+/** Collects rubbish until `condition` holds. */
+const collects = (condition) =>
+  until(() => {
+    gc()
+    return condition()
+  })
+
+/** Rubbish is collected, and what is told of that has been. */
+async function collected() {
+  for (let round = 0; round < 5; round++) {
+    gc()
+    await turn()
+  }
+}
+
 /** An iterator of `next` and `return`, that is its own iterable. */
 const asyncSource = (methods) => ({ ...methods, [Symbol.asyncIterator]: returnThis })
 function returnThis() {
@@ -81,18 +99,13 @@ test('one that has ended or been left keeps no listener on its signal', async (t
 })
 
 test('the pool does not keep one that has ended', async (t) => {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc')
   const pool = poolOf(t)
   const ended = await (async () => {
     const iterator = pool.map([1], { kernel: 'fib' })
     for await (const _ of iterator);
     return new WeakRef(iterator)
   })()
-  await until(() => {
-    gc()
-    return ended.deref() === undefined
-  })
+  await collects(() => ended.deref() === undefined)
 })
 
 test('an input that comes after it was left is not submitted', async (t) => {
@@ -232,31 +245,100 @@ test('an input that is refused ends a live source at once', async (t) => {
 })
 
 const dropped = {
-  'a map that nobody has asked for an output': (pool) => pool.map([1, 2, 3], { kernel: 'fib' }),
-  'a map that was left after an output': async (pool) => {
-    await pool.map([1, 2, 3], { kernel: 'fib' }).next()
+  'a map that nobody has asked for an output': (pool, options) => pool.map([1, 2, 3], options),
+  'a map that was left after an output': (pool, options) => pool.map([1, 2, 3], options).next(),
+  'a map whose source hangs when the pool ends': async (pool, options) => {
+    const results = [{ done: false, value: 1 }]
+    const next = async () => results.shift() ?? new Promise(() => {})
+    await pool.map(asyncSource({ next }), options).next()
+    await pool.close()
   },
-  'a stream that nobody has used': (pool) => pool.stream({ kernel: 'fib' }),
+  'a stream that nobody has used': (pool, options) => pool.stream(options),
+  'a stream that was left after a write': async (pool, options) => {
+    pool.stream(options).write(1)
+    await pool.whenIdle()
+  },
+  'a stream that was left after an output': async (pool, options) => {
+    const stream = pool.stream(options)
+    stream.write(1)
+    await new Promise((resolve) => stream.once('data', resolve))
+  },
+  'a stream that has been ended and not read': async (pool, options) => {
+    if (options.signal === undefined) pool.stream(options).end(1)
+    await pool.whenIdle()
+  },
+  'a stream whose source has failed': async (pool, options) => {
+    const source = Readable.from([1, 2]).map((input) => {
+      if (input === 2) throw new Error('of the source')
+      return input
+    })
+    source.pipe(pool.stream(options)).on('data', () => {})
+    await new Promise((resolve) => source.on('error', resolve))
+    await pool.whenIdle()
+  },
 }
 for (const [what, drop] of Object.entries(dropped)) {
-  test(`${what} keeps no pool`, async () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc')
-    let isGone = false
-    const registry = new FinalizationRegistry(() => {
-      isGone = true
-    })
-    await (async () => {
-      const pool = new WorkerPool({ threads: 1 })
-      registry.register(pool)
-      await drop(pool)
-    })()
-    await until(() => {
-      gc()
-      return isGone
-    })
+  test(`${what} keeps no pool, and no signal keeps it`, async () => {
+    for (const signal of [undefined, new AbortController().signal]) {
+      let isGone = false
+      const registry = new FinalizationRegistry(() => {
+        isGone = true
+      })
+      await (async () => {
+        const pool = new WorkerPool({ threads: 1 })
+        registry.register(pool)
+        await drop(pool, { kernel: 'fib', signal })
+      })()
+      await collects(() => isGone && (signal === undefined || getEventListeners(signal, 'abort').length === 0))
+    }
   })
 }
+
+test('no pool keeps a stream that was dropped, used or not', async (t) => {
+  const pool = poolOf(t)
+  const used = await (async () => {
+    const stream = pool.stream({ kernel: 'fib' })
+    stream.write(1)
+    await new Promise((resolve) => stream.once('data', resolve))
+    return new WeakRef(stream)
+  })()
+  await collects(() => used.deref() === undefined)
+  const make = () => {
+    for (let count = 0; count < 10_000; count++) pool.stream({ kernel: 'fib' })
+  }
+  const heap = () => process.memoryUsage().heapUsed
+  make()
+  await collected()
+  const before = heap()
+  make()
+  make()
+  // Whatever else is there, it is less than 50 bytes a stream.
+  await collects(() => heap() - before < 1e6)
+})
+
+test('who waits is told of an abort, though nobody else has the map or stream', async (t) => {
+  const pool = poolOf(t)
+  const controller = new AbortController()
+  const options = { kernel: 'fib', concurrency: 1, signal: controller.signal }
+  const waiting = new Set(['output', 'write', 'end'])
+  const told = (what) => waiting.delete(what)
+  await (async () => {
+    const next = () => new Promise(() => {})
+    const output = pool.map(asyncSource({ next }), options).next()
+    output.catch(() => told('output'))
+    const written = pool.stream(options).on('error', () => {})
+    written.write(1)
+    // Nobody takes the output before it.
+    written.write(2, () => told('write'))
+    const ended = pool.stream(options).on('error', () => told('end'))
+    ended.end(1)
+    await pool.whenIdle()
+  })()
+  await collected()
+  assert.equal(waiting.size, 3)
+  controller.abort(new Error('enough'))
+  await until(() => waiting.size === 0)
+})
 
 test('a pipeline through a stream that fails from its start rejects for its reason, and nothing else', async (t) => {
   const closed = poolOf(t)
