@@ -113,7 +113,7 @@ export class PoolCore implements EntryHost {
     this.#isEstimated = (inherentCost ?? workerCost) !== undefined
     // A worker that makes the pool it is a worker of gets one that does nothing.
     this.isInert = entry?.isOwn === true
-    if (entry?.settings.followsQuota ?? settings.threads === undefined) {
+    if (!this.isInert && (entry?.settings.followsQuota ?? settings.threads === undefined)) {
       this.#sizing.follow(entry?.settings.maxWorkers ?? this.threads)
     }
     if (!this.isInert) channels.poolCreated(settings.name, this.threads, this.#sizing.jsWorkers)
@@ -140,7 +140,8 @@ export class PoolCore implements EntryHost {
 
   /** Sets the bounds of the number of workers. @throws TypeError, RangeError */
   resize(bounds: unknown): void {
-    this.#sizing.resize(bounds)
+    // What fits the workers of the pool need not fit one without any.
+    if (!this.isInert) this.#sizing.resize(bounds)
   }
 
   /** Whether a call with these options is for the entry function: there is a module and no kernel is named. */
@@ -269,10 +270,7 @@ export class PoolCore implements EntryHost {
     promise?: Promise<unknown>,
     host: EntryHost = this,
   ): number {
-    if (this.isInert) {
-      given?.attach(-1, promise as Promise<unknown>)
-      return -1
-    }
+    if (this.isInert) return neverStarts(given, promise)
     const settlement =
       given === undefined && this.#needsHandle()
         ? handled(this.#entryTask(input, options), resolve, reject)
@@ -344,6 +342,7 @@ export class PoolCore implements EntryHost {
     promise?: Promise<unknown>,
     host: EntryHost = this,
   ): number {
+    if (this.isInert) return neverStarts(task, promise)
     const settlement =
       task === undefined && this.isWatched()
         ? handled(this.task(kernel, input, (options ?? {}) as GivenOptions), resolve, reject)
@@ -575,6 +574,12 @@ export class PoolCore implements EntryHost {
 
 /** Why nobody can run a task of the entry function. */
 const UNUSABLE: readonly string[] = ['ERR_THREADMILL_ENTRY', 'ERR_THREADMILL_WORKER_CRASHED', 'ERR_THREADMILL_SYSTEM']
+
+/** A task of a pool that does nothing never settles. Its slot. */
+function neverStarts(task: TaskHandle<unknown> | undefined, promise: Promise<unknown> | undefined): number {
+  if (promise !== undefined) task?.attach(-1, promise)
+  return -1
+}
 
 /** Gives a task that somebody else awaits a handle and a promise of its own, for events and estimators. */
 function handled(task: TaskHandle<unknown>, resolve: Settle, reject: Settle): Settlement {

@@ -21,7 +21,6 @@ export type Ending = -1 | 0 | 1 | 2
 export interface EndHost {
   readonly handle: number
   readonly settings: { readonly name: string }
-  readonly isInert: boolean
   ending: Ending
   /** Unfinished tasks. */
   readonly pending: number
@@ -77,7 +76,7 @@ export class PoolEnd {
   /** Ends the pool when one of these signals comes. @throws ThreadmillError when it has ended */
   handleSignals(signals: readonly NodeJS.Signals[]): void {
     this.checkAlive()
-    if (!this.#host.isInert) signalHandlers().handleSignals(this, signals)
+    signalHandlers().handleSignals(this, signals)
   }
 
   /** @throws ThreadmillError when the pool has ended */

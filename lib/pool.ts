@@ -176,7 +176,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   ref(): this {
-    if (this.#hold !== undefined || this.#core.ending >= 0) return this
+    if (this.#hold !== undefined || this.#core.ending >= 0 || this.#core.isInert) return this
     this.#hold = setInterval(() => {}, LONGEST)
     this.#endHold = this.#core.onEnd(() => this.unref())
     return this
@@ -242,6 +242,7 @@ export class WorkerPool implements AsyncDisposable {
 
   installSignalHandlers(signals?: readonly NodeJS.Signals[]): this {
     const checked = checkSignals('signals', signals ?? true)
+    if (this.#core.isInert) return this
     checkMainThread()
     this.#core.handleSignals(checked)
     return this
@@ -263,7 +264,7 @@ export class WorkerPool implements AsyncDisposable {
 
   onShutdown(callback: () => unknown): this {
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
-    this.#core.onShutdown(callback)
+    if (!this.#core.isInert) this.#core.onShutdown(callback)
     return this
   }
 

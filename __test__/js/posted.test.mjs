@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
 import { transfer, WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 import { assertFreed } from '../helpers/freed.mjs'
 
 const POSTED = new URL('./fixtures/posted.mjs', import.meta.url)
@@ -149,6 +150,50 @@ test('a module that is the entry of its own pool makes it once', () => {
   const self = fileURLToPath(new URL('./fixtures/self-entry.mjs', import.meta.url))
   const child = spawnSync(process.execPath, [self], { encoding: 'utf8', timeout: 60_000 })
   assert.deepEqual([child.stdout, child.stderr, child.status], ['Hello, World!\n', '', 0])
+})
+
+test('in a worker the pool that it is a worker of does nothing, whatever it is told', async () => {
+  const { code, stdout, stderr } = await runProgram(`
+    import { isMainThread } from 'node:worker_threads'
+    import { WorkerPool } from 'threadmill'
+    const note = (text) => console.log((isMainThread ? 'main: ' : 'worker: ') + text)
+    export const workerEntrypoint = (name) => 'Hello, ' + name + '!'
+    const options = { maxWorkers: 1, threads: 1, handleSignals: true, maxMemoryUsage: 2 ** 40 }
+    const pool = new WorkerPool(import.meta.url, options)
+    pool.ref().unref().installSignalHandlers().startHealthMonitoring().stopHealthMonitoring()
+    pool.onShutdown(() => note('shut down'))
+    pool.on('task-added', () => note('added')).onMessage('a', note).postMessageToWorkers('a').resizeUpTo(1)
+    pool.resize({ max: 1000 })
+    pool.trace.start()
+    pool.run('World').then(note)
+    pool.kernels.fib(10).then(note)
+    pool.addTask('abc', { kernel: 'sha256' }).then((digest) => note(digest.length))
+    pool.addTask('here', { mainThread: true }).then(note)
+    pool.map([5], { kernel: 'echo' }).next().then(({ value }) => note(value))
+    pool.stream({ kernel: 'echo' }).on('data', note).end(6)
+    pool.ready().then(() => pool.whenIdle()).then(() => {
+      pool.stats()
+      pool.trace.stop()
+      return pool.close()
+    })
+  `)
+  assert.deepEqual([code, stderr], [0, ''])
+  const heard = [...Array(6).fill('added'), 'Hello, World!', 'Hello, here!', '5', '55', '6', '64', 'shut down']
+  assert.deepEqual(stdout.trimEnd().split('\n').sort(), heard.map((text) => `main: ${text}`).sort())
+})
+
+test('a module that awaits a task of the pool that it is the entry of cannot be used, also with ref()', async () => {
+  const { timedOut, stdout } = await runProgram(
+    `
+    import { WorkerPool } from 'threadmill'
+    export const workerEntrypoint = (name) => 'Hello, ' + name + '!'
+    const pool = new WorkerPool(import.meta.url, { maxWorkers: 1 }).ref()
+    await pool.run('World').catch(({ code }) => console.log(code))
+    await pool.close()
+  `,
+    { limit: 30_000 },
+  )
+  assert.deepEqual([timedOut, stdout], [false, 'ERR_THREADMILL_ENTRY\n'])
 })
 
 test('a message that the worker cannot read costs no task', async (t) => {
