@@ -5,6 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
 import { OwnMap } from './collections'
 import { isInstance, wrongType } from './errors'
+import { checkName } from './own'
 import { soon } from './timers'
 
 type Listener = (...args: never[]) => void
@@ -79,8 +80,7 @@ export function rethrow(error: unknown): void {
 
 /** The type of a message, checked. */
 export function checkType(type: unknown): string {
-  if (typeof type !== 'string') throw wrongType('type', 'a string', type)
-  return type
+  return checkName('type', type)
 }
 
 /** A message is lost because this thread cannot read it: whoever has sent it was not told. */

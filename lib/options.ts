@@ -9,7 +9,7 @@ import { isInstance, outOfRange, ThreadmillError, wrongType, wrongValue } from '
 import type { Kernel } from './kernels'
 import type { LaneSettings } from './lane-settings'
 import type { MapSettings } from './map'
-import { isArray, isObject, optionsObject, own, ownOr } from './own'
+import { checkName, isArray, isObject, optionsObject, own, ownOr } from './own'
 import { grantedThreads } from './quota'
 import { checkCrashLimit, checkGrace, checkRetries, NO_RETRIES, policyOf, type Retries } from './retries'
 import { type Checked, checkTransfer, checkValue } from './schema'
@@ -237,8 +237,7 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   const transfer = own(options, 'transfer')
   const settings = readOptions(checked, pool, workers, undefined)
   const name = own(options, 'name')
-  if (name !== undefined && typeof name !== 'string') throw wrongType('options.name', 'a string', name)
-  settings.name = name
+  settings.name = name === undefined ? undefined : checkName('options.name', name)
   if (settings.affinity >= 0) settings.wanted = settings.affinity & 0xffff
   if (transfer !== undefined) settings.list = checkTransferList('options.transfer', transfer)
   settings.isMain = isMain
@@ -352,10 +351,10 @@ function readOptions(
         strength = checkStrength(value)
         break
       case 'affinityKey':
-        settings.affinityKey = checkKey('options.affinityKey', value)
+        settings.affinityKey = checkName('options.affinityKey', value)
         break
       case 'key':
-        settings.key = checkKey('options.key', value)
+        settings.key = checkName('options.key', value)
         break
       case 'timeout':
         settings.timeout = checkTimeout(value)
@@ -411,11 +410,6 @@ function checkStrength(value: unknown): number {
   if (value === 0 || value === 1 || value === 2) return value
   if (typeof value === 'string' && hasOwn(STRENGTHS, value)) return STRENGTHS[value] as number
   throw wrongValue('options.affinityStrength', `'light', 'strong', 'force', 0, 1 or 2`, value)
-}
-
-function checkKey(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw wrongType(name, 'a string', value)
-  return value
 }
 
 /** @throws TypeError */

@@ -2,9 +2,9 @@
 // Reads options: only own properties count; `undefined` means the default.
 
 import { builtins } from './builtins'
-import { wrongType } from './errors'
+import { wrongType, wrongValue } from './errors'
 
-const { hasOwn, isArray: isPlainArray } = builtins
+const { hasOwn, isArray: isPlainArray, isWellFormed } = builtins
 
 /** Whether it is an object that can be read, which a revoked proxy cannot. */
 export function isObject(value: unknown): value is object {
@@ -39,4 +39,11 @@ export function optionsObject(options: unknown, name = 'options'): object {
   if (options === undefined) return {}
   if (!isObject(options) || isPlainArray(options)) throw wrongType(name, 'an object', options)
   return options
+}
+
+/** A name that other threads are told: they get UTF-8, in which all lone surrogates would be the same. */
+export function checkName(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+  if (!isWellFormed.call(value)) throw wrongValue(name, 'a string without lone surrogates', value)
+  return value
 }

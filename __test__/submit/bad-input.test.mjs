@@ -220,6 +220,60 @@ describe('task options and inputs', () => {
   })
 })
 
+describe('names with lone surrogates, which other threads would not tell apart, are refused', () => {
+  const names = ['\ud800', 'a\udfffb']
+  const accepted = ['\ufffd', '\u{1f600}', '']
+  const source = `
+    export default async (ask, client) => {
+      const asked = {
+        post: () => client.postMessageToPool(ask.name),
+        listen: () => client.onMessage(ask.name, () => {}),
+        run: () => client.run({}, { [ask.option]: ask.name }),
+      }
+      await asked[ask.how]?.()
+    }`
+  let pool
+  before(() => {
+    pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+  })
+  after(() => pool.close())
+
+  test('as type of a message, on both sides', async () => {
+    const calls = [
+      (name) => pool.onMessage(name, () => {}),
+      (name) => pool.removeMessageListener(name, () => {}),
+      (name) => pool.postMessageToWorkers(name),
+      (name) => pool.workers[0].postMessageToWorker(name),
+      ...['post', 'listen'].flatMap((how) => [
+        (name) => pool.run({ how, name }),
+        (name) => pool.run({ how, name }, { mainThread: true }),
+      ]),
+    ]
+    await pool.run({})
+    for (const call of calls) {
+      for (const name of names) {
+        const error = await rejection((async () => call(name))())
+        assert.equal(error.code, VALUE)
+        assert.match(error.message, /^type must be a string without lone surrogates; got /)
+      }
+      for (const name of accepted) await call(name)
+    }
+  })
+
+  test('as name or key of a task, on both sides', async () => {
+    for (const option of ['name', 'key', 'affinityKey']) {
+      for (const name of names) {
+        const refused = (promise) =>
+          assert.rejects(promise, { code: VALUE, message: new RegExp(`^options.${option} must be a string without`) })
+        await refused(pool.run({}, { [option]: name }))
+        await refused(pool.run({ how: 'run', option, name }))
+        if (option !== 'name') await refused(pool.kernels.fib(1, { [option]: name }))
+      }
+      if (option !== 'name') for (const name of accepted) await pool.run({}, { [option]: name })
+    }
+  })
+})
+
 describe('what cannot be looked at is refused as anything else', () => {
   const fail = () => assert.fail('no matter')
   const revoked = (target) => {
