@@ -1,5 +1,6 @@
 // `npm run bench [-- names] [--quick | --full] [--json file]`: measures, prints tables and floors; exit code 1 when a floor is
 // not held. `npm run bench -- --charts files`: writes docs/performance.md and its charts from what --json has written.
+// `--help` tells that, and the scenarios; what is not known ends with 2.
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
@@ -25,22 +26,47 @@ const SCENARIOS = [
   'start',
 ]
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean' },
-    full: { type: 'boolean' },
-    json: { type: 'string' },
-    charts: { type: 'boolean' },
-  },
-})
+const USAGE = `npm run bench [-- scenarios] [options]
 
-if (options.charts) {
+Measures a selection of every scenario, or of those that are named:
+  ${SCENARIOS.join(', ')}
+
+  --full         everything, about an hour
+  --quick        few samples: does everything work?
+  --json file    also as JSON, with versions, machine and commit
+  --charts       writes docs/performance.md and its charts from what --json has written: --charts files
+  --help         this
+
+The exit code is 1 when a floor is not held, but not with --quick. More is in benchmarks/README.md.`
+
+const { values: options, positionals } = parsed()
+
+if (options.help) console.log(USAGE)
+else if (options.charts) {
   if (positionals.length === 0) fail('--charts wants files that --json has written')
   const { publish } = await load('./lib/publish.mjs')
   await publish(positionals)
 } else {
   await bench(positionals)
+}
+
+function parsed() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean' },
+        full: { type: 'boolean' },
+        json: { type: 'string' },
+        charts: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    if (!error.code?.startsWith('ERR_PARSE_ARGS')) throw error
+    // Node gives advice after it.
+    return fail(`${/^.*?(?=\.? To specify |\.?\n|$)/.exec(error.message)[0]}; see --help`)
+  }
 }
 
 async function bench(names) {
