@@ -111,7 +111,10 @@ function isOfEngine(found: Clone | undefined): found is Clone {
   if (found === undefined) return false
   // Its own is no native function.
   if ('deno' in process.versions) return true
-  if (!includes.call(sourceOfFunction.call(found), '[native code]')) return false
+  const source = sourceOfFunction.call(found)
+  // Node's own, from 22 on; on Node 20 it is a native function.
+  if (includes.call(source, 'nativeStructuredClone(')) return true
+  if (!includes.call(source, '[native code]')) return false
   // Functions that are bound look native.
   const memory = new PlainBuffer(1)
   try {
@@ -121,7 +124,6 @@ function isOfEngine(found: Clone | undefined): found is Clone {
   }
 }
 
-/** As Node 20 does it, where it is no native function either. */
 function cloneThroughPort(): Clone {
   const { port1, port2 } = new MessageChannel()
   // They hold no event loop: nothing listens.

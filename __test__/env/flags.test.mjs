@@ -100,6 +100,24 @@ const CLONES = {
   nothing: 'undefined',
 }
 
+test('the structuredClone of the engine is used where nobody has replaced it', async () => {
+  // What is used in its place makes a channel.
+  const source = `
+    import { createRequire } from 'node:module'
+    import threads from 'node:worker_threads'
+    let channels = 0
+    threads.MessageChannel = class extends threads.MessageChannel {
+      constructor() {
+        super()
+        channels++
+      }
+    }
+    const require = createRequire(${JSON.stringify(import.meta.url)})
+    const { builtins } = require('../../dist/builtins.js')
+    console.log(builtins.clone(new Map([[1, 2]])).get(1), channels)`
+  assert.equal(await outputOf(source), '2 0\n')
+})
+
 for (const [title, clone] of Object.entries(CLONES)) {
   test(`memory moves and values are refused where structuredClone was ${title} before the package`, async () => {
     const preload = path.join(folder, 'clone.cjs')
