@@ -209,7 +209,11 @@ test('a pool that nobody holds any more ends after its tasks, and lets them subm
 const CARELESS = `data:text/javascript,${encodeURIComponent(`export default async ({ what, cell }, client) => {
   if (what === 'fails') throw new Error('fails')
   if (what === 'submits') client.addTask({ what: 'fails' })
-  if (what === 'submits what waits') client.addTask({ what: 'none' })
+  if (what === 'submits what waits') {
+    client.addTask({ what: 'none' })
+    // It goes out at the end of a turn, and a message at once.
+    await new Promise(setImmediate)
+  }
   if (what !== 'none') client.postMessageToPool('begun')
   while (cell !== undefined && Atomics.load(cell, 0) === 0) await new Promise(setImmediate)
   if (what === 'submits late') client.addTask({ what: 'none' })

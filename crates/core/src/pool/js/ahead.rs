@@ -200,10 +200,14 @@ impl JsWorker {
         left.clamp(1, super::JS_TASKS as u64) as usize
     }
 
-    /// Whether it has begun so many, not counting what it has only taken ahead.
-    pub(super) fn has_begun(&self, tasks: u64) -> bool {
-        let ahead = || self.running.iter().filter(|running| self.is_ahead(running)).count() as u64;
-        self.begun >= tasks && self.begun - ahead() >= tasks
+    /// Whether it has begun so many as it is to begin, not counting what it has only taken ahead, and is still to retire.
+    /// `recycle`: that number, or 0.
+    pub(super) fn is_used_up(&self, recycle: u64) -> bool {
+        if recycle == 0 || self.begun < recycle || self.postponed || self.retiring {
+            return false;
+        }
+        let ahead = self.running.iter().filter(|running| self.is_ahead(running)).count() as u64;
+        self.begun - ahead >= recycle
     }
 
     /// Posts a task on the board; its tag, 0 when there is no room: then the worker begins it without asking.

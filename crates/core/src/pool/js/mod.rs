@@ -233,10 +233,15 @@ impl Pool {
             return true;
         }
         let recycle = if index == MAIN { 0 } else { self.recycle_tasks };
-        let most = worker.most_ahead(recycle);
-        let recycles = recycle > 0 && !worker.postponed;
-        // One that has as many as it may take still begins those that it has taken ahead.
-        let takes = !recycles || worker.begun < recycle;
+        // One that has begun the last of these since it came by, and waits for others, takes what those may need.
+        if worker.is_used_up(recycle) {
+            self.retire_worker(state, index, &mut wakes);
+        }
+        let (most, takes) = state.js_worker(index).map_or((0, false), |worker| {
+            // One that has as many as it may take still begins those that it has taken ahead.
+            let takes = recycle == 0 || worker.postponed || worker.begun < recycle;
+            (worker.most_ahead(recycle), takes)
+        });
         let first = out.len();
         while takes && out.len() - first < JS_TASKS {
             let before = out.len();
@@ -264,8 +269,8 @@ impl Pool {
             state.scheduler.began(id, Time(now));
         }
         if let Some(worker) = state.js_worker(index)
-            && !worker.retiring
-            && (recycles && worker.has_begun(recycle) || worker.postponed && worker.running.is_empty())
+            && (worker.is_used_up(recycle)
+                || worker.postponed && !worker.retiring && worker.running.is_empty())
         {
             self.retire_worker(state, index, &mut wakes);
         }

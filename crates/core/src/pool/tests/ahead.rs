@@ -447,6 +447,27 @@ fn what_is_ahead_when_the_board_is_full_is_begun_without_asking() {
 }
 
 #[test]
+fn a_worker_that_is_used_up_and_waits_for_others_goes_on_at_once() {
+    let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 3);
+    let board = fixture.with_tiny_waiting(4);
+    let (_, tasks) = fixture.js_turn(0);
+    assert_eq!(tasks.len(), 2);
+    assert!(begin(&board, &tasks[0]));
+    fixture.pool.js_block(tasks[0].id, true);
+    assert!(begin(&board, &tasks[1]) && fixture.answer_at_once(0, &tasks[1]));
+    // It comes once, and is called for no task that was there before.
+    let (_, more) = fixture.js_turn(0);
+    assert!(!more.is_empty(), "nobody else runs what its task waits for");
+    assert!(more.iter().all(|task| fixture.answer_at_once(0, task)));
+    fixture.run_next(0);
+    fixture.pool.js_block(tasks[0].id, false);
+    assert!(fixture.answer_at_once(0, &tasks[0]));
+    fixture.outcomes(4);
+    fixture.pool.js_leave(0, Parting::Closed, "done");
+    fixture.close();
+}
+
+#[test]
 fn a_worker_that_is_replaced_after_some_tasks_counts_none_that_was_taken_back() {
     let mut fixture = Fixture::with(1, |options| options.recycle_tasks = 3);
     let board = fixture.with_tiny_waiting(4);
