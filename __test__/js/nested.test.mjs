@@ -205,16 +205,21 @@ test('a pool that nobody holds any more ends after its tasks, and lets them subm
   assert.deepEqual([child.stdout, child.stderr, child.status], ['1\n', '', 0])
 })
 
-/** Tasks that submit and do not await what they get. `cell`: what they wait for. */
+/** Tasks that submit and do not await what they get. `cell`: what they wait for, and whether the other worker is occupied. */
 const CARELESS = `data:text/javascript,${encodeURIComponent(`export default async ({ what, cell }, client) => {
   if (what === 'fails') throw new Error('fails')
   if (what === 'submits') client.addTask({ what: 'fails' })
+  if (what === 'occupies') Atomics.store(cell, 1, 1)
   if (what === 'submits what waits') {
-    client.addTask({ what: 'none' })
+    // On this one it would begin, as long as somebody here waits for others.
+    const there = { workerAffinity: 1, affinityStrength: 'force' }
+    client.addTask({ what: 'occupies', cell }, there)
+    while (Atomics.load(cell, 1) === 0) await new Promise(setImmediate)
+    client.addTask({ what: 'none' }, there)
     // It goes out at the end of a turn, and a message at once.
     await new Promise(setImmediate)
   }
-  if (what !== 'none') client.postMessageToPool('begun')
+  if (what.startsWith('submits')) client.postMessageToPool('begun')
   while (cell !== undefined && Atomics.load(cell, 0) === 0) await new Promise(setImmediate)
   if (what === 'submits late') client.addTask({ what: 'none' })
   // Time for the thread to hear of it.
@@ -224,9 +229,11 @@ const CARELESS = `data:text/javascript,${encodeURIComponent(`export default asyn
 
 /** A task of those, what it waits for, and what has been told of others. */
 function careless(t, what, options) {
-  const pool = closing(t, new WorkerPool(CARELESS, { maxWorkers: 1, ...options }))
-  const cell = new Int32Array(new SharedArrayBuffer(4))
+  const cell = new Int32Array(new SharedArrayBuffer(8))
   const go = () => Atomics.store(cell, 0, 1)
+  // Before the pool is closed, which waits for them.
+  t.after(go)
+  const pool = closing(t, new WorkerPool(CARELESS, { maxWorkers: 1, ...options }))
   const begun = new Promise((resolve) => pool.onMessage('begun', resolve))
   const codes = new Promise((resolve) => pool.once('task-complete', (error) => resolve(error?.code ?? error?.message)))
   return { pool, go, begun, codes, task: pool.run({ what, cell }) }
@@ -240,7 +247,7 @@ test('a failure that nobody awaits harms no task of the worker that submitted it
 })
 
 test('nor does what a pool that is disposed of rejects', async (t) => {
-  const { pool, go, begun, codes, task } = careless(t, 'submits what waits')
+  const { pool, go, begun, codes, task } = careless(t, 'submits what waits', { maxWorkers: 2 })
   await begun
   const disposed = pool.dispose()
   assert.equal(await codes, 'ERR_THREADMILL_POOL_CLOSED')
