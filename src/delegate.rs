@@ -5,8 +5,11 @@
 //!
 //! D1. Whatever is refused is refused with an exception, as the serializer demands; whoever has it write catches that.
 //! D2. An object is taken for a plain one if its prototype is one of those that are given, and it has no fields of the
-//!     platform. What Node marks as its own has a prototype of its own. Instances of classes may be marked, too. Before Node 22 the serializer knows those by their
-//!     fields, does not ask, and takes all others for plain objects, as the platform does there.
+//!     platform. What Node marks as its own has a prototype of its own. Instances of classes may be marked, too. Before Node 22
+//!     the serializer knows those by their fields, does not ask, and takes all others for plain objects, as the platform does
+//!     there.
+//! D3. An error, about which newer engines ask, is written by the engine whatever its class, unless it is marked, as errors of
+//!     the platform (`DOMException`) are.
 
 #![expect(unsafe_code, reason = "an object of C++")]
 
@@ -45,6 +48,8 @@ struct Engine {
     prototype: unsafe extern "C" fn(Js) -> Js,
     /// `v8::Object::InternalFieldCount() const`
     field_count: unsafe extern "C" fn(Js) -> i32,
+    /// `v8::Value::IsNativeError() const`
+    is_error: unsafe extern "C" fn(Js) -> bool,
     table: Table,
 }
 
@@ -57,6 +62,7 @@ fn find_engine() -> Option<Engine> {
     let prototype =
         address(c"_ZN2v86Object14GetPrototypeV2Ev").or_else(|| address(c"_ZN2v86Object12GetPrototypeEv"))?;
     let field_count = address(c"_ZNK2v86Object18InternalFieldCountEv")?;
+    let is_error = address(c"_ZNK2v85Value13IsNativeErrorEv")?;
     let table = make_table()?;
     // SAFETY: the names are those of the functions with these types, in the C++ interface of the platform.
     Some(unsafe {
@@ -64,6 +70,7 @@ fn find_engine() -> Option<Engine> {
             throw: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(This, Js) -> Js>(throw),
             prototype: std::mem::transmute::<*mut c_void, OneToOne>(prototype),
             field_count: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> i32>(field_count),
+            is_error: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Js) -> bool>(is_error),
             table,
         }
     })
@@ -255,8 +262,10 @@ unsafe extern "C" fn is_host(this: *mut Delegate<'_>, _isolate: This, object: Js
         let this = &mut *this;
         let prototype = (this.engine.prototype)(object);
         let known = this.plain.iter().position(|&plain| Delegate::is_same(plain, prototype));
-        let mut is_plain = known.is_some() && (this.engine.field_count)(object) == 0;
-        if known.is_some_and(|at| at >= NO_CLASSES) {
+        // Those of the platform bear the mark, too.
+        let is_error = known.is_none() && this.mark.is_some() && (this.engine.is_error)(object);
+        let mut is_plain = (known.is_some() || is_error) && (this.engine.field_count)(object) == 0;
+        if is_error || known.is_some_and(|at| at >= NO_CLASSES) {
             if this.instances == 0 {
                 // What ends of scopes do for the one value that outlives them.
                 *this.instance.cast::<usize>() = *object.cast::<usize>();

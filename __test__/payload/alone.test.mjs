@@ -13,7 +13,7 @@ import { PLATFORM, REFUSED, TABLE } from '../helpers/values.mjs'
 
 const require = createRequire(import.meta.url)
 const { decode, encode, encodeAlone, takeHeld } = require('../../dist/codec.js')
-const { isKnown } = require('../../dist/instances.js')
+const { isKnown, serializeChecked } = require('../../dist/instances.js')
 const { native } = require('../../dist/native.js')
 
 const ECHO = new URL('../js/fixtures/values.mjs', import.meta.url)
@@ -139,6 +139,45 @@ describe('instances of classes', () => {
       if (actual !== NOT_ALONE) same(actual, structuredClone(make()))
     }
   })
+})
+
+describe('errors', () => {
+  class Mine extends RangeError {
+    name = 'Mine'
+  }
+  const foreign = runInNewContext('new Error(1)')
+  const make = (cause = new TypeError('why')) => ({
+    failures: [new Mine('m', { cause }), foreign],
+  })
+  const { markAsUncloneable } = threads
+
+  test('of any class and realm arrive as structuredClone gives them', HERE, () => {
+    same(cross(make()), structuredClone(make()))
+    // Before Node 22 nobody is asked, and so nothing is told about them.
+    if (markAsUncloneable === undefined) return
+    assert.ok(serializeChecked(make()) > 0, 'written without being looked through')
+    takeHeld()
+  })
+
+  test('one of the platform is cloned by it, whatever it is in', HERE, () => {
+    const value = () => make(new DOMException('x', 'AbortError'))
+    cross(make())
+    if (markAsUncloneable !== undefined) assert.equal(cross(value()), NOT_ALONE)
+    const { codec, data } = encode(value())
+    same(decode(codec, data), structuredClone(value()))
+  })
+
+  const marked = () => {
+    for (const wrap of [(error) => ({ error }), make, (error) => new Map([[error, 1n]])]) {
+      for (const error of [new Error('m'), new Mine('m')]) {
+        same(cross(wrap(error)), structuredClone(wrap(error)))
+        markAsUncloneable(error)
+        assert.equal(cross(wrap(error)), NOT_ALONE)
+        assert.throws(() => encode(wrap(error)), { name: 'DataCloneError' })
+      }
+    }
+  }
+  if (markAsUncloneable !== undefined) test('one that is marked is not written', HERE, marked)
 })
 
 describe('a class that cannot be known', () => {
