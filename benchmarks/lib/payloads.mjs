@@ -19,8 +19,10 @@ class Position {
   }
 }
 
-function roundObject(index, bytes) {
-  const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, bytes }
+const FAILURE = new TypeError('it failed', { cause: new Error('that is why') })
+
+function roundObject(index, result) {
+  const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, result }
   object.self = object
   return object
 }
@@ -67,8 +69,8 @@ export const KINDS = [
   },
   {
     kind: 'V8 object',
-    // The same with a DataView, which takes V8's serialiser.
-    make: (index) => roundObject(index, new DataView(new Uint8Array([0, 1, 2, 3, 4]).buffer, 1)),
+    // The same with an error, which takes V8's serialiser.
+    make: (index) => roundObject(index, FAILURE),
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {
