@@ -304,7 +304,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
   const first: object[] = []
   const stack: object[] = [root]
   let [top, count] = [1, 0]
-  let [instances, isCloned, shared] = [false, true, false]
+  let [instances, shared] = [false, false]
   const push: Push = (member) => {
     if (typeof member === 'object' && member !== null) stack[top++] = member
   }
@@ -331,8 +331,6 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
     } else if (isNativeError(object)) {
       if (isInChain.call(domException, object)) return false
       if (!pushMembers(object, ['cause', 'errors'], push)) return false
-      // Some Nodes leave out the errors.
-      isCloned = false
       // They may be marked, too.
       instances = true
     } else if (isView(object) || isAnyArrayBuffer(object)) {
@@ -343,7 +341,7 @@ function survey(root: object, buffers?: ArrayBuffer[], candidates = NOBODY): boo
       const prototype = getPrototypeOf(object) as object
       if (isKnown(prototype)) meet(prototype)
       else if (!isOfClass(candidates, prototype)) {
-        if (isCloned) stranger = object
+        stranger = object
         return false
       }
       instances = true

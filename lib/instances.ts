@@ -90,9 +90,15 @@ function isOfMessaging({ description }: symbol): boolean {
   return description?.startsWith('messaging_') === true
 }
 
-/** Knows the class of `object` when a clone says so. The platform has just cloned it, and no getter is in it. */
+/** Knows the class of `object` when a clone says so. No getter is in it. */
 export function learn(object: object): void {
-  const copy = clone(object)
+  let copy: object
+  try {
+    copy = clone(object)
+  } catch {
+    // What it was in was cloned, but Node 20 leaves out what is behind an error.
+    return
+  }
   const names = keys(copy)
   // Without properties there is nothing to compare.
   if (names.length === 0 || getPrototypeOf(copy) !== objectPrototype || isArray(copy)) return

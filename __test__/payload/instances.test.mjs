@@ -15,6 +15,9 @@ const { encode, decode } = require('../../dist/codec.js')
 const { JSON_TEXT, V8, POSTED } = require('../../dist/codecs.js')
 const { isKnown } = require('../../dist/instances.js')
 
+// Each case makes its value more than once, and the stacks must not tell.
+Error.stackTraceLimit = 0
+
 function cross(value) {
   const { codec, data } = encode(value)
   return codec === POSTED ? structuredClone(data) : decode(codec, data)
@@ -39,6 +42,44 @@ describe('a class is known when one of its instances was cloned as a plain objec
     assert.equal(encode(round()).codec, V8)
     same(cross(round()), structuredClone(round()))
     same(cross([new Pair(new Pair(Number.NaN, -0), 1n)]), structuredClone([new Pair(new Pair(Number.NaN, -0), 1n)]))
+  })
+
+  test('beside an error, too, and behind one, where an engine may not have cloned it', () => {
+    class Beside {
+      a = 1
+    }
+    class Behind {
+      a = 1
+    }
+    class Refused {
+      a() {}
+      b = () => {}
+    }
+    const error = (cause) => new Error('m', { cause })
+    assert.ok(
+      isLearned(
+        () => [new Beside(), error()],
+        ([item]) => item,
+      ),
+    )
+    assert.ok(
+      isLearned(
+        () => error(new Behind()),
+        ({ cause }) => cause,
+      ),
+    )
+    const own = { errors: [new Refused()] }
+    for (let index = 0; index < 20; index++) {
+      // Engines may look behind an error, and then refuse what they find.
+      try {
+        structuredClone(Object.assign(error(), own))
+      } catch {
+        assert.throws(() => cross(Object.assign(error(), own)), { name: 'DataCloneError' })
+        continue
+      }
+      same(cross(Object.assign(error(), own)), structuredClone(Object.assign(error(), own)))
+    }
+    assert.ok(!isKnown(Refused.prototype))
   })
 
   test('a subclass, and one that holds others, are known by themselves', () => {

@@ -19,7 +19,8 @@ class Position {
   }
 }
 
-const FAILURE = new TypeError('it failed', { cause: new Error('that is why') })
+/** Each input has its own, as it would; to make them is no part of what is measured. */
+const FAILURES = Array.from({ length: 1024 }, () => new TypeError('it failed', { cause: new Error('that is why') }))
 
 function roundObject(index, result) {
   const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, result }
@@ -70,7 +71,7 @@ export const KINDS = [
   {
     kind: 'V8 object',
     // The same with an error, which takes V8's serialiser.
-    make: (index) => roundObject(index, FAILURE),
+    make: (index) => roundObject(index, FAILURES[index % FAILURES.length]),
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {
