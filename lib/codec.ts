@@ -17,7 +17,7 @@ import { fitOf, LOST, WITH_INSTANCES } from './json-text'
 import { mayClone, mayMove, mayShare } from './moves'
 import { native } from './native-values'
 import { UNLISTED } from './parcel'
-import { deserialize, hasSerializer, serialize } from './serializer'
+import { deserialize, hasSerializer, serialize, takeSerialized } from './serializer'
 import { memoryOf, plainView } from './views'
 
 const { ceil, clone, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, isArray, isInChain, isView } = builtins
@@ -109,7 +109,7 @@ export function holdPlain(value: object): number {
 
 /** In place of `putHeld`. */
 export function takeHeld(): Encoded {
-  return { codec: V8, data: new Uint8Array(native.takeSerialized()) }
+  return { codec: V8, data: takeSerialized() }
 }
 
 /** Has the addon hold a value as bytes of V8's serializer; how many, or SHARED; -1 when only the platform can tell what it is. */

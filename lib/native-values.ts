@@ -37,7 +37,8 @@ export interface NativeForValues extends Native {
   serializeAlone(value: unknown, ask?: (value: unknown) => void, ...prototypes: readonly unknown[]): number
   /** Puts it there. */
   putSerialized(room: Uint8Array, offset: number): void
-  takeSerialized(): ArrayBuffer
+  /** `undefined` where it takes JavaScript to make that memory, and the thread is being terminated. */
+  takeSerialized(): ArrayBuffer | undefined
   /** Its key for `openMemory`. */
   keepSerialized(): number
   /** @throws RangeError for what is too deep for this thread */

@@ -3,6 +3,7 @@
 // Node's classes around it.
 
 import { builtins } from './builtins'
+import { ThreadmillError } from './errors'
 import { mayClone } from './moves'
 import { native } from './native-values'
 import { type NodeSerializer, nodeSerializer } from './node-serializer'
@@ -26,7 +27,15 @@ export function hasSerializer(): boolean {
  */
 export function serialize(value: unknown): Uint8Array | undefined {
   if (!mayClone()) return ofNode().serialize(value)
-  return native.serialize(value) < 0 ? undefined : new Bytes(native.takeSerialized())
+  return native.serialize(value) < 0 ? undefined : takeSerialized()
+}
+
+/** What the addon has written last. */
+export function takeSerialized(): Uint8Array {
+  const memory = native.takeSerialized()
+  // A thread that is terminated goes on until the engine looks for that: it is to hand nothing over meanwhile.
+  if (memory === undefined) throw new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the thread is being terminated')
+  return new Bytes(memory)
 }
 
 /** Reads what `serialize` has made, so many bytes from the start of a view. The memory may be used again afterwards. */

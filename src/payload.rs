@@ -59,10 +59,6 @@ impl Keep {
 /// Memory below this size, in bytes, is cheap to copy.
 const SMALL: usize = 64 * 1024;
 
-/// Outputs from this size on, in bytes, are made by the `ArrayBuffer` constructor, which throws when there is no memory;
-/// Node-API's own call ends the process then.
-const LARGE: usize = 1024 * 1024;
-
 /// How deep a value may be nested.
 const MAX_DEPTH: u32 = 32;
 
@@ -274,37 +270,23 @@ fn encode_bigint(env: sys::napi_env, number: i128) -> Raw<sys::napi_value> {
 }
 
 fn encode_array(env: sys::napi_env, array: &Array, held: Option<sys::napi_value>) -> Raw<sys::napi_value> {
-    let (mut buffer, mut out, mut offset) = (ptr::null_mut(), ptr::null_mut(), 0);
-    if let (Some((token, pointer)), Some(held)) = (array.private(), held)
+    let (buffer, offset) = if let (Some((token, pointer)), Some(held)) = (array.private(), held)
         && !array.is_empty()
     {
-        buffer = raw::element(env, held, token)?;
+        let buffer = raw::element(env, held, token)?;
         let (mut base, mut length) = (ptr::null_mut(), 0);
         // SAFETY: the token names the buffer that the region came from.
         check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, &raw mut base, &raw mut length) })?;
-        offset = pointer as usize - base as usize;
+        (buffer, pointer as usize - base as usize)
     } else {
-        let mut data = ptr::null_mut();
-        if array.byte_len() >= LARGE {
-            buffer = raw::construct_array_buffer(env, array.byte_len())?;
-            let mut length = 0;
-            // SAFETY: a fresh buffer of this scope.
-            check(unsafe { sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut length) })?;
-            if length != array.byte_len() {
-                return Err(Fault(sys::Status::napi_generic_failure));
-            }
-        } else {
-            // SAFETY: plain creation.
-            check(unsafe {
-                sys::napi_create_arraybuffer(env, array.byte_len(), &raw mut data, &raw mut buffer)
-            })?;
-        }
+        let (buffer, data) = raw::reserve(env, array.byte_len())?;
         if !array.is_empty() {
             // SAFETY: the fresh buffer is that long, and nobody else knows it.
             array.read_bytes(0, unsafe { std::slice::from_raw_parts_mut(data.cast(), array.byte_len()) });
         }
-    }
-    let kind = array.kind() as sys::napi_typedarray_type;
+        (buffer, 0)
+    };
+    let (kind, mut out) = (array.kind() as sys::napi_typedarray_type, ptr::null_mut());
     // SAFETY: length and offset lie inside the buffer; the kinds have the numbers of Node-API.
     check(unsafe { sys::napi_create_typedarray(env, kind, array.len(), buffer, offset, &raw mut out) })?;
     Ok(out)

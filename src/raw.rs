@@ -296,31 +296,37 @@ pub(crate) fn new_array(env: sys::napi_env, length: usize) -> Raw<sys::napi_valu
     Ok(value)
 }
 
-/// `new ArrayBuffer(length)`: a pending `RangeError` when there is no memory.
-pub(crate) fn construct_array_buffer(env: sys::napi_env, length: usize) -> Raw<sys::napi_value> {
-    let (mut global, mut constructor, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    let length = new_number(env, length as f64)?;
+/// Buffers from this size on, in bytes, are made by the `ArrayBuffer` constructor, which throws when there is no memory;
+/// Node-API's own call ends the process then, but runs no JavaScript, which a thread that is being terminated cannot.
+const LARGE: usize = 1024 * 1024;
+
+/// A fresh `ArrayBuffer` of `length` bytes, and where they are: a pending `RangeError` when there is no memory.
+pub(crate) fn reserve(env: sys::napi_env, length: usize) -> Raw<(sys::napi_value, *mut c_void)> {
+    let (mut buffer, mut data) = (ptr::null_mut(), ptr::null_mut());
+    if length < LARGE {
+        // SAFETY: plain creation.
+        check(unsafe { sys::napi_create_arraybuffer(env, length, &raw mut data, &raw mut buffer) })?;
+        return Ok((buffer, data));
+    }
+    let (mut global, mut constructor, mut found) = (ptr::null_mut(), ptr::null_mut(), 0);
+    let size = new_number(env, length as f64)?;
     // SAFETY: values of the current scope; the constructor is the engine's unless the user replaced the global, and
-    // what it gives is checked by the caller.
+    // what it gives is checked.
     unsafe {
         check(sys::napi_get_global(env, &raw mut global))?;
         check(sys::napi_get_named_property(env, global, c"ArrayBuffer".as_ptr(), &raw mut constructor))?;
-        check(sys::napi_new_instance(env, constructor, 1, &raw const length, &raw mut buffer))?;
+        check(sys::napi_new_instance(env, constructor, 1, &raw const size, &raw mut buffer))?;
+        check(sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut found))?;
     }
-    Ok(buffer)
+    if found == length { Ok((buffer, data)) } else { Err(Fault(sys::Status::napi_generic_failure)) }
 }
 
 /// An `ArrayBuffer` with these bytes: a pending `RangeError` when there is no memory.
 pub(crate) fn new_array_buffer(env: sys::napi_env, bytes: &[u8]) -> Raw<sys::napi_value> {
-    let buffer = construct_array_buffer(env, bytes.len())?;
-    let (mut data, mut length) = (ptr::null_mut(), 0);
-    // SAFETY: a buffer of the current scope; it is as long as the bytes, or nothing is copied.
-    unsafe {
-        check(sys::napi_get_arraybuffer_info(env, buffer, &raw mut data, &raw mut length))?;
-        if length != bytes.len() {
-            return Err(Fault(sys::Status::napi_invalid_arg));
-        }
-        ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast(), length);
+    let (buffer, data) = reserve(env, bytes.len())?;
+    if !bytes.is_empty() {
+        // SAFETY: the fresh buffer is that long.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast(), bytes.len()) };
     }
     Ok(buffer)
 }
