@@ -14,10 +14,10 @@ const HERE = { skip: !canClone() }
 const small = () => new Map([[1, 'x'.repeat(300)]])
 const large = () => new Map([[1, 'x'.repeat(2 ** 21)]])
 
-/** With something else in place of the constructor of buffers. */
-function withConstructor(constructor, body) {
+/** Runs `body` where buffers are made by `make`. */
+function withBuffers(make, body) {
   const { ArrayBuffer: own } = globalThis
-  globalThis.ArrayBuffer = constructor
+  globalThis.ArrayBuffer = new Proxy(own, { construct: make })
   try {
     return body()
   } finally {
@@ -26,13 +26,11 @@ function withConstructor(constructor, body) {
 }
 
 test('what is small is written without any JavaScript', HERE, () => {
-  const refuse = () => {
-    throw new Error('called')
-  }
-  const { codec, data } = withConstructor(refuse, () => encode(small()))
+  const refuse = () => assert.fail('called')
+  const { codec, data } = withBuffers(refuse, () => encode(small()))
   assert.equal(codec, V8)
   assert.deepEqual(decode(codec, data), small())
-  const held = withConstructor(refuse, () => {
+  const held = withBuffers(refuse, () => {
     encodeAlone(small())
     return takeHeld()
   })
@@ -40,9 +38,9 @@ test('what is small is written without any JavaScript', HERE, () => {
 })
 
 test('memory that the engine has not made is not taken for what was written', HERE, () => {
-  for (const constructor of [() => new Uint8Array(8), () => new ArrayBuffer(3)]) {
-    const { codec, data } = withConstructor(
-      () => constructor(),
+  for (const other of [new Uint8Array(8), new ArrayBuffer(3)]) {
+    const { codec, data } = withBuffers(
+      () => other,
       () => encode(large()),
     )
     assert.notEqual(codec, V8)
