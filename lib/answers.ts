@@ -182,7 +182,7 @@ export class Answers {
     const { encoded, list } = encodeMarked(value)
     if (encoded.codec !== POSTED) {
       const memory = encoded.codec === PLAIN ? moveCopy(encoded.data, value) : -1
-      return memory < 0 ? encoded : { codec: MOVED, data: memory }
+      return memory >= 0 ? { codec: MOVED, data: memory } : encoded
     }
     // Nobody would fetch the output of a task that was given up.
     if (!native.isWanted(idIndex, idGeneration)) {
