@@ -4,13 +4,29 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import vm from 'node:vm'
-import { Worker } from 'node:worker_threads'
+import * as threads from 'node:worker_threads'
+import { canClone } from '../helpers/internals.mjs'
 
-const { encodeReason, decodeReason } = createRequire(import.meta.url)('../../dist/reason.js')
+const require = createRequire(import.meta.url)
+const { encodeReason, decodeReason, holdReason } = require('../../dist/reason.js')
+const { decode, takeHeld } = require('../../dist/codec.js')
+const { Worker } = threads
 
 function cross(reason) {
   const { codec, data } = encodeReason(reason)
+  return decodeReason(codec, structuredClone(data))
+}
+
+/** What a worker hands over with other answers. */
+function held(reason) {
+  const made = holdReason(reason)
+  return typeof made === 'number' ? takeHeld() : made
+}
+
+function crossHeld(reason) {
+  const { codec, data } = held(reason)
   return decodeReason(codec, structuredClone(data))
 }
 
@@ -75,7 +91,12 @@ describe('errors arrive as themselves', () => {
       })(),
     ),
   ]
-  for (const error of cases) test(String(error).slice(0, 60), () => sameError(cross(error), error))
+  for (const error of cases) {
+    test(String(error).slice(0, 60), () => {
+      sameError(cross(error), error)
+      sameError(crossHeld(error), error)
+    })
+  }
 
   test('a DOMException', () => {
     for (const error of [
@@ -177,6 +198,79 @@ describe('errors arrive as themselves', () => {
     const many = cross(new AggregateError([() => 1, new Error('e'), Symbol('s')], 'm'))
     assert.deepEqual(many.errors.map(String), ['Error: e'])
   })
+})
+
+describe('ordinary errors', () => {
+  const isWrittenByEngine = (error) => {
+    const { codec, data } = held(error)
+    return types.isNativeError(decode(codec, structuredClone(data)))
+  }
+  const define = (name, descriptor) =>
+    Object.defineProperty(new RangeError('m'), name, { configurable: true, ...descriptor })
+
+  test('are written by the engine', { skip: !canClone() }, () => {
+    for (const Kind of [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError]) {
+      assert.ok(isWrittenByEngine(new Kind('m')) && isWrittenByEngine(new Kind()))
+    }
+    assert.ok(isWrittenByEngine(define('stack', { get: () => 'mine' })))
+  })
+
+  const others = {
+    'a cause': () => new Error('m', { cause: 1 }),
+    'an undefined cause': () => new Error('m', { cause: undefined }),
+    'a code that is hidden': () => define('code', { value: 'E' }),
+    'a name': () => define('name', { value: 'Mine', writable: true }),
+    'a message that shows': () => define('message', { value: 'shown', enumerable: true, writable: true }),
+    'a message from a getter': () => define('message', { get: () => 'got' }),
+    'no stack': () => define('stack', { value: undefined, writable: true }),
+    'a stack that is none': () => define('stack', { value: [1], writable: true }),
+    'a class of the user': () => new (class Mine extends TypeError {})('m'),
+    'another prototype': () => Object.setPrototypeOf(new TypeError('m'), RangeError.prototype),
+    'a long stack': () => define('stack', { value: 'x'.repeat(5000), writable: true }),
+  }
+  for (const [title, make] of Object.entries(others)) {
+    test(`one with ${title} arrives as others do`, () => {
+      const error = make()
+      const [actual, expected] = [crossHeld(error), cross(error)]
+      assert.equal(Object.getPrototypeOf(actual), Object.getPrototypeOf(expected))
+      for (const name of ['name', 'message', 'stack', 'code', 'cause']) assert.equal(actual[name], expected[name])
+      assert.deepEqual(flags(actual), flags(expected))
+    })
+  }
+
+  for (const name of ['cause', 'code', 'error', 'suppressed']) {
+    test(`where all have been given a ${name}`, () => {
+      Object.defineProperty(Error.prototype, name, { value: 'given', configurable: true })
+      try {
+        assert.deepEqual([crossHeld(new Error('m'))[name], Object.keys(crossHeld(new Error('m')))], ['given', []])
+        assert.ok(!isWrittenByEngine(new Error('m')))
+      } finally {
+        delete Error.prototype[name]
+      }
+    })
+  }
+
+  test('have the class that is global where they are read', () => {
+    const { codec, data } = held(new TypeError('m'))
+    const { TypeError: own } = globalThis
+    class Other extends Error {}
+    globalThis.TypeError = Other
+    try {
+      const actual = decodeReason(codec, structuredClone(data))
+      assert.equal(Object.getPrototypeOf(actual), Other.prototype)
+      assert.deepEqual([actual.name, actual.message], ['TypeError', 'm'])
+    } finally {
+      globalThis.TypeError = own
+    }
+  })
+
+  const { markAsUncloneable } = threads
+  const marked = () => {
+    const error = new TypeError('m')
+    markAsUncloneable(error)
+    sameError(crossHeld(error), error)
+  }
+  if (markAsUncloneable !== undefined) test('one that is marked arrives all the same', marked)
 })
 
 describe('other reasons arrive as values', () => {
