@@ -85,6 +85,15 @@ export function checkType(type: unknown): string {
 
 /** A message is lost because this thread cannot read it: whoever has sent it was not told. */
 export function warnUnreadable(what: string, error: unknown): void {
+  warnLost(`${what} cannot be read`, error)
+}
+
+/** It is lost because it cannot be sent any more. */
+export function warnUnsent(what: string, error: unknown): void {
+  warnLost(`${what} cannot be sent`, error)
+}
+
+function warnLost(what: string, error: unknown): void {
   const why = isInstance(error, Error) ? error.message : ''
-  process.emitWarning(`${what} cannot be read: ${why}`, 'ThreadmillWarning')
+  process.emitWarning(`${what}: ${why}`, 'ThreadmillWarning')
 }

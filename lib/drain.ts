@@ -5,7 +5,7 @@
 //     answers a bell that is rung meanwhile at once, up to a thousand times.
 
 import { builtins } from './builtins'
-import { rethrow } from './callbacks'
+import { rethrow, warnUnreadable } from './callbacks'
 import * as codecs from './codecs'
 import { OwnMap } from './collections'
 import { settleWith } from './doorbell'
@@ -222,7 +222,14 @@ function relay(slot: number, type: string, data: unknown, worker: number, codec:
   const { owner } = tickets[slot] as Ticket
   // What is posted goes to the thread that owns the pool, and to no other.
   if (codec >= POSTED) return
-  const contents = codec === PLAIN ? data : payload().decode(codec, data)
+  let contents = data
+  try {
+    if (codec !== PLAIN) contents = payload().decode(codec, data)
+  } catch (error) {
+    // Nested too deep for this thread's stack, for instance.
+    warnUnreadable(`a message of type '${type}' of a task`, error)
+    return
+  }
   extras[slot]?.observer?.message(type, contents)
   owner.message(type, contents, worker)
 }

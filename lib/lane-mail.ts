@@ -10,7 +10,7 @@ import process from 'node:process'
 import type { Readable } from 'node:stream'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { rethrow, warnUnreadable } from './callbacks'
+import { rethrow, warnUnreadable, warnUnsent } from './callbacks'
 import { decode, encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { wrongValue } from './errors'
@@ -124,7 +124,15 @@ export class LaneMail {
     const { index } = thread
     const kept = this.#kept.get(index) ?? []
     this.#kept.delete(index)
-    for (const { type, contents } of kept) this.#send(index, thread, type, contents.encoded, contents.list, true)
+    for (const { type, contents } of kept) {
+      try {
+        this.#send(index, thread, type, contents.encoded, contents.list, true)
+      } catch (error) {
+        // A port in it has been closed meanwhile. Nobody who launches a worker is to hear of that.
+        closePorts({ value: undefined, list: contents.list })
+        warnUnsent(`a message of type '${type}' for worker ${index}`, error)
+      }
+    }
   }
 
   /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */

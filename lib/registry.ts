@@ -16,7 +16,7 @@ export interface Details {
   readonly added: readonly {
     readonly id: number
     readonly argument: Told
-    readonly options: object
+    readonly options: Told
     readonly kernel: string | undefined
     readonly expected: number
   }[]
@@ -57,7 +57,14 @@ export class Registry {
   told({ added, ended }: Details, worker: number, onAdded: (task: TaskHandle<unknown>) => void): EndedTask[] {
     for (const { id, argument, options, kernel, expected } of added) {
       const workerAt = (index: number) => this.#workerAt(index, kernel)
-      const parts = { id, argument: read(argument), options, kernel, expected, worker: workerAt }
+      const parts = {
+        id,
+        argument: read(argument),
+        options: (read(options) ?? {}) as object,
+        kernel,
+        expected,
+        worker: workerAt,
+      }
       const task = new TaskHandle<unknown>(parts)
       const promise = new BuiltinPromise<unknown>((resolve, reject) => {
         this.#entries.set(id, { task, worker, resolve, reject })

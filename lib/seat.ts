@@ -261,7 +261,7 @@ export class SeatPool implements EntryHost, EntryLane {
     const argument = tell(input)
     const { id, kernel, taskCost: expected } = task
     const { added } = this.#details
-    added[added.length] = { id, argument, options: cloneable(options), kernel, expected }
+    added[added.length] = { id, argument, options: tell(withoutOwn(options)), kernel, expected }
     this.#told.add(task)
   }
 
@@ -323,13 +323,9 @@ function tell(value: unknown): readonly [codec: number, data: unknown] {
 }
 
 /** Options without what stays on this side. */
-function cloneable(options: object): object {
+function withoutOwn(options: object): object {
   const { meta: _meta, signal: _signal, transfer: _transfer, ...rest } = options as Record<string, unknown>
-  try {
-    return clone(rest)
-  } catch {
-    return {}
-  }
+  return rest
 }
 
 function nativeWorker(index: number): IWorker | undefined {

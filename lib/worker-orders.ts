@@ -83,7 +83,12 @@ export class Orders {
       // Its keeper has it.
       if (isCopied(key)) return
       const report: Report = { type: 'returned', key, value: parcel.value, list: parcel.list }
-      this.#control.postMessage(report, listOf(parcel))
+      try {
+        this.#control.postMessage(report, listOf(parcel))
+      } catch {
+        // A port in it has been closed meanwhile: its task is told that it is lost, and no other.
+        closePorts(parcel)
+      }
     })
     this.#ahead.clear()
   }

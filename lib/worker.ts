@@ -408,7 +408,15 @@ const READ = -1
 
 function inputOf(codec: number, data: unknown): unknown {
   if (codec === READ) return (data as () => unknown)()
-  return codec === MOVED ? native.openMemory(data as number) : payload().decode(codec, data)
+  return codec === MOVED ? openMemory(data as number) : payload().decode(codec, data)
+}
+
+/** What has moved here. */
+function openMemory(key: number): unknown {
+  const value = native.openMemory(key)
+  // What the task answers then is not handed over: see `give` in src/js/mod.rs.
+  if (value === undefined) throw new Error('the thread is being terminated')
+  return value
 }
 
 /** Runs a task. */

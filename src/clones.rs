@@ -190,9 +190,11 @@ pub(crate) unsafe extern "C" fn can_clone(env: Env, info: Info) -> Js {
     static WORKS: Mutex<Option<bool>> = Mutex::new(None);
     on_env(env, info, |_, [_unused]| {
         let mut works_here = WORKS.lock();
-        let answer =
-            *works_here.get_or_insert_with(|| !aborts_on_exceptions() && works(env).unwrap_or(false));
-        raw::new_boolean(env, answer)
+        if works_here.is_none() {
+            // As `canMove` does.
+            *works_here = if aborts_on_exceptions() { Some(false) } else { works(env).ok() };
+        }
+        raw::new_boolean(env, works_here.unwrap_or(false))
     })
 }
 

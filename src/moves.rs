@@ -319,9 +319,11 @@ pub(crate) fn is_tried(env: Env) -> Raw<bool> {
 pub(crate) unsafe extern "C" fn can_move(env: Env, info: Info) -> Js {
     on_env(env, info, |_, [_unused]| {
         let mut works_here = WORKS.lock();
-        let answer =
-            if let Some(known) = *works_here { known } else { is_tried(env)? && works(env).unwrap_or(false) };
-        *works_here = Some(answer);
+        if works_here.is_none() {
+            // A thread that is being terminated finds nothing out, which says nothing about the others.
+            *works_here = if is_tried(env)? { works(env).ok() } else { Some(false) };
+        }
+        let answer = works_here.unwrap_or(false);
         IS_KNOWN.store(answer, Ordering::Relaxed);
         raw::new_boolean(env, answer)
     })

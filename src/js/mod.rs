@@ -84,13 +84,19 @@ fn give(
     let (records, _) = records.as_chunks::<{ size_of::<AnswerRecord>() / 8 }>();
     let records = records.get(..count).ok_or(Fault(sys::Status::napi_invalid_arg))?;
     let clocks = (records[count - 1][8], clock::now());
-    if records.iter().all(is_primitive) {
+    // A thread that is being terminated goes on for a moment, with calls of Node-API that fail: no task is to fail with that.
+    // Whoever hears that the worker has gone decides what becomes of it.
+    let is_void = records.iter().any(has_failed) && is_ending(env);
+    if !is_void && records.iter().all(is_primitive) {
         // Nothing to ask the engine for, so they become answers one by one where they are needed.
         pool.js_answers(worker, records.iter().map(|record| read_primitive(record, clocks)));
         return Ok(());
     }
     let mut given = Vec::with_capacity(count);
     for record in records {
+        if is_void && has_failed(record) {
+            continue;
+        }
         if let Some(answer) = read_answer(record, words, clocks) {
             given.push(answer);
             continue;
@@ -101,7 +107,6 @@ fn give(
             Err(Fault(status)) => {
                 raw::clear_exception(env);
                 if is_ending(env) {
-                    // Whoever hears that the worker has gone decides what becomes of the task.
                     continue;
                 }
                 let text = Value::String(format!("the answer could not be read (status {status})"));
@@ -125,6 +130,10 @@ fn arrived(record: &AnswerRecord, value: Value, memories: &mut Memories) -> Raw<
         }
         other => Ok(other),
     }
+}
+
+fn has_failed(record: &AnswerRecord) -> bool {
+    record[5] != 0.0
 }
 
 /// Whether the env takes no values any more because it is being terminated.
