@@ -108,7 +108,7 @@ function isFault(value: unknown): value is object {
 /** Whether it has a class that the engine's serializer knows, a stack, a message and nothing else that `fault` would find. */
 function isOrdinary(value: unknown): value is Error {
   if (!isNativeError(value) || isProxy(value)) return false
-  const at = ORDINARY_PROTOTYPES.indexOf(getPrototypeOf(value) as object)
+  const at = placeOf(getPrototypeOf(value))
   if (at < 0 || read(value, 'name') !== ORDINARY_NAMES[at] || typeof read(value, 'stack') !== 'string') return false
   const names = getOwnPropertyNames(value)
   for (let i = 0; i < names.length; i++) if (names[i] !== 'stack' && names[i] !== 'message') return false
@@ -123,7 +123,7 @@ function isOrdinary(value: unknown): value is Error {
 /** What the engine has made of an ordinary error, as an instance of the class of that name that is known here. */
 function ofThisRealm(error: Error): Error {
   const prototype = getPrototypeOf(error) as object
-  const name = ORDINARY_NAMES[ORDINARY_PROTOTYPES.indexOf(prototype)] ?? error.name
+  const name = ORDINARY_NAMES[placeOf(prototype)] ?? error.name
   const [, Class] = nearestClass([name], false)
   if (prototype === Class.prototype) return error
   const { message, stack } = error
@@ -245,6 +245,12 @@ const ORDINARY = [Error, TypeError, RangeError, SyntaxError, ReferenceError, Eva
 const ORDINARY_PROTOTYPES: readonly object[] = ORDINARY.map(({ prototype }) => prototype)
 const ORDINARY_NAMES: readonly string[] = ORDINARY.map(({ name }) => name)
 const BUILT_IN = [...ORDINARY, AggregateError]
+
+/** The place of a prototype among those, or -1. */
+function placeOf(prototype: object | null): number {
+  for (let i = 0; i < ORDINARY_PROTOTYPES.length; i++) if (ORDINARY_PROTOTYPES[i] === prototype) return i
+  return -1
+}
 
 function putTogether(faults: readonly Fault[]): unknown {
   const errors: Error[] = []
