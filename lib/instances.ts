@@ -140,15 +140,12 @@ function seek(): ((value: unknown) => void) | undefined {
   mark?.(marked)
   // Other runtimes may see it differently.
   const refused: unknown[] = mark === undefined ? [() => {}] : [() => {}, marked]
-  const isTrusted = refused.every((value) => {
+  for (let i = 0; i < refused.length; i++) {
     try {
-      post([value])
-      return false
-    } catch {
-      return true
-    }
-  })
-  if (!isTrusted) return undefined
+      post([refused[i]])
+      return undefined
+    } catch {}
+  }
   if (mark === undefined) {
     marks = 'none'
     return () => {}
