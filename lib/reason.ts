@@ -107,7 +107,7 @@ function isFault(value: unknown): value is object {
 
 /** Whether it has a class that the engine's serializer knows, a stack, a message and nothing else that `fault` would find. */
 function isOrdinary(value: unknown): value is Error {
-  if (!isNativeError(value) || isProxy(value)) return false
+  if (!isNativeError(value)) return false
   const at = placeOf(getPrototypeOf(value))
   if (at < 0 || read(value, 'name') !== ORDINARY_NAMES[at] || typeof read(value, 'stack') !== 'string') return false
   const names = getOwnPropertyNames(value)
