@@ -6,15 +6,21 @@
 //     for some and that one has ended such a task within STALE ms. A task is bound to the worker that has its input, and
 //     comes in its turn among those that may run anywhere.
 
-import type { MessagePort, Transferable } from 'node:worker_threads'
+import type { Transferable } from 'node:worker_threads'
 import { native } from './native'
-import { isMemoryOf, post } from './parcel'
+import { isMemoryOf } from './parcel'
 import type { Order } from './protocol'
 import type { Pushed } from './submit'
 
 const AHEAD = 8
 const WORK = 0.4
 const STALE = 2
+
+/** The way to a worker. */
+export interface InputWay {
+  /** Posts an input; `false` when the worker would not see it any more. @throws DataCloneError */
+  postInput(order: Order, list: readonly Transferable[]): boolean
+}
 
 /** The lane, as seen from here. */
 export interface AheadHost {
@@ -25,7 +31,7 @@ export interface AheadHost {
   /** Numbers of workers are below it. */
   readonly mostWorkers: number
   /** The way to a worker that takes tasks. */
-  taking(worker: number): MessagePort | undefined
+  taking(worker: number): InputWay | undefined
   /** Whether a worker has begun to take tasks. */
   isReady(worker: number): boolean
   newKey(): number
@@ -54,13 +60,13 @@ export class Ahead {
   /** Posts an input to the worker that is to run its task; `undefined` when it had better wait. @throws DataCloneError */
   push(value: unknown, list: readonly object[]): Pushed | undefined {
     const worker = this.#choose()
-    const control = worker < 0 ? undefined : this.#host.taking(worker)
-    if (control === undefined) return undefined
+    const way = worker < 0 ? undefined : this.#host.taking(worker)
+    if (way === undefined) return undefined
     const key = this.#host.newKey()
     const order: Order = isMemoryOf(value, list)
       ? [key, value]
       : { type: 'input', key, value, list: list as Transferable[] }
-    post(control, order, list as Transferable[])
+    if (!way.postInput(order, list as Transferable[])) return undefined
     this.#workers.set(key, worker)
     const share = this.#shareOf(worker)
     if (share.count++ === 0) share.since = this.#now()

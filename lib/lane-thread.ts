@@ -2,11 +2,14 @@
 // The thread of a JS worker, from its launch to its end. What it reports, and that it has ended, is told to the lane.
 
 import process from 'node:process'
-import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, type Transferable, Worker, type WorkerOptions } from 'node:worker_threads'
+import type { InputWay } from './ahead'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
+import { type LastLook, makeLastLook, postBefore } from './last-look'
 import { forgetGate, type LoadGate, makeGate, whenClosed } from './load-gate'
 import type { WorkerCode } from './packs'
+import { post } from './parcel'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
 import { setImmediate, setTimeout } from './timers'
 
@@ -23,13 +26,14 @@ export interface ThreadHost {
 }
 
 /** See the head of this file. By itself it does not keep the process alive. */
-export class LaneThread {
+export class LaneThread implements InputWay {
   /** Its number. */
   readonly index: number
   readonly worker: Worker
   readonly control: MessagePort
   readonly #patience: number
   readonly #gate: LoadGate
+  readonly #lastLook: LastLook = makeLastLook()
   #isReady = false
   #hasEnded = false
   /** Whether it takes no more tasks. */
@@ -51,14 +55,14 @@ export class LaneThread {
     index: number,
     name: string,
     script: string,
-    launch: Omit<Launch, 'control' | 'gate'>,
+    launch: Omit<Launch, 'control' | 'gate' | 'lastLook'>,
     { launcher, workerOptions, stdout, stderr, disposeTimeout }: LaneSettings,
     host: ThreadHost,
   ) {
     const { port1, port2 } = new MessageChannel()
     this.index = index
     this.#gate = makeGate()
-    const workerData: Launch = { ...launch, control: port2, gate: this.#gate }
+    const workerData: Launch = { ...launch, control: port2, gate: this.#gate, lastLook: this.#lastLook }
     try {
       const options: WorkerOptions & { readonly __proto__: null } = {
         // What others have added to the prototype of all objects is no option.
@@ -100,6 +104,10 @@ export class LaneThread {
   /** Gives it what it is to run, before anything else is posted. */
   give(code: WorkerCode): void {
     this.control.postMessage(code)
+  }
+
+  postInput(order: Order, list: readonly Transferable[]): boolean {
+    return postBefore(this.#lastLook, () => post(this.control, order, list))
   }
 
   /** Whether it has loaded its module. */

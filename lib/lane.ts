@@ -113,7 +113,7 @@ export class JsLane implements EntryLane, ThreadHost {
       get mostWorkers() {
         return threads.length
       },
-      taking: (index) => (threads[index]?.takesTasks ? threads[index].control : undefined),
+      taking: (index) => (threads[index]?.takesTasks ? threads[index] : undefined),
       isReady: (index) => threads[index]?.ready === true,
       control: (index) => threads[index]?.control,
       readPort: (index) => lane.#readPort(index),

@@ -3,6 +3,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { EntryPlace } from './entry-module'
+import type { LastLook } from './last-look'
 import type { LoadGate } from './load-gate'
 import type { WorkerCode } from './packs'
 import type { Parcel } from './parcel'
@@ -19,6 +20,7 @@ export interface Launch {
   readonly place: EntryPlace
   readonly control: MessagePort
   readonly gate: LoadGate
+  readonly lastLook: LastLook
   readonly concurrency: number
   /** When the worker says that it is used up. */
   readonly heap: HeapWatch | undefined

@@ -6,6 +6,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
 import { OwnMap, OwnSet } from './collections'
 import { ThreadmillError } from './errors'
+import { type LastLook, lookLast } from './last-look'
 import { payload } from './lazy'
 import { native } from './native'
 import { closePorts, isCopied, listOf, type Parcel } from './parcel'
@@ -34,6 +35,7 @@ function fail(reason: unknown): never {
 /** See the head of this file. */
 export class Orders {
   readonly #control: MessagePort
+  readonly #lastLook: LastLook
   readonly #host: OrdersHost
   /** Tasks that wait for their inputs. */
   readonly #fetched = new OwnMap<number, (read: Read) => void>()
@@ -44,13 +46,16 @@ export class Orders {
   /** Contents of messages. */
   readonly #contents = new OwnMap<number, Parcel>()
 
-  constructor(control: MessagePort, host: OrdersHost) {
+  constructor(control: MessagePort, lastLook: LastLook, host: OrdersHost) {
     this.#control = control
+    this.#lastLook = lastLook
     this.#host = host
   }
 
   /** Obeys whatever comes from now on. */
   listen(): void {
+    // However it ends, as long as it ends by itself.
+    process.once('exit', () => this.giveBack())
     this.#control.on('message', (order: Order) => {
       this.#obey(order)
       // The doorbell rings as well, one event later.
@@ -78,6 +83,7 @@ export class Orders {
   /** Gives back the inputs of tasks that have not begun: this worker begins no more. */
   giveBack(): void {
     this.#fetched.clear()
+    lookLast(this.#lastLook)
     this.#read()
     this.#ahead.forEach((parcel, key) => {
       // Its keeper has it.
@@ -194,15 +200,8 @@ export class Orders {
   }
 
   #keep(key: number, parcel: Parcel): void {
-    if (!this.#isWatched) {
-      this.#isWatched = true
-      // However it ends, as long as it ends by itself.
-      process.once('exit', () => this.giveBack())
-    }
     this.#ahead.set(key, parcel)
   }
-
-  #isWatched = false
 
   /** The input of a task has come. */
   #receive(key: number, read: Read): boolean {

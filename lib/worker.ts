@@ -47,7 +47,7 @@ import { loadModule, showWorkerData } from './worker-entry'
 import { Orders } from './worker-orders'
 
 const launch = workerData as Launch
-const { poolId, index, life, place, control, concurrency, heap, seat, workerData: usersData } = launch
+const { poolId, index, life, place, control, lastLook, concurrency, heap, seat, workerData: usersData } = launch
 
 /** Most messages in one exchange, as in the core. */
 const MAILS = 64
@@ -112,7 +112,7 @@ function setWaiting(waits: boolean): void {
   if (isDone) leaveAtRest()
 }
 
-const orders = new Orders(control, {
+const orders = new Orders(control, lastLook, {
   exit,
   inputCame: () => freshTurn(),
   settleNow: () => seatPool?.settleNow(),

@@ -8,6 +8,9 @@ require('../../dist/native-values.js')
 /** Decides which worker gets an input ahead. */
 export const { Ahead } = require('../../dist/ahead.js')
 
+/** By which a worker and its owner agree on what it still sees of what is posted to it. */
+export const { lookLast, makeLastLook, postBefore } = require('../../dist/last-look.js')
+
 /** Submits to a kernel, which is found by its name. */
 export const { startKernel } = require('../../dist/submit.js')
 export const { kernelNamed } = require('../../dist/kernels.js')

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import { WorkerPool } from 'threadmill'
 import { Gates } from '../helpers/gates.mjs'
-import { Ahead } from '../helpers/internals.mjs'
+import { Ahead, makeLastLook, postBefore } from '../helpers/internals.mjs'
 import { rejection, until } from '../helpers/pool.mjs'
 
 const AHEAD = new URL('./fixtures/ahead.mjs', import.meta.url)
@@ -15,8 +15,19 @@ const CRASHED = 'ERR_THREADMILL_WORKER_CRASHED'
 describe('who gets an input ahead (J12)', () => {
   /** Workers that only count, with a clock that stands still. */
   function lane({ workers, runTime }) {
-    const state = { runTime, now: 1, idle: -1, asked: 0, leaving: new Set(), loading: new Set(), posted: [] }
-    const control = (worker) => ({ postMessage: ({ key }) => state.posted.push([worker, key]) })
+    const state = {
+      runTime,
+      now: 1,
+      idle: -1,
+      asked: 0,
+      leaving: new Set(),
+      loading: new Set(),
+      gone: new Set(),
+      posted: [],
+    }
+    const way = (worker) => ({
+      postInput: ({ key }) => !state.gone.has(worker) && state.posted.push([worker, key]) > 0,
+    })
     let nextKey = 0
     const host = {
       idleWorker() {
@@ -27,7 +38,7 @@ describe('who gets an input ahead (J12)', () => {
         return state.runTime
       },
       mostWorkers: workers,
-      taking: (worker) => (state.leaving.has(worker) ? undefined : control(worker)),
+      taking: (worker) => (state.leaving.has(worker) ? undefined : way(worker)),
       isReady: (worker) => !state.loading.has(worker),
       newKey: () => nextKey++,
     }
@@ -76,6 +87,15 @@ describe('who gets an input ahead (J12)', () => {
     assert.equal(ahead.push(0, []).worker, 0)
   })
 
+  test('none to one that looks for inputs no more', () => {
+    const { state, ahead } = lane({ workers: 1, runTime: 0.1 })
+    state.gone.add(0)
+    assert.equal(ahead.push(0, []), undefined)
+    assert.equal(ahead.countOf(0), 0)
+    state.gone.clear()
+    assert.deepEqual(ahead.push(0, []), { key: 1, worker: 0 })
+  })
+
   test('none to one that has not ended a task for a while, until it does', () => {
     const { state, ahead } = lane({ workers: 2, runTime: 0.01 })
     const first = ahead.push(0, [])
@@ -96,6 +116,74 @@ describe('who gets an input ahead (J12)', () => {
     assert.equal(state.asked, 2)
     assert.equal(pushAll(ahead).length, 14)
     assert.equal(state.asked, 2)
+  })
+})
+
+describe('a worker that looks for the last time (K1, K2)', () => {
+  /** A thread that does so when told to, and counts what it finds. */
+  async function looking(t) {
+    const { port1, port2 } = new MessageChannel()
+    const look = makeLastLook()
+    const gate = new Int32Array(new SharedArrayBuffer(8))
+    const internals = new URL('../helpers/internals.mjs', import.meta.url).href
+    const source = `const { parentPort, receiveMessageOnPort, workerData } = require('node:worker_threads')
+      import(${JSON.stringify(internals)}).then(({ lookLast }) => {
+        const { look, gate, port } = workerData
+        parentPort.postMessage('there')
+        Atomics.wait(gate, 0, 0)
+        Atomics.store(gate, 1, 1)
+        lookLast(look)
+        let count = 0
+        while (receiveMessageOnPort(port) !== undefined) count++
+        parentPort.postMessage(count)
+      })`
+    const workerData = { look, gate, port: port2 }
+    const worker = new Worker(source, { eval: true, workerData, transferList: [port2] })
+    t.after(() => worker.terminate())
+    assert.deepEqual(await once(worker, 'message'), ['there'])
+    const begin = () => {
+      Atomics.store(gate, 0, 1)
+      Atomics.notify(gate, 0)
+      while (Atomics.load(gate, 1) === 0);
+    }
+    return { look, port: port1, begin, count: once(worker, 'message').then(([count]) => count) }
+  }
+
+  test('sees what is being posted then, and nothing is posted after', async (t) => {
+    const { look, port, begin, count } = await looking(t)
+    const posted = postBefore(look, () => {
+      // As a getter of what is posted may.
+      const inner = postBefore(look, () => port.postMessage(0))
+      assert.equal(inner, true)
+      begin()
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30)
+      port.postMessage(1)
+    })
+    assert.equal(posted, true)
+    assert.equal(await count, 2)
+    assert.equal(
+      postBefore(look, () => assert.fail()),
+      false,
+    )
+    port.close()
+  })
+
+  test('waits for nothing that was refused, and not for ever', async (t) => {
+    const { look, port, begin, count } = await looking(t)
+    const refuse = () => {
+      throw new Error('refused')
+    }
+    assert.throws(() => postBefore(look, refuse), { message: 'refused' })
+    postBefore(look, () => {
+      begin()
+      // Whatever it waits for does not come before it has looked.
+      const deadline = performance.now() + 5000
+      while (postBefore(look, () => {}) && performance.now() < deadline);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
+      port.postMessage(1)
+    })
+    assert.equal(await count, 0)
+    port.close()
   })
 })
 
@@ -187,6 +275,31 @@ for (const how of ['crash', 'throw late']) {
     assert.equal(pool.isIdle, true)
   })
 }
+
+test('and what is being posted to it just then', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const { pool, gates } = await quickPool(t)
+    const gate = gates.closed()
+    const [first, rest] = behind(pool, { do: 'crash', gate }, 2)
+    await until(() => first.worker !== undefined)
+    const wait = new Int32Array(new SharedArrayBuffer(4))
+    const bytes = new Uint8Array(1000).fill(3)
+    const input = {
+      bytes,
+      get do() {
+        gates.open(gate)
+        // Without it, the worker would be gone by then.
+        Atomics.wait(wait, 0, 0, 60)
+        return undefined
+      },
+    }
+    const late = [pool.addTask(input, { transfer: [bytes.buffer] }), move(pool, 4)]
+    assert.equal((await rejection(first)).code, CRASHED)
+    for (const [at, end] of (await endings([...rest, ...late])).entries()) isMoved(end, [0, 1, 3, 4][at])
+    assert.equal(pool.isIdle, true)
+    await pool.close()
+  }
+})
 
 test('so does one that is used up', async (t) => {
   const { pool, gates } = await quickPool(t)
