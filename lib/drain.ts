@@ -41,7 +41,7 @@ const pools = new OwnMap<number, Owner>()
 const events = new Floats(EVENTS * DRAIN_STRIDE)
 const eventValues: unknown[] = []
 /** Plain values of one drain call; what does not fit comes with the others. */
-const words = new Floats(8192)
+const words = new Floats(32_768)
 
 /** Makes a pool known. */
 export function connect(owner: Owner): void {

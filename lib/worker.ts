@@ -312,18 +312,20 @@ function begin(at: number, values: unknown[]): void {
   }
   const claim = tasks[at + 6] as number
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
+  const isHeld = heldTasks.length > 0 || !hasRoom()
   let data: unknown = given
   let how = codec
   if (tag === 6) {
     const { isRaw, read } = payload()
-    // The memory is used again with the next exchange.
-    if (isRaw(taskWords, given)) data = taskWords.slice(given, given + (taskWords[given] as number))
-    else {
+    if (!isRaw(taskWords, given)) {
       data = read(taskWords, given)
       how = PLAIN
     }
+    // The memory is used again with the next exchange.
+    else if (isHeld) data = taskWords.slice(given, given + (taskWords[given] as number))
+    else how = IN_PLACE
   } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[given]
-  if (heldTasks.length > 0 || !hasRoom()) {
+  if (isHeld) {
     heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how }
     if (how === POSTED) orders.askEarly(data as number)
   } else beginTask(idIndex, idGeneration, claim, name, data, how)
@@ -405,9 +407,12 @@ function beginTask(
 
 /** Stands for the codec of an input that a function gives. */
 const READ = -1
+/** And of one that lies in `taskWords`, at the offset given. */
+const IN_PLACE = -2
 
 function inputOf(codec: number, data: unknown): unknown {
   if (codec === READ) return (data as () => unknown)()
+  if (codec === IN_PLACE) return payload().readWords(taskWords, data as number)
   return codec === MOVED ? openMemory(data as number) : payload().decode(codec, data)
 }
 

@@ -46,8 +46,8 @@ pub(crate) enum Post {
     Words {
         ticket: u32,
         worker: u32,
-        /// Run time, ns, and the value; in a box, so that numbers stay small.
-        run: Box<(u64, Box<[f64]>)>,
+        /// The value, with the run time in ns where it says how many words there are.
+        words: Box<[f64]>,
     },
     /// Anything else.
     Event(Box<Event>),
@@ -149,7 +149,10 @@ impl CompletionSink for Port {
 
     fn answer_unrung(&self, ticket: u32, answer: Answer, worker: u32, run_time: u64) -> bool {
         let post = match answer.into_words() {
-            Ok(words) => Post::Words { ticket, worker, run: Box::new((run_time, words)) },
+            Ok(mut words) => {
+                words[0] = run_time as f64;
+                Post::Words { ticket, worker, words }
+            }
             Err(answer) => {
                 let outcome = Outcome::Answer(Box::new(answer));
                 Event::Settled { ticket, outcome, worker, run_time, held: false }.into()

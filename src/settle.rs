@@ -85,11 +85,12 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
                     let outcome = Outcome::Ok(Value::Number(number));
                     Event::Settled { ticket, outcome, worker, run_time, held: false }
                 }
-                Post::Words { ticket, worker, run } if run.1.len() <= words.len() => {
+                Post::Words { ticket, worker, words: run } if run.len() <= words.len() => {
                     state.port.ids.clear(ticket);
-                    let (here, rest) = words.split_at_mut(run.1.len());
-                    here.copy_from_slice(&run.1);
-                    let (tag, run_time) = (20.0 + f64::from(FLAT), run.0 as f64 / 1e6);
+                    let (here, rest) = words.split_at_mut(run.len());
+                    here.copy_from_slice(&run);
+                    here[0] = run.len() as f64;
+                    let (tag, run_time) = (20.0 + f64::from(FLAT), run[0] / 1e6);
                     record.copy_from_slice(&[
                         f64::from(ticket),
                         tag,
@@ -98,14 +99,15 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
                         run_time,
                         0.0,
                     ]);
-                    offset += run.1.len();
+                    offset += run.len();
                     words = rest;
                     finished += 1;
                     continue;
                 }
-                Post::Words { ticket, worker, run } => {
-                    let (run_time, words) = *run;
-                    let answer = Answer { codec: FLAT, value: Value::Words(words), ..Answer::default() };
+                Post::Words { ticket, worker, words: mut run } => {
+                    let run_time = run[0] as u64;
+                    run[0] = run.len() as f64;
+                    let answer = Answer { codec: FLAT, value: Value::Words(run), ..Answer::default() };
                     let outcome = Outcome::Answer(Box::new(answer));
                     Event::Settled { ticket, outcome, worker, run_time, held: false }
                 }

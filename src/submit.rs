@@ -183,7 +183,7 @@ fn plain(record: &[f64; STRIDE], input: Payload, now: u64, sink: u16) -> PlainJo
 fn input_of(record: &[f64], source: &Source<'_>) -> Payload {
     match record[3] {
         // A record whose words are not there was refused before.
-        7.0 => Payload::from(words(source, record).map_or(Value::Undefined, Value::Words)),
+        7.0 => words(source, record).unwrap_or_else(|_| Payload::from(Value::Undefined)),
         _ => Payload::Number(record[4]),
     }
 }
@@ -215,7 +215,7 @@ fn read_record(
         }
         4 => Payload::Number(record[4]),
         5 => Payload::from(Value::Array(from_arena(source, record)?)),
-        7 => Payload::from(Value::Words(words(source, record)?)),
+        7 => words(source, record)?,
         6 => {
             let value = raw::element(env, source.values, record[4] as u32)?;
             if is_entry {
@@ -339,8 +339,8 @@ fn words_of<'a>(source: &'a Source<'_>, record: &[f64]) -> Raw<&'a [f64]> {
     Ok(unsafe { std::slice::from_raw_parts(start.add(offset), count) })
 }
 
-fn words(source: &Source<'_>, record: &[f64]) -> Raw<Box<[f64]>> {
-    words_of(source, record).map(Box::from)
+fn words(source: &Source<'_>, record: &[f64]) -> Raw<Payload> {
+    words_of(source, record).map(Payload::words)
 }
 
 fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {

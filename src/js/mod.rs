@@ -230,10 +230,6 @@ impl Out<'_> {
             Value::Bool(true) => (2.0, 0.0),
             Value::Bool(false) => (3.0, 0.0),
             Value::Number(number) => (4.0, *number),
-            Value::Words(words) => match self.write(words) {
-                Some(offset) => (6.0, offset),
-                None => (5.0, self.push(value)?),
-            },
             other => (5.0, self.push(other)?),
         })
     }
@@ -278,6 +274,10 @@ impl Out<'_> {
             Payload::Value(value) if matches!(**value, Value::Foreign(_)) => {
                 (4.0, self.memories.put(value.clone()))
             }
+            Payload::Words(words) => match self.write(&words.slice) {
+                Some(offset) => (6.0, offset),
+                None => (5.0, self.push(&Value::Words(words.slice.into()))?),
+            },
             Payload::Value(value) => self.value(value)?,
         };
         let options = match job.options.as_deref() {

@@ -6,6 +6,7 @@ use crate::kernel::Input;
 use crate::scheduler::Lane;
 use crate::value::Value;
 use std::sync::Arc;
+use triomphe::ThinArc;
 
 /// Stands for the entry function of the pool's module where a kernel's number is asked for.
 pub const ENTRY: u16 = 255;
@@ -18,6 +19,8 @@ pub const MAIN_ENTRY: u16 = 254;
 pub enum Payload {
     /// A number.
     Number(f64),
+    /// A plain value in words, in one allocation.
+    Words(ThinArc<(), f64>),
     /// Anything else, shared with what is kept to run the job again.
     Value(Arc<Value>),
 }
@@ -32,6 +35,7 @@ impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         match value {
             Value::Number(number) => Self::Number(number),
+            Value::Words(words) => Self::words(&words),
             other => Self::Value(Arc::new(other)),
         }
     }
@@ -43,9 +47,15 @@ fn own(value: Arc<Value>) -> Value {
 }
 
 impl Payload {
+    /// A plain value in words.
+    pub fn words(words: &[f64]) -> Self {
+        Self::Words(ThinArc::from_header_and_slice((), words))
+    }
+
     fn into_value(self) -> Value {
         match self {
             Self::Number(number) => Value::Number(number),
+            Self::Words(words) => Value::Words(words.slice.into()),
             Self::Value(value) => own(value),
         }
     }
@@ -247,6 +257,7 @@ impl Job {
     pub(crate) fn share(&self) -> Self {
         let input = match &self.input {
             Payload::Number(number) => Payload::Number(*number),
+            Payload::Words(words) => Payload::Words(words.clone()),
             Payload::Value(value) => Payload::Value(value.clone()),
         };
         Self { input, options: self.options.clone(), policy: self.policy.clone(), ..*self }

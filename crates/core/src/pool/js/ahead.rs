@@ -167,7 +167,8 @@ pub fn read_answer(
         6 => {
             let words = words.get(record[3] as usize..)?;
             // The first one tells how many there are.
-            Value::Words(words.get(..*words.first()? as usize)?.into())
+            let count = *words.first()? as usize;
+            Value::Words(words.get(..count.max(1))?.into())
         }
         _ => return None,
     };
