@@ -15,7 +15,7 @@ import { Answers } from './answers'
 import { Board } from './board'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow, warnUnreadable } from './callbacks'
-import { MOVED, PLAIN, POSTED } from './codecs'
+import { FLAT, MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
 import { type LoadedEntry, startEntry } from './entry-module'
 import type { HeapWatch } from './heap-watch'
@@ -194,8 +194,9 @@ function sayUsedUp(): void {
   control.postMessage(report)
 }
 
-/** Values of tasks that an exchange brings in words. */
-const taskWords = new Float64Array(4096)
+/** Values of tasks that an exchange brings in words. Those for which there is no room come by themselves. */
+let taskWords = new Float64Array(0)
+const TASK_WORDS = 4096
 
 /** Whether something was written since answers were handed over. */
 let hasWritten = false
@@ -324,7 +325,11 @@ function begin(at: number, values: unknown[]): void {
     // The memory is used again with the next exchange.
     else if (isHeld) data = taskWords.slice(given, given + (taskWords[given] as number))
     else how = IN_PLACE
-  } else if (tag !== 4 && codec !== POSTED) data = tag < 4 ? SIMPLE[tag] : values[given]
+  } else if (tag !== 4 && codec !== POSTED) {
+    data = tag < 4 ? SIMPLE[tag] : values[given]
+    // Many workers never need it.
+    if (codec === FLAT && taskWords.length === 0) taskWords = new Float64Array(TASK_WORDS)
+  }
   if (isHeld) {
     heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how }
     if (how === POSTED) orders.askEarly(data as number)

@@ -1,5 +1,6 @@
 // One sample of `lane-start`, in a process of its own: `node lane-child.mjs POOL MEASURE` prints a number.
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -55,15 +56,24 @@ function collectGarbage() {
   runInNewContext('gc')()
 }
 
-/** Resident memory of the process, bytes. */
+/**
+ * Resident memory that is the process's own, bytes. Where the system tells it apart, pages of files are left out: those of Node's
+ * binary come into memory with the first thread that runs what is on them, and are no thread's.
+ */
+function ownMemory() {
+  const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : ''
+  const [, kib] = /^RssAnon:\s+(\d+) kB$/m.exec(status) ?? []
+  return kib === undefined ? process.memoryUsage().rss : Number(kib) * 1024
+}
+
 async function memory(workers) {
   const pool = await openUsed(workers, 3)
   collectGarbage()
   // Until the threads have come to rest.
   await setTimeout(200)
-  const { rss } = process.memoryUsage()
+  const bytes = ownMemory()
   await pool.destroy()
-  return rss
+  return bytes
 }
 
 /** From the call to the end of all threads, ms. */
