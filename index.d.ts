@@ -525,6 +525,7 @@ export interface PoolEvents {
   /** A run of a task of this thread has failed with `error`, and it is run again for the `attempt`th time. */
   retry(task: Task, attempt: number, error: any): void
   'worker-launched': (worker: IWorker) => void
+  'worker-online': (worker: IWorker) => void
   'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
   /** What waits has been rejected with `error`: no worker can use the entry module, or they crash again and again. */
   broken: (error: ThreadmillError) => void
@@ -1020,6 +1021,8 @@ export interface WorkerPool<T = any, U = any> {
    *   `undefined` on success, and an `Error` with the `reason` when a task failed with a falsy one. A failure that a
    *   listener has been told of is no unhandled rejection;
    * - `worker-launched`: a JS worker was created; it can be sent messages at once;
+   * - `worker-online`: it has loaded the module, `onWorkerStart` has ended, and it takes tasks; once per thread. It may come
+   *   after the end of its first task;
    * - `worker-exit`: a JS worker has ended; `error` is what it did not catch, or why it could not be started;
    * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness;
    * - `health` and `health-alert`: see `startHealthMonitoring`;

@@ -125,6 +125,8 @@ export interface ChannelMessages {
   readonly 'threadmill:task:retry': TaskMessage & { readonly attempt: number; readonly error: unknown }
   /** A JS worker was created. */
   readonly 'threadmill:worker:launch': { readonly pool: string; readonly lane: 'js'; readonly worker: number }
+  /** It has loaded the module, and takes tasks. */
+  readonly 'threadmill:worker:online': { readonly pool: string; readonly lane: 'js'; readonly worker: number }
   /** A JS worker has ended. */
   readonly 'threadmill:worker:exit': {
     readonly pool: string

@@ -12,6 +12,7 @@ const taskSubmit = channel('threadmill:task:submit')
 const taskRetry = channel('threadmill:task:retry')
 const taskEnd = channel('threadmill:task:end')
 const workerLaunch = channel('threadmill:worker:launch')
+const workerOnline = channel('threadmill:worker:online')
 const workerExit = channel('threadmill:worker:exit')
 const poolCreate = channel('threadmill:pool:create')
 const poolClose = channel('threadmill:pool:close')
@@ -62,6 +63,12 @@ export function workerLaunched(pool: string, { id }: IWorker): void {
   if (!workerLaunch.hasSubscribers) return
   const message: Message<'threadmill:worker:launch'> = { pool, lane: 'js', worker: id }
   workerLaunch.publish(message)
+}
+
+export function workerIsOnline(pool: string, { id }: IWorker): void {
+  if (!workerOnline.hasSubscribers) return
+  const message: Message<'threadmill:worker:online'> = { pool, lane: 'js', worker: id }
+  workerOnline.publish(message)
 }
 
 export function workerExited(pool: string, { id }: IWorker, exitCode: number, error: unknown): void {

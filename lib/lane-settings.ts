@@ -55,6 +55,8 @@ export interface LaneHost {
   readonly name: string
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isCounted?: boolean): void
   launched(worker: IWorker): void
+  /** A worker has loaded the module, and takes tasks. */
+  online(worker: IWorker): void
   exited(worker: IWorker, exitCode: number, error: unknown): void
   /** A worker has ended with an error, and no task has told of that. */
   unheard(worker: IWorker, exitCode: number, error: unknown): void

@@ -409,6 +409,7 @@ export class JsLane implements EntryLane, ThreadHost {
         thread.hasLoaded()
         if (thread.stopping) thread.stop(false)
         if (this.#failedLoads.succeeded()) this.#launchAgain()
+        this.#host.online(this.#workers[index] as IWorker)
         break
       case 'used-up':
         this.recycle(index)

@@ -59,6 +59,11 @@ export class PoolEvents extends Listeners {
     else soon(() => this.call('worker-launched', worker))
   }
 
+  workerIsOnline(worker: IWorker): void {
+    channels.workerIsOnline(this.#name, worker)
+    this.call('worker-online', worker)
+  }
+
   workerExited(worker: IWorker, code: number, error: unknown): void {
     channels.workerExited(this.#name, worker, code, error)
     this.call('worker-exit', worker, code, error)

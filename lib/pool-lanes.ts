@@ -61,6 +61,7 @@ export class PoolLanes {
       ...this.#shared(),
       name: pool.settings.name,
       launched: (worker) => pool.events.workerLaunched(worker),
+      online: (worker) => pool.events.workerIsOnline(worker),
       exited: (worker, code, error) => pool.events.workerExited(worker, code, error),
       unheard: (worker, code, error) => pool.events.workerFailed(worker, code, error),
       broken: (error) => pool.events.call('broken', error),

@@ -316,6 +316,7 @@ const EVENTS: readonly unknown[] = [
   'task-complete',
   'retry',
   'worker-launched',
+  'worker-online',
   'worker-exit',
   'broken',
   'drain',

@@ -135,6 +135,50 @@ test('workers that the constructor launches are told of to who listens after it'
   assert.deepEqual(launched, [0, 1])
 })
 
+/** What is told of workers, in order. */
+function logOfWorkers(pool) {
+  const log = []
+  for (const name of ['launched', 'online', 'exit']) pool.on(`worker-${name}`, ({ id }) => log.push(`${name} ${id}`))
+  return log
+}
+
+test('a worker is online once it has started, before it ends, and so is the one that takes its number', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
+  const log = logOfWorkers(pool)
+  const crashed = pool.run({ do: 'exit', code: 3 })
+  assert.deepEqual(log, ['launched 0'])
+  await assert.rejects(crashed, { code: 'ERR_THREADMILL_WORKER_CRASHED' })
+  await pool.run(1)
+  await pool.close()
+  assert.deepEqual(log, ['launched 0', 'online 0', 'exit 0', 'launched 0', 'online 0', 'exit 0'])
+})
+
+test('one that waits for its first task is online, too', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
+  const timer = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(timer))
+  pool.resizeUpTo(1)
+  const [worker] = await once(pool, 'worker-online')
+  assert.equal(worker, pool.workers[0])
+})
+
+test('one whose start fails never is', async () => {
+  const pool = new WorkerPool(new URL('./fixtures/start-fails.mjs', import.meta.url), { maxWorkers: 1 })
+  const log = logOfWorkers(pool)
+  await assert.rejects(pool.run(1), { code: 'ERR_THREADMILL_ENTRY' })
+  await pool.close()
+  assert.deepEqual(log, ['launched 0', 'exit 0'])
+})
+
+test('a listener of worker-online may end the pool', async () => {
+  for (const end of ['close', 'dispose', 'destroy']) {
+    const pool = new WorkerPool(TASKS, { maxWorkers: 1 })
+    const ended = new Promise((resolve) => pool.once('worker-online', () => resolve(pool[end]())))
+    await pool.run(1).catch(({ code }) => assert.equal(code, 'ERR_THREADMILL_POOL_CLOSED'))
+    await ended
+  }
+})
+
 test('a task whose input cannot be cloned is told of like any other', async (t) => {
   const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
   const log = []

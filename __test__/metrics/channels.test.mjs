@@ -7,7 +7,9 @@ import { runProgram } from '../helpers/child.mjs'
 import { rejection, until } from '../helpers/pool.mjs'
 
 const TASKS = ['threadmill:task:submit', 'threadmill:task:end', 'threadmill:task:retry']
-const OTHERS = ['threadmill:worker:launch', 'threadmill:worker:exit', 'threadmill:pool:create', 'threadmill:pool:close']
+const OTHERS = ['worker:launch', 'worker:online', 'worker:exit', 'pool:create', 'pool:close'].map(
+  (name) => `threadmill:${name}`,
+)
 const module = `data:text/javascript,
   export default async (input, client) => {
     if (input === 'fail') throw new RangeError('no');
@@ -194,8 +196,10 @@ test('pools and workers', async (t) => {
     [
       ['pool:create', { pool: 'both', threads: 2, maxWorkers: 3 }],
       ['worker:launch', { pool: 'both', lane: 'js', worker: 0 }],
+      ['worker:online', { pool: 'both', lane: 'js', worker: 0 }],
       ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 3, error: undefined }],
       ['worker:launch', { pool: 'both', lane: 'js', worker: 0 }],
+      ['worker:online', { pool: 'both', lane: 'js', worker: 0 }],
       ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 0, error: undefined }],
       ['pool:close', { pool: 'both', tasksCompleted: 1, tasksErrored: 1 }],
     ],

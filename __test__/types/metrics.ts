@@ -50,6 +50,7 @@ exactly<boolean>()(messages['threadmill:task:end'].succeeded)
 exactly<unknown>()(messages['threadmill:task:end'].error)
 exactly<number | undefined>()(messages['threadmill:task:end'].worker)
 exactly<number>()(messages['threadmill:task:retry'].attempt)
+exactly<number>()(messages['threadmill:worker:online'].worker)
 exactly<number>()(messages['threadmill:worker:exit'].exitCode)
 exactly<number>()(messages['threadmill:pool:create'].threads)
 // @ts-expect-error not a channel

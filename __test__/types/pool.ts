@@ -115,6 +115,9 @@ pool.on('task-complete', (_error, result, { argument }) => {
 })
 // @ts-expect-error the code is a number
 pool.on('worker-exit', (_worker, code: string) => code)
+// @ts-expect-error no code
+pool.on('worker-online', (_worker, code) => code)
+pool.on('worker-online', ({ id }) => exactly<number>()(id))
 pool.once('high-memory', ({ worker }) => exactly<IWorker | undefined>()(worker))
 // @ts-expect-error no signal
 pool.installSignalHandlers(['SIGNOTHING'])
