@@ -13,6 +13,7 @@ import { types } from 'node:util'
 import { type Transferable, workerData } from 'node:worker_threads'
 import { Answers } from './answers'
 import { Board } from './board'
+import { builtins } from './builtins'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow, warnUnreadable } from './callbacks'
 import { FLAT, MOVED, PLAIN, POSTED } from './codecs'
@@ -56,6 +57,7 @@ const YIELD = 10
 /** Tasks that one exchange brings at most, as in the core. */
 const TASKS = 32
 const { now } = native
+const { Float64Array: Floats } = builtins
 const { isPromise } = types
 /** Test runners replace it. */
 const exitThread = process.exit
@@ -195,7 +197,7 @@ function sayUsedUp(): void {
 }
 
 /** Values of tasks that an exchange brings in words. Those for which there is no room come by themselves. */
-let taskWords = new Float64Array(0)
+let taskWords = new Floats(0)
 const TASK_WORDS = 4096
 
 /** Whether something was written since answers were handed over. */
@@ -328,7 +330,7 @@ function begin(at: number, values: unknown[]): void {
   } else if (tag !== 4 && codec !== POSTED) {
     data = tag < 4 ? SIMPLE[tag] : values[given]
     // Many workers never need it.
-    if (codec === FLAT && taskWords.length === 0) taskWords = new Float64Array(TASK_WORDS)
+    if (codec === FLAT && taskWords.length === 0) taskWords = new Floats(TASK_WORDS)
   }
   if (isHeld) {
     heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how }
