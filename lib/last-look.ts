@@ -11,6 +11,9 @@ const PATIENCE = 250
 /** How many inputs are being posted, and whether the worker has looked for the last time. */
 const [POSTING, GONE] = [0, 1]
 
+// A task may replace them.
+const { add, load: look, notify, store, sub, wait } = Atomics
+
 /** The words. */
 export type LastLook = Int32Array<SharedArrayBuffer>
 
@@ -20,24 +23,24 @@ export function makeLastLook(): LastLook {
 }
 
 /** In the owner: calls `post` unless the worker would not see what it posts. Whether it did. @throws what `post` throws */
-export function postBefore(look: LastLook, post: () => void): boolean {
-  Atomics.add(look, POSTING, 1)
+export function postBefore(words: LastLook, post: () => void): boolean {
+  add(words, POSTING, 1)
   try {
-    if (Atomics.load(look, GONE) === 1) return false
+    if (look(words, GONE) === 1) return false
     post()
     return true
   } finally {
-    Atomics.sub(look, POSTING, 1)
-    if (Atomics.load(look, GONE) === 1) Atomics.notify(look, POSTING)
+    sub(words, POSTING, 1)
+    if (look(words, GONE) === 1) notify(words, POSTING)
   }
 }
 
 /** In the worker: all that is posted is there when this returns. */
-export function lookLast(look: LastLook): void {
-  Atomics.store(look, GONE, 1)
+export function lookLast(words: LastLook): void {
+  store(words, GONE, 1)
   for (let left = PATIENCE; left > 0; left--) {
-    const posting = Atomics.load(look, POSTING)
+    const posting = look(words, POSTING)
     if (posting === 0) return
-    Atomics.wait(look, POSTING, posting, 1)
+    wait(words, POSTING, posting, 1)
   }
 }
