@@ -516,6 +516,18 @@ export function waitAsync(
  */
 export function recommendedPoolSize(kind?: 'cpu' | 'cpu-reserve' | 'mixed' | 'short', cores?: number): number
 
+/**
+ * Why the thread of a JS worker has ended:
+ *
+ * - `'closed'`: its pool ends;
+ * - `'retired'`: it was recycled, idle for `idleTimeout`, or more than the pool is to have, and ended after its last task;
+ * - `'evicted'`: it was ended because of a task that was given up and did not end within `cancelGrace`;
+ * - `'start-failed'`: it could not load the module, `onWorkerStart` failed, or it ended before both were done;
+ * - `'crashed'`: it ended by itself, by `process.exit`, for want of memory, or by an error that nobody caught, also when it had been
+ *   told to end, as when `onWorkerExit` fails.
+ */
+export type WorkerExitReason = 'closed' | 'retired' | 'evicted' | 'start-failed' | 'crashed'
+
 /** Listeners of a pool's events, by name; see `pool.on`. */
 export interface PoolEvents {
   // Tasks of kernels come here, too, so results are unknown. These are methods, so that a listener for a pool which runs its
@@ -526,7 +538,7 @@ export interface PoolEvents {
   retry(task: Task, attempt: number, error: any): void
   'worker-launched': (worker: IWorker) => void
   'worker-online': (worker: IWorker) => void
-  'worker-exit': (worker: IWorker, exitCode: number, error: unknown) => void
+  'worker-exit': (worker: IWorker, exitCode: number, error: unknown, reason: WorkerExitReason) => void
   /** What waits has been rejected with `error`: no worker can use the entry module, or they crash again and again. */
   broken: (error: ThreadmillError) => void
   drain: () => void
@@ -1023,7 +1035,8 @@ export interface WorkerPool<T = any, U = any> {
    * - `worker-launched`: a JS worker was created; it can be sent messages at once;
    * - `worker-online`: it has loaded the module, `onWorkerStart` has ended, and it takes tasks; once per thread. It may come
    *   after the end of its first task;
-   * - `worker-exit`: a JS worker has ended; `error` is what it did not catch, or why it could not be started;
+   * - `worker-exit`: a JS worker has ended; `error` is what it did not catch, or why it could not be started, and `reason` why
+   *   it has ended, whatever the code and the error are;
    * - `drain`: the pool was full, or had refused a task for want of room, and has room again; once per fullness;
    * - `health` and `health-alert`: see `startHealthMonitoring`;
    * - `high-memory`: see `maxMemoryUsage`.

@@ -1,7 +1,7 @@
 // The public contract of threadmill/metrics, and of what `diagnostics_channel` tells. Written by hand; the build checks that
 // the implementation satisfies it.
 
-import type { WorkerPool } from './index.js'
+import type { WorkerExitReason, WorkerPool } from './index.js'
 
 /** One pool or several, with different names. */
 export type Pools = WorkerPool<any, any> | Iterable<WorkerPool<any, any>>
@@ -135,6 +135,7 @@ export interface ChannelMessages {
     readonly exitCode: number
     /** The error that ended it, if there was one. */
     readonly error: unknown
+    readonly reason: WorkerExitReason
   }
   /** A pool was made. */
   readonly 'threadmill:pool:create': {

@@ -2,7 +2,7 @@
 // What `diagnostics_channel` tells of pools. No message is made up for a channel that nobody has subscribed to.
 
 import { channel } from 'node:diagnostics_channel'
-import type { IWorker } from '..'
+import type { IWorker, WorkerExitReason } from '..'
 import type { ChannelMessages, TaskMessage } from '../metrics'
 import { native } from './native'
 import { own } from './own'
@@ -71,9 +71,15 @@ export function workerIsOnline(pool: string, { id }: IWorker): void {
   workerOnline.publish(message)
 }
 
-export function workerExited(pool: string, { id }: IWorker, exitCode: number, error: unknown): void {
+export function workerExited(
+  pool: string,
+  { id }: IWorker,
+  exitCode: number,
+  error: unknown,
+  reason: WorkerExitReason,
+): void {
   if (!workerExit.hasSubscribers) return
-  const message: Message<'threadmill:worker:exit'> = { pool, lane: 'js', worker: id, exitCode, error }
+  const message: Message<'threadmill:worker:exit'> = { pool, lane: 'js', worker: id, exitCode, error, reason }
   workerExit.publish(message)
 }
 

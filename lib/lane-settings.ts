@@ -2,7 +2,7 @@
 // What a JS lane is told when it is made, and what it needs of its pool. Types only.
 
 import type { Worker } from 'node:worker_threads'
-import type { IWorker } from '..'
+import type { IWorker, WorkerExitReason } from '..'
 import type { ThreadmillError } from './errors'
 import type { Observer } from './owner'
 import type { Details, EndedTask } from './registry'
@@ -57,7 +57,7 @@ export interface LaneHost {
   launched(worker: IWorker): void
   /** A worker has loaded the module, and takes tasks. */
   online(worker: IWorker): void
-  exited(worker: IWorker, exitCode: number, error: unknown): void
+  exited(worker: IWorker, exitCode: number, error: unknown, reason: WorkerExitReason): void
   /** A worker has ended with an error, and no task has told of that. */
   unheard(worker: IWorker, exitCode: number, error: unknown): void
   /** What waits has been rejected, because workers do nothing but fail. */

@@ -9,7 +9,7 @@
 // J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
 import { receiveMessageOnPort } from 'node:worker_threads'
-import type { IWorker } from '..'
+import type { IWorker, WorkerExitReason } from '..'
 import { Crashes } from './crashes'
 import { settleNow } from './drain'
 import { isInstance, ThreadmillError } from './errors'
@@ -490,7 +490,7 @@ export class JsLane implements EntryLane, ThreadHost {
     if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]
     const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
-    if (origin !== undefined) this.#host.exited(origin, exitCode, cause)
+    if (origin !== undefined) this.#host.exited(origin, exitCode, cause, this.#reasonOf(thread, refusal))
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
       // One that is terminated has none.
@@ -538,6 +538,13 @@ export class JsLane implements EntryLane, ThreadHost {
       )
     } else if (waiting > 0) this.#launch(index)
     else if (!this.crashes.isEndless) this.#fill()
+  }
+
+  #reasonOf(thread: LaneThread, refusal: ThreadmillError | undefined): WorkerExitReason {
+    if (thread.hasFailed || refusal !== undefined) return 'start-failed'
+    if (thread.evicted) return 'evicted'
+    if (!thread.stopping || thread.hasCause) return 'crashed'
+    return this.#closing ? 'closed' : 'retired'
   }
 
   /** A worker that could not load the entry module has gone. */

@@ -2,7 +2,7 @@
 // What a pool tells of its tasks and workers: to listeners of its events, and to subscribers of its channels.
 
 import process from 'node:process'
-import type { IWorker } from '..'
+import type { IWorker, WorkerExitReason } from '..'
 import { Listeners } from './callbacks'
 import * as channels from './channels'
 import { ThreadmillError } from './errors'
@@ -64,9 +64,9 @@ export class PoolEvents extends Listeners {
     this.call('worker-online', worker)
   }
 
-  workerExited(worker: IWorker, code: number, error: unknown): void {
-    channels.workerExited(this.#name, worker, code, error)
-    this.call('worker-exit', worker, code, error)
+  workerExited(worker: IWorker, code: number, error: unknown, reason: WorkerExitReason): void {
+    channels.workerExited(this.#name, worker, code, error, reason)
+    this.call('worker-exit', worker, code, error, reason)
   }
 
   /** Warns of what nobody is told otherwise: no task of the worker has failed with it. */

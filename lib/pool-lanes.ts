@@ -62,7 +62,7 @@ export class PoolLanes {
       name: pool.settings.name,
       launched: (worker) => pool.events.workerLaunched(worker),
       online: (worker) => pool.events.workerIsOnline(worker),
-      exited: (worker, code, error) => pool.events.workerExited(worker, code, error),
+      exited: (worker, code, error, reason) => pool.events.workerExited(worker, code, error, reason),
       unheard: (worker, code, error) => pool.events.workerFailed(worker, code, error),
       broken: (error) => pool.events.call('broken', error),
       explain: this.#entry?.explain,

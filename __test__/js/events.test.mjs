@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
 
 const TASKS = new URL('./fixtures/tasks.mjs', import.meta.url)
+const moduleOf = (source) => `data:text/javascript,${encodeURIComponent(source)}`
 const cwd = fileURLToPath(new URL('../..', import.meta.url))
 
 function closing(t, pool) {
@@ -133,6 +134,58 @@ test('workers that the constructor launches are told of to who listens after it'
   assert.deepEqual(launched, [])
   await pool.run(1)
   assert.deepEqual(launched, [0, 1])
+})
+
+describe('worker-exit tells why', () => {
+  const LATE = moduleOf(`export default (what) => {
+    if (what === 'loop') for (;;);
+    setImmediate(() => {
+      if (what === 'exits 0') process.exit(0)
+      if (what === 'exits 1') process.exit(1)
+      if (what === 'throws') throw undefined
+    })
+    if (what === 'sets a code') process.exitCode = 3
+    return what
+  }`)
+  const FAILS_AT_EXIT = moduleOf(`const run = (input) => input
+    run.onWorkerExit = () => { throw new Error('no') }
+    export default run`)
+  /** Exit code and reason of a worker that runs one task, after which the pool is closed where nothing has ended it. */
+  async function exitOf(t, module, { input = 1, options = {}, task = {} } = {}) {
+    const pool = closing(t, new WorkerPool(module, { maxWorkers: 1, cancelGrace: 0, ...options }))
+    const timer = setInterval(() => {}, 1000)
+    t.after(() => clearInterval(timer))
+    const exit = once(pool, 'worker-exit')
+    await pool.run(input, task).catch(() => {})
+    if (input === 1 && options.idleTimeout === undefined) await pool.close()
+    const [, code, , reason] = await exit
+    return [code, reason]
+  }
+  const STUCK = { input: 'loop', task: { timeout: 20, timeoutFrom: 'start' } }
+  const CASES = {
+    'its pool is closed': [LATE, {}, [0, 'closed']],
+    'it has a code of its own': [LATE, { input: 'sets a code', options: { recycle: { tasks: 1 } } }, [3, 'retired']],
+    'it is recycled': [LATE, { input: 2, options: { recycle: { tasks: 1 } } }, [0, 'retired']],
+    'it was idle': [LATE, { options: { idleTimeout: 1 } }, [0, 'retired']],
+    'it did not end a task that was given up': [LATE, STUCK, [1, 'evicted']],
+    'it exits': [LATE, { input: 'exits 1' }, [1, 'crashed']],
+    'it exits with 0': [LATE, { input: 'exits 0' }, [0, 'crashed']],
+    'it throws undefined': [LATE, { input: 'throws' }, [1, 'crashed']],
+    'its end fails': [FAILS_AT_EXIT, {}, [1, 'crashed']],
+    'its start fails': [
+      new URL('./fixtures/start-fails.mjs', import.meta.url),
+      { input: 2 },
+      [undefined, 'start-failed'],
+    ],
+    'it exits while it loads': ['data:text/javascript,process.exit(0)', { input: 2 }, [0, 'start-failed']],
+  }
+  for (const [name, [module, what, [code, reason]]] of Object.entries(CASES)) {
+    test(name, async (t) => {
+      const [exitCode, why] = await exitOf(t, module, what)
+      assert.equal(why, reason)
+      if (code !== undefined) assert.equal(exitCode, code)
+    })
+  }
 })
 
 /** What is told of workers, in order. */

@@ -197,10 +197,10 @@ test('pools and workers', async (t) => {
       ['pool:create', { pool: 'both', threads: 2, maxWorkers: 3 }],
       ['worker:launch', { pool: 'both', lane: 'js', worker: 0 }],
       ['worker:online', { pool: 'both', lane: 'js', worker: 0 }],
-      ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 3, error: undefined }],
+      ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 3, error: undefined, reason: 'crashed' }],
       ['worker:launch', { pool: 'both', lane: 'js', worker: 0 }],
       ['worker:online', { pool: 'both', lane: 'js', worker: 0 }],
-      ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 0, error: undefined }],
+      ['worker:exit', { pool: 'both', lane: 'js', worker: 0, exitCode: 0, error: undefined, reason: 'closed' }],
       ['pool:close', { pool: 'both', tasksCompleted: 1, tasksErrored: 1 }],
     ],
   )

@@ -3,7 +3,7 @@ import { metrics, trace } from '@opentelemetry/api'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import * as client from 'prom-client'
-import { type PoolStats, WorkerPool } from 'threadmill'
+import { type PoolStats, type WorkerExitReason, WorkerPool } from 'threadmill'
 import { type ChannelMessages, instrument, type Reporter, registerMetrics, type TaskMessage } from 'threadmill/metrics'
 import { exactly } from './assert'
 
@@ -52,6 +52,7 @@ exactly<number | undefined>()(messages['threadmill:task:end'].worker)
 exactly<number>()(messages['threadmill:task:retry'].attempt)
 exactly<number>()(messages['threadmill:worker:online'].worker)
 exactly<number>()(messages['threadmill:worker:exit'].exitCode)
+exactly<WorkerExitReason>()(messages['threadmill:worker:exit'].reason)
 exactly<number>()(messages['threadmill:pool:create'].threads)
 // @ts-expect-error not a channel
 messages['threadmill:task:start']

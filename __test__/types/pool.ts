@@ -115,6 +115,9 @@ pool.on('task-complete', (_error, result, { argument }) => {
 })
 // @ts-expect-error the code is a number
 pool.on('worker-exit', (_worker, code: string) => code)
+pool.on('worker-exit', (_worker, code, _error, reason) => (reason === 'crashed' ? code : 0))
+// @ts-expect-error not a reason
+pool.on('worker-exit', (_worker, _code, _error, reason) => reason === 'died')
 // @ts-expect-error no code
 pool.on('worker-online', (_worker, code) => code)
 pool.on('worker-online', ({ id }) => exactly<number>()(id))
