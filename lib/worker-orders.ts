@@ -20,6 +20,8 @@ type Read = () => unknown
 export interface OrdersHost {
   /** The pool has no more tasks for it. */
   exit(): void
+  /** The thread is ending, whoever has ended it. */
+  ending(): void
   /** An input has come ahead of its task, which is about to be there if it is not yet. */
   inputCame(): void
   /** It is to settle now what has come back of the tasks that it submitted. */
@@ -55,7 +57,10 @@ export class Orders {
   /** Obeys whatever comes from now on. */
   listen(): void {
     // However it ends, as long as it ends by itself.
-    process.once('exit', () => this.giveBack())
+    process.once('exit', () => {
+      this.#host.ending()
+      this.giveBack()
+    })
     this.#control.on('message', (order: Order) => {
       this.#obey(order)
       // The doorbell rings as well, one event later.

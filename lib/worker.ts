@@ -4,6 +4,7 @@
 //
 // J5. Answers are handed over before the worker takes more, before the event loop has its turn, and before the next task
 //     begins once HELD_BACK has passed since the first of them. Until then they lie in memory that outlives this thread.
+//     What ends when the thread has begun to end is interrupted by that, and not answered.
 // J6. `onWorkerStart` has finished before any task or message; `onWorkerExit` runs once, after the last
 //     task and message; what was given up may run on until its grace is over.
 
@@ -116,6 +117,7 @@ function setWaiting(waits: boolean): void {
 
 const orders = new Orders(control, lastLook, {
   exit,
+  ending,
   inputCame: () => freshTurn(),
   settleNow: () => seatPool?.settleNow(),
   collected: (...given) => seatPool?.collected(...given),
@@ -155,6 +157,7 @@ function answer(
   overhead: number,
   began: number,
 ): void {
+  if (isEnding) return
   lastEnd = now()
   answers.put(idIndex, idGeneration, value, failed, overhead, began, lastEnd)
   heapWatch?.look()
@@ -213,7 +216,7 @@ function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
 
 /** Begins what there is, until there is nothing or the event loop has waited long enough. */
 function turn(): void {
-  if (inTurn || loaded === undefined) return
+  if (inTurn || loaded === undefined || isEnding) return
   inTurn = true
   try {
     for (;;) {
@@ -504,6 +507,15 @@ function exit(): void {
   // What it submitted has ended, but may not have been heard of here, and then not by the owner.
   seatPool?.settleNow()
   leaveAtRest()
+}
+
+/** Whether the thread is ending: what ends from now on goes down with it, as all that the end interrupts. */
+let isEnding = false
+
+/** After an error that nobody has caught, and after `process.exit()`, a thread goes on for some microtasks. */
+function ending(): void {
+  if (answers.count > 0) handOver(0)
+  isEnding = true
 }
 
 function leaveAtRest(): void {

@@ -121,6 +121,29 @@ describe('a worker ends in the middle of a task', () => {
     for (let round = 0; round < 3; round++) assert.equal(await pool.run({ do: 'return and exit' }), 'returned')
   })
 
+  for (const output of [
+    '7',
+    "'text'",
+    '({ a: 1 })',
+    'new Map([[1, 2]])',
+    'new Date(0)',
+    '[1, 2]',
+    "new Error('mine')",
+  ]) {
+    test(`an asynchronous task fails whose thread begins to end before it returns ${output}`, async (t) => {
+      // The thread goes on for some microtasks.
+      const source = `
+        const ends = { throws() { throw new Error('by design') }, exits() { process.exit(3) } }
+        export default async (how) => { queueMicrotask(ends[how]); await null; await null; return ${output} }`
+      const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+      t.after(() => pool.close())
+      const thrown = await rejection(pool.run('throws'))
+      assert.deepEqual([thrown.code, thrown.cause.message], [CRASHED.code, 'by design'])
+      const exited = await rejection(pool.run('exits'))
+      assert.deepEqual([exited.code, exited.exitCode], [CRASHED.code, 3])
+    })
+  }
+
   test('messages for it are gone, those for its replacement arrive', async (t) => {
     const { pool, exits } = watched(t, CRASHES)
     const heard = []
