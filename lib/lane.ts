@@ -154,12 +154,12 @@ export class JsLane implements EntryLane, ThreadHost {
     ;[this.#min, this.#max] = [min, max]
     native.setWorkerLimit(this.handle, max)
     if (this.#closing || this.#failedLoads.areFinal) return
-    // Those that run nothing first, then those that still load, then the highest numbers.
+    // Those that still load first: one that is ready takes what the others leave. Then those that run nothing, then the highest numbers.
     const idle = idleWorkers(this.handle).map(({ index }) => index)
     this.#isBeyond = false
     const numbers = [...this.#threads.keys()].reverse()
     const loading = numbers.filter((index) => this.#threads[index]?.ready === false)
-    for (const index of new Set([...idle, ...loading, ...numbers])) {
+    for (const index of new Set([...loading, ...idle, ...numbers])) {
       if (this.#launched - this.#leaving <= max) break
       this.recycle(index, 0)
     }
