@@ -252,6 +252,8 @@ export interface IWorkerClient<T = any> {
    * ends in time keeps its worker; see `cancelGrace`. Outside a task it is a signal that is never aborted.
    */
   readonly signal: AbortSignal
+  /** Of the task that runs: how often it has been run before, as `retries` of the task says. Read it as `signal`; 0 outside a task. */
+  readonly attempt: number
   /**
    * Submits a task to the worker's own pool, by default with a light affinity to this worker; the fast path when no handle
    * is needed. It settles here, without the thread that made the pool. Waiting for it never deadlocks: while tasks that a
@@ -534,7 +536,10 @@ export interface PoolEvents {
   // entry function alone may say what that gives.
   'task-added'(task: Task): void
   'task-complete'(error: any, result: unknown, task: Task): void
-  /** A run of a task of this thread has failed with `error`, and it is run again for the `attempt`th time. */
+  /**
+   * A run of a task of this thread has failed with `error`, and it is run again for the `attempt`th time. `task.worker` is the worker
+   * of that run and `task.taskCost` what it took.
+   */
   retry(task: Task, attempt: number, error: any): void
   'worker-launched': (worker: IWorker) => void
   'worker-online': (worker: IWorker) => void
@@ -650,6 +655,11 @@ export interface IWorker {
   /** The lane it belongs to. */
   readonly lane: 'native' | 'js'
   /**
+   * `threadId` of its thread, as `node:worker_threads` counts them: another one whenever the worker is replaced. `undefined` before
+   * and after, of native workers, and in a worker.
+   */
+  readonly threadId: number | undefined
+  /**
    * Sends a message to a JS worker, where `client.onMessage` hears it; native workers hear none. Messages for
    * one worker arrive in order, and before tasks that were submitted after them. Those for one that has retired are dropped,
    * and those for one that is being replaced kept for the next one.
@@ -675,10 +685,10 @@ export interface Task<T = any, U = unknown> extends PromiseLike<U> {
   readonly timestamp: number
   /** The options given; an empty object when there were none. */
   readonly options: Readonly<TaskOptions & { readonly kernel?: string; readonly [option: string]: unknown }>
-  /** The worker that runs or ran it; `undefined` while it waits. */
+  /** The worker that runs it or ran it last; `undefined` before it has begun. */
   readonly worker: IWorker | undefined
   /**
-   * Run time in ms: expected until it has ended, then measured, unless it never ran. Expected is what tasks of its `key` have
+   * Run time in ms: expected until a run has ended, then measured, unless it never ran. Expected is what tasks of its `key` have
    * taken, else what an estimator says, else the mean of the kernel or the entry function, 0 when unknown. In a worker, keys are
    * not asked.
    */
@@ -1225,6 +1235,8 @@ export class ThreadmillError extends Error {
   readonly code: ErrorCode
   /** Of `ERR_THREADMILL_WORKER_CRASHED`, and of `ERR_THREADMILL_ENTRY` where the thread has ended: its exit code. */
   readonly exitCode?: number | undefined
+  /** Of `ERR_THREADMILL_WORKER_CRASHED`: the number of the worker that has ended. */
+  readonly worker?: number | undefined
   /** For `ERR_THREADMILL_IO`: an Error with the system's `code` (such as `'ENOENT'`), `errno`, `syscall` and `path`. */
   cause?: unknown
 }

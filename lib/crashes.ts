@@ -3,14 +3,18 @@
 
 import { ThreadmillError } from './errors'
 
-/** How the last worker with a number ended without being asked to. */
-interface Crash {
+/** How a worker ended without being asked to. */
+export interface Crash {
+  /** Its number. */
+  readonly worker: number
   readonly exitCode: number
-  readonly cause: unknown
+  /** With what was thrown, if anything was. */
+  readonly options: ErrorOptions
 }
 
 /** See the head of this file. */
 export class Crashes {
+  /** The last of each number. */
   readonly #byWorker: (Crash | undefined)[] = []
   readonly #counts: number[] = []
   readonly #withTasks: number[] = []
@@ -44,10 +48,11 @@ export class Crashes {
   }
 
   /** A worker has ended without being asked to; not every end is one of those that are counted. */
-  add(index: number, crash: Crash, isCounted: boolean): void {
+  add(crash: Crash, isCounted: boolean): void {
+    const { worker } = crash
     this.#last = crash
-    this.#byWorker[index] = crash
-    if (isCounted) this.#counts[index] = this.of(index) + 1
+    this.#byWorker[worker] = crash
+    if (isCounted) this.#counts[worker] = this.of(worker) + 1
   }
 
   /** A worker was ended on purpose. */
@@ -80,8 +85,7 @@ export class Crashes {
     const last = index < 0 ? this.#last : this.#byWorker[index]
     const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? last : undefined
     if (crash === undefined) return error
-    const { exitCode, cause } = crash
-    const explained = new ThreadmillError(error.code, error.message, cause === undefined ? {} : { cause })
-    return Object.assign(explained, { exitCode })
+    const { exitCode, options, worker } = crash
+    return Object.assign(new ThreadmillError(error.code, error.message, options), { exitCode, worker })
   }
 }

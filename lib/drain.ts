@@ -206,10 +206,10 @@ function handle(at: number): void {
 }
 
 /** A run of a task has failed, and it runs again. */
-function retry(slot: number, [count, , tag, payload]: [number, number, number, number], worker: number): void {
+function retry(slot: number, [count, runTime, tag, payload]: [number, number, number, number], worker: number): void {
   const { owner } = tickets[slot] as Ticket
   const observer = extras[slot]?.observer
-  observer?.retried(count)
+  observer?.retried(count, worker, runTime)
   const tell: End = (_, reason) => owner.retried?.(observer, count, reason)
   const codec = (tag - ANSWERS) % CODECS
   const data = codec === FLAT ? wordsAt(payload) : eventValues[payload]

@@ -23,6 +23,7 @@ type Post = (type: string, contents: unknown, transfer: unknown) => void
 export class JsWorker implements IWorker {
   readonly id: number
   readonly lane = 'js'
+  threadId: number | undefined
   readonly stdout: Readable | null
   readonly stderr: Readable | null
   readonly #post: Post

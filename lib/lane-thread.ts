@@ -30,6 +30,8 @@ export class LaneThread implements InputWay {
   /** Its number. */
   readonly index: number
   readonly worker: Worker
+  /** As Node counts threads, also when it has ended. */
+  readonly threadId: number
   readonly control: MessagePort
   readonly #patience: number
   readonly #gate: LoadGate
@@ -81,6 +83,7 @@ export class LaneThread implements InputWay {
       port1.close()
       throw error
     }
+    this.threadId = this.worker.threadId
     this.control = port1
     this.#patience = disposeTimeout
     this.worker.on('error', (error) => {

@@ -10,9 +10,9 @@
 
 import { receiveMessageOnPort } from 'node:worker_threads'
 import type { IWorker, WorkerExitReason } from '..'
-import { Crashes } from './crashes'
+import { type Crash, Crashes } from './crashes'
 import { settleNow } from './drain'
-import { isInstance, ThreadmillError } from './errors'
+import { describe, isInstance, ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
 import { FailedLoads } from './failed-loads'
 import { Guests } from './guests'
@@ -391,6 +391,7 @@ export class JsLane implements EntryLane, ThreadHost {
     const { index } = thread
     this.#threads[index] = thread
     this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#mail.post(index, ...message))
+    this.#workers[index].threadId = thread.threadId
     this.#launched++
     this.#mail.capture(thread, index)
     this.#mail.handOver(thread)
@@ -490,7 +491,11 @@ export class JsLane implements EntryLane, ThreadHost {
     if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]
     const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
-    if (origin !== undefined) this.#host.exited(origin, exitCode, cause, this.#reasonOf(thread, refusal))
+    if (origin !== undefined) {
+      this.#host.exited(origin, exitCode, cause, this.#reasonOf(thread, refusal))
+      // A listener may have launched the next one.
+      if (origin.threadId === thread.threadId) origin.threadId = undefined
+    }
     if (this.#closing) {
       native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
       // One that is terminated has none.
@@ -513,8 +518,8 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
       return
     }
-    this.crashes.add(index, { exitCode, cause }, !thread.leaving || thread.hasCause)
-    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    this.crashes.add(this.#crashOf(thread, exitCode), !thread.leaving || thread.hasCause)
+    const why = thread.hasCause ? `: ${cause instanceof Error ? cause.message : `uncaught ${describe(cause)}`}` : ''
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
     if (thread.leaving) {
@@ -540,6 +545,10 @@ export class JsLane implements EntryLane, ThreadHost {
     else if (!this.crashes.isEndless) this.#fill()
   }
 
+  #crashOf({ index, hasCause, cause }: LaneThread, exitCode: number): Crash {
+    return { worker: index, exitCode, options: hasCause ? { cause } : {} }
+  }
+
   #reasonOf(thread: LaneThread, refusal: ThreadmillError | undefined): WorkerExitReason {
     if (thread.hasFailed || refusal !== undefined) return 'start-failed'
     if (thread.evicted) return 'evicted'
@@ -549,8 +558,8 @@ export class JsLane implements EntryLane, ThreadHost {
 
   /** A worker that could not load the entry module has gone. */
   #endUnloaded(thread: LaneThread, exitCode: number, origin: IWorker | undefined): void {
-    const { index, cause } = thread
-    this.crashes.add(index, { exitCode, cause }, true)
+    const { index } = thread
+    this.crashes.add(this.#crashOf(thread, exitCode), true)
     flush()
     native.leaveWorker(this.handle, index, 0, 'the entry module cannot be used')
     if (this.#failedLoads.areFinal || this.#launched === this.#leaving) this.#rejectUnusable()

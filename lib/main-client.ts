@@ -24,6 +24,10 @@ export class MainClient {
     return this.#lane.signal
   }
 
+  get attempt(): number {
+    return this.#lane.attempt
+  }
+
   get kernels(): Kernels {
     return this.#seat.kernels
   }

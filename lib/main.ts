@@ -12,7 +12,7 @@
 //      The one that had begun before that has none, and what has no context belongs to it.
 
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
-import type { Transferable } from 'node:worker_threads'
+import { type Transferable, threadId } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { Abort, callPrepared, checkProgress, type EntryWithHooks, Pace, settledLater } from './call'
 import { checkType, rethrow } from './callbacks'
@@ -27,7 +27,7 @@ import { taskContext } from './lazy'
 import { MainClient } from './main-client'
 import { MainSeat } from './main-seat'
 import { encodeMarked } from './marked'
-import { ANSWER_STRIDE, MAIN_WORKER, TASK_STRIDE } from './native'
+import { ANSWER_STRIDE, ATTEMPT, MAIN_WORKER, TASK_STRIDE } from './native'
 import { native } from './native-owner'
 import type { End, Observer } from './owner'
 import { moved } from './parcel'
@@ -69,6 +69,7 @@ const { now } = native
 class MainWorker implements IWorker {
   readonly id = -1
   readonly lane = 'js'
+  readonly threadId = threadId
   readonly stdout = null
   readonly stderr = null
   readonly #deliver: (type: string, contents: unknown) => void
@@ -101,6 +102,8 @@ interface Held {
 interface Call {
   readonly idIndex: number
   readonly idGeneration: number
+  /** How often it has been run before. */
+  readonly attempt: number
   /** None once it has ended: what it has left behind tells nobody. */
   observer: Observer | undefined
   readonly pace: Pace
@@ -256,7 +259,8 @@ export class MainLane implements EntryLane {
 
   #begin(at: number, values: unknown[]): void {
     const number = (offset: number): number => this.#tasks[at + offset] as number
-    const [tag, payload, codec, nameAt] = [number(2), number(3), number(4), number(5)]
+    const [numbered, payload, codec, nameAt] = [number(2), number(3), number(4), number(5)]
+    const tag = numbered & (ATTEMPT - 1)
     if (tag === 10) {
       for (const call of this.#unfinished) {
         if (call.idIndex === number(0) && call.idGeneration === number(1)) this.#giveUp(call, payload === 1)
@@ -268,6 +272,7 @@ export class MainLane implements EntryLane {
     const call: Call = {
       idIndex: number(0),
       idGeneration: number(1),
+      attempt: (numbered - tag) / ATTEMPT,
       observer: held?.observer,
       pace: new Pace(),
       overhead: 0,
@@ -458,6 +463,11 @@ export class MainLane implements EntryLane {
   /** Of the task that calls. */
   get signal(): AbortSignal {
     return (this.#current?.abort ?? new Abort()).signal
+  }
+
+  /** How often the task that calls has been run before. */
+  get attempt(): number {
+    return this.#current?.attempt ?? 0
   }
 
   /** The task that calls, as far as that can be told. */

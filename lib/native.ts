@@ -11,6 +11,8 @@ export const DRAIN_STRIDE = 6
 /** Numbers per answer and per task of an exchange; see src/js/mod.rs. */
 export const ANSWER_STRIDE = 9
 export const TASK_STRIDE = 7
+/** What the tag of a task has more for each time that it has been run before. */
+export const ATTEMPT = 16
 /** Stands for the entry function of the pool's module where a kernel's number is asked for. */
 export const ENTRY = 255
 /** The same, to be called on the thread that owns the pool. */

@@ -40,7 +40,8 @@ export interface Observer {
   ended(worker: number, runTime: number, overhead: number): void
   progress(done: number, total: number): void
   message(type: string, contents: unknown): void
-  retried(count: number): void
+  /** A run of the task on that worker has failed, and it is run again. `runTime`: of that run, ms. */
+  retried(count: number, worker: number, runTime: number): void
 }
 
 /** What to record of a submission besides its input. */

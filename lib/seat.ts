@@ -338,6 +338,7 @@ function seatWorker(index: number): IWorker | undefined {
   return {
     id: index === MAIN_WORKER ? -1 : index,
     lane: 'js',
+    threadId: undefined,
     stdout: null,
     stderr: null,
     postMessageToWorker(): IWorker {

@@ -13,6 +13,7 @@ import { unmarked } from './transfer'
 export class NativeWorker implements IWorker {
   readonly id: number
   readonly lane = 'native'
+  readonly threadId = undefined
   readonly stdout = null
   readonly stderr = null
 
@@ -59,6 +60,8 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   /** -1 once the task has ended. */
   #slot = -1
   #worker: IWorker | undefined
+  /** Whether that one runs it, or ran it at last. */
+  #isBegun = false
   #cost: number
   #overhead = 0
   #ranOn = -1
@@ -85,7 +88,11 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   }
 
   get worker(): IWorker | undefined {
-    if (this.#worker === undefined && this.#slot >= 0) this.#worker = this.#workerAt(runningOn(this.#slot))
+    if (!this.#isBegun && this.#slot >= 0) {
+      const worker = this.#workerAt(runningOn(this.#slot))
+      this.#isBegun = worker !== undefined
+      this.#worker = worker ?? this.#worker
+    }
     return this.#worker
   }
 
@@ -154,14 +161,17 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
     if (worker >= 0) {
       this.#ranOn = worker
       this.#worker = this.#workerAt(worker)
+      this.#isBegun = true
       this.#cost = runTime
       this.#overhead = overhead
     }
   }
 
-  retried(count: number): void {
+  retried(count: number, worker: number, runTime: number): void {
     this.#retries = count
-    this.#worker = undefined
+    this.#worker = this.#workerAt(worker)
+    this.#isBegun = false
+    this.#cost = runTime
   }
 
   progress(done: number, total: number): void {

@@ -23,6 +23,8 @@ export interface Running {
   abort?: Abort
   /** What the submitter's tracer is to know of what it does. */
   readonly context: TaskContext | undefined
+  /** How often it has been run before. */
+  readonly attempt: number
 }
 
 /** What the bootstrap of a worker does for its client. */
@@ -103,6 +105,10 @@ export class Client {
     if (task === undefined) return new Abort().signal
     task.abort ??= new Abort()
     return task.abort.signal
+  }
+
+  get attempt(): number {
+    return this.current()?.attempt ?? 0
   }
 
   get kernels(): Kernels {

@@ -23,7 +23,7 @@ import { type LoadedEntry, startEntry } from './entry-module'
 import type { HeapWatch } from './heap-watch'
 import { payload, taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
-import { native, TASK_STRIDE } from './native'
+import { ATTEMPT, native, TASK_STRIDE } from './native'
 import { uses } from './packs'
 import { isMemoryOf, KEYS_PER_LIFE, post } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
@@ -287,7 +287,8 @@ function turnInTime(): void {
 const SIMPLE = [undefined, null, true, false]
 
 function begin(at: number, values: unknown[]): void {
-  const tag = tasks[at + 2] as number
+  const numbered = tasks[at + 2] as number
+  const tag = numbered & (ATTEMPT - 1)
   const given = tasks[at + 3] as number
   const codec = tasks[at + 4] as number
   if (tag === 9) {
@@ -317,6 +318,7 @@ function begin(at: number, values: unknown[]): void {
     return
   }
   const claim = tasks[at + 6] as number
+  const attempt = (numbered - tag) / ATTEMPT
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
   const isHeld = heldTasks.length > 0 || !hasRoom()
   let data: unknown = given
@@ -336,9 +338,9 @@ function begin(at: number, values: unknown[]): void {
     if (codec === FLAT && taskWords.length === 0) taskWords = new Floats(TASK_WORDS)
   }
   if (isHeld) {
-    heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how }
+    heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how, attempt }
     if (how === POSTED) orders.askEarly(data as number)
-  } else beginTask(idIndex, idGeneration, claim, name, data, how)
+  } else beginTask(idIndex, idGeneration, claim, name, data, how, attempt)
 }
 
 /** A task that was taken ahead and has to wait for room. */
@@ -349,6 +351,7 @@ interface HeldTask {
   readonly name: string | number | undefined
   readonly data: unknown
   readonly codec: number
+  readonly attempt: number
 }
 
 /** In the order taken. */
@@ -369,9 +372,9 @@ function beginHeld(): void {
   let next = 0
   lastEnd = now()
   while (next < held.length && hasRoom() && lastEnd - sliceStart < YIELD) {
-    const { idIndex, idGeneration, claim, name, data, codec } = held[next++] as HeldTask
+    const { idIndex, idGeneration, claim, name, data, codec, attempt } = held[next++] as HeldTask
     try {
-      beginTask(idIndex, idGeneration, claim, name, data, codec)
+      beginTask(idIndex, idGeneration, claim, name, data, codec, attempt)
     } catch (error) {
       rethrow(error)
     }
@@ -388,6 +391,7 @@ function beginTask(
   name: string | number | undefined,
   data: unknown,
   codec: number,
+  attempt: number,
 ): void {
   if (!answers.board.claim(claim)) {
     if (codec === MOVED) native.dropMemory(data as number)
@@ -395,13 +399,13 @@ function beginTask(
   }
   if (answers.isDue(lastEnd)) handOver(0)
   if (codec !== POSTED) {
-    run(idIndex, idGeneration, name, data, codec)
+    run(idIndex, idGeneration, name, data, codec, attempt)
     return
   }
   const key = data as number
   const parcel = orders.takeInput(key)
   if (parcel !== undefined) {
-    run(idIndex, idGeneration, name, parcel.value)
+    run(idIndex, idGeneration, name, parcel.value, PLAIN, attempt)
     return
   }
   fetching++
@@ -410,7 +414,7 @@ function beginTask(
     native.gotInput(idIndex, idGeneration)
     lastEnd = now()
     if (answers.isDue(lastEnd)) handOver(0)
-    run(idIndex, idGeneration, name, read, READ)
+    run(idIndex, idGeneration, name, read, READ, attempt)
     scheduleTurn()
   })
 }
@@ -435,7 +439,14 @@ function openMemory(key: number): unknown {
 }
 
 /** Runs a task. */
-function run(idIndex: number, idGeneration: number, sent: string | number | undefined, data: unknown, codec = 0): void {
+function run(
+  idIndex: number,
+  idGeneration: number,
+  sent: string | number | undefined,
+  data: unknown,
+  codec: number,
+  attempt: number,
+): void {
   let name = sent
   let context: TaskContext | undefined
   if (typeof sent === 'string' && sent.startsWith(MARK)) {
@@ -446,7 +457,7 @@ function run(idIndex: number, idGeneration: number, sent: string | number | unde
       context = taskContext(unpacked.carried)
     }
   }
-  const running: Running = { idIndex, idGeneration, context }
+  const running: Running = { idIndex, idGeneration, context, attempt }
   const began = lastEnd
   let overhead = 0
   let result: unknown

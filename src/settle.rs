@@ -203,9 +203,9 @@ impl Out {
             Event::Wanted { pool, worker, key } => {
                 [handle_of(state, pool), 18.0, key, f64::from(worker), 0.0, 0.0]
             }
-            Event::Retried { ticket, outcome, worker, count, delay } => {
+            Event::Retried { ticket, outcome, worker, count, run_time, .. } => {
                 let (tag, number) = self.outcome(state, ticket, outcome)?;
-                let parts = [f64::from(count), delay as f64 / 1e6, tag, number];
+                let parts = [f64::from(count), run_time as f64 / 1e6, tag, number];
                 let value = Value::List(parts.map(Value::Number).into());
                 let value = raw::scoped(env, || self.push(encode(env, &value, None)?))?;
                 [f64::from(ticket), 36.0, value, f64::from(worker), 0.0, 0.0]

@@ -1,6 +1,7 @@
 // Tasks that run again after a failure.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { once } from 'node:events'
+import { describe, test } from 'node:test'
 import { WorkerPool } from 'threadmill'
 import { rejection, until } from '../helpers/pool.mjs'
 import { control } from './control.mjs'
@@ -50,6 +51,89 @@ test('an uncaught exception is the cause of the last failure', async (t) => {
   const error = await rejection(pool.run({ do: 'panic' }, { retries: { limit: 1, delay: 0 } }))
   assert.equal(error.code, 'ERR_THREADMILL_WORKER_CRASHED')
   assert.equal(error.cause.message, 'last words')
+})
+
+describe('at a retry, the handle tells of the run that failed', () => {
+  const source = `
+    let last
+    export default async (how, client) => {
+      const before = client.attempt
+      const end = performance.now() + 20
+      while (performance.now() < end);
+      await null
+      if (client.attempt !== before) throw new Error('another attempt after the await')
+      if (client.attempt < 2) {
+        if (how === 'crash') process.exit(3)
+        throw Object.assign(new Error('no'), { attempt: before })
+      }
+      return before
+    }`
+  const module = `data:text/javascript,${encodeURIComponent(source)}`
+
+  for (const how of ['crash', 'error']) {
+    for (const workerConcurrency of [1, 3]) {
+      test(`${how}, ${workerConcurrency} at a time`, async (t) => {
+        const pool = new WorkerPool(module, { maxWorkers: 1, workerConcurrency, retries: BOTH })
+        t.after(() => pool.destroy())
+        const seen = []
+        pool.on('retry', ({ worker, taskCost }, attempt, error) => {
+          assert.ok(taskCost >= 15, `${taskCost} ms`)
+          seen.push([worker?.id, attempt, how === 'crash' ? error.worker : error.attempt])
+        })
+        const task = pool.addTask(how)
+        assert.equal(await task, 2)
+        assert.deepEqual(
+          seen,
+          [1, 2].map((attempt) => [0, attempt, how === 'crash' ? 0 : attempt - 1]),
+        )
+        assert.equal(task.worker.id, 0)
+      })
+    }
+  }
+
+  test('and the worker of the next run once that has begun', async (t) => {
+    const gates = new Int32Array(new SharedArrayBuffer(8))
+    const text = `import { workerData } from 'node:worker_threads'
+      export default (input, client) => {
+        if (client.attempt === 0) process.exit(1)
+        Atomics.wait(workerData, 0, 0)
+        return client.id
+      }`
+    const options = { maxWorkers: 2, workerData: gates, retries: { limit: 1, delay: 20 } }
+    const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(text)}`, options)
+    t.after(() => pool.destroy())
+    const task = pool.addTask(1, { workerAffinity: 1, affinityStrength: 'force' })
+    await once(pool, 'retry')
+    assert.equal(task.worker.id, 1)
+    await until(() => pool.stats().js.some(({ busy }) => busy))
+    assert.equal(task.worker.id, 1)
+    Atomics.store(gates, 0, 1)
+    Atomics.notify(gates, 0)
+    assert.equal(await task, 1)
+  })
+
+  test('on the thread that owns the pool, in sub-tasks, and outside tasks', async (t) => {
+    const text = `
+      export default async function f(what, client) {
+        if (what === 'outer') return client.run('inner', { retries: { limit: 3, delay: 0, on: 'error' } })
+        if (client.attempt < 3) throw new Error('again')
+        return [client.attempt, globalThis.outside]
+      }
+      f.onWorkerStart = (client) => { globalThis.outside = client.attempt }`
+    const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(text)}`, { maxWorkers: 1 })
+    t.after(() => pool.destroy())
+    const retries = { limit: 3, delay: 0, on: 'error' }
+    assert.deepEqual(await pool.run('outer'), [3, 0])
+    assert.deepEqual(await pool.run('inner', { retries, workerAffinity: 'main' }), [3, 0])
+    const own = new WorkerPool()
+    t.after(() => own.destroy())
+    const attempts = []
+    const flaky = (client) => {
+      if (attempts.push(client.attempt) < 3) throw new Error('no')
+    }
+    await own.run(flaky, { mainThread: true, retries })
+    assert.deepEqual(attempts, [0, 1, 2])
+  })
 })
 
 test('errors are retried when asked for, in the same worker', async (t) => {

@@ -121,6 +121,17 @@ describe('a worker ends in the middle of a task', () => {
     for (let round = 0; round < 3; round++) assert.equal(await pool.run({ do: 'return and exit' }), 'returned')
   })
 
+  for (const [what, thrown] of Object.entries({ null: null, undefined, "'text'": 'text', '{ a: 1 }': { a: 1 } })) {
+    test(`what is thrown is told apart from an exit: ${what}`, async (t) => {
+      const source = `export default () => new Promise(() => setImmediate(() => { throw ${what} }))`
+      const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+      t.after(() => pool.close())
+      const error = await rejection(pool.run(1))
+      assert.equal(error.message, `worker 0 ended with exit code 1 while it ran the task: uncaught ${what}`)
+      assert.deepEqual([Object.hasOwn(error, 'cause'), error.cause, error.worker], [true, thrown, 0])
+    })
+  }
+
   for (const output of [
     '7',
     "'text'",

@@ -206,6 +206,27 @@ test('a worker is online once it has started, before it ends, and so is the one 
   assert.deepEqual(log, ['launched 0', 'online 0', 'exit 0', 'launched 0', 'online 0', 'exit 0'])
 })
 
+test('a worker has the id of its thread until it has ended', async (t) => {
+  const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
+  const first = await pool.run({ do: 'who' })
+  const [worker] = pool.workers
+  assert.equal(worker.threadId, first.threadId)
+  const ids = []
+  pool.on('worker-exit', ({ threadId }) => ids.push(threadId))
+  await assert.rejects(pool.run({ do: 'exit', code: 3 }), { worker: 0, exitCode: 3 })
+  assert.deepEqual(ids, [first.threadId])
+  const second = await pool.run({ do: 'who' })
+  assert.notEqual(second.threadId, first.threadId)
+  assert.equal(worker.threadId, second.threadId)
+  await pool.close()
+  assert.deepEqual(ids, [first.threadId, second.threadId])
+  assert.equal(worker.threadId, undefined)
+  const kernels = closing(t, new WorkerPool({ threads: 1 }))
+  const task = kernels.addTask(5, { kernel: 'fib' })
+  await task
+  assert.equal(task.worker.threadId, undefined)
+})
+
 test('one that waits for its first task is online, too', async (t) => {
   const pool = closing(t, new WorkerPool(TASKS, { maxWorkers: 1 }))
   const timer = setInterval(() => {}, 1000)

@@ -138,6 +138,7 @@ typed.run('text', { workerAffinity: 'main' })
 typed.run('text', { workerAffinity: 'Main' })
 
 const busy = async (_input: number, client: IWorkerClient) => {
+  exactly<number>()(client.attempt)
   client.progress(1, 2).postMessageToPool('note', new ArrayBuffer(1), [])
   exactly<Promise<string>>()(client.kernels.sha256('text'))
   exactly<Promise<number>>()(client.run(10, { kernel: 'fib' }))

@@ -120,7 +120,7 @@ pool.on('worker-exit', (_worker, code, _error, reason) => (reason === 'crashed' 
 pool.on('worker-exit', (_worker, _code, _error, reason) => reason === 'died')
 // @ts-expect-error no code
 pool.on('worker-online', (_worker, code) => code)
-pool.on('worker-online', ({ id }) => exactly<number>()(id))
+pool.on('worker-online', ({ id, threadId }) => [exactly<number>()(id), exactly<number | undefined>()(threadId)])
 pool.once('high-memory', ({ worker }) => exactly<IWorker | undefined>()(worker))
 // @ts-expect-error no signal
 pool.installSignalHandlers(['SIGNOTHING'])

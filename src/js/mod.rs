@@ -27,8 +27,9 @@ use threadmill_core::value::{Array, Value};
 /// Numbers per task: id (two), tag (6: words), number (of moved memory the key) or index in the values or offset of the words, codec, index in the values of the name, -1 for
 /// none, -2 - number for a number in place of a name, tag to be claimed on the board or 0. A
 /// message has tag 9 and `[type, contents]` in the values; tag 10 says that the task with that id was given up, with 1 for
-/// number when its deadline has passed.
+/// number when its deadline has passed. `ATTEMPT` is added to the tag of a task for each time that it has been run before.
 const TASK: usize = 7;
+const ATTEMPT: f64 = 16.0;
 
 /// Reads a primitive or a typed array; bytes are copied (Y3). Nobody here looks into a string.
 pub(crate) fn own_value(env: Env, value: Js) -> Raw<Value> {
@@ -286,6 +287,8 @@ impl Out<'_> {
             None => -1.0,
         };
         let (codec, claim) = (f64::from(job.codec), f64::from(*claim));
+        let attempt = job.policy.as_ref().map_or(0, |policy| policy.retried);
+        let tag = tag + ATTEMPT * f64::from(attempt);
         Ok([f64::from(id.index), f64::from(id.generation), tag, payload, codec, options, claim])
     }
 }

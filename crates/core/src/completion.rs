@@ -173,6 +173,8 @@ pub enum Event {
         count: u32,
         /// Time until it waits for a worker again, ns.
         delay: u64,
+        /// What that run took, ns.
+        run_time: u64,
     },
     /// Something about a worker of the JS lane that the env which owns the pool has to see to.
     Worker {

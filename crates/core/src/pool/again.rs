@@ -23,7 +23,7 @@ impl Pool {
         (worker, index): (WorkerRef, u32),
         id: crate::scheduler::TaskId,
         mut copy: Job,
-        outcome: Outcome,
+        (outcome, run_time): (Outcome, u64),
         (now, wakes): (u64, &mut Vec<WorkerRef>),
     ) -> Result<(), Outcome> {
         let (ticket, sink) = (copy.ticket, copy.sink);
@@ -39,7 +39,7 @@ impl Pool {
         if state.scheduler.give_back(worker, id, copy, resume, from_start, wakes).is_err() {
             return Err(outcome);
         }
-        sink.deliver(Event::Retried { ticket, outcome, worker: index, count, delay });
+        sink.deliver(Event::Retried { ticket, outcome, worker: index, count, delay, run_time });
         Ok(())
     }
 

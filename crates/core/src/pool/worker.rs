@@ -204,7 +204,7 @@ impl Worker<'_> {
             return Next::Release(outcome);
         }
         if let Err(outcome) =
-            self.pool.repeat(&mut state, (me, self.index), id, copy, outcome, (now, &mut wakes))
+            self.pool.repeat(&mut state, (me, self.index), id, copy, (outcome, run_time), (now, &mut wakes))
         {
             return Next::Settle(outcome);
         }

@@ -248,7 +248,8 @@ impl Pool {
                 }
             }
             (Parting::Crashed, Some(copy)) if copy.repeats(true) => {
-                match self.repeat(state, (js(index), index), task.id, copy, outcome, (now, wakes)) {
+                let ended = (outcome, now.saturating_sub(task.started));
+                match self.repeat(state, (js(index), index), task.id, copy, ended, (now, wakes)) {
                     Ok(()) => return true,
                     Err(given_back) => outcome = given_back,
                 }

@@ -347,8 +347,8 @@ impl Pool {
             && running.job.as_ref().is_some_and(|job| job.repeats(false))
             && let Some(copy) = running.copy()
         {
-            let outcome = Outcome::Answer(Box::new(answer));
-            match self.repeat(state, (js(index), index), id, copy, outcome, (now, wakes)) {
+            let ended = (Outcome::Answer(Box::new(answer)), run_time);
+            match self.repeat(state, (js(index), index), id, copy, ended, (now, wakes)) {
                 Ok(()) => {
                     self.came_to_rest(state, index, now, wakes);
                     return true;
