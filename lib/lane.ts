@@ -154,7 +154,8 @@ export class JsLane implements EntryLane, ThreadHost {
     ;[this.#min, this.#max] = [min, max]
     native.setWorkerLimit(this.handle, max)
     if (this.#closing || this.#failedLoads.areFinal) return
-    // Those that still load first: one that is ready takes what the others leave. Then those that run nothing, then the highest numbers.
+    // Those that still load first, for one that is ready takes what the others leave; then those that run nothing, then the
+    // highest numbers.
     const idle = idleWorkers(this.handle).map(({ index }) => index)
     this.#isBeyond = false
     const numbers = [...this.#threads.keys()].reverse()

@@ -57,7 +57,9 @@ export class Orders {
   /** Obeys whatever comes from now on. */
   listen(): void {
     // However it ends, as long as it ends by itself.
-    process.once('exit', () => {
+    process.on('exit', () => {
+      // Others may emit it without an end.
+      if ((process as { readonly _exiting?: boolean })._exiting === false) return
       this.#host.ending()
       this.giveBack()
     })

@@ -121,6 +121,18 @@ describe('a worker ends in the middle of a task', () => {
     for (let round = 0; round < 3; round++) assert.equal(await pool.run({ do: 'return and exit' }), 'returned')
   })
 
+  test('an exit event without an end changes nothing', async (t) => {
+    const source = `export default (how) => {
+      if (how === 'emit') process.emit('exit', 0)
+      if (how === 'exit') setImmediate(() => process.exit(4))
+      return how === 'exit' ? new Promise(() => {}) : new Map([[1, how]])
+    }`
+    const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+    t.after(() => pool.close())
+    for (const how of ['emit', 'emit', 'other']) assert.equal((await pool.run(how)).get(1), how)
+    assert.equal((await rejection(pool.run('exit'))).exitCode, 4)
+  })
+
   for (const [what, thrown] of Object.entries({ null: null, undefined, "'text'": 'text', '{ a: 1 }': { a: 1 } })) {
     test(`what is thrown is told apart from an exit: ${what}`, async (t) => {
       const source = `export default () => new Promise(() => setImmediate(() => { throw ${what} }))`
