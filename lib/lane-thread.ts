@@ -3,7 +3,9 @@
 
 import process from 'node:process'
 import { MessageChannel, type MessagePort, type Transferable, Worker, type WorkerOptions } from 'node:worker_threads'
+import type { WorkerExitReason } from '..'
 import type { InputWay } from './ahead'
+import type { Crash } from './crashes'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { type LastLook, makeLastLook, postBefore } from './last-look'
@@ -134,6 +136,19 @@ export class LaneThread implements InputWay {
   /** Whether its end, for which nobody has asked, means that it could not load its module. */
   get endsUnloaded(): boolean {
     return !this.#isReady && !this.hasFailed && !this.isDeaf
+  }
+
+  /** How it has ended, for who was not told to expect that. */
+  crash(exitCode: number): Crash {
+    return { worker: this.index, exitCode, options: this.hasCause ? { cause: this.cause } : {} }
+  }
+
+  /** Why it has ended. `isRefused`: the system has refused it; `isClosing`: its pool ends. */
+  exitReason(isRefused: boolean, isClosing: boolean): WorkerExitReason {
+    if (this.hasFailed || isRefused) return 'start-failed'
+    if (this.evicted) return 'evicted'
+    if (!this.stopping || this.hasCause) return 'crashed'
+    return isClosing ? 'closed' : 'retired'
   }
 
   /** Whether tasks may be meant for it. */

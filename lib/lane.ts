@@ -9,8 +9,8 @@
 // J8. See lane-mail.ts. What a task has written is posted, too, before its answer.
 
 import { receiveMessageOnPort } from 'node:worker_threads'
-import type { IWorker, WorkerExitReason } from '..'
-import { type Crash, Crashes } from './crashes'
+import type { IWorker } from '..'
+import { Crashes } from './crashes'
 import { settleNow } from './drain'
 import { describe, isInstance, ThreadmillError } from './errors'
 import { type Estimation, estimation } from './estimators'
@@ -493,7 +493,7 @@ export class JsLane implements EntryLane, ThreadHost {
     const origin = this.#workers[index]
     const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
     if (origin !== undefined) {
-      this.#host.exited(origin, exitCode, cause, this.#reasonOf(thread, refusal))
+      this.#host.exited(origin, exitCode, cause, thread.exitReason(refusal !== undefined, this.#closing))
       // A listener may have launched the next one.
       if (origin.threadId === thread.threadId) origin.threadId = undefined
     }
@@ -519,7 +519,7 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
       return
     }
-    this.crashes.add(this.#crashOf(thread, exitCode), !thread.leaving || thread.hasCause)
+    this.crashes.add(thread.crash(exitCode), !thread.leaving || thread.hasCause)
     const why = thread.hasCause ? `: ${cause instanceof Error ? cause.message : `uncaught ${describe(cause)}`}` : ''
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
@@ -546,21 +546,10 @@ export class JsLane implements EntryLane, ThreadHost {
     else if (!this.crashes.isEndless) this.#fill()
   }
 
-  #crashOf({ index, hasCause, cause }: LaneThread, exitCode: number): Crash {
-    return { worker: index, exitCode, options: hasCause ? { cause } : {} }
-  }
-
-  #reasonOf(thread: LaneThread, refusal: ThreadmillError | undefined): WorkerExitReason {
-    if (thread.hasFailed || refusal !== undefined) return 'start-failed'
-    if (thread.evicted) return 'evicted'
-    if (!thread.stopping || thread.hasCause) return 'crashed'
-    return this.#closing ? 'closed' : 'retired'
-  }
-
   /** A worker that could not load the entry module has gone. */
   #endUnloaded(thread: LaneThread, exitCode: number, origin: IWorker | undefined): void {
     const { index } = thread
-    this.crashes.add(this.#crashOf(thread, exitCode), true)
+    this.crashes.add(thread.crash(exitCode), true)
     flush()
     native.leaveWorker(this.handle, index, 0, 'the entry module cannot be used')
     if (this.#failedLoads.areFinal || this.#launched === this.#leaving) this.#rejectUnusable()

@@ -85,12 +85,12 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
                     let outcome = Outcome::Ok(Value::Number(number));
                     Event::Settled { ticket, outcome, worker, run_time, held: false }
                 }
-                Post::Words { ticket, worker, words: run } if run.len() <= words.len() => {
+                Post::Words { ticket, worker, words: value } if value.len() <= words.len() => {
                     state.port.ids.clear(ticket);
-                    let (here, rest) = words.split_at_mut(run.len());
-                    here.copy_from_slice(&run);
-                    here[0] = run.len() as f64;
-                    let (tag, run_time) = (20.0 + f64::from(FLAT), run[0] / 1e6);
+                    let (here, rest) = words.split_at_mut(value.len());
+                    here.copy_from_slice(&value);
+                    here[0] = value.len() as f64;
+                    let (tag, run_time) = (20.0 + f64::from(FLAT), value[0] / 1e6);
                     record.copy_from_slice(&[
                         f64::from(ticket),
                         tag,
@@ -99,15 +99,15 @@ pub(crate) unsafe extern "C" fn drain(env: Env, info: Info) -> Js {
                         run_time,
                         0.0,
                     ]);
-                    offset += run.len();
+                    offset += value.len();
                     words = rest;
                     finished += 1;
                     continue;
                 }
-                Post::Words { ticket, worker, words: mut run } => {
-                    let run_time = run[0] as u64;
-                    run[0] = run.len() as f64;
-                    let answer = Answer { codec: FLAT, value: Value::Words(run), ..Answer::default() };
+                Post::Words { ticket, worker, words: mut value } => {
+                    let run_time = value[0] as u64;
+                    value[0] = value.len() as f64;
+                    let answer = Answer { codec: FLAT, value: Value::Words(value), ..Answer::default() };
                     let outcome = Outcome::Answer(Box::new(answer));
                     Event::Settled { ticket, outcome, worker, run_time, held: false }
                 }

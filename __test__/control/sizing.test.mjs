@@ -166,6 +166,23 @@ describe('by load', () => {
 })
 
 describe('resize', () => {
+  test('ends workers that still load before those that are ready', async (t) => {
+    // The first thread loads at once, the others wait.
+    const source = `import { threadId, workerData } from 'node:worker_threads'
+      if (Atomics.add(workerData, 0, 1) > 0) Atomics.wait(workerData, 1, 0)
+      export default () => threadId`
+    const workerData = new Int32Array(new SharedArrayBuffer(8))
+    const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 3, workerData })
+    t.after(() => pool.destroy())
+    const threadId = await pool.run()
+    pool.resizeUpTo(3)
+    await until(() => workerData[0] === 3)
+    pool.resize({ min: 1, max: 1 })
+    // Those that load never end by themselves.
+    assert.equal(await pool.run(undefined, { timeout: 5000 }), threadId)
+    assert.equal(pool.workers[0].threadId, threadId)
+  })
+
   test('to more workers serves what waits', async (t) => {
     const pools = control(t, { maxWorkers: 1 })
     const release = await block(pools, 2)

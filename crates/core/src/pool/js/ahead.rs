@@ -166,7 +166,7 @@ pub fn read_answer(
         0..=4 => primitive(record),
         6 => {
             let words = words.get(record[3] as usize..)?;
-            // The first one tells how many there are.
+            // The first one tells how many there are, itself included.
             let count = *words.first()? as usize;
             Value::Words(words.get(..count.max(1))?.into())
         }
