@@ -118,7 +118,7 @@ function setWaiting(waits: boolean): void {
 const orders = new Orders(control, lastLook, {
   exit,
   ending,
-  inputCame: () => freshTurn(),
+  inputCame: () => turn(),
   settleNow: () => seatPool?.settleNow(),
   collected: (...given) => seatPool?.collected(...given),
 })
@@ -214,8 +214,13 @@ function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
   return answers.exchange(visit, tasks, values, taskWords)
 }
 
-/** Begins what there is, until there is nothing or the event loop has waited long enough. */
-function turn(): void {
+/**
+ * Begins what there is, until there is nothing or the event loop has waited long enough. `isFresh`: the event loop has called for
+ * it. Functions are called from here with one other in between: stacks of errors show them all, and the engine takes more than a
+ * microsecond for each.
+ */
+function turn(isFresh = true): void {
+  if (isFresh) sliceStart = now()
   if (inTurn || loaded === undefined || isEnding) return
   inTurn = true
   try {
@@ -230,7 +235,15 @@ function turn(): void {
       const count = handOver(visit(), values)
       if (count <= 0) break
       lastEnd = now()
-      beginAll(count, values)
+      for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
+        try {
+          const task = take(at, values)
+          if (task !== undefined) run(task)
+        } catch (error) {
+          // One task must not cost the others.
+          rethrow(error)
+        }
+      }
     }
   } finally {
     inTurn = false
@@ -248,12 +261,6 @@ function visit(): 0 | 1 | 2 | 3 {
 /** When the event loop last came round, as far as is known. */
 let sliceStart = 0
 
-/** A turn that the event loop has called for. */
-function freshTurn(): void {
-  sliceStart = now()
-  turn()
-}
-
 /** A task has ended outside a turn: the answers of this turn of the microtask queue go together. */
 function scheduleTurn(): void {
   if (inTurn || turnScheduled) return
@@ -262,7 +269,7 @@ function scheduleTurn(): void {
   root.runInAsyncScope(soon, undefined, () => {
     turnScheduled = false
     if (now() - sliceStart < YIELD) {
-      turn()
+      turn(false)
       return
     }
     // Microtasks after microtasks would keep timers and I/O waiting for ever. What has ended is told before (J5).
@@ -280,82 +287,91 @@ function turnInTime(): void {
   willTurn = true
   root.runInAsyncScope(setImmediate, undefined, () => {
     willTurn = false
-    freshTurn()
+    turn()
   })
 }
 
 const SIMPLE = [undefined, null, true, false]
 
-function begin(at: number, values: unknown[]): void {
+/** What an exchange has brought at `at`, if it is a task that begins now; messages are delivered at once. */
+function take(at: number, values: unknown[]): TakenTask | undefined {
   const numbered = tasks[at + 2] as number
   const tag = numbered & (ATTEMPT - 1)
   const given = tasks[at + 3] as number
   const codec = tasks[at + 4] as number
   if (tag === 9) {
     const [type, data] = values[given] as [string, unknown]
-    if (codec !== POSTED) {
-      let contents = data
-      try {
-        if (codec !== PLAIN) contents = payload().decode(codec, data)
-      } catch (error) {
-        // Its tasks have nothing to do with that.
-        warnUnreadable(`a message of type '${type}'`, error)
-        return
-      }
-      Client.deliver(client, type, contents)
-    } else {
-      const parcel = orders.takeContents(data as number)
-      if (parcel !== undefined) Client.deliver(client, type, parcel.value)
-    }
-    return
+    deliver(type, data, codec)
+    return undefined
   }
   const [idIndex, idGeneration, optionsAt] = [tasks[at], tasks[at + 1], tasks[at + 5]] as [number, number, number]
   if (tag === 10) {
     const running = unfinished.get(idIndex)
-    if (running?.idGeneration !== idGeneration) return
+    if (running?.idGeneration !== idGeneration) return undefined
     running.abort ??= new Abort()
     running.abort.giveUp(given === 1)
-    return
+    return undefined
   }
-  const claim = tasks[at + 6] as number
-  const attempt = (numbered - tag) / ATTEMPT
   const name = optionsAt === -1 ? undefined : optionsAt < 0 ? -2 - optionsAt : (values[optionsAt] as string)
+  const task: TakenTask = {
+    idIndex,
+    idGeneration,
+    context: undefined,
+    attempt: (numbered - tag) / ATTEMPT,
+    claim: tasks[at + 6] as number,
+    name,
+    data: given,
+    codec,
+  }
   const isHeld = heldTasks.length > 0 || !hasRoom()
-  let data: unknown = given
-  let how = codec
   if (tag === 6) {
     const { isRaw, read } = payload()
     if (!isRaw(taskWords, given)) {
-      data = read(taskWords, given)
-      how = PLAIN
+      task.data = read(taskWords, given)
+      task.codec = PLAIN
     }
     // The memory is used again with the next exchange.
-    else if (isHeld) data = taskWords.slice(given, given + (taskWords[given] as number))
-    else how = IN_PLACE
+    else if (isHeld) task.data = taskWords.slice(given, given + (taskWords[given] as number))
+    else task.codec = IN_PLACE
   } else if (tag !== 4 && codec !== POSTED) {
-    data = tag < 4 ? SIMPLE[tag] : values[given]
+    task.data = tag < 4 ? SIMPLE[tag] : values[given]
     // Many workers never need it.
     if (codec === FLAT && taskWords.length === 0) taskWords = new Floats(TASK_WORDS)
   }
-  if (isHeld) {
-    heldTasks[heldTasks.length] = { idIndex, idGeneration, claim, name, data, codec: how, attempt }
-    if (how === POSTED) orders.askEarly(data as number)
-  } else beginTask(idIndex, idGeneration, claim, name, data, how, attempt)
+  if (!isHeld) return begun(task)
+  heldTasks[heldTasks.length] = task
+  if (task.codec === POSTED) orders.askEarly(task.data as number)
+  return undefined
 }
 
-/** A task that was taken ahead and has to wait for room. */
-interface HeldTask {
-  readonly idIndex: number
-  readonly idGeneration: number
+function deliver(type: string, data: unknown, codec: number): void {
+  if (codec === POSTED) {
+    const parcel = orders.takeContents(data as number)
+    if (parcel !== undefined) Client.deliver(client, type, parcel.value)
+    return
+  }
+  let contents = data
+  try {
+    if (codec !== PLAIN) contents = payload().decode(codec, data)
+  } catch (error) {
+    // Its tasks have nothing to do with that.
+    warnUnreadable(`a message of type '${type}'`, error)
+    return
+  }
+  Client.deliver(client, type, contents)
+}
+
+/** A task that was taken, with what it begins with. */
+interface TakenTask extends Running {
+  context: TaskContext | undefined
   readonly claim: number
   readonly name: string | number | undefined
-  readonly data: unknown
-  readonly codec: number
-  readonly attempt: number
+  data: unknown
+  codec: number
 }
 
-/** In the order taken. */
-let heldTasks: HeldTask[] = []
+/** Those that were taken ahead and have to wait for room, in the order taken. */
+let heldTasks: TakenTask[] = []
 /** Tasks that have begun and wait for their inputs. */
 let fetching = 0
 
@@ -372,41 +388,32 @@ function beginHeld(): void {
   let next = 0
   lastEnd = now()
   while (next < held.length && hasRoom() && lastEnd - sliceStart < YIELD) {
-    const { idIndex, idGeneration, claim, name, data, codec, attempt } = held[next++] as HeldTask
     try {
-      beginTask(idIndex, idGeneration, claim, name, data, codec, attempt)
+      const task = begun(held[next++] as TakenTask)
+      if (task !== undefined) run(task)
     } catch (error) {
       rethrow(error)
     }
   }
   // None was added meanwhile.
-  for (; next < held.length; next++) heldTasks[heldTasks.length] = held[next] as HeldTask
+  for (; next < held.length; next++) heldTasks[heldTasks.length] = held[next] as TakenTask
 }
 
-/** Begins a task unless somebody has taken it back. */
-function beginTask(
-  idIndex: number,
-  idGeneration: number,
-  claim: number,
-  name: string | number | undefined,
-  data: unknown,
-  codec: number,
-  attempt: number,
-): void {
-  if (!answers.board.claim(claim)) {
-    if (codec === MOVED) native.dropMemory(data as number)
-    return
+/** The task, unless somebody has taken it back or its input has to be fetched; then it is run when that has come. */
+function begun(task: TakenTask): TakenTask | undefined {
+  const { idIndex, idGeneration, codec } = task
+  if (!answers.board.claim(task.claim)) {
+    if (codec === MOVED) native.dropMemory(task.data as number)
+    return undefined
   }
   if (answers.isDue(lastEnd)) handOver(0)
-  if (codec !== POSTED) {
-    run(idIndex, idGeneration, name, data, codec, attempt)
-    return
-  }
-  const key = data as number
+  if (codec !== POSTED) return task
+  const key = task.data as number
   const parcel = orders.takeInput(key)
   if (parcel !== undefined) {
-    run(idIndex, idGeneration, name, parcel.value, PLAIN, attempt)
-    return
+    task.data = parcel.value
+    task.codec = PLAIN
+    return task
   }
   fetching++
   orders.fetchInput(key, (read) => {
@@ -414,9 +421,12 @@ function beginTask(
     native.gotInput(idIndex, idGeneration)
     lastEnd = now()
     if (answers.isDue(lastEnd)) handOver(0)
-    run(idIndex, idGeneration, name, read, READ, attempt)
+    task.data = read
+    task.codec = READ
+    run(task)
     scheduleTurn()
   })
+  return undefined
 }
 
 /** Stands for the codec of an input that a function gives. */
@@ -438,30 +448,24 @@ function openMemory(key: number): unknown {
   return value
 }
 
-/** Runs a task. */
-function run(
-  idIndex: number,
-  idGeneration: number,
-  sent: string | number | undefined,
-  data: unknown,
-  codec: number,
-  attempt: number,
-): void {
-  let name = sent
-  let context: TaskContext | undefined
-  if (typeof sent === 'string' && sent.startsWith(MARK)) {
-    const unpacked = unpackName(sent)
+function run(task: TakenTask): void {
+  const { idIndex, idGeneration, data, codec } = task
+  let { name } = task
+  if (typeof name === 'string' && name.startsWith(MARK)) {
+    const unpacked = unpackName(name)
     name = unpacked.name
     if (unpacked.carried !== '') {
       isFollowed = true
-      context = taskContext(unpacked.carried)
+      task.context = taskContext(unpacked.carried)
     }
   }
-  const running: Running = { idIndex, idGeneration, context, attempt }
+  const { context } = task
+  // It is the function's alone.
+  task.data = undefined
   const began = lastEnd
   let overhead = 0
   let result: unknown
-  const outer = enter(running)
+  const outer = enter(task)
   let called: EntryWithHooks | undefined
   let isLater = false
   // Alone it needs no client of its own, whoever begins after it.
@@ -471,7 +475,7 @@ function run(
     const fn = loaded.find(name) as EntryWithHooks
     called = fn
     const isPlain = fn.preTask === undefined && context === undefined
-    if (isPlain && !needsContext(fn)) result = fn(input, knownBy === 'client' ? client.of(running) : client)
+    if (isPlain && !needsContext(fn)) result = fn(input, knownBy === 'client' ? client.of(task) : client)
     else {
       const spend = (time: number): void => {
         overhead = time
@@ -479,7 +483,7 @@ function run(
       const call = (): unknown =>
         fn.preTask === undefined ? fn(input, client) : callPrepared(fn, input, client, spend)
       if (isSeparate()) knownBy = 'context'
-      const start = (): unknown => (knownBy === 'context' ? callIn(running, call) : call())
+      const start = (): unknown => (knownBy === 'context' ? callIn(task, call) : call())
       result = context === undefined ? start() : context.run(start)
     }
     if (typeof result === 'object') {
@@ -497,10 +501,10 @@ function run(
     answer(idIndex, idGeneration, result, false, overhead, began)
     return
   }
-  sawPromise(called, running, knownBy)
+  sawPromise(called, task, knownBy)
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   const end = (value: unknown, failed: boolean): void => {
-    finished(running)
+    finished(task)
     answer(idIndex, idGeneration, value, failed, overhead, began)
     scheduleTurn()
     if (isDone) leaveAtRest()
@@ -539,18 +543,7 @@ function hearRest(): void {
     const values: unknown[] = []
     const count = handOver(1, values)
     if (count <= 0) return
-    beginAll(count, values)
-  }
-}
-
-function beginAll(count: number, values: unknown[]): void {
-  for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
-    try {
-      begin(at, values)
-    } catch (error) {
-      // One task or message must not cost the others.
-      rethrow(error)
-    }
+    for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) take(at, values)
   }
 }
 
@@ -569,7 +562,7 @@ async function leave(): Promise<void> {
 async function start(): Promise<void> {
   showWorkerData(usersData)
   setOwnEntry(place.url)
-  onRing(freshTurn)
+  onRing(turn)
   const memory = native.attachWorker(poolId, index)
   if (memory === false) {
     control.close()
@@ -596,7 +589,7 @@ async function start(): Promise<void> {
   orders.listen()
   const report: Report = { type: 'ready' }
   control.postMessage(report)
-  freshTurn()
+  turn()
 }
 
 start()
