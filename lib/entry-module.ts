@@ -7,7 +7,7 @@ import { builtins } from './builtins'
 import { describe, isInstance, ThreadmillError } from './errors'
 import { importFrom } from './packs'
 
-const { hasOwn } = builtins
+const { hasOwn, isPromise } = builtins
 
 /** A function that runs tasks: the input and the client come in, the output or a promise of it goes out. */
 export type EntryFunction = (input: unknown, client: unknown) => unknown
@@ -36,15 +36,6 @@ export interface LoadedEntry {
 
 const ENTRY: ErrorCode = 'ERR_THREADMILL_ENTRY'
 const TYPESCRIPT = /^file:[^?#]*\.(?:[cm]?ts|tsx)(?:[?#]|$)/
-/**
- * Errors of a Node that does not run such TypeScript by itself. They come up before any code of the module runs, but for
- * what it imports dynamically while it loads.
- */
-const NEEDS_LOADER = new Set<unknown>([
-  'ERR_UNKNOWN_FILE_EXTENSION',
-  'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
-  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
-])
 const MAX_LISTED = 20
 
 /** The value of an own property; `undefined` when there is none, and for primitive holders. */
@@ -66,8 +57,15 @@ export async function loadEntry(
 ): Promise<LoadedEntry> {
   const namespace = await importModule(place, required)
   // The default of a CommonJS module is its exports object, whose own default is that of the source when transpiled.
-  const inner = ownValue(namespace, 'default')
-  const holders = [namespace, inner, ownValue(inner, 'default')]
+  let inner = ownValue(namespace, 'default')
+  const holders = [namespace]
+  if (isPromise(inner)) {
+    // It waits for what it needs (as with piscina).
+    inner = await awaited(place.url, inner)
+    holders[1] = { default: inner }
+  }
+  holders[holders.length] = inner
+  holders[holders.length] = ownValue(inner, 'default')
   const valueIn = (name: string, isMeant: (value: unknown) => boolean): unknown => {
     for (let at = 0; at < holders.length; at++) {
       const value = ownValue(holders[at], name)
@@ -94,6 +92,14 @@ export async function loadEntry(
   return { fn, find: (name) => (name === undefined ? fn : find(name)) }
 }
 
+async function awaited(url: string, exported: Promise<unknown>): Promise<unknown> {
+  try {
+    return await exported
+  } catch (error) {
+    throw loadError(url, error)
+  }
+}
+
 /** Bun takes what follows a dot in a data: URL for the extension of a file. */
 function importable(url: string): string {
   return 'bun' in process.versions && url.startsWith('data:') ? url.replaceAll('.', '%2E') : url
@@ -104,38 +110,18 @@ async function importModule({ url, file }: EntryPlace, required?: (file: string)
   try {
     return (file === undefined ? undefined : required?.(file)) ?? (await importUrl(url))
   } catch (error) {
-    throw loadError(url, error, needsLoader(url, error) ? LOADERS : '')
+    throw loadError(url, error, TYPESCRIPT.test(url) ? typescript().adviceFor(error) : '')
   }
 }
 
-/**
- * Imports a module, TypeScript also through the `tsx` that the module itself could import. Rejects with the error of the
- * import.
- */
+/** Imports a module, also where Node does not run its TypeScript by itself. Rejects with the error of the import. */
 export async function importUrl(url: string): Promise<unknown> {
-  try {
-    return await importFrom(importable(url))
-  } catch (error) {
-    if (!needsLoader(url, error)) throw error
-    const { packageOf } = require('./entry') as typeof import('./entry')
-    const { realpathSync } = require('node:fs') as typeof import('node:fs')
-    const { fileURLToPath } = require('node:url') as typeof import('node:url')
-    const api = packageOf('tsx/esm/api', path.dirname(realpathSync(fileURLToPath(url))))
-    if (api === undefined) throw error
-    // For this module and what it imports only. Registering tsx would not do: what failed to import once stays failed
-    // under its URL.
-    const { tsImport } = (await importFrom(api)) as { tsImport(url: string, parent: string): Promise<unknown> }
-    return await tsImport(url, url)
-  }
+  return TYPESCRIPT.test(url) ? typescript().importTypeScript(url) : importFrom(importable(url))
 }
 
-function needsLoader(url: string, error: unknown): boolean {
-  return TYPESCRIPT.test(url) && NEEDS_LOADER.has(ownValue(error, 'code'))
+function typescript(): typeof import('./typescript') {
+  return require('./typescript') as typeof import('./typescript')
 }
-
-const LOADERS =
-  "; use Node 22.18 or newer with erasable syntax, install 'tsx' beside the module, or compile it " +
-  `(this is Node ${process.versions.node})`
 
 function entryError(message: string, cause?: unknown): ThreadmillError {
   return new ThreadmillError(ENTRY, message, cause === undefined ? undefined : { cause })

@@ -102,6 +102,6 @@ export function findKernel(name: unknown): Kernel {
 
 /** The kernel that the options of a call name. */
 export function kernelOf(options: unknown): Kernel {
-  if (!isObject(options)) throw wrongType('options', 'an object with a kernel', options)
+  if (!isObject(options)) throw wrongType('options', 'an object with a kernel, as this pool has no module', options)
   return findKernel(own(options, 'kernel'))
 }

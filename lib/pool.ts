@@ -20,6 +20,7 @@ import {
   checkSignal,
   checkTaskOptions,
   checkWorkers,
+  isObject,
   optionsObject,
   own,
   ownOr,
@@ -278,6 +279,11 @@ export class WorkerPool implements AsyncDisposable {
 function createCore([first, second]: unknown[]): PoolCore {
   const isModule = typeof first === 'string' || typeof first === 'function' || isUrl(first)
   if (!isModule) {
+    // What other pools call it would be ignored, and the first task fail for want of a kernel.
+    const filename = isObject(first) ? own(first, 'filename') : undefined
+    if (filename !== undefined) {
+      throw wrongValue('options.filename', 'the first argument: new WorkerPool(filename, options)', filename)
+    }
     const settings = checkPoolOptions(first)
     return begun(settings, checkShellOptions(first))
   }
@@ -323,12 +329,11 @@ const EVENTS: readonly unknown[] = [
   'health',
   'health-alert',
   'high-memory',
-  // Never fires: `once` and `on` of node:events listen to it beside what they are for.
-  'error',
 ]
 
 function checkEvent(event: unknown): string {
-  if (!EVENTS.includes(event)) {
+  // 'error' never fires: `once` and `on` of node:events listen to it beside what they are for.
+  if (event !== 'error' && !EVENTS.includes(event)) {
     const names = EVENTS.map((name) => `'${name}'`)
     throw wrongValue('event', `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`, event)
   }

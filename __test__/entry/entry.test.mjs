@@ -421,6 +421,29 @@ describe('symbols', () => {
   })
 })
 
+describe('a default export that is a promise', () => {
+  test('is waited for: a function, and an object of functions', async () => {
+    await assertOutput('later x', write('later.mjs', `export default Promise.resolve((input) => 'later ' + input)`))
+    await assertOutput('later x', write('later.cjs', `module.exports = (async () => (input) => 'later ' + input)()`))
+    const several = `export default Promise.resolve({ processTask: () => 'found', other: () => 'other' }); export const own = () => 'own'`
+    await assertOutput('found', write('several.mjs', several))
+    await assertOutput('other', write('several.mjs', several), undefined, 'other')
+    await assertOutput('own', write('several.mjs', several), undefined, 'own')
+    await assertOutput('later x', path.join(folder, 'later.mjs'), 'default')
+  })
+
+  test('is the cause when it rejects, and what it gives may be no function', async () => {
+    const file = write('never.cjs', `module.exports = Promise.reject(new RangeError('not now'))`)
+    const { cause } = await assertFailure(file, undefined, /never\.cjs': not now$/)
+    assert.equal(cause.text, 'RangeError: not now')
+    await assertFailure(
+      write('five.mjs', 'export default Promise.resolve(5)'),
+      undefined,
+      /no function .*it exports default$/,
+    )
+  })
+})
+
 describe('modules that do not load', () => {
   test('no such file', async () => {
     const { cause } = await assertFailure(

@@ -29,6 +29,7 @@ describe('pool options', () => {
     ['pin: []', { pin: [] }, TypeError, VALUE],
     ['pin: [-1]', { pin: [-1] }, RangeError, RANGE],
     ['nice: 20', { nice: 20 }, RangeError, RANGE],
+    ["filename: './task.js'", { filename: './task.js' }, TypeError, VALUE],
     ['options: 5', 5, TypeError, TYPE],
     ['options: null', null, TypeError, TYPE],
     ['options: []', [], TypeError, TYPE],
