@@ -143,11 +143,16 @@ export class LaneThread implements InputWay {
     return { worker: this.index, exitCode, options: this.hasCause ? { cause: this.cause } : {} }
   }
 
+  /** Whether its end is one that nobody has asked for. */
+  get hasCrashed(): boolean {
+    return !this.stopping || this.hasCause
+  }
+
   /** Why it has ended. `isRefused`: the system has refused it; `isClosing`: its pool ends. */
   exitReason(isRefused: boolean, isClosing: boolean): WorkerExitReason {
     if (this.hasFailed || isRefused) return 'start-failed'
     if (this.evicted) return 'evicted'
-    if (!this.stopping || this.hasCause) return 'crashed'
+    if (this.hasCrashed) return 'crashed'
     return isClosing ? 'closed' : 'retired'
   }
 

@@ -519,11 +519,11 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
       return
     }
-    this.crashes.add(thread.crash(exitCode), !thread.leaving || thread.hasCause)
+    this.crashes.add(thread.crash(exitCode), thread.hasCrashed)
     const why = thread.hasCause ? `: ${cause instanceof Error ? cause.message : `uncaught ${describe(cause)}`}` : ''
     flush()
     const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
-    if (thread.leaving) {
+    if (thread.leaving && thread.stopping) {
       // One that took too long to say goodbye was terminated.
       if (thread.hasCause) this.#unheard(origin, exitCode, thread)
       this.#replace(index, 0, text)
@@ -542,8 +542,10 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#host.broken(
         new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', why, thread.hasCause ? { cause } : undefined),
       )
-    } else if (waiting > 0) this.#launch(index)
-    else if (!this.crashes.isEndless) this.#fill()
+    } else if (waiting > 0 && !thread.leaving) this.#launch(index)
+    else if (this.crashes.isEndless) return
+    else if (thread.leaving) this.#launchAgain()
+    else this.#fill()
   }
 
   /** A worker that could not load the entry module has gone. */

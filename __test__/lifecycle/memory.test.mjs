@@ -71,4 +71,32 @@ describe('maxMemoryUsage', () => {
       assert.throws(() => new WorkerPool(options), { code, message: /must be .*; got / })
     })
   }
+
+  test('a worker that crashes while it is to be recycled has crashed', async () => {
+    const module = `data:text/javascript,export default (input, client) => new Promise(() => {
+      client.onMessage('go', () => process.exit(3));
+      client.postMessageToPool('begun')
+    })`
+    const options = { maxMemoryUsage: 1, checkInterval: 5, memoryStrategy: 'restart' }
+    const pool = new WorkerPool(module, { maxWorkers: 1, crashLimit: 3, ...options })
+    let begun
+    pool.onMessage('begun', () => begun())
+    const reasons = []
+    pool.on('worker-exit', (_worker, _code, _error, reason) => reasons.push(reason))
+    const tasks = Array.from({ length: 6 }, () => pool.run(1).catch((error) => error))
+    for (let crash = 0; crash < 3; crash++) {
+      await new Promise((resolve) => {
+        begun = resolve
+      })
+      // The first of these may have been on its way before the task began.
+      for (let check = 0; check < 2; check++) await nextEvent(pool, 'high-memory')
+      pool.postMessageToWorkers('go')
+    }
+    const errors = await Promise.all(tasks)
+    for (const { code } of errors) assert.equal(code, 'ERR_THREADMILL_WORKER_CRASHED')
+    assert.equal(errors.filter(({ message }) => message.includes('again and again')).length, 3)
+    assert.deepEqual(reasons, ['crashed', 'crashed', 'crashed'])
+    assert.equal(pool.stats().crashes, 3)
+    await pool.close()
+  })
 })
