@@ -801,7 +801,7 @@ export interface PoolStats {
   readonly retries: number
   /** JS workers that ended without being asked to. */
   readonly crashes: number
-  /** Mean time from submit to end of successful tasks, ms; 0 when there are none. */
+  /** Mean time from submit to end of successful tasks, without runs that were begun again, ms; 0 when there are none. */
   readonly avgProcessingTime: number
   /** Sum behind that mean, ms. */
   readonly totalProcessingTime: number
@@ -809,13 +809,13 @@ export interface PoolStats {
   readonly avgWaitTime: number
   /** Mean time of successful tasks from start to end, ms. */
   readonly avgRunTime: number
-  /** From submit to start, of all successful tasks. */
+  /** From submit to start, of all successful tasks, and between their runs. */
   readonly waitTime: TimeStats
-  /** From start to end, of all successful tasks. */
+  /** From start to end, of all successful tasks; of the last run. */
   readonly runTime: TimeStats
   /** The same by key, for the first 256 keys; read when it is asked for first. */
   readonly keys: readonly KeyStats[]
-  /** Tasks taken from another worker's queue. */
+  /** Tasks that workers took from the queues of others, of both lanes and also by workers that have gone. */
   readonly steals: number
   /** Kernels that were given up and still run. */
   readonly abandoned: number

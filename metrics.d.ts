@@ -116,7 +116,7 @@ export interface ChannelMessages {
     readonly worker: number | undefined
     /** Milliseconds since `threadmill:task:submit`. */
     readonly elapsed: number
-    /** Of these, those in which it ran; 0 when it did not. */
+    /** Of these, those in which it ran, runs that failed included; 0 when it did not. */
     readonly runTime: number
     /** How often it was run again. */
     readonly retries: number

@@ -2,7 +2,7 @@
 // What `diagnostics_channel` tells of pools. No message is made up for a channel that nobody has subscribed to.
 
 import { channel } from 'node:diagnostics_channel'
-import type { IWorker, WorkerExitReason } from '..'
+import type { IWorker, PoolStats, WorkerExitReason } from '..'
 import type { ChannelMessages, TaskMessage } from '../metrics'
 import { native } from './native'
 import { own } from './own'
@@ -39,14 +39,14 @@ export function taskSubmitted(pool: string, task: TaskHandle<unknown>): void {
 /** It is settled. */
 export function taskEnded(pool: string, task: TaskHandle<unknown>, succeeded: boolean, value: unknown): void {
   if (task.watchedSince === undefined || !taskEnd.hasSubscribers) return
-  const { worker, taskCost, retries } = task
+  const { worker, ranFor, retries } = task
   const message: Message<'threadmill:task:end'> = {
     ...about(pool, task),
     succeeded,
     error: succeeded ? undefined : value,
     worker: worker?.id,
     elapsed: now() - task.watchedSince,
-    runTime: worker === undefined ? 0 : taskCost,
+    runTime: ranFor,
     retries,
   }
   taskEnd.publish(message)
@@ -90,8 +90,9 @@ export function poolCreated(pool: string, threads: number, maxWorkers: number): 
 }
 
 /** It has ended, and its workers with it. */
-export function poolEnded(pool: string, tasksCompleted: number, tasksErrored: number): void {
+export function poolEnded(pool: string, stats: () => PoolStats): void {
   if (!poolClose.hasSubscribers) return
+  const { tasksCompleted, tasksErrored } = stats()
   const message: Message<'threadmill:pool:close'> = { pool, tasksCompleted, tasksErrored }
   poolClose.publish(message)
 }

@@ -568,7 +568,7 @@ export class PoolCore implements EntryHost {
 
   released(): void {
     this.#sizing.unfollow()
-    if (!this.isInert) channels.poolEnded(this.settings.name, this.#completed, this.#errored)
+    if (!this.isInert) channels.poolEnded(this.settings.name, () => this.stats())
   }
 }
 

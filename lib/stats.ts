@@ -25,6 +25,7 @@ export interface Figures {
   /** Of these, those that workers submitted. */
   guestsCompleted: number
   guestsErrored: number
+  steals: number
   abandoned: number
   totalProcessingTime: number
   totalWaitTime: number
@@ -157,7 +158,7 @@ function poolStats(reading: Reading, counts: Counts): PoolStats {
       keys ??= JSON.parse(reading.keys()) as readonly KeyStats[]
       return keys
     },
-    steals: workers.reduce((sum, worker) => sum + worker.steals, 0),
+    steals: figures.steals,
     abandoned: figures.abandoned,
     load: busyWorkers / poolSize,
     sizing: { ...figures.sizing, js: bounds ?? null, notes: figures.notes },

@@ -64,6 +64,7 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   #isBegun = false
   #cost: number
   #overhead = 0
+  #ranFor = 0
   #ranOn = -1
   #retries = 0
 
@@ -102,6 +103,11 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
 
   get pretaskCost(): number {
     return this.#overhead
+  }
+
+  /** Milliseconds in which it has run, runs that failed included. */
+  get ranFor(): number {
+    return this.#ranFor
   }
 
   get retries(): number {
@@ -163,6 +169,7 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
       this.#worker = this.#workerAt(worker)
       this.#isBegun = true
       this.#cost = runTime
+      this.#ranFor += runTime
       this.#overhead = overhead
     }
   }
@@ -172,6 +179,7 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
     this.#worker = this.#workerAt(worker)
     this.#isBegun = false
     this.#cost = runTime
+    this.#ranFor += runTime
   }
 
   progress(done: number, total: number): void {

@@ -180,3 +180,41 @@ test('keys of a snapshot that are first read after the end are the last ones', a
   assert.deepEqual(snapshot.keys, pool.stats().keys)
   assert.equal(snapshot.keys[0].key, 'one')
 })
+
+test('what workers took from others is told of when they have gone', async (t) => {
+  const { pool } = control(t, { maxWorkers: 2 })
+  pool.resizeUpTo(2)
+  await until(() => pool.stats().js.length === 2)
+  const taken = () => pool.stats().steals
+  while (taken() === 0) {
+    const tasks = Array.from({ length: 50 }, (_, value) => pool.run({ do: 'value', value }, { workerAffinity: 0 }))
+    await Promise.all(tasks)
+  }
+  const before = taken()
+  pool.resize({ min: 0, max: 1 })
+  await until(() => pool.workers.length === 1)
+  assert.ok(taken() >= before && before > 0)
+  await pool.close()
+  assert.ok(taken() >= before)
+})
+
+test('runs that failed are no waiting', async (t) => {
+  const source =
+    'data:text/javascript,export default async (ms, { attempt }) => { const end = performance.now() + ms; while (performance.now() < end); if (attempt < 2) throw new Error("again") }'
+  const pool = new WorkerPool(source, { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  await pool.ready()
+  const runs = []
+  pool.on('retry', ({ taskCost }) => runs.push(taskCost))
+  const began = performance.now()
+  const task = pool.addTask(50, { retries: { limit: 2, delay: 0, on: 'both' } })
+  await task
+  const elapsed = performance.now() - began
+  await until(() => pool.stats().waitTime.count === 1)
+  assert.ok(runs.length === 2 && runs[0] >= 45 && runs[1] >= 45, `${runs}`)
+  // Times in histograms are within a hundredth.
+  const { waitTime, avgWaitTime } = pool.stats()
+  for (const wait of [waitTime.max / 1.01, avgWaitTime]) {
+    assert.ok(wait <= elapsed - runs[0] - runs[1] - task.taskCost + 1, `${wait} of ${elapsed}, runs ${runs}`)
+  }
+})

@@ -146,10 +146,13 @@ test('crashes, closed pools and pools that come and go are shown', async (t) => 
   const dashboard = await serve(t, pool, { interval: 100 })
   const { page, faults } = await open(t, dashboard)
   await assert.rejects(pool.run({ do: 'crash' }), { code: 'ERR_THREADMILL_WORKER_CRASHED' })
+  // No worker is left, and later one that has crashed before.
+  await reads(page, 'crashes', '1')
   await pool.run(1)
   await reads(page, 'crashes', '1')
   await pool.close()
   await page.waitForFunction(() => document.querySelector('.state')?.textContent === 'closed')
+  await reads(page, 'crashes', '1')
   const other = closing(t, new WorkerPool({ threads: 1, name: 'other' }))
   dashboard.add(other)
   await page.getByRole('heading', { name: 'other' }).waitFor()

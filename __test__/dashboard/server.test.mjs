@@ -520,3 +520,31 @@ test('it can be required', async () => {
   `)
   assert.deepEqual([code, stdout], [0, 'function true\n'])
 })
+
+test('tasks that have ended are not kept, whoever has looked and however seldom', async () => {
+  const { stdout, stderr } = await runProgram(
+    `import { WorkerPool } from 'threadmill'
+     import { serveDashboard } from 'threadmill/dashboard'
+     const pool = new WorkerPool('data:text/javascript,export default () => 1', { maxWorkers: 1 })
+     const dashboard = await serveDashboard(pool, { interval: 60_000 })
+     await (await fetch(new URL('/stats', dashboard.url))).text()
+     const events = await fetch(new URL('/events', dashboard.url))
+     const inputs = []
+     for (let n = 0; n < 50; n++) {
+       const input = { n }
+       inputs.push(new WeakRef(input))
+       await pool.run(input)
+     }
+     // Those that a look has seen alive are kept until the end of a turn.
+     for (let turn = 0; turn < 5; turn++) {
+       await new Promise(setImmediate)
+       globalThis.gc()
+     }
+     console.log(inputs.filter((input) => input.deref() !== undefined).length <= 2)
+     await events.body.cancel()
+     await dashboard.close()
+     await pool.close()`,
+    { nodeArgs: ['--expose-gc'] },
+  )
+  assert.deepEqual([stdout, stderr], ['true\n', ''])
+})

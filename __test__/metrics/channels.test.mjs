@@ -206,6 +206,33 @@ test('pools and workers', async (t) => {
   )
 })
 
+test('the time in which a task ran is that of all of its runs', async (t) => {
+  const { of } = listen(t, TASKS)
+  const again =
+    'data:text/javascript,export default (input, { attempt }) => { if (attempt < 2) throw new Error("again") }'
+  const pool = new WorkerPool(again, { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  const runs = []
+  pool.on('retry', ({ taskCost }) => runs.push(taskCost))
+  const task = pool.addTask(1, { retries: { limit: 2, delay: 0, on: 'both' } })
+  await task
+  await until(() => of('task:end').length === 1)
+  const [{ runTime, retries, elapsed }] = of('task:end')
+  assert.equal(retries, 2)
+  assert.equal(runTime, runs[0] + runs[1] + task.taskCost)
+  assert.ok(runTime <= elapsed)
+})
+
+test('the end of a pool tells of tasks that its workers submitted', async (t) => {
+  const { of } = listen(t, OTHERS)
+  const pool = new WorkerPool(module, { name: 'nested', maxWorkers: 1 })
+  assert.equal(await pool.run('nest'), 6)
+  await assert.rejects(pool.run('fail'))
+  await pool.close()
+  assert.deepEqual(of('pool:close'), [{ pool: 'nested', tasksCompleted: 3, tasksErrored: 1 }])
+  assert.equal(pool.stats().tasksCompleted, 3)
+})
+
 test('a pool that cannot be made after all is closed once', async (t) => {
   const { of } = listen(t, OTHERS)
   assert.throws(() => new WorkerPool(module, { name: 'broken', minWorkers: 1, execArgv: ['--no-such-flag'] }))

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import {
   closeSync,
   constants,
+  cpSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -13,7 +14,8 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { runProgram } from '../helpers/child.mjs'
+import { pathToFileURL } from 'node:url'
+import { root, runProgram } from '../helpers/child.mjs'
 import { named, read } from '../helpers/timeline.mjs'
 import { temporaryFolder } from '../main-job/helpers.mjs'
 
@@ -98,6 +100,40 @@ test('%p is the process, and pool.trace does not know of it', LIMIT, async (t) =
   assert.equal(file, `trace-${pid}.json`)
   assert.equal(count, '1')
   assert.equal(tasks.length, 3)
+})
+
+test('another copy of the package has a file of its own', LIMIT, async (t) => {
+  const folder = temporaryFolder(t)
+  for (const name of ['dist', 'native', 'package.json']) {
+    cpSync(path.join(root, name), path.join(folder, 'copy', name), { recursive: true })
+  }
+  const file = path.join(folder, 'trace.json')
+  const copy = pathToFileURL(path.join(folder, 'copy', 'dist', 'index.js'))
+  const outcome = await runProgram(
+    `import * as one from 'threadmill'
+     import * as two from ${JSON.stringify(copy.href)}
+     for (const [name, { WorkerPool }] of Object.entries({ one, two, three: one, four: two })) {
+       const pool = new WorkerPool({ name, threads: 1 })
+       await pool.kernels.fib(20)
+       await pool.close()
+     }`,
+    { env: { THREADMILL_TRACE: file } },
+  )
+  assert.equal(outcome.code, 0)
+  assert.match(
+    outcome.stderr,
+    /THREADMILL_TRACE is written by another copy of threadmill; this one writes .*trace\.json\.2/,
+  )
+  for (const [name, pools] of [
+    [file, ['one', 'three']],
+    [`${file}.2`, ['four', 'two']],
+  ]) {
+    const { processes } = read(JSON.parse(readFileSync(name, 'utf8')))
+    assert.deepEqual(
+      [...processes.values()].sort(),
+      pools.map((pool) => `threadmill ${pool}`),
+    )
+  }
 })
 
 test('pools of other threads are in the file', LIMIT, async (t) => {

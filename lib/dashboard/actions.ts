@@ -31,9 +31,8 @@ export async function act(pool: WatchedPool, action: string, request: IncomingMe
 }
 
 function cancel(pool: WatchedPool, id: number): Reply {
-  const task = pool.task(id)
-  if (task === undefined) return refused(404, `no unfinished task ${id} is known`)
-  return done(200, { cancelled: task.cancel() })
+  const cancelled = pool.cancel(id)
+  return cancelled === undefined ? refused(404, `no unfinished task ${id} is known`) : done(200, { cancelled })
 }
 
 /** The worker ends after the tasks that it runs. */

@@ -2,7 +2,7 @@
 // One pool as the dashboard sees it: its state, its figures, and, while somebody looks, its unfinished tasks.
 //
 // D1. While nobody looks it listens to nothing.
-// D2. It keeps at most MOST tasks; of those that are too many it only knows that workers are busy.
+// D2. It knows at most MOST tasks, and keeps none of them alive; of those that are too many it only knows that workers are busy.
 
 import type { AnyPool, DashboardPool, RunningTask } from '../../dashboard'
 import type { PoolCore } from '../core'
@@ -15,7 +15,8 @@ const MOST = 10_000
 const LONGEST = 200
 
 interface Seen {
-  readonly task: TaskHandle<unknown>
+  /** Nothing of a task that has ended is kept here; while it has not, its pool has it. */
+  readonly handle: WeakRef<TaskHandle<unknown>>
   /** ms since the epoch; 0 while it has not been seen running. */
   since: number
 }
@@ -77,20 +78,22 @@ export class WatchedPool {
 
   readonly #added = (task: unknown): void => {
     if (this.#tasks.size >= MOST) this.#drop()
-    if (!this.#isFull)
-      this.#tasks.set((task as TaskHandle<unknown>).id, { task: task as TaskHandle<unknown>, since: 0 })
+    if (this.#isFull) return
+    const handle = task as TaskHandle<unknown>
+    this.#tasks.set(handle.id, { handle: new WeakRef(handle), since: 0 })
   }
 
   /** Forgets tasks that have ended; once per snapshot when nearly none has. */
   #drop(): void {
     if (this.#isFull) return
-    for (const [id, { task }] of this.#tasks) if (task.slot < 0) this.#tasks.delete(id)
+    for (const [id, seen] of this.#tasks) if (unended(seen) === undefined) this.#tasks.delete(id)
     this.#isFull = this.#tasks.size > MOST * 0.9
   }
 
-  /** An unfinished task. */
-  task(id: number): TaskHandle<unknown> | undefined {
-    return this.#tasks.get(id)?.task
+  /** Cancels a task. Whether that was in time; `undefined` for one that is not known. */
+  cancel(id: number): boolean | undefined {
+    const seen = this.#tasks.get(id)
+    return seen && (unended(seen)?.cancel() ?? false)
   }
 
   snapshot(now: number): DashboardPool {
@@ -119,8 +122,8 @@ export class WatchedPool {
     const running: RunningTask[] = []
     this.#isFull = false
     for (const [id, seen] of this.#tasks) {
-      const { task } = seen
-      if (task.slot < 0) {
+      const task = unended(seen)
+      if (task === undefined) {
         this.#tasks.delete(id)
         continue
       }
@@ -136,6 +139,11 @@ export class WatchedPool {
     }
     return running
   }
+}
+
+function unended({ handle }: Seen): TaskHandle<unknown> | undefined {
+  const task = handle.deref()
+  return task !== undefined && task.slot >= 0 ? task : undefined
 }
 
 /** What a task is called. Its options are whatever the user gave. */

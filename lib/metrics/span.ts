@@ -43,9 +43,9 @@ class SpanTrace implements TaskTrace {
 
   end(task: TaskHandle<unknown> | undefined, outcome: Outcome): void {
     const span = this.#span
-    const { worker, taskCost = 0, retries = 0 } = task ?? {}
+    const { worker, ranFor = 0, retries = 0 } = task ?? {}
     if (worker !== undefined) {
-      span.setAttributes({ 'threadmill.worker': worker.id, 'threadmill.run_time': taskCost / 1000 })
+      span.setAttributes({ 'threadmill.worker': worker.id, 'threadmill.run_time': ranFor / 1000 })
     }
     if (retries > 0) span.setAttribute('threadmill.retries', retries)
     if (!outcome.succeeded) {

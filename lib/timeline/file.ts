@@ -4,11 +4,13 @@
 // F1. The file is always whole (whole-file.ts). It is written when no traced pool of this thread is open any more, unless
 //     that was a moment ago, and when the thread ends; what is no file, such as a pipe, only then.
 // F2. Threads do not know of each other: each writes all parts that there are, and once more when others came meanwhile.
+// F3. Another copy of the package in this thread has parts of its own, and a file of its own beside that one.
 
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
+import { addonFile } from '../addon'
 import { native } from '../native-owner'
 import { isNoFile, warnOfFile, writeWhole } from '../whole-file'
 import { Timeline, type Traced } from './timeline'
@@ -27,7 +29,7 @@ const now = performance.now.bind(performance)
 /** Traces a new pool. */
 export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, name: string): void {
   // Where the process was when it began; %p tells processes apart.
-  file ??= path.resolve(name.replaceAll('%p', String(process.pid)))
+  file ??= ownFile(path.resolve(name.replaceAll('%p', String(process.pid))))
   const timeline = new Timeline(pool)
   pool.timeline = timeline
   const viewer = timeline.follow()
@@ -46,6 +48,27 @@ export function traceToFile(pool: Traced & { timeline: Timeline | undefined }, n
     if (open.size === 0 && now() >= nextWrite && !isNoFile(file as string)) write()
     if (open.size === 0 && !isBehind) listen(false)
   })
+}
+
+/** Which copy of the addon writes which files, for all copies of this thread. */
+const WRITERS = Symbol.for('threadmill.trace')
+
+/** The file that this copy writes. */
+function ownFile(wanted: string): string {
+  if (isNoFile(wanted)) return wanted
+  const { [WRITERS]: known } = process as { [WRITERS]?: Map<string, string> }
+  const writers = known ?? new Map<string, string>()
+  if (known === undefined) Object.defineProperty(process, WRITERS, { value: writers })
+  // Test runners load modules again and again, but addons once.
+  const me = addonFile() ?? __dirname
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? wanted : `${wanted}.${number}`
+    const writer = writers.get(name) ?? me
+    if (writer !== me) continue
+    if (number > 1 && !writers.has(name)) warn(`is written by another copy of threadmill; this one writes ${name}`)
+    writers.set(name, me)
+    return name
+  }
 }
 
 let listens = false

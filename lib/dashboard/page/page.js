@@ -139,7 +139,7 @@ const FIGURES = [
   ['errored', 'Failed', ({ stats }) => count(stats.tasksErrored)],
   ['admitted', 'Admitted', ({ stats }) => count(stats.tasksAdmitted)],
   ['steals', 'Stolen', ({ stats }) => count(stats.steals)],
-  ['crashes', 'Crashes', ({ stats }) => count(stats.js.reduce((sum, { crashes }) => sum + crashes, 0))],
+  ['crashes', 'Crashes', ({ stats }) => count(stats.crashes)],
   ['abandoned', 'Given up, running', ({ stats }) => count(stats.abandoned)],
 ]
 const PERCENTILES = ['count', 'mean', 'p50', 'p90', 'p99', 'p999', 'max']

@@ -33,6 +33,8 @@ impl Pool {
         }
         let delay = policy.next_run();
         let (count, from_start) = (policy.retried, policy.start_limit());
+        // That time was no waiting.
+        copy.submitted = copy.submitted.saturating_add(run_time);
         let sink = self.sink(sink);
         let pause = if sink.is_behind() { delay.max(CATCH_UP) } else { delay };
         let resume = (pause > 0).then(|| Time(now).after(pause));

@@ -128,6 +128,8 @@ pub struct PoolFigures {
     pub guests_completed: u64,
     /// And those that ended without.
     pub guests_errored: u64,
+    /// Tasks that workers took from others so far, also those that have gone.
+    pub steals: u64,
     /// Kernels that were given up and still run.
     pub abandoned: usize,
     /// Sum over successful tasks of the time from submit to end.
@@ -220,6 +222,7 @@ impl Pool {
             total_wait_time: wait,
             total_run_time: run,
             timed,
+            steals: state.scheduler.steals(),
             most_threads: self.threads(),
             sizing: Sizing {
                 threads: self.active_threads(),

@@ -116,6 +116,7 @@ fn steals_and_time_in_chunks_of_others_are_told_by_worker() {
     fixture.outcomes(2);
     let steals = fixture.pool.figures().workers.iter().map(|worker| worker.steals).collect::<Vec<_>>();
     assert_eq!((steals[index as usize], steals[1 - index as usize]), (0, 2));
+    assert_eq!(fixture.pool.figures().steals, 2);
     assert!(fixture.pool.cancel(gate));
     fixture.outcomes(1);
     fixture.rest();
