@@ -35,7 +35,8 @@ describe('the process goes on when a worker ends while kernels use its memory', 
     [
       'by an error',
       'sort(input, { transfer: [input.buffer] })',
-      'setTimeout(() => { throw new Error() })\nreturn call',
+      // On a busy machine the kernel may have ended by then.
+      'setTimeout(() => { throw new Error() })\nreturn call.then(() => new Promise(() => {}))',
       CRASHES,
     ],
     [
