@@ -58,13 +58,25 @@ export function makeFolder(folder: string): boolean {
       return true
     }
     const all = path.dirname(folder)
-    mkdirSync(all, { recursive: true })
+    makeAll(all)
     const others = readdirSync(all).filter((name) => OURS.test(name))
     if (others.length >= MAX_FOLDERS) removeOldest(others.map((name) => path.join(all, name)))
-    mkdirSync(folder, { recursive: true })
+    makeAll(folder)
     return true
   } catch {
     return false
+  }
+}
+
+/** One after the other: where a system like that of /proc refuses one, Node before 26 tries for ever to make all of them. */
+function makeAll(folder: string): void {
+  if (existsSync(folder)) return
+  makeAll(path.dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Another process was quicker.
+    if (!existsSync(folder)) throw error
   }
 }
 

@@ -568,6 +568,7 @@ export class PoolCore implements EntryHost {
 
   released(): void {
     this.#sizing.unfollow()
+    this.#lanes.js?.release()
     if (!this.isInert) channels.poolEnded(this.settings.name, () => this.stats())
   }
 }

@@ -66,7 +66,7 @@ export class LaneLauncher {
       thread = root.runInAsyncScope(() => new LaneThread(index, title, SCRIPT, launch, settings, threads))
     } catch (error) {
       native.leaveWorker(handle, index, 0, 'the worker could not be launched')
-      throw isRefused(error) ? refusedThread(error) : error
+      throw isRefused(error, false) ? refusedThread(error) : error
     }
     // While it starts.
     if (folder !== undefined) thread.give(workerCode(file === undefined ? undefined : native))

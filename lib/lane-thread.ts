@@ -9,7 +9,7 @@ import type { Crash } from './crashes'
 import { settleSoon } from './drain'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { type LastLook, makeLastLook, postBefore } from './last-look'
-import { forgetGate, type LoadGate, makeGate, whenClosed } from './load-gate'
+import { forgetGate, hasBegun, type LoadGate, makeGate, whenClosed } from './load-gate'
 import type { WorkerCode } from './packs'
 import { post } from './parcel'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
@@ -136,6 +136,11 @@ export class LaneThread implements InputWay {
   /** Whether its end, for which nobody has asked, means that it could not load its module. */
   get endsUnloaded(): boolean {
     return !this.#isReady && !this.hasFailed && !this.isDeaf
+  }
+
+  /** Whether it has come to its module. */
+  get hasBegun(): boolean {
+    return hasBegun(this.#gate)
   }
 
   /** How it has ended, for who was not told to expect that. */

@@ -478,8 +478,10 @@ export class JsLane implements EntryLane, ThreadHost {
     // What it had told before comes first.
     settleNow()
     this.#readPort(index)
-    const refusal = thread.endsUnloaded && isRefused(thread.cause) ? refusedThread(thread.cause) : undefined
-    if (thread.endsUnloaded && refusal === undefined) {
+    const isUnloaded = thread.endsUnloaded
+    const { cause: reason } = thread
+    const refusal = isUnloaded && isRefused(reason, thread.hasBegun) ? refusedThread(reason) : undefined
+    if (isUnloaded && refusal === undefined) {
       this.#failedLoads.addEnd(exitCode, thread.cause)
       this.#failed(thread)
     }

@@ -1,6 +1,9 @@
 // Stage: all. Thread: owner env.
 // The JS lane of a pool. It is loaded with the first use, and when that needs a thread, then after the thread is launched,
 // for both take their time.
+//
+// Z1. The code of the lane may not be there for a while: no descriptors are left. The thread that was launched for it waits then,
+//     and is ended when it has something to say, or when the pool ends.
 
 import type { IWorker } from '..'
 import type { EntryPlace } from './entry-module'
@@ -10,6 +13,7 @@ import type { LaneHost, LaneSettings } from './lane-settings'
 import type { LaneThread } from './lane-thread'
 import { laneParts } from './lazy'
 import { native } from './native-owner'
+import { unloadable } from './refused'
 import type { SeatSettings } from './seat'
 import { Shared } from './shared'
 import type { TaskHandle } from './task'
@@ -35,6 +39,8 @@ export class LazyLane {
   known: JsLane | undefined
   /** Launched for a lane that is still to be made. */
   #first: LaneThread | undefined
+  /** Whether the pool has ended. */
+  #isOver = false
 
   constructor(host: LazyLaneHost, place: EntryPlace, settings: LaneSettings) {
     this.#host = host
@@ -50,8 +56,8 @@ export class LazyLane {
       seat: { ...host.seat, shared: this.shared.buffer },
       // They say nothing before the next turn of the event loop.
       threads: {
-        reported: (thread, report) => this.lane.reported(thread, report),
-        exited: (thread, exitCode) => this.lane.exited(thread, exitCode),
+        reported: (thread, report) => this.#laneOf(thread)?.reported(thread, report),
+        exited: (thread, exitCode) => this.#exited(thread, exitCode),
       },
     })
   }
@@ -65,15 +71,55 @@ export class LazyLane {
     return this.known
   }
 
+  /** Once it has been used; also when all that there is of it is a thread (Z1). */
+  get used(): JsLane | undefined {
+    if (this.known !== undefined || this.#first === undefined) return this.known
+    try {
+      return this.lane
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The pool has ended. */
+  release(): void {
+    this.#isOver = true
+    this.#first?.worker.terminate()
+  }
+
+  #laneOf(thread: LaneThread): JsLane | undefined {
+    if (this.#isOver && this.known === undefined) return undefined
+    try {
+      return this.lane
+    } catch {
+      thread.worker.terminate()
+      return undefined
+    }
+  }
+
+  #exited(thread: LaneThread, exitCode: number): void {
+    const lane = this.#laneOf(thread)
+    if (lane !== undefined) {
+      lane.exited(thread, exitCode)
+      return
+    }
+    this.#first = undefined
+    thread.control.close()
+    if (!this.#isOver) native.leaveWorker(this.#host.lane.handle, thread.index, 4, 'the lane could not be loaded')
+  }
+
   /** The same, for somebody who is about to need a worker. @throws what the runtime throws */
   launching(): JsLane {
     return this.known ?? this.#launchAhead()
   }
 
   #launchAhead(): JsLane {
-    // It is still there where the code of the lane could not be read.
     this.#first ??= this.#launcher.launch(0)
-    return this.lane
+    try {
+      return this.lane
+    } catch (error) {
+      throw unloadable(error)
+    }
   }
 
   #make(): JsLane {

@@ -1,7 +1,7 @@
 // Stage: run. Thread: the owner env and its JS workers.
 // Node aborts the process when a thread is terminated in the wrong moment of a `require` that loads an ECMAScript module:
 // while it is linked (20 and 22), or while what `require` gives is made (20 to 26). So a worker requires its entry module
-// behind a gate, a word of memory that it shares with its owner.
+// behind a gate, a word of memory that it shares with its owner. Another word tells whether it has come that far.
 //
 // L1. Whoever comes first has the gate: a worker that is to be ended does not begin to load, and one that loads is ended
 //     after that.
@@ -18,11 +18,23 @@ const PATIENCE = 250
 const INTERVAL = 1
 
 const [OPEN, LOADING, ENDING] = [0, 1, 2]
+/** Where the second word is: 1 when the worker has come to its module. */
+const BEGUN = 1
 // Users fake the time.
 const { now } = native
 
-/** The word. */
+/** The words. */
 export type LoadGate = Int32Array<SharedArrayBuffer>
+
+/** In a worker: what comes now is the module's. */
+export function beginLoad(gate: LoadGate): void {
+  Atomics.store(gate, BEGUN, 1)
+}
+
+/** Whether the worker has come to its module. */
+export function hasBegun(gate: LoadGate): boolean {
+  return Atomics.load(gate, BEGUN) === 1
+}
 
 /** In a worker: calls `load`, unless the worker is being ended; then it waits for that, as long as it may take. */
 export function loadBehind<T>(gate: LoadGate, load: () => T): T {
@@ -45,7 +57,7 @@ const gates = new Set<LoadGate>()
 export function makeGate(): LoadGate {
   // Test runners load this again and again in one thread: nothing is to be left that listens.
   if (gates.size === 0) process.on('exit', closeAll)
-  const gate = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const gate = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
   gates.add(gate)
   return gate
 }

@@ -7,7 +7,7 @@
 //     damaged or cannot be written, is as if there were none; nobody hears of it.
 // P3. It lies beside the modules, where who can write can change the modules as well; or where THREADMILL_CODE_CACHE says.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { compileFunction, Script } from 'node:vm'
@@ -430,7 +430,10 @@ function markOf({ fingerprint }: Pack, forWorker: boolean): string {
 function read(pack: Pack, forWorker: boolean): Stored | undefined {
   let bytes: Buffer
   try {
-    bytes = readFileSync(nameOf(pack, forWorker))
+    const file = nameOf(pack, forWorker)
+    // A pipe would be waited for, and some devices have no end.
+    if (!statSync(file).isFile()) return undefined
+    bytes = readFileSync(file)
   } catch {
     return undefined
   }

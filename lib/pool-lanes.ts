@@ -115,7 +115,7 @@ export class PoolLanes {
 
   /** That of the workers, if it has been used. */
   get known(): JsLane | undefined {
-    return this.js?.known
+    return this.js?.used
   }
 
   /** The worker with this number, which may be this thread. */

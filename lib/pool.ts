@@ -28,6 +28,7 @@ import {
 } from './options'
 import type { PoolEntry } from './pool-lanes'
 import { BuiltinPromise } from './promise'
+import { unloadable } from './refused'
 import { isOwnEntry } from './self'
 import {
   checkCloseOptions,
@@ -271,7 +272,12 @@ export class WorkerPool implements AsyncDisposable {
 
   #end(mode: 0 | 1 | 2, limit?: number): Promise<void> {
     abandoned.unregister(this.#core)
-    return this.#core.end(mode, limit)
+    try {
+      return this.#core.end(mode, limit)
+    } catch (error) {
+      // What ends pools comes with the first one that ends, and could not be read.
+      return new BuiltinPromise((_resolve, reject) => reject(unloadable(error)))
+    }
   }
 }
 

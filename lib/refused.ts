@@ -1,14 +1,30 @@
 // Stage: run. Thread: owner env.
-// What Node says when the system refuses a thread, or what one needs: it says so at once or when the thread should have started.
+// What is said when the system refuses a thread, or what one needs: at once, or when the thread should have started.
 
-import { isInstance, ThreadmillError } from './errors'
+import { describe, isInstance, ThreadmillError } from './errors'
 
-/** Whether that is why a worker has not started. */
-export function isRefused(error: unknown): boolean {
-  return isInstance(error, Error) && (error as { readonly code?: unknown }).code === 'ERR_WORKER_INIT_FAILED'
+const REFUSED = 'ERR_WORKER_INIT_FAILED'
+/** What passes: no descriptors or memory are left, or the working directory has gone. */
+const PASSES = new Set<unknown>(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
+
+/** Whether that is why a worker has not started; `hasBegun`: it had come to its module, whose error it may be. */
+export function isRefused(error: unknown, hasBegun: boolean): boolean {
+  if (!isInstance(error, Error)) return false
+  const { code, syscall } = error as { readonly code?: unknown; readonly syscall?: unknown }
+  return code === REFUSED || (!hasBegun && (PASSES.has(code) || syscall === 'uv_cwd'))
 }
 
 export function refusedThread(cause: unknown): ThreadmillError {
-  const { message } = cause as Error
-  return new ThreadmillError('ERR_THREADMILL_SYSTEM', `the system refused a worker its thread: ${message}`, { cause })
+  return systemError('the system refused a worker its thread', cause)
+}
+
+/** What is told when a part of the package could not be loaded. */
+export function unloadable(cause: unknown): unknown {
+  const { syscall } = (cause ?? {}) as { readonly syscall?: unknown }
+  return syscall === undefined ? cause : systemError('a file of threadmill could not be read', cause)
+}
+
+function systemError(what: string, cause: unknown): ThreadmillError {
+  const message = isInstance(cause, Error) ? cause.message : describe(cause)
+  return new ThreadmillError('ERR_THREADMILL_SYSTEM', `${what}: ${message}`, { cause })
 }

@@ -33,7 +33,7 @@ export async function runWorker(script: unknown, workerData?: unknown, given?: u
   try {
     worker = new Worker(source, Object.assign(options, { workerData, transferList: list as Transferable[] }))
   } catch (error) {
-    throw isRefused(error) ? refusedThread(error) : error
+    throw isRefused(error, true) ? refusedThread(error) : error
   }
   return resultOf(worker, limit, aborter)
 }
@@ -69,7 +69,7 @@ function resultOf(worker: Worker, limit: number, signal: AbortSignal | undefined
     })
     // It comes another way than messages, and may overtake one that was posted before.
     worker.on('error', (error) => {
-      failure ??= () => reject(isRefused(error) ? refusedThread(error) : error)
+      failure ??= () => reject(isRefused(error, true) ? refusedThread(error) : error)
     })
     worker.once('exit', (code) => {
       settle ??= failure ?? (() => reject(stopped(code)))

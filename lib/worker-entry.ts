@@ -4,7 +4,7 @@
 import process from 'node:process'
 import { MessagePort, parentPort } from 'node:worker_threads'
 import { type LoadedEntry, loadEntry } from './entry-module'
-import { loadBehind } from './load-gate'
+import { beginLoad, loadBehind } from './load-gate'
 import { native } from './native'
 import type { Launch } from './protocol'
 import type { RawScript } from './raw-script'
@@ -29,6 +29,7 @@ export function showWorkerData(data: unknown): void {
 
 /** Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
 export async function loadModule({ place, control, gate }: Launch, client: Client): Promise<LoadedEntry> {
+  beginLoad(gate)
   if (MAY_ABORT.test(process.version)) native.surviveTermination()
   if (place.isModuleHost) return moduleHost()
   watchParentPort(client, control)

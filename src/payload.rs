@@ -170,7 +170,7 @@ fn decode_view(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep) -> R
     if private && (misaligned || keep.copies || keep.copy_small && byte_len < SMALL) {
         // Only memory that another addon brought in can be misaligned.
         // SAFETY: the engine says that there are that many bytes, and they are private (Y1).
-        return Ok(Array::copy_from(kind, unsafe { std::slice::from_raw_parts(data, byte_len) }));
+        return raw::copied(kind, unsafe { std::slice::from_raw_parts(data, byte_len) });
     }
     Ok(if private {
         let token = keep.push(env, view.buffer)?;

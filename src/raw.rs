@@ -10,11 +10,14 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::LazyLock;
-use threadmill_core::value::Text;
+use threadmill_core::value::{Array, ElementKind, Text};
 
 /// A Node-API call failed, or an exception is pending.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault(pub(crate) sys::napi_status);
+
+/// In place of a status, for a value that there is no memory for.
+pub(crate) const NO_MEMORY: sys::napi_status = -1;
 
 pub(crate) type Raw<T> = Result<T, Fault>;
 
@@ -25,10 +28,16 @@ pub(crate) fn check(status: sys::napi_status) -> Raw<()> {
 
 /// Body of a function that JavaScript calls: faults and panics become exceptions, the latter never reach the engine.
 pub(crate) fn guard(env: sys::napi_env, body: impl FnOnce() -> Raw<sys::napi_value>) -> sys::napi_value {
-    let message = match catch_unwind(AssertUnwindSafe(body)) {
+    let internal = c"ERR_THREADMILL_INTERNAL";
+    let (code, message) = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value,
-        Ok(Err(Fault(status))) => format!("threadmill: the engine refused a call (status {status})"),
-        Err(_) => "threadmill: internal error".to_owned(),
+        Ok(Err(Fault(NO_MEMORY))) => {
+            (c"ERR_THREADMILL_SYSTEM", "threadmill: no memory for a value".to_owned())
+        }
+        Ok(Err(Fault(status))) => {
+            (internal, format!("threadmill: the engine refused a call (status {status})"))
+        }
+        Err(_) => (internal, "threadmill: internal error".to_owned()),
     };
     let mut pending = false;
     // SAFETY: `env` is the env of the running call.
@@ -36,7 +45,7 @@ pub(crate) fn guard(env: sys::napi_env, body: impl FnOnce() -> Raw<sys::napi_val
         sys::napi_is_exception_pending(env, &raw mut pending);
         if !pending {
             let text = std::ffi::CString::new(message).unwrap_or_default();
-            sys::napi_throw_error(env, c"ERR_THREADMILL_INTERNAL".as_ptr(), text.as_ptr());
+            sys::napi_throw_error(env, code.as_ptr(), text.as_ptr());
         }
     }
     ptr::null_mut()
@@ -96,7 +105,7 @@ pub(crate) fn text(env: sys::napi_env, value: sys::napi_value) -> Raw<Text> {
     macro_rules! units {
         ($unit:ty, $call:ident) => {{
             // There is room for what ends it, which is not part of it.
-            let mut units = Vec::<$unit>::with_capacity(length + 1);
+            let mut units = memory_for::<$unit>(length + 1)?;
             // SAFETY: the memory is as long as said, and the call fills `length` units of it.
             unsafe {
                 check(sys::$call(env, value, units.as_mut_ptr().cast(), length + 1, &raw mut length))?;
@@ -110,6 +119,18 @@ pub(crate) fn text(env: sys::napi_env, value: sys::napi_value) -> Raw<Text> {
     } else {
         Text::Utf16(units!(u16, napi_get_value_string_utf16))
     })
+}
+
+/// A copy of the bytes of a typed array.
+pub(crate) fn copied(kind: ElementKind, bytes: &[u8]) -> Raw<Array> {
+    Array::try_copy_from(kind, bytes).ok_or(Fault(NO_MEMORY))
+}
+
+/// An empty vector with room for as much as an input takes.
+fn memory_for<T>(count: usize) -> Raw<Vec<T>> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(count).map_err(|_| Fault(NO_MEMORY))?;
+    Ok(memory)
 }
 
 /// Whether the engine is known to have one byte for each character of a string.
@@ -150,12 +171,13 @@ pub(crate) fn string(env: sys::napi_env, value: sys::napi_value) -> Raw<String> 
     let mut length = 0;
     // SAFETY: a null buffer asks for the length.
     check(unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) })?;
-    let mut bytes = vec![0u8; length + 1];
-    // SAFETY: the buffer has room for the text and its terminator.
-    check(unsafe {
-        sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), bytes.len(), &raw mut length)
-    })?;
-    bytes.truncate(length);
+    let mut bytes = memory_for::<u8>(length + 1)?;
+    // SAFETY: the buffer has room for the text and its terminator, and the call fills `length` bytes of it.
+    unsafe {
+        let room = length + 1;
+        check(sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), room, &raw mut length))?;
+        bytes.set_len(length);
+    }
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

@@ -34,7 +34,7 @@ use napi::sys;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use threadmill_core::completion::{CompletionSink, Event, NO_WORKER, Outcome};
-use threadmill_core::error::KernelError;
+use threadmill_core::error::{ErrorCode, KernelError};
 use threadmill_core::pool::{
     ENTRY, Job, MAIN_ENTRY, MOVED, NO_EXPORT, Payload, PlainJob, Policy, Pool, Request, clock,
 };
@@ -125,8 +125,12 @@ fn post(pool: &Arc<Pool>, lane: Lane, group: &[[f64; STRIDE]], source: &Source<'
 /// The engine would not tell what an input is, although it has passed its check. Costs that task, and no other.
 fn unreadable(env: Env, sink: &Arc<dyn CompletionSink>, record: &[f64; STRIDE], fault: Fault) {
     raw::clear_exception(env);
-    let message = format!("the input could not be read (status {})", fault.0);
-    let outcome = Outcome::Error(KernelError::arg_value(message));
+    let error = if fault.0 == raw::NO_MEMORY {
+        KernelError::new(ErrorCode::System, "no memory for the input")
+    } else {
+        KernelError::arg_value(format!("the input could not be read (status {})", fault.0))
+    };
+    let outcome = Outcome::Error(error);
     sink.deliver(Event::Settled {
         ticket: record[0] as u32,
         outcome,
@@ -357,7 +361,7 @@ fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
     }
     // SAFETY: the range lies inside the arena, which only this env's thread writes, and not during this call.
     let bytes = unsafe { std::slice::from_raw_parts(source.arena.data.cast::<u8>().add(offset), count) };
-    Ok(Array::copy_from(kind, bytes))
+    raw::copied(kind, bytes)
 }
 
 /// `hasIdle(pool, kernel)`: whether a worker of the kernel's lane would start at once. Never for the owner's own thread.

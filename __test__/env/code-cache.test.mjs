@@ -1,6 +1,6 @@
 // Code that the engine has compiled is kept for later processes, and nothing depends on that (P1 to P3 in lib/packs.ts).
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import {
   cpSync,
   existsSync,
@@ -191,6 +191,17 @@ describe('code cache', () => {
     writeFileSync(file, '')
     for (const source of [KERNEL, JS]) await run(source, file)
     assert.equal(readFileSync(file, 'utf8'), '')
+    if (process.platform === 'linux') await run(KERNEL, '/proc/there-is-none/cache')
+  })
+
+  test('what is no file is not waited for', { skip: process.platform === 'win32' }, async () => {
+    const folder = newFolder()
+    await run(JS, folder)
+    for (const name of Object.keys(filesIn(folder))) {
+      rmSync(path.join(folder, name))
+      execFileSync('mkfifo', [path.join(folder, name)])
+    }
+    for (const source of [KERNEL, JS]) await run(source, folder)
   })
 
   test('it lies beside the modules, or is turned off, for workers with an environment of their own as well', async () => {

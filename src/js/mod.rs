@@ -52,7 +52,7 @@ fn own_bytes(env: Env, value: Js) -> Raw<Value> {
     }
     // SAFETY: memory of a view of this env, which only this thread changes; no JavaScript runs meanwhile.
     let bytes = unsafe { std::slice::from_raw_parts(view.data.cast::<u8>(), view.length * kind.size()) };
-    Ok(Value::Array(Array::copy_from(kind, bytes)))
+    raw::copied(kind, bytes).map(Value::Array)
 }
 
 impl Waker for Port {
@@ -110,7 +110,12 @@ fn give(
                 if is_ending(env) {
                     continue;
                 }
-                let text = Value::String(format!("the answer could not be read (status {status})"));
+                let what = if status == raw::NO_MEMORY {
+                    "no memory for the output".to_owned()
+                } else {
+                    format!("the answer could not be read (status {status})")
+                };
+                let text = Value::String(what);
                 let (id, answer) = answer_of(record, text, clocks);
                 given.push((id, Answer { failed: true, codec: 0, ..answer }));
             }

@@ -4,7 +4,7 @@
 use super::cpu::CpuClock;
 use super::{
     Arc, ErrorCode, Event, Job, Lane, LeaveReport, Outcome, Pool, State, Time, Topic, WorkerRef, clock, js,
-    native, placement, worker,
+    native, placement, timer, worker,
 };
 
 /// How long a worker whose thread the system has refused is left alone, ns, while others work.
@@ -48,6 +48,7 @@ impl Pool {
             slot.parker.unpark();
             return Ok(());
         }
+        timer::start()?;
         let pool = self.clone();
         std::thread::Builder::new()
             .name(format!("threadmill-{}-{index}", self.name))

@@ -1,5 +1,8 @@
-//! Stage: schedule. Thread: `threadmill-timer`, one per process, started by the first deadline.
+//! Stage: schedule. Thread: `threadmill-timer`, one per process, started before the first worker.
 //! Wakes pools at their next deadline, also while every JavaScript thread is blocked.
+//!
+//! The thread is there before any that runs tasks: where the system grants no more of them, deadlines and pauses between runs
+//! would never end.
 
 use super::{Pool, clock};
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
@@ -15,16 +18,24 @@ struct Alarm {
     pool: Weak<Pool>,
 }
 
-/// Asks for [`Pool::expire`] at `at` (see [`clock::now`]). Returns whether the timer thread exists.
-pub(crate) fn schedule(pool: &Arc<Pool>, at: u64) -> bool {
-    let timer = TIMER.get_or_try_init(|| {
+/// Starts the thread, if it is not there. The error is the system's.
+pub(crate) fn start() -> std::io::Result<()> {
+    sender().map(drop)
+}
+
+fn sender() -> std::io::Result<&'static Sender<Alarm>> {
+    TIMER.get_or_try_init(|| {
         let (sender, receiver) = unbounded::<Alarm>();
         std::thread::Builder::new()
             .name("threadmill-timer".to_owned())
             .spawn(move || run(&receiver))
             .map(|_| sender)
-    });
-    timer.is_ok_and(|sender| sender.send(Alarm { at, pool: Arc::downgrade(pool) }).is_ok())
+    })
+}
+
+/// Asks for [`Pool::expire`] at `at` (see [`clock::now`]). Returns whether the timer thread exists.
+pub(crate) fn schedule(pool: &Arc<Pool>, at: u64) -> bool {
+    sender().is_ok_and(|sender| sender.send(Alarm { at, pool: Arc::downgrade(pool) }).is_ok())
 }
 
 fn run(receiver: &crossbeam_channel::Receiver<Alarm>) {

@@ -36,14 +36,26 @@ impl Array {
     ///
     /// When the length is not a multiple of the element size.
     pub fn copy_from(kind: ElementKind, bytes: &[u8]) -> Self {
+        Self::try_copy_from(kind, bytes).expect("there is memory for a copy")
+    }
+
+    /// The same; `None` when there is no memory for that.
+    ///
+    /// # Panics
+    ///
+    /// When the length is not a multiple of the element size.
+    pub fn try_copy_from(kind: ElementKind, bytes: &[u8]) -> Option<Self> {
         if kind.size() == 1 && kind != ElementKind::I8 {
-            return Self { kind, storage: Storage::Owned(Owned::U8(bytes.to_vec())) };
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(bytes.len()).ok()?;
+            copy.extend_from_slice(bytes);
+            return Some(Self { kind, storage: Storage::Owned(Owned::U8(copy)) });
         }
         assert!(bytes.len().is_multiple_of(kind.size()), "whole elements");
-        let mut owned = Owned::zeroed(kind, bytes.len() / kind.size());
+        let mut owned = Owned::try_zeroed(kind, bytes.len() / kind.size())?;
         // SAFETY: the fresh vector is exactly `bytes.len()` long and does not overlap the source.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), owned.as_mut_ptr(), bytes.len()) };
-        Self { kind, storage: Storage::Owned(owned) }
+        Some(Self { kind, storage: Storage::Owned(owned) })
     }
 
     /// A view over private memory of the engine.
@@ -172,7 +184,8 @@ impl Array {
     #[must_use]
     pub fn into_local(self) -> Self {
         let Storage::Shared(region) = &self.storage else { return self };
-        let mut owned = Owned::zeroed(self.kind, region.byte_len / self.kind.size());
+        let mut owned = Owned::try_zeroed(self.kind, region.byte_len / self.kind.size())
+            .expect("there is memory for a copy");
         let byte_len = owned.as_bytes().len();
         // SAFETY: the fresh vector is `byte_len` bytes of plain numbers.
         let target = unsafe { std::slice::from_raw_parts_mut(owned.as_mut_ptr(), byte_len) };

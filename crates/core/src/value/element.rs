@@ -41,9 +41,11 @@ macro_rules! elements {
                 match self { $(Self::$variant(items) => items.as_mut_ptr().cast(),)* }
             }
 
-            /// Zeroed memory for `len` elements of `kind`.
-            pub(super) fn zeroed(kind: ElementKind, len: usize) -> Self {
-                match kind { $($also => Self::$variant(vec![<$type>::default(); len]),)* }
+            /// Zeroed memory for `len` elements of `kind`; `None` when there is none.
+            pub(super) fn try_zeroed(kind: ElementKind, len: usize) -> Option<Self> {
+                Some(match kind {
+                    $($also => Self::$variant(bytemuck::allocation::try_zeroed_vec::<$type>(len).ok()?),)*
+                })
             }
         }
 

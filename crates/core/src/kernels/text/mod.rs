@@ -1,7 +1,7 @@
 //! Stage: run. Thread: native workers.
 //! The `text` group of kernels: searching and reading text.
 
-use crate::error::KernelError;
+use crate::error::{ErrorCode, KernelError};
 use crate::kernel::{Kernel, KernelContext};
 use crate::value::{Array, Value};
 use memchr::memchr;
@@ -42,7 +42,10 @@ impl Text {
             Value::String(text) => Ok(Self::Utf8(text)),
             Value::Array(array) if array.is_shared() => {
                 // A copy, since others may write while we search.
-                let mut copy = Vec::with_capacity(array.byte_len());
+                let mut copy = Vec::new();
+                copy.try_reserve_exact(array.byte_len()).map_err(|_| {
+                    KernelError::new(ErrorCode::System, format!("no memory for a copy of {name}"))
+                })?;
                 array.for_each_chunk(STRIDE, |chunk| {
                     copy.extend_from_slice(chunk);
                     ctx.check()

@@ -9,7 +9,7 @@ use crate::completion::{Notice, Outcome};
 use crate::error::ErrorCode;
 use crate::pool::cpu::CpuClock;
 use crate::pool::job::Policy;
-use crate::pool::{Pool, State, clock};
+use crate::pool::{Pool, State, clock, timer};
 use crate::scheduler::{Lane, LeaveReport, TaskId, Time, WorkerRef};
 use crate::trace::How;
 use std::sync::Arc;
@@ -75,6 +75,10 @@ impl Pool {
     /// A JS worker is being launched. Tasks may be assigned to it from now on; it takes them once it is attached.
     /// `false` when it is there already.
     pub fn js_join(self: &Arc<Self>, index: u32) -> bool {
+        if index != MAIN {
+            // Whether the system grants another thread shows when the worker's own is asked for.
+            drop(timer::start());
+        }
         let mut wakes = Vec::new();
         let mut state = self.state.lock();
         if self.is_finished(&state) || !state.scheduler.join(js(index), false, &mut wakes) {
