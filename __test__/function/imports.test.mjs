@@ -233,12 +233,9 @@ describe('what can be imported', () => {
     assert.deepEqual({ stdout, stderr, code }, { stdout: 'es 1 cjs 2 object b\n', stderr: '', code: 0 })
   })
 
-  test('TypeScript, where this Node runs it, else the error of the loader', async (t) => {
-    const typed = new URL('./fixtures/typed.mts', import.meta.url)
-    if (process.features.typescript) {
-      const proxy = await persistent(t, typed)
-      assert.equal(await proxy.double(4), 8)
-    } else assert.equal((await rejection(importPersistentWorker(typed))).code, 'ERR_UNKNOWN_FILE_EXTENSION')
+  test('TypeScript, by this Node or the tsx that the module could import', async (t) => {
+    const proxy = await persistent(t, new URL('./fixtures/typed.mts', import.meta.url))
+    assert.equal(await proxy.double(4), 8)
   })
 
   test('what cannot be loaded rejects with the error of the import', async () => {
