@@ -12,8 +12,8 @@ import { types } from 'node:util'
 const CHANGES = /(?:^|[\s"])(?:-r|--(?:require|import|loader|preserve-symlinks|(?:no-)?experimental-))/
 /** The name of an export by which an ECMAScript module says what `require` is to give for it. */
 const OWN_RESULT = /['"]module\.exports['"]/
-/** Of modules that have to be imported. */
-const TO_IMPORT = new Set<unknown>(['ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_ESM'])
+/** Codes of the errors of modules that have to be imported. */
+export const TO_IMPORT: ReadonlySet<unknown> = new Set(['ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_ESM'])
 
 /** What `import()` gives for a file; `undefined` where only `import()` can tell. @throws what the module throws */
 export function required(file: string): unknown {

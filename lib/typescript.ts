@@ -12,6 +12,7 @@ import process from 'node:process'
 import { types } from 'node:util'
 import type { ErrorCode } from '..'
 import { importFrom } from './packs'
+import { TO_IMPORT } from './required'
 
 /** Flags that may bring what loads TypeScript. */
 const BRINGS = /(?:^|[\s"])(?:-r|--(?:require|import|loader|experimental-loader))(?:[\s=]|$)/
@@ -23,8 +24,6 @@ const NEEDS_LOADER = new Set<unknown>([
 ])
 /** Those of one that does, where a file is named as the compiler wants it: './other.js' for other.ts, or './other'. */
 const NOT_FOUND = new Set<unknown>(['ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_DIR_IMPORT', 'MODULE_NOT_FOUND'])
-/** Of what has to be imported. */
-const TO_IMPORT = new Set<unknown>(['ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_ESM'])
 
 const ADVICE =
   "; use Node 22.18 or newer with erasable syntax, install 'tsx' beside the module, or compile it " +
