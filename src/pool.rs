@@ -114,11 +114,15 @@ pub(crate) unsafe extern "C" fn cancel(env: Env, info: Info) -> Js {
 /// A call `(pool, slot)`: the pool and the task that these name, if they still do.
 fn on_task(env: Env, info: Info, body: impl FnOnce(Option<(&Arc<Pool>, TaskId)>) -> Raw<Js>) -> Js {
     on_pool_if_any(env, info, |state, pool, [_, slot]| {
-        if let Some(pool) = &pool {
-            // Only what is in the scheduler has an id.
-            pool.ingest();
+        let slot = raw::number(env, slot)? as u32;
+        // Only what is in the scheduler has an id.
+        let mut id = state.port.ids.get(slot);
+        if let Some(pool) = &pool
+            && id.is_none()
+        {
+            pool.ingest_wholly();
+            id = state.port.ids.get(slot);
         }
-        let id = state.port.ids.get(raw::number(env, slot)? as u32);
         body(pool.as_ref().zip(id))
     })
 }

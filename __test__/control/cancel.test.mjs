@@ -236,3 +236,21 @@ test('a signal that aborts where its task is told of as ended means no other tas
     assert.deepEqual(await Promise.all(others), Array(64).fill(host === kernels ? 1 : 2))
   }
 })
+
+test('a cancel that comes while a worker takes the task over is not lost', async (t) => {
+  const pool = new WorkerPool({ threads: 1 })
+  t.after(() => pool.destroy())
+  let lost = 0
+  // The moment is short: one cancel in some thousands met it.
+  for (let round = 0; round < 30_000; round++) {
+    const task = pool.addTask(60, { kernel: 'fib' })
+    task.catch(() => {})
+    // It is handed over after some microtasks, and a worker wakes up some microseconds later.
+    for (let turn = 0; turn < 6; turn++) await undefined
+    const until = performance.now() + (round % 120) / 1000
+    while (performance.now() < until);
+    if (!task.cancel()) lost++
+    if (round % 200 === 0) await new Promise(setImmediate)
+  }
+  assert.equal(lost, 0)
+})

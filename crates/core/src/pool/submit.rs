@@ -98,6 +98,14 @@ impl Pool {
         }
     }
 
+    /// As [`Pool::ingest`], and waits for a worker that has just taken what was posted and is putting it there.
+    pub fn ingest_wholly(self: &Arc<Self>) {
+        let mut wakes = Vec::new();
+        let mut state = self.state.lock();
+        self.ingest_into(&mut state, &mut wakes);
+        self.unlock(state, &mut wakes);
+    }
+
     /// As [`Pool::ingest`], under the lock.
     pub(super) fn ingest_into(&self, state: &mut State, wakes: &mut Vec<WorkerRef>) {
         for inbox in &self.inboxes {
