@@ -138,6 +138,8 @@ test('the thread that keeps deadlines is there before those that may need it', l
       const pool = ${make}
       const before = has()
       await (pool.kernels && ${make.includes('module') ? 'pool.run(1)' : 'pool.kernels.fib(1)'})
+      // A thread has its name when it has begun.
+      for (let turn = 0; turn < 5000 && !has(); turn++) await wait(1)
       console.log(before, has())
       await pool.close()`)
     assert.equal(stdout, 'false true\n', make)
