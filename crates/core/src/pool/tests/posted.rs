@@ -3,13 +3,15 @@
 use super::super::{ENTRY, Left, NO_EXPORT, Parting, PlainJob, clock};
 use super::fixture::{Fixture, number};
 use super::js::js_task;
-use crate::completion::Outcome;
+use crate::completion::{CompletionSink, Event, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::Lane;
+use crate::scheduler::{Lane, TaskId};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A worker 0 that runs one task and has said that there is nothing else for it.
-fn busy(fixture: &mut Fixture) -> (std::sync::Arc<super::js::Bell>, super::super::JsTask) {
+fn busy(fixture: &mut Fixture) -> (Arc<super::js::Bell>, super::super::JsTask) {
     let bell = fixture.js_worker(0);
     fixture.submit_entry(0.0, js_task());
     let task = fixture.js_turn(0).1.remove(0);
@@ -191,5 +193,41 @@ fn what_is_posted_with_a_higher_priority_goes_first() {
         assert!(fixture.answer(0, &tasks[0]));
     }
     fixture.outcomes(4);
+    fixture.close();
+}
+
+/// Takes its time to be told of a task: until somebody has looked for it, or surely waits.
+struct Slow {
+    told: Sender<TaskId>,
+    begins: Sender<()>,
+    looked: Receiver<()>,
+}
+
+impl CompletionSink for Slow {
+    fn deliver(&self, _event: Event) {}
+
+    fn admitted(&self, _ticket: u32, id: TaskId) {
+        self.begins.send(()).unwrap();
+        // Nothing comes while the other one waits for this, so how long does not matter to a test that passes.
+        let _ = self.looked.recv_timeout(Duration::from_millis(200));
+        self.told.send(id).unwrap();
+    }
+}
+
+#[test]
+fn who_looks_for_the_id_of_a_posted_task_waits_for_a_worker_that_is_at_it() {
+    let fixture = Fixture::new(0);
+    let ((told, ids), (begins, has_begun), (looked, looks)) = (unbounded(), unbounded(), unbounded());
+    let sink: Arc<dyn CompletionSink> = Arc::new(Slow { told, begins, looked: looks });
+    let posted = PlainJob { kernel: ENTRY, sink: fixture.pool.attach(&sink), ..PlainJob::default() };
+    assert!(fixture.pool.post(Lane::Js, [posted].into_iter()));
+    let pool = fixture.pool.clone();
+    let worker = std::thread::spawn(move || pool.ingest());
+    has_begun.recv_timeout(Duration::from_mins(1)).unwrap();
+    fixture.pool.ingest_wholly();
+    let id = ids.try_recv();
+    looked.send(()).unwrap();
+    worker.join().unwrap();
+    assert!(fixture.pool.cancel(id.expect("the sink has been told")));
     fixture.close();
 }
