@@ -44,15 +44,18 @@ const MOST_INTEGER = 2 ** 26
 const MOST_CHARS = 256
 /** The longest that may be shared: of one that is longer V8 may keep the string alive that it is a part of. */
 const MOST_TEXT = 12
-/** So many strings are written whatever they are. */
-const FEW_STRINGS = 64
 /**
- * Of more, only as many as pay: the engine's serializer is quicker with each string, and with each unit of it, and slower with
- * each object, by so many nanoseconds (docs/design/js-lane.md).
+ * Text is what the engine's serializer is quicker with, and all else what it is slower with, in nanoseconds
+ * (docs/design/js-lane.md): for each unit; for its call, each word that is no text, and the name of a string.
  */
-const [STRING_COSTS, UNIT_COSTS, OBJECT_PAYS] = [50, 5, 200]
-/** Longest memory, in bytes. */
-const MOST_BYTES = 512
+const [UNIT_COSTS, CALL_PAYS, WORD_PAYS, NAME_PAYS] = [5, 600, 40, 20]
+/** What may still be made good by what follows. */
+const CREDIT = 2000
+/** Of more strings each one costs something, too, and only objects pay. */
+const FEW_STRINGS = 64
+const [STRING_COSTS, OBJECT_PAYS] = [50, 200]
+/** Longest memory, in bytes: the engine is quicker with more. */
+const MOST_BYTES = 320
 /** So many objects of a value are compared one by one; the places of others are kept. */
 const FEW_OBJECTS = 16
 const MOST_OBJECTS = 4096
@@ -155,7 +158,11 @@ export function write(value: object): number {
   hasBare = false
   try {
     isCyclic = cyclesExpected > 0
-    if (!writeObject(value, MOST_DEPTH) || (instanceCount > 0 && !areCloneable(value))) {
+    if (
+      !writeObject(value, MOST_DEPTH) ||
+      (stringCount > 0 && isForEngine(0)) ||
+      (instanceCount > 0 && !areCloneable(value))
+    ) {
       misses++
       return -1
     }
@@ -525,9 +532,7 @@ function writeText(text: string): boolean {
   if (length > MOST_CHARS || at + length / 3 + 2 > MOST_WORDS) return false
   unitCount += length
   stringCount++
-  if (stringCount > FEW_STRINGS && STRING_COSTS * stringCount + UNIT_COSTS * unitCount > OBJECT_PAYS * objectCount) {
-    return false
-  }
+  if (isForEngine(CREDIT)) return false
   written[at++] = length * 16 + CHARS
   let i = 0
   for (; i + 2 < length; i += 3) {
@@ -539,4 +544,12 @@ function writeText(text: string): boolean {
     written[at++] = second + charCodeAt.call(text, i)
   }
   return true
+}
+
+/** Whether there is so much text that the engine's serializer is quicker with what is there so far. */
+function isForEngine(credit: number): boolean {
+  const costs = UNIT_COSTS * unitCount
+  if (stringCount > FEW_STRINGS) return STRING_COSTS * stringCount + costs > OBJECT_PAYS * objectCount
+  const others = at - stringCount - unitCount / 3
+  return costs > CALL_PAYS + WORD_PAYS * others + NAME_PAYS * stringCount + credit && mayClone()
 }

@@ -205,7 +205,7 @@ describe('what cannot be told exactly is not written', () => {
     'two views of the same memory': ((memory) => [new Uint8Array(memory), new Int8Array(memory)])(new ArrayBuffer(4)),
     'a view and its memory': ((memory) => [new Uint8Array(memory), memory])(new ArrayBuffer(4)),
     'memory and a view of it': ((memory) => [memory, new Uint8Array(memory)])(new ArrayBuffer(4)),
-    'a part of more than 512 bytes': [new Uint8Array(513).subarray(510)],
+    'a part of more than 320 bytes': [new Uint8Array(321).subarray(318)],
     'nothing of some memory': [new Uint8Array(8).subarray(8)],
     'two parts of the same memory': ((all) => [all.subarray(1), all.subarray(2)])(new Uint8Array(8)),
     'a part of some memory and all of it': ((all) => [all.subarray(1), all])(new Uint8Array(8)),
@@ -217,7 +217,7 @@ describe('what cannot be told exactly is not written', () => {
     'a view that tracks its memory': [new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }))],
     'shared memory': [new Uint8Array(new SharedArrayBuffer(4))],
     'a view of nothing': [new Uint8Array(0)],
-    'more than 512 bytes': [new Uint8Array(513)],
+    'more than 320 bytes': [new Uint8Array(321)],
     'a Buffer of the pool': [Buffer.from('abc')],
     'what is said to be a Buffer': [Object.setPrototypeOf(new Float64Array(2), Buffer.prototype)],
     'a DataView of another class': [new (class extends DataView {})(new ArrayBuffer(4))],
@@ -225,7 +225,7 @@ describe('what cannot be told exactly is not written', () => {
     'a DataView that tracks its memory': [new DataView(new ArrayBuffer(4, { maxByteLength: 8 }), 1)],
     'a DataView of memory that grows': [new DataView(new ArrayBuffer(4, { maxByteLength: 8 }), 1, 2)],
     'a DataView of shared memory': [new DataView(new SharedArrayBuffer(4), 1)],
-    'a DataView of a part of more than 512 bytes': [new DataView(new ArrayBuffer(513), 8, 1)],
+    'a DataView of a part of more than 320 bytes': [new DataView(new ArrayBuffer(321), 8, 1)],
     'a DataView of the memory of another view': ((memory) => [new DataView(memory, 1), new Uint8Array(memory)])(
       new ArrayBuffer(4),
     ),
@@ -284,6 +284,27 @@ describe('what cannot be told exactly is not written', () => {
     'one that is too deep': deep(30),
   }
   for (const [title, value] of Object.entries(values)) test(title, () => assert.equal(cross(value), undefined))
+
+  const text = (length) => 'a text of its own '.repeat(20).slice(0, length)
+  const texts = (count, length) => numbersTo(count).map((index) => `${index} ${text(length)}`)
+  const mixed = {
+    'a long text': [{ text: text(200) }, { text: text(100) }],
+    paths: [texts(10, 40), texts(2, 40)],
+    'texts with numbers': [
+      [texts(10, 40), numbersTo(5)],
+      [texts(10, 40), numbersTo(60)],
+    ],
+    'texts of objects': [
+      numbersTo(4).map((id) => ({ id, text: text(150) })),
+      numbersTo(4).map((id) => ({ id, text: text(40), ok: true, size: id / 3, width: 1, height: 2 })),
+    ],
+  }
+  for (const [title, [much, little]] of Object.entries(mixed)) {
+    test(`what the engine is quicker with: ${title}`, () => {
+      assert.equal(cross(much) === undefined, canClone())
+      same(cross(little), little)
+    })
+  }
 
   test('nothing while all objects have another property', () => {
     Object.prototype.extra = 1
@@ -417,7 +438,7 @@ describe('memory and regular expressions', () => {
         [8, 0, 1],
         [8, 1, 7],
         [8, 7, 8],
-        [512 / size, 512 / size - 1, 512 / size],
+        [320 / size, 320 / size - 1, 320 / size],
       ]) {
         const make = () => {
           const bytes = Uint8Array.from({ length: length * size }, (_, index) => index * 77 + 129)
@@ -433,7 +454,7 @@ describe('memory and regular expressions', () => {
     })
 
     test(Class.name, () => {
-      for (const size of [1, 2, 3, 5, 6, 7, 12, 13, 64]) {
+      for (const size of [1, 2, 3, 5, 6, 7, 12, 13, 40]) {
         const make = () => {
           const view = new Class(size)
           const bytes = new Uint8Array(view.buffer)
@@ -454,13 +475,13 @@ describe('memory and regular expressions', () => {
 
   const memory = (length) => Uint8Array.from({ length }, (_, index) => index + 1).buffer
   const values = {
-    'memory itself': () => [memory(1), { a: memory(512) }, memory(7)],
+    'memory itself': () => [memory(1), { a: memory(320) }, memory(7)],
     'memory that is there twice': () => ((buffer) => [buffer, { buffer }, 1])(memory(9)),
     'memory within itself': () => ((list) => list.push(list, memory(9), list) && list)([]),
     'whole Buffers, and parts of some memory': () => [Buffer.from(memory(6)), { a: Buffer.from(memory(9), 2, 3) }],
     'a DataView of all': () => ({ a: 1, v: new DataView(memory(9)) }),
     'a DataView of a part': () => ({ a: 1, v: new DataView(memory(32), 8, 16) }),
-    'a DataView up to the end': () => [new DataView(memory(512), 511)],
+    'a DataView up to the end': () => [new DataView(memory(320), 319)],
     'a DataView of nothing of some memory': () => [new DataView(memory(9), 9), new DataView(memory(9), 3, 0)],
     'a DataView that is there twice': () => ((v) => [v, { v }])(new DataView(memory(9), 1)),
     'a DataView that says something else': () => [
