@@ -494,21 +494,19 @@ export class JsLane implements EntryLane, ThreadHost {
     if (thread.leaving) this.#leaving--
     const origin = this.#workers[index]
     const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
+    // Before anybody hears of it: a listener may launch the next one, which has its number.
+    const [waiting, repeated, failed] = this.#leave(thread, exitCode, refusal)
     if (origin !== undefined) {
       this.#host.exited(origin, exitCode, cause, thread.exitReason(refusal !== undefined, this.#closing))
-      // A listener may have launched the next one.
       if (origin.threadId === thread.threadId) origin.threadId = undefined
     }
     if (this.#closing) {
-      native.leaveWorker(this.handle, index, 1, 'the pool was closed while the task ran')
       // One that is terminated has none.
       if (thread.hasCause) this.#unheard(origin, exitCode, thread)
       if (this.#launched === 0) this.#tellGone()
       return
     }
     if (refusal !== undefined) {
-      flush()
-      native.leaveWorker(this.handle, index, 4, refusal.message)
       this.#hasRefused(refusal)
       return
     }
@@ -518,20 +516,16 @@ export class JsLane implements EntryLane, ThreadHost {
     }
     if (thread.evicted) {
       this.crashes.forget(index)
-      this.#replace(index, 3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
+      this.#replace(waiting)
       return
     }
     this.crashes.add(thread.crash(exitCode), thread.hasCrashed)
-    const why = thread.hasCause ? `: ${cause instanceof Error ? cause.message : `uncaught ${describe(cause)}`}` : ''
-    flush()
-    const text = `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`
     if (thread.leaving && thread.stopping) {
       // One that took too long to say goodbye was terminated.
       if (thread.hasCause) this.#unheard(origin, exitCode, thread)
-      this.#replace(index, 0, text)
+      this.#replace(waiting)
       return
     }
-    const [waiting, repeated, failed] = native.leaveWorker(this.handle, index, 0, text)
     if (failed > 0) this.crashes.hasFailed(index)
     if (failed + repeated === 0 && (exitCode !== 0 || thread.hasCause)) this.#unheard(origin, exitCode, thread)
     this.crashes.follow(repeated > 0, this.#hasSucceeded)
@@ -550,12 +544,24 @@ export class JsLane implements EntryLane, ThreadHost {
     else this.#fill()
   }
 
+  /** Takes a worker that has ended out of the pool: how many tasks wait, and of its own are repeated and have failed. */
+  #leave(thread: LaneThread, exitCode: number, refusal: Error | undefined): readonly [number, number, number] {
+    const { index, hasCause, cause } = thread
+    const leave = (parting: 0 | 1 | 3 | 4, text: string) => native.leaveWorker(this.handle, index, parting, text)
+    if (this.#closing) return leave(1, 'the pool was closed while the task ran')
+    flush()
+    if (refusal !== undefined) return leave(4, refusal.message)
+    if (thread.hasFailed) return leave(0, 'the entry module cannot be used')
+    if (thread.evicted) {
+      return leave(3, `worker ${index} was ended because of another task, and the input cannot be sent again`)
+    }
+    const why = hasCause ? `: ${cause instanceof Error ? cause.message : `uncaught ${describe(cause)}`}` : ''
+    return leave(0, `worker ${index} ended with exit code ${exitCode} while it ran the task${why}`)
+  }
+
   /** A worker that could not load the entry module has gone. */
   #endUnloaded(thread: LaneThread, exitCode: number, origin: IWorker | undefined): void {
-    const { index } = thread
     this.crashes.add(thread.crash(exitCode), true)
-    flush()
-    native.leaveWorker(this.handle, index, 0, 'the entry module cannot be used')
     if (this.#failedLoads.areFinal || this.#launched === this.#leaving) this.#rejectUnusable()
     if (!this.#failedLoads.areFinal) this.#failedLoads.pause(() => this.#launchAgain())
     this.#unheard(origin, exitCode, thread)
@@ -569,10 +575,8 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#host.unheard(worker, exitCode, hasCause ? cause : undefined)
   }
 
-  /** A worker has ended as it was told to; others come where they are needed. */
-  #replace(index: number, parting: 0 | 3, reason: string): void {
-    flush()
-    const [waiting] = native.leaveWorker(this.handle, index, parting, reason)
+  /** A worker has ended as it was told to, and so many tasks wait; others come where they are needed. */
+  #replace(waiting: number): void {
     if (this.#failedLoads.areFinal) {
       if (waiting > 0) this.#rejectUnusable()
       return
