@@ -93,6 +93,9 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
   /** Of whoever called `map`: all that is asked of the source and of its inputs runs there. */
   readonly #context = new AsyncResource('threadmill:map')
   #pumping = false
+  /** Whether the source is being asked, and is to be closed when it has answered. */
+  #isAsked = false
+  #isToBeClosed = false
   /** Tasks that were submitted and are not settled. */
   #unsettled = 0
   #unwatch: (() => void) | undefined
@@ -208,12 +211,13 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
         await this.#room()
         continue
       }
-      const { iterator, isSync } = this.#source
+      const { isSync } = this.#source
       // Waits for nothing that is there: tasks that are submitted one right after the other are handed over together.
-      const next: unknown = iterator.next()
+      const next = this.#ask()
       const result = isSync && !isThenable(next) ? next : await next
       if (typeof result !== 'object' || result === null) throw wrongType('a result of inputs', 'an object', result)
       const { done, value: given } = result as IteratorResult<unknown>
+      if (!done) this.#closeAsked()
       // Also the last one, and whatever has happened since: one that rejects would be unhandled.
       const value = isSync && isThenable(given) ? await given : given
       if (done) {
@@ -294,10 +298,34 @@ export class Mapper implements AsyncIterableIterator<unknown, undefined> {
     this.#advance()
   }
 
-  /** Lets a generator run its `finally`. What that gives is of no interest, what it throws is. */
+  /** Asks the source for its next result. */
+  #ask(): unknown {
+    const { iterator, isSync } = this.#source
+    this.#isAsked = true
+    try {
+      return iterator.next()
+    } finally {
+      this.#isAsked = false
+      if (!isSync) this.#closeAsked()
+    }
+  }
+
+  /** Closes the source, if it has ended the iteration itself while it was asked: a generator that runs cannot be closed. */
+  #closeAsked(): void {
+    if (!this.#isToBeClosed) return
+    this.#isToBeClosed = false
+    this.#return()
+  }
+
   #closeSource(): void {
     if (this.#exhausted) return
     this.#exhausted = true
+    if (this.#isAsked) this.#isToBeClosed = true
+    else this.#return()
+  }
+
+  /** Lets a generator run its `finally`. What that gives is of no interest, what it throws is. */
+  #return(): void {
     const { iterator } = this.#source
     try {
       const closed: unknown = this.#context.runInAsyncScope(() => iterator.return?.())

@@ -356,6 +356,47 @@ test('a pipeline through a stream that fails from its start rejects for its reas
   assert.deepEqual(uncaught, [])
 })
 
+const ways = {
+  'closes the pool': (pool) => void pool.close(),
+  'destroys the pool': (pool) => void pool.destroy(),
+  'aborts the iteration': (_, controller) => controller.abort(),
+}
+for (const [what, end] of Object.entries(ways)) {
+  for (const isAsync of [false, true]) {
+    const kind = isAsync ? 'an asynchronous generator' : 'a generator'
+    test(`${kind} that ${what} while it is asked is closed when it has answered`, async (t) => {
+      const pool = poolOf(t)
+      const uncaught = []
+      const note = (error) => uncaught.push(error)
+      process.on('uncaughtException', note)
+      t.after(() => process.off('uncaughtException', note))
+      const controller = new AbortController()
+      const told = []
+      const inputs = {
+        *sync() {
+          try {
+            yield 1
+            end(pool, controller)
+            told.push('ended')
+            yield 2
+            told.push('asked again')
+          } finally {
+            told.push('closed')
+          }
+        },
+        async *async() {
+          yield* inputs.sync()
+        },
+      }
+      const source = isAsync ? inputs.async() : inputs.sync()
+      await rejection(collect(pool.map(source, { kernel: 'fib', signal: controller.signal })))
+      await until(() => told.length === 2)
+      await turn()
+      assert.deepEqual([told, uncaught], [['ended', 'closed'], []])
+    })
+  }
+}
+
 async function collect(outputs) {
   for await (const _ of outputs);
 }
