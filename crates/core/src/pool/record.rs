@@ -38,7 +38,15 @@ impl Pool {
         let (steals, first) = (state.scheduler.steals(), taken.len());
         state.scheduler.take(worker, max, Time(now), &mut self.claims(&mut state.js), taken, wakes);
         // A visit takes either what is its own or what is others'.
-        if recorder.is_on() && state.scheduler.steals() > steals {
+        let stolen = state.scheduler.steals() - steals;
+        if stolen == 0 {
+            return;
+        }
+        match worker.lane {
+            Lane::Native => self.slots[worker.index as usize].stole(stolen),
+            Lane::Js | Lane::Main => state.js_stole(worker, stolen),
+        }
+        if recorder.is_on() {
             taken[first..].iter().for_each(|task| recorder.steal(task.id, worker, now));
         }
     }

@@ -60,6 +60,10 @@ impl Slot {
     pub(super) fn helped(&self, chunks: u64, nanos: u64) {
         self.counters.helped(chunks, nanos);
     }
+
+    pub(super) fn stole(&self, tasks: u64) {
+        self.counters.stole(tasks);
+    }
 }
 
 /// The native worker with this number.

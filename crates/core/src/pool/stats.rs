@@ -24,6 +24,7 @@ pub(super) struct Counters {
     /// Time from submit to start of successful tasks, ns.
     wait: AtomicU64,
     helped: AtomicU64,
+    stolen: AtomicU64,
     /// Tasks that the worker settled.
     settled: AtomicU64,
     /// Those of them that the scheduler knows of.
@@ -69,6 +70,10 @@ impl Counters {
     pub(super) fn helped(&self, chunks: u64, nanos: u64) {
         add(&self.helped, chunks);
         add(&self.busy, nanos);
+    }
+
+    pub(super) fn stole(&self, tasks: u64) {
+        add(&self.stolen, tasks);
     }
 }
 
@@ -257,7 +262,7 @@ impl Pool {
                         tasks_completed: load(&slot.counters.completed),
                         tasks_errored: load(&slot.counters.errored),
                         busy_time: load(&slot.counters.busy) as f64 / MS,
-                        steals: state.scheduler.worker(me).map_or(0, |figures| figures.stolen),
+                        steals: load(&slot.counters.stolen),
                         helped: load(&slot.counters.helped),
                         running: names,
                     }

@@ -1,11 +1,11 @@
 //! Stage: all. Thread: any.
 //! What can be seen of JS workers from outside.
 
-use super::{JsWorker, Running, js};
+use super::{JsWorker, Running, index_of};
 use crate::pool::cpu::CpuClock;
 use crate::pool::times::{Summary, Times};
 use crate::pool::{Pool, State, clock};
-use crate::scheduler::Lane;
+use crate::scheduler::{Lane, WorkerRef};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -101,9 +101,16 @@ impl State {
                 tasks_completed: worker.completed,
                 tasks_errored: worker.errored,
                 busy_time: worker.busy as f64 / 1e6,
-                steals: self.scheduler.worker(js(index)).map_or(0, |figures| figures.stolen),
+                steals: worker.stolen,
             })
             .collect()
+    }
+
+    /// A worker that is not a native one has taken so many tasks from others.
+    pub(in crate::pool) fn js_stole(&mut self, worker: WorkerRef, tasks: u64) {
+        if let Some(worker) = self.js_worker(index_of(worker)) {
+            worker.stolen += tasks;
+        }
     }
 
     /// Times of all JS workers together.

@@ -77,6 +77,8 @@ pub(super) struct JsWorker {
     notes: Vec<JsNote>,
     completed: u64,
     errored: u64,
+    /// Tasks that it took from others.
+    stolen: u64,
     /// Messages that it has posted.
     posted: u64,
     /// ns

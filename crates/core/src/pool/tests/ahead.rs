@@ -98,6 +98,14 @@ fn j11_another_worker_takes_what_one_has_not_begun() {
     assert!(fixture.answer_at_once(1, &stolen[0]));
     assert!(fixture.answer_at_once(0, &tasks[0]) && fixture.answer_at_once(0, &tasks[2]));
     fixture.outcomes(3);
+    let steals =
+        |fixture: &Fixture| fixture.pool.figures().js_workers.iter().map(|worker| worker.steals).collect();
+    let before: Vec<u64> = steals(&fixture);
+    assert_eq!(before, [0, 1]);
+    // What a worker has done is not forgotten with its thread.
+    fixture.pool.js_leave(1, Parting::Crashed, "it crashed");
+    let _next = fixture.js_worker(1);
+    assert_eq!(before, steals(&fixture));
     fixture.close();
 }
 
