@@ -17,8 +17,9 @@ const { isWellFormed, stringify } = builtins
 /** The properties of an object so far, in order. */
 export class Shape {
   readonly names: readonly string[]
-  /** Of the text that describes it; -1 before it is asked for, -2 when there is no room for it. */
+  /** Of the text that describes it; -1 before there is one, -2 when there is no room for it. */
   id = -1
+  wasAsked = false
   #lastName = ''
   #last: Shape | undefined
   #next: Map<string, Shape> | undefined
@@ -55,9 +56,12 @@ export function numberShape(shape: Shape): number {
   const text = stringify(shape.names)
   let isWhole = true
   for (let i = 0; i < shape.names.length; i++) isWhole &&= isWellFormed.call(shape.names[i] as string)
-  shape.id = isWhole ? native.shareText(text) : -2
-  if (shape.id < 0) shape.id = -2
-  return shape.id
+  // Half of the room is for those that come again: maps with keys of their own have ever new ones.
+  const isFirst = !shape.wasAsked
+  shape.wasAsked = true
+  const id = isWhole ? native.shareText(text, isFirst) : -1
+  shape.id = id >= 0 || (isFirst && isWhole) ? id : -2
+  return id
 }
 
 /** Forgets all shapes if there is no room for more. */
@@ -80,7 +84,7 @@ export function numberOfText(text: string, isNoted: boolean): number {
 }
 
 function shareText(text: string): number {
-  const id = isWellFormed.call(text) ? native.shareText(text) : -1
+  const id = isWellFormed.call(text) ? native.shareText(text, false) : -1
   // Without room it is not asked for again.
   texts.set(text, id < 0 ? -2 : id)
   return id

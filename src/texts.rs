@@ -25,15 +25,17 @@ struct Texts {
 
 static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(RwLock::default);
 
-/// `shareText(text)`: the number of a well-formed text; -1 when there is no room for another one.
+/// `shareText(text, mayBeOnce)`: the number of a well-formed text; -1 when there is no room for another one, or only for those
+/// that are known to come again.
 pub(crate) unsafe extern "C" fn share(env: Env, info: Info) -> Js {
-    on_env(env, info, |_, [text]| {
+    on_env(env, info, |_, [text, may_be_once]| {
         let text = raw::string(env, text)?;
+        let part = if raw::boolean(env, may_be_once)? { 2 } else { 1 };
         let mut texts = TEXTS.write();
         if let Some(number) = texts.numbers.get(text.as_str()) {
             return raw::new_number(env, f64::from(*number));
         }
-        if texts.by_number.len() == MOST || texts.bytes + text.len() > MOST_BYTES {
+        if texts.by_number.len() >= MOST / part || texts.bytes + text.len() > MOST_BYTES / part {
             return raw::new_number(env, -1.0);
         }
         let (number, text) = (texts.by_number.len() as u32, Arc::<str>::from(text));
