@@ -23,6 +23,7 @@ export function onRing(turn: () => void): () => void {
   connect()
   return () => {
     turns = turns.filter((other) => other !== turn)
+    leave()
   }
 }
 
@@ -30,6 +31,11 @@ export function onRing(turn: () => void): () => void {
 export function settleWith(callback: () => void): void {
   settle = callback
   connect()
+}
+
+/** Nothing of this thread needs to be called at present. What is called holds all that belongs to the context that it is of. */
+export function leave(): void {
+  if (connected && turns.length === 0 && native.disconnect()) connected = false
 }
 
 function ring(): void {

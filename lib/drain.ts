@@ -9,7 +9,7 @@ import { builtins } from './builtins'
 import { rethrow, warnUnreadable } from './callbacks'
 import * as codecs from './codecs'
 import { OwnMap } from './collections'
-import { settleWith } from './doorbell'
+import { leave, settleWith } from './doorbell'
 import { payload } from './lazy'
 import { DRAIN_STRIDE } from './native'
 import { native } from './native-owner'
@@ -94,6 +94,7 @@ function settleLater(): void {
 export function disconnect(owner: Owner): void {
   pools.delete(owner.handle)
   native.releasePool(owner.handle)
+  if (pools.size === 0) leave()
 }
 
 let afterFirst: (() => void) | undefined

@@ -30,6 +30,8 @@ export interface Native {
   addForOwners(exports: object): void
   /** Makes the doorbell of this env. */
   connect(drain: () => void, resource: object): void
+  /** Gives it back when nothing of this env can ring it; whether there is none now. */
+  disconnect(): boolean
   /** Whether the doorbell keeps the event loop. */
   isHeld(): boolean
   /** Whether a task that this worker runs has not been given up. */

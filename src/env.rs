@@ -6,6 +6,8 @@
 //! E2. When an env ends, its pools are ended with it, and no kernel touches memory of the env any more when the cleanup
 //!     hook returns.
 //! E3. The doorbell holds the event loop exactly while tasks or closing pools of the env are unfinished.
+//! E4. It is given back when nothing of the env can ring: it holds the function that it calls, and with that the context
+//!     that this is of, where test runners have one for each file.
 
 #![expect(unsafe_code, reason = "raw Node-API calls and env-owned state")]
 
@@ -132,6 +134,7 @@ type Function = (&'static CStr, sys::napi_callback);
 /// What every env has. A worker that only runs tasks needs no more, and each function takes time and memory in every env.
 const AT_START: &[Function] = &[
     (c"connect", Some(connect)),
+    (c"disconnect", Some(disconnect)),
     (c"isHeld", Some(is_held)),
     (c"now", Some(pool::now)),
     (c"attachWorker", Some(worker::attach)),
@@ -310,7 +313,13 @@ fn set_function(
     check(unsafe { sys::napi_set_named_property(env, exports, name.as_ptr(), function) })
 }
 
-/// `connect(drain, resource)`: makes the doorbell; `drain` is called without arguments when it rings. Once per env.
+/// What Node gives back with a doorbell.
+struct BellContext {
+    port: Arc<Port>,
+    tsfn: sys::napi_threadsafe_function,
+}
+
+/// `connect(drain, resource)`: makes the doorbell; `drain` is called without arguments when it rings. Not while there is one.
 unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     raw::guard(env, || {
         let ([drain, resource], data) = raw::arguments::<2>(env, info)?;
@@ -320,8 +329,9 @@ unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) 
             return Err(Fault(sys::Status::napi_generic_failure));
         }
         let (name, mut tsfn) = (raw::new_string(env, "threadmill")?, ptr::null_mut());
-        // SAFETY: the context is a port that the finaliser gives back.
-        check(unsafe {
+        let context = Box::into_raw(Box::new(BellContext { port: state.port.clone(), tsfn }));
+        // SAFETY: the finaliser gives the context back.
+        let made = check(unsafe {
             sys::napi_create_threadsafe_function(
                 env,
                 drain,
@@ -329,19 +339,55 @@ unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) 
                 name,
                 0,
                 1,
-                Arc::into_raw(state.port.clone()).cast_mut().cast(),
+                context.cast(),
                 Some(finalize_bell),
                 ptr::null_mut(),
                 Some(on_ring),
                 &raw mut tsfn,
             )
-        })?;
+        });
+        if let Err(fault) = made {
+            // SAFETY: nobody else has it.
+            drop(unsafe { Box::from_raw(context) });
+            return Err(fault);
+        }
+        // SAFETY: the finaliser runs on this thread, later.
+        unsafe { (*context).tsfn = tsfn };
         // SAFETY: on the env's thread. It holds the loop only while something is pending (E3).
-        check(unsafe { sys::napi_unref_threadsafe_function(env, tsfn) })?;
+        if state.live == 0 {
+            check(unsafe { sys::napi_unref_threadsafe_function(env, tsfn) })?;
+        }
         *state.port.bell.write() = Some(Bell(tsfn));
         // SAFETY: added after the function was made, so it runs before Node's own hook for it; the state outlives it.
         check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(on_cleanup), data) })?;
+        // What came in between found nothing to ring, and later ones take it for rung.
+        if state.port.mailbox.is_rung() {
+            state.port.call();
+        }
         raw::undefined(env)
+    })
+}
+
+/// `disconnect()`: gives the doorbell back, unless something may still ring it (E4); whether there is none now.
+unsafe extern "C" fn disconnect(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    raw::guard(env, || {
+        let ([_unused], data) = raw::arguments::<1>(env, info)?;
+        // SAFETY: one of our functions.
+        let state = unsafe { state(data) };
+        if state.live > 0 || state.seat.is_some() || state.pools.iter().any(Option::is_some) {
+            return raw::new_boolean(env, false);
+        }
+        // Waits for threads that are ringing.
+        let bell = state.port.bell.write().take();
+        if let Some(Bell(tsfn)) = bell {
+            // SAFETY: as in `connect`, which added it; the next one adds its own.
+            check(unsafe { sys::napi_remove_env_cleanup_hook(env, Some(on_cleanup), data) })?;
+            // SAFETY: nobody else has it any more. Rings that are under way still come, and find nothing.
+            check(unsafe {
+                sys::napi_release_threadsafe_function(tsfn, sys::ThreadsafeFunctionReleaseMode::release)
+            })?;
+        }
+        raw::new_boolean(env, true)
     })
 }
 
@@ -383,9 +429,13 @@ unsafe extern "C" fn on_ring(
 
 /// Node has let go of the doorbell.
 unsafe extern "C" fn finalize_bell(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: the reference that `connect` gave away.
-    let port = unsafe { Arc::from_raw(data.cast::<Port>().cast_const()) };
-    port.bell.write().take();
+    // SAFETY: what `connect` gave away.
+    let context = unsafe { Box::from_raw(data.cast::<BellContext>()) };
+    let mut bell = context.port.bell.write();
+    // There may be the next one.
+    if bell.is_some_and(|Bell(tsfn)| tsfn == context.tsfn) {
+        *bell = None;
+    }
 }
 
 /// The env ends: nobody rings any more, and its pools end (E1, E2).

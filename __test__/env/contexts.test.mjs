@@ -1,0 +1,90 @@
+// The package in contexts of their own, one after the other, as test runners load it for each file.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import vm from 'node:vm'
+
+const outer = createRequire(import.meta.url)
+const PACKAGE = outer.resolve('threadmill')
+
+setFlagsFromString('--expose-gc')
+const gc = vm.runInNewContext('gc')
+
+/** Modules are compiled in the context, what is built in and addons come from outside. */
+function loadIn(context, name) {
+  const modules = new Map()
+  const load = (file) => {
+    if (modules.has(file)) return modules.get(file).exports
+    if (file.endsWith('.node')) return outer(file)
+    const module = { exports: {} }
+    modules.set(file, module)
+    const from = createRequire(file)
+    const required = (id) => {
+      const found = from.resolve(id)
+      return path.isAbsolute(found) ? load(found) : outer(found)
+    }
+    required.resolve = from.resolve
+    const names = ['module', 'exports', 'require', '__filename', '__dirname']
+    const body = vm.compileFunction(readFileSync(file, 'utf8'), names, { parsingContext: context, filename: file })
+    body(module, module.exports, required, file, path.dirname(file))
+    return module.exports
+  }
+  return load(name)
+}
+
+const OWN_NAMES = vm.runInNewContext('Object.getOwnPropertyNames(globalThis)')
+const SHARED = Object.getOwnPropertyNames(globalThis).filter((name) => !OWN_NAMES.includes(name) && name !== 'global')
+
+/** Runs `use` with the package as that of a context of its own; tells of the end of what belongs to that. */
+async function inContext(use) {
+  const context = vm.createContext(Object.fromEntries(SHARED.map((name) => [name, globalThis[name]])))
+  await use(loadIn(context, PACKAGE))
+  return new WeakRef(vm.runInContext('globalThis.ofTheContext = { is: "there" }', context))
+}
+
+const MODULE = 'data:text/javascript,export default (input) => input; export const twice = (input) => input * 2'
+
+const uses = {
+  kernels: async ({ WorkerPool }) => {
+    const pool = new WorkerPool({ threads: 1 })
+    assert.equal(await pool.kernels.fib(10), 55)
+    await pool.close()
+  },
+  'JS tasks': async ({ WorkerPool }) => {
+    const pool = new WorkerPool(MODULE, { maxWorkers: 1 })
+    assert.equal(await pool.run(5), 5)
+    await pool.close()
+  },
+  'pools one after the other': async ({ WorkerPool }) => {
+    for (let round = 0; round < 3; round++) {
+      const pools = [new WorkerPool({ threads: 1 }), new WorkerPool(MODULE, { maxWorkers: 1 })]
+      const outputs = await Promise.all([pools[0].kernels.fib(10), pools[1].run(5)])
+      assert.deepEqual(outputs, [55, 5])
+      await pools[round % 2].close()
+      assert.equal(await (round % 2 === 0 ? pools[1].run(6) : pools[0].kernels.fib(12)), round % 2 === 0 ? 6 : 144)
+      await pools[1 - (round % 2)].destroy()
+    }
+  },
+  'a module in a worker': async ({ importPersistentWorker }) => {
+    const module = await importPersistentWorker(MODULE)
+    assert.equal(await module.twice(4), 8)
+    await module.terminate()
+  },
+}
+
+for (const [what, use] of Object.entries(uses)) {
+  test(`a context that has used ${what}, and closed it, is let go of`, { timeout: 60_000 }, async () => {
+    const contexts = []
+    for (let round = 0; round < 4; round++) contexts.push(await inContext(use))
+    const isThere = (context) => context.deref() !== undefined
+    // The last one may still be on the stack.
+    while (contexts.filter(isThere).length > 1) {
+      await setTimeout(10)
+      gc()
+    }
+  })
+}
