@@ -126,6 +126,7 @@ export class ModuleWorker {
         soon(() => this.terminate())
         return new Expired()
       case 'ERR_THREADMILL_POOL_CLOSED':
+      case 'ERR_THREADMILL_WORKER_CRASHED':
         return (this.#reason as ThreadmillError | undefined) ?? error
       default:
         return error
