@@ -18,7 +18,7 @@ import type { End, Owner, Ticket } from './owner'
 import { resolved } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
-import { setImmediate } from './timers'
+import { setImmediate, setTimeout } from './timers'
 
 const { Float64Array: Floats, min } = builtins
 
@@ -81,6 +81,32 @@ function endTurn(): void {
   isSameTurn = false
 }
 
+/** Whether whoever is to be told of what settles here is far behind. */
+let isBehind: (() => boolean) | undefined
+/** How often what has arrived has been put off for that, and how often at most: that one may wait for this thread. */
+let delays = 0
+const MOST_DELAYS = 20
+
+/** Has what arrives settle slowly while `isBehind` says so. */
+export function holdBack(check: () => boolean): void {
+  isBehind = check
+}
+
+/** Whether what has arrived has been put off. */
+function isHeldBack(): boolean {
+  if (isBehind === undefined || delays === MOST_DELAYS || !isBehind()) {
+    delays = 0
+    return false
+  }
+  delays++
+  isPostponed = true
+  setTimeout(() => {
+    isPostponed = false
+    drain()
+  }, 1)
+  return true
+}
+
 function settleLater(): void {
   if (isPostponed) return
   isPostponed = true
@@ -106,7 +132,7 @@ export function onFirstResults(callback: () => void): void {
 
 /** The doorbell rang. */
 function drain(): void {
-  if (isPostponed) return
+  if (isPostponed || isHeldBack()) return
   if (isTurnOver()) {
     settleLater()
     return

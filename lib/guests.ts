@@ -9,14 +9,16 @@ import { native } from './native-owner'
 import type { ParcelStore } from './parcel-store'
 import type { Details, EndedTask } from './registry'
 
+type GuestsHost = Pick<LaneHost, 'settled' | 'told' | 'heard' | 'forgotten' | 'isDestroyed'>
+
 /** See the head of this file. */
 export class Guests {
-  readonly #host: Pick<LaneHost, 'settled' | 'told' | 'forgotten'>
+  readonly #host: GuestsHost
   readonly #store: ParcelStore
   /** Unsettled tasks that each worker submitted. */
   readonly #unsettled: number[] = []
 
-  constructor(host: Pick<LaneHost, 'settled' | 'told' | 'forgotten'>, store: ParcelStore) {
+  constructor(host: GuestsHost, store: ParcelStore) {
     this.#host = host
     this.#store = store
   }
@@ -28,9 +30,14 @@ export class Guests {
 
   /** Tells of those that have succeeded or failed, and of what else a worker says about its tasks. */
   tell(index: number, completed: number, errored: number, codec: number, data: unknown): void {
-    const details = codec === POSTED ? this.#store.takeValue(index, data as number)?.value : decode(codec, data)
-    const ended = details === undefined ? [] : this.#host.told(details as Details, index)
+    const details = codec === POSTED ? this.#store.takeValue(index, data as number)?.value : data
+    // There may be thousands of them, and each has its listeners.
+    const isWanted = details !== undefined && !this.#host.isDestroyed()
+    const ended = isWanted
+      ? this.#host.told((codec === POSTED ? details : decode(codec, details)) as Details, index)
+      : []
     this.#settle(ended, completed, errored)
+    this.#host.heard(completed + errored)
   }
 
   /** The worker that submitted them has ended: nobody is left to be told of them. */

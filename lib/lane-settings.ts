@@ -74,6 +74,10 @@ export interface LaneHost {
   readonly explain: ((error: ThreadmillError) => ThreadmillError) | undefined
   /** Registers tasks that a worker submitted; gives those that have ended. */
   told(details: Details, worker: number): EndedTask[]
+  /** What so many of these wanted to be told has been, see `Shared`. */
+  heard(count: number): void
+  /** Whether nobody is interested in what becomes of tasks any more. */
+  isDestroyed(): boolean
   /** A worker has ended: gives its tasks that have not, as failed. */
   forgotten(worker: number): EndedTask[]
 }

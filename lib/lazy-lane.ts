@@ -21,7 +21,7 @@ import type { TaskHandle } from './task'
 /** The pool, as seen from here. */
 export interface LazyLaneHost {
   /** What the lane needs, but for tasks of its workers. */
-  readonly lane: Omit<LaneHost, 'told' | 'forgotten'>
+  readonly lane: Omit<LaneHost, 'told' | 'heard' | 'forgotten'>
   readonly seat: Omit<SeatSettings, 'shared'>
   /** The worker with that number, in the lane of that kernel or of entry functions. */
   workerAt(index: number, kernel: string | undefined): IWorker | undefined
@@ -129,6 +129,7 @@ export class LazyLane {
     const host: LaneHost = {
       ...lane,
       told: (details, worker) => registry.told(details, worker, added),
+      heard: (count) => this.shared.heard(count),
       forgotten: (worker) => registry.forget(worker),
     }
     return new JsLane(host, this.#settings, this.#launcher)

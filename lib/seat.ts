@@ -4,6 +4,8 @@
 //
 // J7. While tasks that this worker submitted are unsettled, its own tasks that have not returned do not count against
 //     workerConcurrency: one of them may be waiting for another, and nobody can tell which.
+// J12. While the owner, which somebody has listen to events of tasks, is far behind with them, tasks settle here slowly: else
+//     what it has not been told of would be without bound.
 
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { IWorker, Kernels } from '..'
@@ -12,7 +14,7 @@ import { encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { OwnMap, OwnSet } from './collections'
 import { executor, last } from './deferred'
-import { connect, settleNow } from './drain'
+import { connect, holdBack, settleNow } from './drain'
 import { isInstance, ThreadmillError } from './errors'
 import { kernelMethods } from './kernel-methods'
 import { type Kernel, kernelOf } from './kernels'
@@ -89,6 +91,7 @@ export class SeatPool implements EntryHost, EntryLane {
     this.#shared = new Shared(pool.shared)
     this.#nextKey = (host.index + 1) * KEYS_PER_WORKER + ((host.life * KEYS_PER_LIFE) % KEYS_PER_WORKER)
     connect(this)
+    holdBack(() => this.#shared.isOwnerBehind)
   }
 
   /** Whether tasks that were submitted here are unsettled. */
@@ -291,6 +294,7 @@ export class SeatPool implements EntryHost, EntryLane {
       encoded = encode(details)
       if (encoded.codec === POSTED) encoded = { codec: POSTED, data: this.#host.postValue(encoded.data, []) }
     }
+    this.#shared.told(completed + errored)
     native.reportTasks(added, completed, errored, encoded.codec, encoded.data)
     return true
   }
