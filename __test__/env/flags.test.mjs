@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import process from 'node:process'
 import { after, test } from 'node:test'
 import { runProgram } from '../helpers/child.mjs'
 
@@ -137,3 +138,19 @@ for (const [title, clone] of Object.entries(CLONES)) {
     assert.equal(await outputOf(source, { nodeArgs: ['--require', preload] }), `${lines.join('\n')}\n`)
   })
 }
+
+test('a dashboard that the permission model forbids is refused as one whose address is taken', async () => {
+  const { allowedNodeEnvironmentFlags: flags } = process
+  const model = flags.has('--permission') ? '--permission' : '--experimental-permission'
+  const addons = flags.has('--allow-addons') ? ['--allow-addons'] : []
+  const source = `import { serveDashboard } from 'threadmill/dashboard'
+    import { WorkerPool } from 'threadmill'
+    const pool = new WorkerPool()
+    const say = ({ code, message }) => console.log(code, /--allow-net/.test(message))
+    await serveDashboard(pool).then((dashboard) => dashboard.close().then(() => console.log('served')), say)
+    await pool.close()`
+  const nodeArgs = ['--no-warnings', model, ...addons, '--allow-worker', '--allow-fs-read=*']
+  const isLimited = flags.has('--allow-net')
+  assert.equal(await outputOf(source, { nodeArgs }), isLimited ? 'ERR_THREADMILL_IO true\n' : 'served\n')
+  if (isLimited) assert.equal(await outputOf(source, { nodeArgs: [...nodeArgs, '--allow-net'] }), 'served\n')
+})

@@ -12,6 +12,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import process from 'node:process'
 import type { AnyPool, Dashboard } from '../../dashboard'
 import type { PoolCore } from '../core'
 import { ThreadmillError } from '../errors'
@@ -56,12 +57,23 @@ export async function serveDashboard(pools: unknown, options?: unknown): Promise
   return dashboard
 }
 
+/** Node throws what its permission model refuses where nobody can catch it. `--allow-net` is of Node 25. */
+function isDenied(): boolean {
+  const { permission } = process as { readonly permission?: { has(scope: string): boolean } }
+  return process.allowedNodeEnvironmentFlags.has('--allow-net') && permission?.has('net') === false
+}
+
 function listen(server: Server, { host, port }: DashboardSettings): Promise<Place> {
   return new Promise((resolve, reject) => {
-    server.on('error', (cause: NodeJS.ErrnoException) => {
-      const message = `the dashboard cannot listen on ${host}, port ${port}: ${cause.message}`
-      reject(new ThreadmillError('ERR_THREADMILL_IO', message, { cause }))
-    })
+    const fail = (why: string, options?: ErrorOptions): void => {
+      const message = `the dashboard cannot listen on ${host}, port ${port}: ${why}`
+      reject(new ThreadmillError('ERR_THREADMILL_IO', message, options))
+    }
+    if (isDenied()) {
+      fail('the permission model allows no network; use --allow-net')
+      return
+    }
+    server.on('error', (cause: NodeJS.ErrnoException) => fail(cause.message, { cause }))
     server.listen({ host, port }, () => {
       const bound = server.address() as AddressInfo
       resolve({ host, address: bound.address, port: bound.port })
