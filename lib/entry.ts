@@ -124,7 +124,27 @@ function nameUrl(name: string, flags: WorkerFlags): string {
   const file = path.resolve(folder, name)
   if (!PACKAGE.test(name) || isFile(file)) return pathToFileURL(file).href
   const { isBuiltin } = require('node:module') as typeof import('node:module')
-  return isBuiltin(name) ? `node:${name}` : (packageOf(name, folder, flags) ?? name)
+  return isBuiltin(name) ? `node:${name}` : (packageOf(name, folder, flags) ?? plugged(name, folder, flags) ?? name)
+}
+
+/** What Yarn's Plug'n'Play adds to `node:module`: packages have no folders there. */
+interface PlugAndPlay {
+  findPnpApi?(from: string): {
+    resolveRequest(name: string, issuer: string, options: { conditions: ReadonlySet<unknown> }): string | null
+  } | null
+}
+
+/** The URL of a package, or of what one exports, where Plug'n'Play knows it. */
+function plugged(name: string, folder: string, flags: WorkerFlags): string | undefined {
+  const { findPnpApi } = require('node:module') as PlugAndPlay
+  const issuer = path.join(folder, path.sep)
+  try {
+    const file = findPnpApi?.(issuer)?.resolveRequest(name, issuer, { conditions: conditionsFor(flags) })
+    return typeof file === 'string' ? pathToFileURL(file).href : undefined
+  } catch {
+    // Whoever loads it says why not.
+    return undefined
+  }
 }
 
 /** What `import` of a package name, with or without a subpath, would load in a folder; `undefined` for nothing. Without `flags`: here. */

@@ -154,3 +154,26 @@ test('a dashboard that the permission model forbids is refused as one whose addr
   assert.equal(await outputOf(source, { nodeArgs }), isLimited ? 'ERR_THREADMILL_IO true\n' : 'served\n')
   if (isLimited) assert.equal(await outputOf(source, { nodeArgs: [...nodeArgs, '--allow-net'] }), 'served\n')
 })
+
+test("a package is where Yarn's Plug'n'Play says that it is", async () => {
+  const file = path.join(conditional, 'custom.mjs')
+  const source = `import module from 'node:module'
+    import process from 'node:process'
+    import { WorkerPool } from 'threadmill'
+    module.findPnpApi = (from) => ({
+      resolveRequest(name, issuer, { conditions }) {
+        console.log(from === issuer, issuer.startsWith(process.cwd()), name, conditions.has('import'), conditions.has('custom'))
+        if (name !== 'plugged/part') throw new Error('not a package')
+        return ${JSON.stringify(file)}
+      },
+    })
+    const pool = new WorkerPool('plugged/part', { maxWorkers: 1 })
+    console.log(await pool.run())
+    await pool.close()
+    const none = new WorkerPool('unplugged', { maxWorkers: 1 })
+    await none.run().catch(({ code }) => console.log(code))
+    await none.close()`
+  const asked = (name) => `true true ${name} true true\n`
+  const output = `${asked('plugged/part')}custom\n${asked('unplugged')}ERR_THREADMILL_ENTRY\n`
+  assert.equal(await outputOf(source, { nodeArgs: ['--conditions=custom'] }), output)
+})
