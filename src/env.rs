@@ -353,8 +353,8 @@ unsafe extern "C" fn connect(env: sys::napi_env, info: sys::napi_callback_info) 
         }
         // SAFETY: the finaliser runs on this thread, later.
         unsafe { (*context).tsfn = tsfn };
-        // SAFETY: on the env's thread. It holds the loop only while something is pending (E3).
         if state.live == 0 {
+            // SAFETY: on the env's thread. It holds the loop only while something is pending (E3).
             check(unsafe { sys::napi_unref_threadsafe_function(env, tsfn) })?;
         }
         *state.port.bell.write() = Some(Bell(tsfn));
