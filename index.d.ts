@@ -685,7 +685,10 @@ export interface Task<T = any, U = unknown> extends PromiseLike<U> {
   readonly timestamp: number
   /** The options given; an empty object when there were none. */
   readonly options: Readonly<TaskOptions & { readonly kernel?: string; readonly [option: string]: unknown }>
-  /** The worker that runs it or ran it last; `undefined` before it has begun. */
+  /**
+   * The worker that runs it or ran it last; `undefined` before it has begun, and of a task that was given back because its worker
+   * was ended for another one, until it begins again.
+   */
   readonly worker: IWorker | undefined
   /**
    * Run time in ms: expected until a run has ended, then measured, unless it never ran. Expected is what tasks of its `key` have
