@@ -31,13 +31,15 @@ export class Guests {
   /** Tells of those that have succeeded or failed, and of what else a worker says about its tasks. */
   tell(index: number, completed: number, errored: number, codec: number, data: unknown): void {
     const details = codec === POSTED ? this.#store.takeValue(index, data as number)?.value : data
-    // There may be thousands of them, and each has its listeners.
-    const isWanted = details !== undefined && !this.#host.isDestroyed()
-    const ended = isWanted
-      ? this.#host.told((codec === POSTED ? details : decode(codec, details)) as Details, index)
-      : []
-    this.#settle(ended, completed, errored)
-    this.#host.heard(completed + errored)
+    try {
+      // There may be thousands of them, and each has its listeners.
+      const isWanted = details !== undefined && !this.#host.isDestroyed()
+      const told = codec === POSTED || !isWanted ? details : decode(codec, details)
+      this.#settle(isWanted ? this.#host.told(told as Details, index) : [], completed, errored)
+    } finally {
+      // Also of what cannot be read: whoever has told of it waits for that.
+      this.#host.heard(completed + errored)
+    }
   }
 
   /** The worker that submitted them has ended: nobody is left to be told of them. */
