@@ -85,6 +85,8 @@ impl Port {
     }
 
     /// As `post`, without ringing: whether somebody has to.
+    #[expect(clippy::inline_always, reason = "so that the post is made where it is to lie")]
+    #[inline(always)]
     #[must_use]
     fn put(&self, place: Place, post: Post) -> bool {
         !self.closed.load(Ordering::Relaxed)

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use threadmill_core::completion::Answer;
 use threadmill_core::pool::{
     AnswerRecord, JsNote, JsTask, MOVED, NO_EXPORT, Payload, Pool, Visit, Waker, answer_of, clock,
-    is_primitive, read_answer, read_primitive,
+    is_primitive, read_answer, read_primitive, task_of,
 };
 use threadmill_core::scheduler::TaskId;
 use threadmill_core::value::{Array, Value};
@@ -90,7 +90,10 @@ fn give(
     let is_void = records.iter().any(has_failed) && is_ending(env);
     if !is_void && records.iter().all(is_primitive) {
         // Nothing to ask the engine for, so they become answers one by one where they are needed.
-        pool.js_answers(worker, records.iter().map(|record| read_primitive(record, clocks)));
+        pool.js_answers(
+            worker,
+            records.iter().map(|record| (task_of(record), || read_primitive(record, clocks))),
+        );
         return Ok(());
     }
     let mut given = Vec::with_capacity(count);
@@ -98,13 +101,14 @@ fn give(
         if is_void && has_failed(record) {
             continue;
         }
+        let id = task_of(record);
         if let Some(answer) = read_answer(record, words, clocks) {
-            given.push(answer);
+            given.push((id, answer));
             continue;
         }
         let value = raw::scoped(env, || own_value(env, raw::element(env, values, record[3] as u32)?));
         match value.and_then(|value| arrived(record, value, memories)) {
-            Ok(value) => given.push(answer_of(record, value, clocks)),
+            Ok(value) => given.push((id, answer_of(record, value, clocks))),
             Err(Fault(status)) => {
                 raw::clear_exception(env);
                 if is_ending(env) {
@@ -116,13 +120,13 @@ fn give(
                     format!("the answer could not be read (status {status})")
                 };
                 let text = Value::String(what);
-                let (id, answer) = answer_of(record, text, clocks);
+                let answer = answer_of(record, text, clocks);
                 given.push((id, Answer { failed: true, codec: 0, ..answer }));
             }
         }
     }
     if !given.is_empty() {
-        pool.js_answers(worker, given.into_iter());
+        pool.js_answers(worker, given.into_iter().map(|(id, answer)| (id, || answer)));
     }
     Ok(())
 }

@@ -80,6 +80,8 @@ impl<T> Batch<T> {
 
 impl<T> Mailbox<T> {
     /// Adds an item to the shard that `poster`, any number, belongs to. `true`: the caller must ring the bell.
+    #[expect(clippy::inline_always, reason = "so that the item is made where it is to lie")]
+    #[inline(always)]
     #[must_use]
     pub fn post(&self, poster: u32, item: T) -> bool {
         self.shards[poster as usize % SHARDS].lock().push_back(item);

@@ -151,7 +151,7 @@ fn j2_256_js_workers_of_a_pool_are_rung_and_share_what_is_posted() {
         served.insert(index);
         let answers = tasks.drain(..).map(|task| {
             let Payload::Number(input) = task.payload.input else { panic!("numbers are posted") };
-            (task.id, Answer { value: Value::Number(-input), ..Answer::default() })
+            (task.id, move || Answer { value: Value::Number(-input), ..Answer::default() })
         });
         pool.js_answers(index, answers);
         // It comes by until it is told that there is nothing; the others have their turns first.

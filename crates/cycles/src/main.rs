@@ -331,7 +331,11 @@ fn js_lane(tasks: usize, group: usize, prepare: fn(&Pool)) {
             let answers = taken.drain(..).map(|task| {
                 let Payload::Number(input) = task.payload.input else { unreachable!("numbers are posted") };
                 assert!(task.tag == 0 || board.claim(task.tag));
-                (task.id, Answer { value: Value::Number(input), times: Some((0, 0)), ..Answer::default() })
+                (task.id, move || Answer {
+                    value: Value::Number(input),
+                    times: Some((0, 0)),
+                    ..Answer::default()
+                })
             });
             pool.js_answers(0, answers);
         }

@@ -52,6 +52,15 @@ impl Payload {
         Self::Words(ThinArc::from_header_and_slice((), words))
     }
 
+    /// The same once more.
+    pub(crate) fn share(&self) -> Self {
+        match self {
+            Self::Number(number) => Self::Number(*number),
+            Self::Words(words) => Self::Words(words.clone()),
+            Self::Value(value) => Self::Value(value.clone()),
+        }
+    }
+
     fn into_value(self) -> Value {
         match self {
             Self::Number(number) => Value::Number(number),
@@ -251,15 +260,10 @@ impl Job {
         self.policy.as_ref().is_some_and(|policy| policy.evicted > 0)
     }
 
-    /// The same job once more, sharing its input.
+    /// The same job once more, with its input, which is shared.
     #[expect(clippy::inline_always, reason = "made where it is to lie, see `note_taken`")]
     #[inline(always)]
-    pub(crate) fn share(&self) -> Self {
-        let input = match &self.input {
-            Payload::Number(number) => Payload::Number(*number),
-            Payload::Words(words) => Payload::Words(words.clone()),
-            Payload::Value(value) => Payload::Value(value.clone()),
-        };
+    pub(crate) fn share_with(&self, input: Payload) -> Self {
         Self { input, options: self.options.clone(), policy: self.policy.clone(), ..*self }
     }
 

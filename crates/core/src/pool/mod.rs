@@ -51,7 +51,7 @@ pub(crate) mod model {
 pub use job::{ENTRY, FLAT, Job, KEPT, MAIN_ENTRY, MOVED, NO_EXPORT, Payload, PlainJob, Policy};
 pub use js::{
     AnswerRecord, Board, JsMail, JsNote, JsTask, JsWorkerFigures, Left, MAIN, Parting, Retire, Visit, Waker,
-    answer_of, is_primitive, read_answer, read_primitive,
+    answer_of, is_primitive, read_answer, read_primitive, task_of,
 };
 pub use lookout::Lookout;
 pub use placement::Pin;

@@ -130,7 +130,7 @@ impl Pool {
             let (ticket, sink, submitted) = (plain.ticket, usize::from(plain.sink), Time(plain.submitted));
             let what = (plain.kernel, plain.sink);
             let claims = &mut self.claims(&mut state.js);
-            let admitted = state.scheduler.submit(spec, plain.into(), submitted, claims, wakes);
+            let admitted = state.scheduler.submit_with(spec, || plain.into(), submitted, claims, wakes);
             let id = admitted.expect("free tasks are admitted by a scheduler that is open and unlimited");
             sinks[sink].admitted(ticket, id);
             recorder.submit(id, what, submitted.0, now);

@@ -154,7 +154,7 @@ impl Worker<'_> {
             ticket,
             reported: AtomicU64::new(started),
         };
-        let copy = job.may_be_repeated(false).then(|| job.share());
+        let copy = job.may_be_repeated(false).then(|| job.share_with(job.input.share()));
         let outcome = execute(kernel, job, &host);
         let now = clock::now();
         let (run_time, succeeded, ended) = (now - started, outcome.is_ok(), how(&outcome));

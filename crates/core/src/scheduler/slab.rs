@@ -42,15 +42,14 @@ impl<P> Slab<P> {
         self.chunks.len() * CHUNK
     }
 
+    /// A place for a task, which is put there by [`Record::admit`].
     #[inline]
-    pub(super) fn insert(&mut self, record: Record<P>) -> u32 {
+    pub(super) fn occupy(&mut self) -> u32 {
         self.live += 1;
-        let Some(slot) = self.free.pop() else { return self.insert_new(record) };
-        self[slot] = record;
-        slot
+        self.free.pop().unwrap_or_else(|| self.occupy_new())
     }
 
-    fn insert_new(&mut self, record: Record<P>) -> u32 {
+    fn occupy_new(&mut self) -> u32 {
         let slot = self.used;
         assert!(slot != NIL, "more than 2^32 - 1 tasks");
         if slot as usize == self.places() {
@@ -59,7 +58,6 @@ impl<P> Slab<P> {
             self.chunks.push(chunk.unwrap_or_else(|_| unreachable!("it was made with that length")));
         }
         self.used += 1;
-        self[slot] = record;
         slot
     }
 

@@ -4,9 +4,7 @@
 use super::affinity::rendezvous;
 use super::lane::Lane;
 use super::slab::NIL;
-use super::task::{
-    Affinity, Hold, LOAD_CAP, Length, Record, Rejected, Strength, TaskId, TaskSpec, Time, WorkerRef,
-};
+use super::task::{Affinity, Hold, LOAD_CAP, Length, Rejected, Strength, TaskId, TaskSpec, Time, WorkerRef};
 use super::task::{LOAD_PER_TASK, worker_cost};
 use super::worker::Presence;
 use super::{Claims, Schedule, Scheduler};
@@ -103,11 +101,29 @@ impl<P> Scheduler<P> {
         claims: &mut dyn Claims<P>,
         wakes: &mut Vec<WorkerRef>,
     ) -> Result<TaskId, Rejected<P>> {
+        self.submit_with(spec, || payload, now, claims, wakes)
+    }
+
+    /// As [`Scheduler::submit`], with a payload that is made where it is to lie.
+    ///
+    /// # Errors
+    ///
+    /// See [`Rejected`].
+    #[expect(clippy::inline_always, reason = "so that the payload is made where it is to lie")]
+    #[inline(always)]
+    pub fn submit_with(
+        &mut self,
+        spec: TaskSpec,
+        payload: impl FnOnce() -> P,
+        now: Time,
+        claims: &mut dyn Claims<P>,
+        wakes: &mut Vec<WorkerRef>,
+    ) -> Result<TaskId, Rejected<P>> {
         if self.closed {
-            return Err(Rejected::Closed(payload));
+            return Err(Rejected::Closed(payload()));
         }
         if !self.has_room(spec.bytes) {
-            return Err(Rejected::Full(payload));
+            return Err(Rejected::Full(payload()));
         }
         let known = spec.key.and_then(|key| self.costs.measured(key)).or(spec.estimate);
         let ranked = self.config.schedule == Schedule::LongestFirst;
@@ -119,7 +135,7 @@ impl<P> Scheduler<P> {
         }
         let expected = known.unwrap_or(0).min(LOAD_CAP);
         let Some((hold, home)) = lane.place(spec.affinity, expected, spec.worker_costs.as_deref()) else {
-            return Err(Rejected::NoSuchWorker(payload));
+            return Err(Rejected::NoSuchWorker(payload()));
         };
         if lane.queued + lane.ahead + lane.running == 0 {
             self.spans[spec.lane as usize].restart(now);
@@ -129,13 +145,14 @@ impl<P> Scheduler<P> {
         self.next_seq += 1;
         self.bytes += spec.bytes as usize;
         let (name, affinity, deadline) = (spec.lane as usize, spec.affinity, spec.deadline);
-        let mut record = Record::new(spec, payload, seq, now, length);
+        let slot = self.slab.occupy();
+        let record = &mut self.slab[slot];
+        record.admit(spec, payload, seq, now, length);
         (record.hold, record.home) = (hold, home);
         if let Affinity::Key { hash, .. } = affinity {
             (record.keyed, record.key_hash) = (hold != Hold::Free, hash);
         }
         let priority = record.priority;
-        let slot = self.slab.insert(record);
         if let Some(at) = deadline {
             self.deadlines.set(&mut self.slab, slot, at);
         }

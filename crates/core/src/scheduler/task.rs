@@ -355,28 +355,36 @@ impl<P> Record<P> {
         }
     }
 
-    /// A task that was just admitted and is in no list yet.
-    pub(super) fn new(spec: TaskSpec, payload: P, seq: u64, now: Time, length: Length) -> Self {
+    /// Makes a vacant place that of a task which was just admitted and is in no list yet. Field by field in its place: what is
+    /// made elsewhere and copied at once waits for the processor's store buffer.
+    #[inline]
+    pub(super) fn admit(
+        &mut self,
+        spec: TaskSpec,
+        payload: impl FnOnce() -> P,
+        seq: u64,
+        now: Time,
+        length: Length,
+    ) {
+        debug_assert!(self.state == State::Vacant);
         let from_start = spec.deadline_from_start.unwrap_or(u64::MAX);
         let in_turn = spec.in_turn;
-        let rare = (spec.worker_costs.is_some() || from_start != u64::MAX || in_turn).then(|| {
+        self.payload = Some(payload());
+        self.rare = (spec.worker_costs.is_some() || from_start != u64::MAX || in_turn).then(|| {
             Box::new(Rare { worker_costs: spec.worker_costs, from_start, resume: Time(0), in_turn })
         });
-        Self {
-            payload: Some(payload),
-            rare,
-            seq,
-            submitted: now,
-            priority: if spec.priority.is_nan() { 0.0 } else { spec.priority },
-            nanos: length.nanos,
-            cost: spec.key,
-            bytes: spec.bytes,
-            lane: spec.lane,
-            state: State::Queued,
-            known: length.known,
-            ranked: length.ranked,
-            ..Self::vacant()
-        }
+        self.seq = seq;
+        self.submitted = now;
+        self.priority = if spec.priority.is_nan() { 0.0 } else { spec.priority };
+        self.nanos = length.nanos;
+        self.key_hash = 0;
+        self.cost = spec.key;
+        self.links = [Link::NONE; 2];
+        (self.home, self.holder, self.timer) = (NIL, NIL, NIL);
+        self.bytes = spec.bytes;
+        (self.lane, self.state, self.hold) = (spec.lane, State::Queued, Hold::Free);
+        (self.known, self.ranked) = (length.known, length.ranked);
+        (self.keyed, self.returned, self.blocked) = (false, false, false);
     }
 
     /// Frees what the place has of a task.

@@ -88,7 +88,8 @@ impl Board {
         // SAFETY: nobody writes meanwhile, by contract.
         let (answers, words) = unsafe { (&*self.memory.answers.get(), &*self.memory.words.get()) };
         let last = answers[..count].last().map_or(0.0, |record| record[8]);
-        answers[..count].iter().filter_map(|record| read_answer(record, words, (last, now))).collect()
+        let read = |record| Some((task_of(record), read_answer(record, words, (last, now))?));
+        answers[..count].iter().filter_map(read).collect()
     }
 
     /// The answers have been handed over. On the worker's thread and under the pool's lock, so that whoever has that finds no
@@ -141,8 +142,13 @@ pub fn is_primitive(record: &AnswerRecord) -> bool {
     record[2] <= 4.0
 }
 
+/// Which task an answer is of.
+pub fn task_of(record: &AnswerRecord) -> TaskId {
+    TaskId { index: record[0] as u32, generation: record[1] as u32 }
+}
+
 /// Reads an answer of its record alone.
-pub fn read_primitive(record: &AnswerRecord, clocks: (f64, u64)) -> (TaskId, Answer) {
+pub fn read_primitive(record: &AnswerRecord, clocks: (f64, u64)) -> Answer {
     answer_of(record, primitive(record), clocks)
 }
 
@@ -157,11 +163,7 @@ fn primitive(record: &AnswerRecord) -> Value {
 }
 
 /// Reads an answer; `None` for one that only JavaScript can read. `last` on the clock of the worker is `now` on ours.
-pub fn read_answer(
-    record: &AnswerRecord,
-    words: &[f64],
-    (last, now): (f64, u64),
-) -> Option<(TaskId, Answer)> {
+pub fn read_answer(record: &AnswerRecord, words: &[f64], (last, now): (f64, u64)) -> Option<Answer> {
     let value = match record[2] as u32 {
         0..=4 => primitive(record),
         6 => {
@@ -176,17 +178,16 @@ pub fn read_answer(
 }
 
 /// The answer that a record and a value make.
-pub fn answer_of(record: &AnswerRecord, value: Value, (last, now): (f64, u64)) -> (TaskId, Answer) {
+pub fn answer_of(record: &AnswerRecord, value: Value, (last, now): (f64, u64)) -> Answer {
     // Both clocks are of one rate.
     let time = |at: f64| now.saturating_sub(((last - at) * 1e6) as u64);
-    let answer = Answer {
+    Answer {
         failed: record[5] != 0.0,
         codec: record[4] as u8,
         value,
         overhead: (record[6] * 1e6) as u64,
         times: (record[8] > 0.0).then(|| (time(record[7]), time(record[8]))),
-    };
-    (TaskId { index: record[0] as u32, generation: record[1] as u32 }, answer)
+    }
 }
 
 impl JsWorker {

@@ -14,14 +14,14 @@ mod given_up;
 mod mail;
 mod membership;
 
-pub use ahead::{AnswerRecord, Board, answer_of, is_primitive, read_answer, read_primitive};
+pub use ahead::{AnswerRecord, Board, answer_of, is_primitive, read_answer, read_primitive, task_of};
 pub use figures::JsWorkerFigures;
 pub use mail::{JsMail, JsNote};
 pub use membership::{Left, Parting, Retire};
 
 use super::cpu::CpuClock;
 use super::end::closed_before_it_began;
-use super::job::{Job, Policy};
+use super::job::{Job, Payload, Policy};
 use super::lookout::BEFORE_PARKING;
 use super::times::Times;
 use super::{Label, Pool, State, clock};
@@ -103,7 +103,11 @@ impl JsWorker {
         running.submitted = job.submitted;
         running.started = now;
         running.got = now;
-        running.job = Some(job.share());
+        // A copy each, so that a number goes from field to field.
+        match &job.input {
+            Payload::Number(number) => running.job = Some(job.share_with(Payload::Number(*number))),
+            input => running.job = Some(job.share_with(input.share())),
+        }
         running.repeatable = job.may_be_repeated(moves);
         running.tag = task.tag;
         running.grace = job.policy.as_ref().map_or(f64::NAN, |policy| policy.grace);
@@ -301,11 +305,12 @@ impl Pool {
         counts
     }
 
-    /// All answers that a JS worker holds back, in their order, on its thread; the same for each as [`Pool::js_answer`].
-    pub fn js_answers(
+    /// All answers that a JS worker holds back, in their order, on its thread; the same for each as [`Pool::js_answer`]. Each
+    /// is made where it is needed.
+    pub fn js_answers<F: FnOnce() -> Answer>(
         self: &Arc<Self>,
         index: u32,
-        answers: impl ExactSizeIterator<Item = (TaskId, Answer)>,
+        answers: impl ExactSizeIterator<Item = (TaskId, F)>,
     ) {
         let now = clock::now();
         let mut wakes = Vec::new();
@@ -314,7 +319,7 @@ impl Pool {
         let mut state = self.state.lock();
         delivery.expect(answers.len(), || state.js.iter().filter(|worker| worker.joined).count());
         for (id, answer) in answers {
-            self.accept(&mut state, index, id, answer, (now, &mut wakes, &mut delivery), &recorder);
+            self.accept(&mut state, index, id, answer(), (now, &mut wakes, &mut delivery), &recorder);
         }
         if let Some(board) = state.js_worker(index).and_then(|worker| worker.board.as_ref()) {
             board.handed_over();

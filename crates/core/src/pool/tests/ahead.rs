@@ -1,6 +1,6 @@
 //! Tasks that a JS worker has taken ahead (J11), with this thread in the part of the workers.
 
-use super::super::js::{AnswerRecord, read_primitive};
+use super::super::js::{AnswerRecord, read_primitive, task_of};
 use super::super::{Board, JsTask, Left, Parting, Pool, Retire};
 use super::again::twice;
 use super::fixture::{Fixture, number};
@@ -270,7 +270,8 @@ fn a_task_that_is_tried_again_runs_although_its_answer_was_held_back() {
     board.hold([failed], &[]);
     assert!(!fixture.pool.js_runs(0, id));
     // The worker forgets its answers later, when it has taken the task again.
-    fixture.pool.js_answers(0, [read_primitive(&failed, (2.0, 0))].into_iter());
+    let answer = || read_primitive(&failed, (2.0, 0));
+    fixture.pool.js_answers(0, [(task_of(&failed), answer)].into_iter());
     let (_, again) = fixture.js_turn(0);
     assert_eq!(again[0].id, id);
     assert!(fixture.pool.js_runs(0, id));
@@ -380,7 +381,7 @@ fn the_bell_is_rung_at_once_or_after_a_full_batch_while_tasks_wait_and_all_cores
         let (_, tasks) = fixture.js_turn(0);
         assert!(tasks.iter().all(|task| begin(&board, task)));
         let answers = tasks.iter().map(|task| {
-            (task.id, Answer { value: Value::Number(0.0), times: Some((0, 0)), ..Answer::default() })
+            (task.id, || Answer { value: Value::Number(0.0), times: Some((0, 0)), ..Answer::default() })
         });
         fixture.pool.js_answers(0, answers);
         (tasks.len(), std::mem::take(&mut *rung.notes.lock()))

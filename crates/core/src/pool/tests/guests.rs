@@ -281,7 +281,7 @@ fn answers_that_are_handed_over_together_reach_those_who_asked() {
     fixture.submit_for(&second, "faultEcho", js_task());
     let (_, tasks) = fixture.js_turn(0);
     assert_eq!(tasks.len(), 3);
-    fixture.pool.js_answers(0, tasks.iter().map(|task| (task.id, Answer::default())));
+    fixture.pool.js_answers(0, tasks.iter().map(|task| (task.id, Answer::default)));
     fixture.outcomes(1);
     settled(&first);
     settled(&second);
