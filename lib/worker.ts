@@ -57,11 +57,18 @@ const MAILS = 64
 const YIELD = 10
 /** Tasks that one exchange brings at most, as in the core. */
 const TASKS = 32
-const { now } = native
+/** Test runners replace it. */
+const { hrtime } = process
 const { Float64Array: Floats } = builtins
 const { isPromise } = types
 /** Test runners replace it. */
 const exitThread = process.exit
+
+/** Reads a clock of this thread's, ms, in less time than a native call takes: it is read for each task. */
+function now(): number {
+  const time = hrtime()
+  return (time[0] as number) * 1000 + (time[1] as number) / 1e6
+}
 
 /** What follows the tasks that the running one submits. */
 function tracer(): TaskContext | undefined {
