@@ -667,7 +667,10 @@ export interface IWorker {
    * @throws DataCloneError
    */
   postMessageToWorker(type: string, contents?: unknown, transfer?: readonly object[]): this
-  /** What it writes, in a pool with `stdout: true`; else `null`. It goes on when the worker is replaced. */
+  /**
+   * What it writes, in a pool with `stdout: true`; else `null`. It goes on when the worker is replaced. While somebody reads and
+   * more than about 1 MiB has not been read, the worker's `process.stdout` asks whoever writes to wait.
+   */
   readonly stdout: Readable | null
   /** The same for stderr. */
   readonly stderr: Readable | null

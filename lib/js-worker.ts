@@ -4,11 +4,19 @@
 import type { Readable } from 'node:stream'
 import type { IWorker } from '..'
 import { checkType } from './callbacks'
+import type { Stream } from './protocol'
 
-/** A stream that others push to. */
-function pushed(): Readable {
+/** A stream that others push to; `read` is called when somebody reads on. */
+function pushed(read: () => void): Readable {
   const { Readable } = require('node:stream') as typeof import('node:stream')
-  return new Readable({ read() {} })
+  return new Readable({
+    read,
+    destroy(error, callback) {
+      // Nobody will, and nobody is to wait for that.
+      read()
+      callback(error)
+    },
+  })
 }
 
 /** Which of its streams are read from the worker, instead of going where this thread writes. */
@@ -28,10 +36,10 @@ export class JsWorker implements IWorker {
   readonly stderr: Readable | null
   readonly #post: Post
 
-  constructor(id: number, { stdout, stderr }: Captured, post: Post) {
+  constructor(id: number, { stdout, stderr }: Captured, post: Post, readOn: (stream: Stream) => void) {
     this.id = id
-    this.stdout = stdout ? pushed() : null
-    this.stderr = stderr ? pushed() : null
+    this.stdout = stdout ? pushed(() => readOn('stdout')) : null
+    this.stderr = stderr ? pushed(() => readOn('stderr')) : null
     this.#post = post
   }
 

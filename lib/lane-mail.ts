@@ -1,28 +1,26 @@
 // Stage: run. Thread: owner env.
-// What goes between a pool and its JS workers besides tasks: messages, and what workers write.
+// Messages between a pool and its JS workers.
 //
 // J8. What only `postMessage` can move is posted before the scheduler is told of it, so whoever hears of it finds it in
 //     the port's queue.
 // J14. What is posted to a worker that has been told to go, and is replaced, is kept for whoever takes its number, and comes
 //     before anything else there. What was posted before, the worker hears before it goes (J6 in worker.ts).
 
-import process from 'node:process'
-import type { Readable } from 'node:stream'
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker } from '..'
-import { rethrow, warnUnreadable, warnUnsent } from './callbacks'
+import { warnUnreadable, warnUnsent } from './callbacks'
 import { decode, encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { wrongValue } from './errors'
 import type { JsWorker } from './js-worker'
-import { IS_NODE, type LaneThread } from './lane-thread'
+import type { LaneThread } from './lane-thread'
 import { encodeMarked, keep, type Prepared } from './marked'
 import { native } from './native-owner'
 import type { Observer } from './owner'
 import { closePorts, post } from './parcel'
 import type { ParcelStore } from './parcel-store'
 import { flush } from './port'
-import type { Order, Stream } from './protocol'
+import type { Order } from './protocol'
 import { transferOf } from './transfer'
 
 /** The lane, as seen from here. */
@@ -35,10 +33,6 @@ export interface MailHost {
   /** A message for the listeners of the pool. */
   message(type: string, contents: unknown, origin: IWorker): void
 }
-
-const STREAMS = ['stdout', 'stderr'] as const
-/** What Node sets to false where it pipes a worker's stream itself: reading it does not keep the process alive. */
-const HOLDS = 'kIncrementsPortRef'
 
 /** See the head of this file. */
 export class LaneMail {
@@ -135,40 +129,9 @@ export class LaneMail {
     }
   }
 
-  /** Reads what a thread writes before it redirects that, and where it cannot: it comes the way of the runtime. */
-  capture({ worker }: LaneThread, index: number): void {
-    for (const stream of STREAMS) {
-      // Classes of the user's may have none.
-      const readable = worker[stream] as (Readable & Record<symbol, unknown>) | null | undefined
-      if (!readable) continue
-      const holds = Object.getOwnPropertySymbols(readable).find(({ description }) => description === HOLDS)
-      // It may go to the stream of the process by itself: not in Node, unless such a class has it so.
-      const isPiped = holds === undefined ? !IS_NODE : readable[holds] === false
-      if (isPiped && !this.#host.jsWorkers[index]?.[stream]) continue
-      if (holds !== undefined) readable[holds] = false
-      readable.on('data', (chunk: Uint8Array) => this.write(index, stream, chunk, 'utf8'))
-    }
-  }
-
-  /** A worker has written something. */
-  write(index: number, stream: Stream, chunk: string | Uint8Array, encoding: BufferEncoding): void {
-    const captured = this.#host.jsWorkers[index]?.[stream]
-    try {
-      if (captured !== null && captured !== undefined) captured.push(chunk, encoding)
-      else process[stream].write(chunk, encoding)
-    } catch (error) {
-      // Whoever replaced `write` must not disturb the lane.
-      rethrow(error)
-    }
-  }
-
   /** All workers are gone, and none will come. */
   end(): void {
     for (const { contents } of [...this.#kept.values()].flat()) closePorts({ value: undefined, list: contents.list })
     this.#kept.clear()
-    for (const { stdout, stderr } of this.#host.jsWorkers.filter(Boolean)) {
-      stdout?.push(null)
-      stderr?.push(null)
-    }
   }
 }

@@ -19,6 +19,7 @@ import { Guests } from './guests'
 import { JsWorker } from './js-worker'
 import type { LaneLauncher } from './lane-launcher'
 import { LaneMail } from './lane-mail'
+import { LaneOutput } from './lane-output'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { IS_NODE, type LaneThread, type ThreadHost } from './lane-thread'
 import { native } from './native-owner'
@@ -43,6 +44,7 @@ export class JsLane implements EntryLane, ThreadHost {
   readonly #threads: (LaneThread | undefined)[] = []
   readonly #workers: JsWorker[] = []
   readonly #mail: LaneMail
+  readonly #output: LaneOutput
   readonly crashes: Crashes
   #launched = 0
   /** Of these, those that take no more tasks. */
@@ -93,6 +95,7 @@ export class JsLane implements EntryLane, ThreadHost {
       jsWorkers: this.#workers,
       message: (type, contents, origin) => host.message(type, contents, origin),
     })
+    this.#output = new LaneOutput({ threads: this.#threads, jsWorkers: this.#workers })
     this.estimate = estimation(settings, this.#workers)
     ;[this.#min, this.#max] = [settings.minWorkers, settings.maxWorkers]
     this.#sweep = new IdleSweep(this, settings.idleTimeout)
@@ -391,10 +394,15 @@ export class JsLane implements EntryLane, ThreadHost {
   adopt(thread: LaneThread): void {
     const { index } = thread
     this.#threads[index] = thread
-    this.#workers[index] ??= new JsWorker(index, this.#settings, (...message) => this.#mail.post(index, ...message))
+    this.#workers[index] ??= new JsWorker(
+      index,
+      this.#settings,
+      (...message) => this.#mail.post(index, ...message),
+      (stream) => this.#output.readOn(index, stream),
+    )
     this.#workers[index].threadId = thread.threadId
     this.#launched++
-    this.#mail.capture(thread, index)
+    this.#output.capture(thread, index)
     this.#mail.handOver(thread)
     this.#sweep.watch()
     this.#host.launched(this.#workers[index])
@@ -444,7 +452,7 @@ export class JsLane implements EntryLane, ThreadHost {
         this.#host.startMain()
         break
       case 'text':
-        this.#mail.write(index, report.stream, report.chunk, report.encoding as BufferEncoding)
+        this.#output.write(thread, report.stream, report.chunk, report.encoding as BufferEncoding)
         break
       case 'failed':
         this.#failedLoads.add(decodeReason(report.codec, report.data))
@@ -640,6 +648,7 @@ export class JsLane implements EntryLane, ThreadHost {
   /** All threads are gone. */
   #tellGone(): void {
     this.#mail.end()
+    this.#output.end()
     this.store.clear()
     this.#allGone?.()
   }

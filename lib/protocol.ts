@@ -88,11 +88,16 @@ export type Order =
   | ({ readonly type: 'value'; readonly key: number } & Parcel)
   | ({ readonly type: 'collected'; readonly worker: number; readonly key: number } & Parcel)
   | { readonly type: 'lost'; readonly worker: number; readonly key: number }
+  /** So much more of what it has written has been read, in units of the chunks. */
+  | { readonly type: 'text-read'; readonly stream: Stream; readonly length: number }
   /** Another worker has ended: it is to look now at what that may have told it, and to ask for the outputs. */
   | { readonly type: 'hear'; readonly left: number }
 
 /** Where a worker writes. */
 export type Stream = 'stdout' | 'stderr'
+
+/** How much that a worker has written may be on its way before its stream asks whoever writes to wait, in units of the chunks. */
+export const MOST_UNREAD = 2 ** 20
 
 /** Whether that is memory and nothing else. */
 export function isAlone(message: Report | Order): message is Alone {

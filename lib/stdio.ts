@@ -1,10 +1,14 @@
 // Stage: run. Thread: a JS worker.
 // What a worker writes goes to the pool's owner by the control port, so that it is there before the task that wrote it
 // settles. Node's own way hands it over some turns of both event loops later.
+//
+// J19. What is written is sent at once, however much is on its way. Who writes faster than it is read is asked to wait, as by
+//      any stream: `write` returns false, and 'drain' follows.
 
 import process from 'node:process'
 import type { Writable } from 'node:stream'
-import type { Stream } from './protocol'
+import { builtins } from './builtins'
+import { MOST_UNREAD, type Stream } from './protocol'
 
 type Send = (stream: Stream, chunk: string | Uint8Array, encoding: string) => void
 type Callback = (error?: Error | null) => void
@@ -13,32 +17,88 @@ interface Chunk {
   readonly encoding: string
 }
 
-/** Sends what is written to `process.stdout` and `process.stderr` from now on to `send`. */
-export function redirectOutput(send: Send): void {
-  for (const stream of ['stdout', 'stderr'] as const) {
-    const descriptor = Object.getOwnPropertyDescriptor(process, stream)
-    // Where it cannot be replaced, as in Bun, what is written goes the way of the runtime.
-    if (descriptor?.get === undefined || descriptor.configurable !== true) continue
-    let patched: Writable | undefined
-    Object.defineProperty(process, stream, {
-      ...descriptor,
-      // Most workers write nothing, and making the streams takes a moment.
-      get(): Writable {
-        patched ??= patch(descriptor.get?.call(process) as Writable, stream, send)
-        return patched
-      },
-    })
-  }
-}
+const { defineProperty, getOwnPropertyDescriptor } = builtins
+/** Fake timers replace it. */
+const { nextTick } = process
 
-function patch(target: Writable, stream: Stream, send: Send): Writable {
-  target._write = (chunk: string | Uint8Array, encoding: string, callback: Callback): void => {
-    send(stream, chunk, encoding)
-    callback()
+/** What this worker writes; see the head of this file. */
+export class Output {
+  readonly #send: Send
+  /** How much was sent and is not known to be read, in units of the chunks. */
+  readonly #unread = { stdout: 0, stderr: 0 }
+  /** Those that somebody waits for. */
+  readonly #awaited: { stdout?: Writable; stderr?: Writable } = {}
+  #isLimited = false
+
+  constructor(send: Send) {
+    this.#send = send
   }
-  target._writev = (chunks: Chunk[], callback: Callback): void => {
-    for (const { chunk, encoding } of chunks) send(stream, chunk, encoding)
-    callback()
+
+  /** Sends what is written to `process.stdout` and `process.stderr` from now on. */
+  redirect(): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const descriptor = getOwnPropertyDescriptor(process, stream)
+      // Where it cannot be replaced, as in Bun, what is written goes the way of the runtime.
+      if (descriptor?.get === undefined || descriptor.configurable !== true) continue
+      let patched: Writable | undefined
+      defineProperty(process, stream, {
+        ...descriptor,
+        // Most workers write nothing, and making the streams takes a moment.
+        get: (): Writable => {
+          patched ??= this.#patch(descriptor.get?.call(process) as Writable, stream)
+          return patched
+        },
+      })
+    }
   }
-  return target
+
+  /** Has writers wait from now on: this thread hears what is read. */
+  limit(): void {
+    this.#isLimited = true
+  }
+
+  /** So much more has been read. */
+  read(stream: Stream, length: number): void {
+    this.#unread[stream] -= length
+    const target = this.#awaited[stream]
+    if (target === undefined || this.#unread[stream] > MOST_UNREAD / 2) return
+    delete this.#awaited[stream]
+    // Not within whatever has read this message.
+    nextTick(() => target.emit('drain'))
+  }
+
+  #isFull(stream: Stream): boolean {
+    return this.#isLimited && this.#unread[stream] >= MOST_UNREAD
+  }
+
+  #patch(target: Writable, stream: Stream): Writable {
+    const send = (chunk: string | Uint8Array, encoding: string) => {
+      this.#unread[stream] += chunk.length
+      this.#send(stream, chunk, encoding)
+    }
+    target._write = (chunk: string | Uint8Array, encoding: string, callback: Callback): void => {
+      send(chunk, encoding)
+      callback()
+    }
+    target._writev = (chunks: Chunk[], callback: Callback): void => {
+      for (const { chunk, encoding } of chunks) send(chunk, encoding)
+      callback()
+    }
+    const write = target.write as (...given: unknown[]) => boolean
+    target.write = (...given: unknown[]): boolean => {
+      const goesOn = write.apply(target, given)
+      if (!this.#isFull(stream)) return goesOn
+      this.#awaited[stream] = target
+      // It would say so by itself as soon as this chunk is sent.
+      ;(target as unknown as { _writableState: { needDrain: boolean } })._writableState.needDrain = false
+      return false
+    }
+    const { Writable } = require('node:stream') as typeof import('node:stream')
+    const needsDrain = getOwnPropertyDescriptor(Writable.prototype, 'writableNeedDrain')?.get
+    defineProperty(target, 'writableNeedDrain', {
+      configurable: true,
+      get: () => this.#awaited[stream] !== undefined || needsDrain?.call(target) === true,
+    })
+    return target
+  }
 }

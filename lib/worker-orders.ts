@@ -11,7 +11,7 @@ import { payload } from './lazy'
 import { native } from './native'
 import { closePorts, isCopied, listOf, type Parcel } from './parcel'
 import { resolved } from './promise'
-import { isAlone, type Order, type Report } from './protocol'
+import { isAlone, type Order, type Report, type Stream } from './protocol'
 
 /** Gives what has come, or throws why it has not. */
 type Read = () => unknown
@@ -28,6 +28,8 @@ export interface OrdersHost {
   settleNow(): void
   /** An output has come that it asked `worker` for. */
   collected(worker: number, key: number, read: Read): void
+  /** So much of what it has written has been read. */
+  textRead(stream: Stream, length: number): void
 }
 
 function fail(reason: unknown): never {
@@ -190,6 +192,9 @@ export class Orders {
         break
       case 'collected':
         this.#host.collected(order.worker, order.key, () => order.value)
+        break
+      case 'text-read':
+        this.#host.textRead(order.stream, order.length)
         break
       case 'hear':
         // Not within a drain, which may be what reads this.

@@ -41,7 +41,7 @@ import {
 } from './scopes'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
-import { redirectOutput } from './stdio'
+import { Output } from './stdio'
 import { root, setImmediate, soon } from './timers'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
@@ -122,12 +122,18 @@ function setWaiting(waits: boolean): void {
   if (isDone) leaveAtRest()
 }
 
+const output = new Output((stream, chunk, encoding) => {
+  const report: Report = { type: 'text', stream, chunk, encoding }
+  control.postMessage(report)
+  hasWritten = true
+})
 const orders = new Orders(control, lastLook, {
   exit,
   ending,
   inputCame: () => turn(),
   settleNow: () => seatPool?.settleNow(),
   collected: (...given) => seatPool?.collected(...given),
+  textRead: (...given) => output.read(...given),
 })
 const client = new Client(index, {
   currentTask,
@@ -576,11 +582,7 @@ async function start(): Promise<void> {
     return
   }
   if (memory !== true) answers.board = new Board(memory)
-  redirectOutput((stream, chunk, encoding) => {
-    const report: Report = { type: 'text', stream, chunk, encoding }
-    control.postMessage(report)
-    hasWritten = true
-  })
+  output.redirect()
   try {
     const entry = await loadModule(launch, client)
     await startEntry(entry.fn, client, place.url)
@@ -594,6 +596,7 @@ async function start(): Promise<void> {
     return
   }
   orders.listen()
+  output.limit()
   const report: Report = { type: 'ready' }
   control.postMessage(report)
   turn()
