@@ -305,6 +305,9 @@ export declare class FunctionPool extends EventEmitter {
    */
   addTask<T>(workerFn: () => T | PromiseLike<T>): FunctionThread<Awaited<T>, undefined>
   addTask<T, M>(workerFn: () => T | PromiseLike<T>, meta: M): FunctionThread<Awaited<T>, M>
+  /** The same for functions that give one type at once and another by a promise. */
+  addTask<R>(workerFn: () => R): FunctionThread<Awaited<R>, undefined>
+  addTask<R, M>(workerFn: () => R, meta: M): FunctionThread<Awaited<R>, M>
   /** Starts a pool made with `autoStart: false`: what was added and what will be. Until then its tasks keep no process alive. */
   start(): this
   /** Whether a task would start now: a slot is free, and some CPU not too busy. */
@@ -384,10 +387,15 @@ export declare function startProfilingCpu(): void
 /** Ends it for all pools: their tasks start however busy the CPUs are, until it begins again. */
 export declare function stopProfilingCpu(): void
 
-/** A member of a module as a worker offers it: a function asynchronously, any other value as a function that reads it. */
+/**
+ * A member of a module as a worker offers it: a function asynchronously, any other value as a function that reads it. A class
+ * can neither be called nor sent.
+ */
 export type PromisifyFunction<F> = F extends (...args: infer P) => infer R
   ? (...args: P) => Promise<Awaited<R>>
-  : () => Promise<F>
+  : F extends abstract new (...args: any) => unknown
+    ? () => Promise<never>
+    : () => Promise<Awaited<F>>
 
 /** A module as a worker offers it: without an export `then`, which would make a promise of it. */
 export type PromisifyModule<T> = { readonly [K in keyof T as Exclude<K, 'then'>]: PromisifyFunction<T[K]> }
@@ -395,7 +403,9 @@ export type PromisifyModule<T> = { readonly [K in keyof T as Exclude<K, 'then'>]
 /** A member of a module whose calls give a function that makes the call. */
 export type DeferredPromisifyFunction<F> = F extends (...args: infer P) => infer R
   ? (...args: P) => () => Promise<Awaited<R>>
-  : () => () => Promise<F>
+  : F extends abstract new (...args: any) => unknown
+    ? () => () => Promise<never>
+    : () => () => Promise<Awaited<F>>
 
 /** A module whose calls give functions that make the calls. */
 export type DeferredPromisifyModule<T> = {
@@ -422,7 +432,7 @@ export interface WorkerMessage {
 /** How calls of imported modules behave. Only own properties count. */
 export interface MessageOptions {
   /**
-   * ms that a call may take; 0 or `Infinity` for no limit. On expiry the call rejects with `Worker timeout after <n>ms` and its
+   * ms that a call may take, in a worker of its own with the loading of the module; 0 or `Infinity` for no limit. On expiry the call rejects with `Worker timeout after <n>ms` and its
    * worker is terminated, which rejects the other calls that it has pending. The import rejects likewise when the module
    * has not loaded after this time, or after 30,000 ms if that is longer.
    * @default 30000
@@ -448,7 +458,8 @@ export interface MessageOptions {
  * Names are known when the promise resolves. An export `then` is left out, as the object would be taken for a promise; when
  * it is a function, the module is what it resolves with, as for `import()`. An exported function becomes one that returns a
  * thunk; calling the thunk starts the worker and gives a promise. Any other export becomes a function without arguments whose
- * thunk reads the value. Arguments and results are cloned; a failure rejects with the error as the module threw it, copied.
+ * thunk reads the value, or calls it if it has become a function. Functions have the exports for `this`. Arguments and results are
+ * cloned; a failure rejects with the error as the module threw it, copied, with its own properties, each by itself.
  *
  * @param filename a `URL`, a `file:` or `data:` URL, an absolute path, a path relative to the working directory, or the name of a
  * package or built-in module; a name that a file of the working directory has is that file

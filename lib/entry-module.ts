@@ -161,8 +161,8 @@ export function unusableEntry(reason: unknown): ThreadmillError {
 /** What a task is told whose worker has ended, with that cause if there is one, before it had loaded its module. */
 export function endedUnloaded(exitCode: number, cause: unknown): ThreadmillError {
   const why = cause === undefined ? '' : `: ${firstLine(cause)}`
-  const until = 'before its entry module had loaded and onWorkerStart had finished'
-  return Object.assign(entryError(`the worker ended with exit code ${exitCode} ${until}${why}`, cause), { exitCode })
+  const message = `the worker ended with exit code ${exitCode} before it was ready for tasks${why}`
+  return Object.assign(entryError(message, cause), { exitCode })
 }
 
 function notFound(name: string): ThreadmillError {

@@ -54,11 +54,12 @@ function checkEstimator(name: string, value: unknown): ((...args: unknown[]) => 
   return value as ((...args: unknown[]) => unknown) | undefined
 }
 
-/** A timeout in ms; 0 stands for none. @throws TypeError, RangeError */
-export function checkTimeout(value: unknown, name = 'options.timeout'): number {
-  const expectation = `a number of milliseconds above 0 and up to ${MAX_TIMEOUT}, or Infinity`
+/** A timeout in ms; 0 stands for none, and may be given with `mayBeNone`. @throws TypeError, RangeError */
+export function checkTimeout(value: unknown, name = 'options.timeout', mayBeNone = false): number {
+  const none = mayBeNone ? '0 or ' : ''
+  const expectation = `${none}a number of milliseconds above 0 and up to ${MAX_TIMEOUT}, or Infinity`
   if (typeof value !== 'number') throw wrongType(name, expectation, value)
-  if (value === Number.POSITIVE_INFINITY) return 0
+  if (value === Number.POSITIVE_INFINITY || (mayBeNone && value === 0)) return 0
   if (!(value > 0 && value <= MAX_TIMEOUT)) throw outOfRange(name, expectation, value)
   return value
 }

@@ -390,6 +390,8 @@ let fetching = 0
 
 /** Whether another task may begin: those that wait for tasks of their own do not count. */
 function hasRoom(): boolean {
+  // Calls of a module begin in their order.
+  if (fetching > 0 && place.isModuleHost) return false
   return isWaiting || unfinished.size + fetching < concurrency
 }
 

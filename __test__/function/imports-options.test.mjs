@@ -46,12 +46,16 @@ describe('options of the worker', () => {
 
   test('one-shot workers have the environment variables of the moment, spare ones or not', async (t) => {
     t.after(() => delete process.env.GREETING)
-    const proxy = await importWorker(MODULE)
+    const variables = { GREETING: 'at the import' }
+    const proxies = [await importWorker(MODULE), await importWorker(MODULE, { env: process.env })]
+    const fixed = await importWorker(MODULE, { env: variables })
     for (const greeting of ['one', 'two', undefined, 'three']) {
       if (greeting === undefined) delete process.env.GREETING
       else process.env.GREETING = greeting
+      variables.GREETING = greeting
       for (let round = 0; round < 2; round++) {
-        assert.equal((await proxy.seen()).greeting, greeting)
+        for (const proxy of proxies) assert.equal((await proxy.seen()).greeting, greeting)
+        assert.equal((await fixed.seen()).greeting, 'at the import')
         // Spares are started then.
         await setImmediate()
       }

@@ -1,5 +1,6 @@
 // Modules whose exports run in a worker that stays: its state, the order of calls, and its end.
 import assert from 'node:assert/strict'
+import { createSecretKey } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { importPersistentWorker, importWorker } from 'threadmill/function'
@@ -25,6 +26,16 @@ describe('a persistent worker', () => {
     assert.equal(await proxy.later(), undefined)
     await proxy.setLater({ now: 1 })
     assert.deepEqual(await proxy.later(), { now: 1 })
+  })
+
+  test('an export that becomes a function is called, with the exports for `this` like any other', async (t) => {
+    const proxy = await persistent(t)
+    assert.equal(await proxy.later(1, 2), undefined)
+    await proxy.makeLater()
+    assert.equal(await proxy.later(40, 2), 42)
+    assert.equal(await proxy.ofThis('nothing'), null)
+    const commonJs = await persistent(t, new URL('./fixtures/commonjs.cjs', import.meta.url))
+    assert.equal(await commonJs.timesPlain(8), 40)
   })
 
   test('replies reach their calls, whichever comes first', async (t) => {
@@ -54,6 +65,21 @@ describe('a persistent worker', () => {
     const begun = notes.filter((note) => note !== 'end 2')
     assert.deepEqual(begun, [1, 'begin 2', 3, { four: 4 }, '5'])
     assert.ok(notes.indexOf('end 2') > notes.indexOf('begin 2'))
+  })
+
+  test('nor does one overtake a call whose arguments have to be fetched', { timeout: 60_000 }, async (t) => {
+    const proxy = await persistent(t)
+    const key = createSecretKey(Buffer.alloc(16))
+    const numbers = new Int32Array(new SharedArrayBuffer(4))
+    for (let round = 0; round < 20; round++) {
+      Atomics.store(numbers, 0, 0)
+      const calls = [proxy.hold(numbers), proxy.note(key), proxy.note(1), proxy.note(key), proxy.note(2)]
+      Atomics.store(numbers, 0, 1)
+      Atomics.notify(numbers, 0)
+      await Promise.all(calls)
+      const begun = (await proxy.notes()).slice(4 * round).map((note) => (typeof note === 'number' ? note : 'key'))
+      assert.deepEqual(begun, ['key', 1, 'key', 2], `round ${round}`)
+    }
   })
 
   test('however many calls wait, a later one begins', { timeout: 60_000 }, async (t) => {

@@ -208,7 +208,7 @@ describe('what can be imported', () => {
     assert.equal(await proxy.named(1), 'named 1')
     assert.equal(await proxy.plain(), 5)
     assert.equal(typeof proxy.default, 'function')
-    assert.deepEqual(Object.keys(proxy).sort(), ['default', 'named', 'plain'])
+    assert.deepEqual(Object.keys(proxy).sort(), ['default', 'named', 'plain', 'timesPlain'])
   })
 
   test('packages, ESM and CommonJS, from the working directory, and built-in modules', async () => {

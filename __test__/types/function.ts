@@ -110,6 +110,10 @@ pool.on('own', (first: string, second: number) => [first, second])
 thread.once(Symbol('own'), (first: string) => first)
 // @ts-expect-error a callback is needed
 pool.allSettled()
+const cached = new Map<string, number>()
+const load = async () => 'loaded'
+exactly<FunctionThread<number | string, undefined>>()(pool.addTask(() => cached.get('a') ?? load()))
+exactly<FunctionThread<number | string, 5>>()(pool.addTask(() => cached.get('a') ?? load(), 5 as const))
 
 // Status
 exactly<CountStatusResponse>()(pool.status())
@@ -181,6 +185,13 @@ const modules = async () => {
   const { fib } = await importWorker<Math & { then: number }>('./math.js')
   exactly<number>()(await fib(42))
   exactly<() => Promise<number>>()((await importTaskWorker<Math & { then: number }>('./math.js')).fib(42))
+  type Odd = { promised: Promise<number>; Point: typeof URL; Base: abstract new () => object }
+  const odd = await importWorker<Odd>('./odd.js')
+  exactly<number>()(await odd.promised())
+  exactly<never>()(await odd.Point())
+  exactly<() => () => Promise<number>>()((await importTaskWorker<Odd>('./odd.js')).promised)
+  exactly<() => () => Promise<never>>()((await importTaskWorker<Odd>('./odd.js')).Base)
+
   // @ts-expect-error it would make a promise of the module
   ;({}) as PromisifyModule<{ then: number }>['then']
 }

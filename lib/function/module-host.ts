@@ -8,7 +8,7 @@
 
 import { type EntryFunction, importUrl, type LoadedEntry } from '../entry-module'
 import { isInstance } from '../errors'
-import type { ExportKind, Packed } from './packing'
+import type { Packed } from './packing'
 
 type Callable = (...args: unknown[]) => unknown
 
@@ -25,14 +25,14 @@ export class ModuleHost implements LoadedEntry {
   /** Exports by their number. */
   #names: readonly string[] = []
 
-  /** Loads a module; gives what it exports. */
-  readonly fn = async (url: unknown): Promise<[name: string, kind: ExportKind][]> => {
+  /** Loads a module; gives the names of what it exports. */
+  readonly fn = async (url: unknown): Promise<readonly string[]> => {
     this.#loading = importUrl(url as string)
     // A call that came with it rejects for the same reason.
     const exports = (await this.#loading) as Record<string, unknown>
     this.#exports = exports
     this.#names = Object.keys(exports).filter((name) => name !== ADDED)
-    return this.#names.map((name) => [name, typeof exports[name] === 'function' ? 'function' : 'value'])
+    return this.#names
   }
 
   find(key: string | number | undefined): EntryFunction {
@@ -49,15 +49,20 @@ export class ModuleHost implements LoadedEntry {
   }
 }
 
+/** Calls an export, with the exports for `this`, as a call by the namespace does. */
 function invoke(exports: Record<string, unknown>, name: string, packed: Packed): unknown {
   const value = exports[name]
-  if (typeof value !== 'function') return value
+  if (typeof value !== 'function') {
+    if (value === undefined && !(name in exports)) throw new TypeError(`the module has no export '${name}'`)
+    return value
+  }
+  const callables = exports as Record<string, Callable>
   try {
     return Array.isArray(packed)
-      ? (value as Callable)(...packed)
+      ? callables[name]?.(...packed)
       : packed === undefined
-        ? (value as Callable)()
-        : (value as Callable)(packed)
+        ? callables[name]?.()
+        : callables[name]?.(packed)
   } catch (error) {
     // Found out when it has failed, so that other calls need not ask.
     if (isInstance(error, TypeError) && CLASS.test(Function.prototype.toString.call(value))) {

@@ -14,7 +14,7 @@ import { BuiltinPromise } from '../promise'
 import { checkShellOptions } from '../shell-options'
 import { type EntryHost, type EntryLane, startEntry } from '../submit'
 import { soon } from '../timers'
-import { type ExportKind, pack } from './packing'
+import { pack } from './packing'
 
 /** How a worker is started. */
 export interface ModuleLaunch extends Launcher {
@@ -77,11 +77,11 @@ export class ModuleWorker {
     }
   }
 
-  /** Loads the module; what it exports. Rejects with the error of the import. `timeout`: ms, 0 for none. */
-  async load(url: string, timeout: number): Promise<readonly (readonly [name: string, kind: ExportKind])[]> {
-    const exports = (await new Member(this.#core, undefined, timeout).call(url, undefined)) as [string, ExportKind][]
-    for (const [index, [name]] of exports.entries()) this.#numbers.set(name, index)
-    return exports
+  /** Loads the module; the names of what it exports. Rejects with the error of the import. `timeout`: ms, 0 for none. */
+  async load(url: string, timeout: number): Promise<readonly string[]> {
+    const names = (await new Member(this.#core, undefined, timeout).call(url, undefined)) as string[]
+    for (const [index, name] of names.entries()) this.#numbers.set(name, index)
+    return names
   }
 
   /** Calls an export, which `load` has been asked for before. `timeout`: ms, 0 for none. */

@@ -7,9 +7,6 @@ import { transferOf } from '../transfer'
 /** `undefined`: none; an array: a list of them; anything else: the only one. */
 export type Packed = readonly unknown[] | number | string | boolean | null | undefined
 
-/** What an export was when its module was loaded. */
-export type ExportKind = 'function' | 'value'
-
 /** The arguments, and what of them is moved. */
 export interface Arguments {
   readonly packed: Packed

@@ -5,6 +5,7 @@
 //     is on it but the function that ends a persistent worker. It has no `then`, so it is never taken for a promise.
 
 import path from 'node:path'
+import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -12,11 +13,11 @@ import { isUrl, localFile } from '../entry'
 import { wrongType, wrongValue } from '../errors'
 import { checkTimeout, optionsObject, own, ownOr } from '../options'
 import { type ModuleLaunch, ModuleWorker } from './module-worker'
-import type { ExportKind } from './packing'
 import { resolveModule } from './resolve'
 import { Spares } from './spares'
 
-type Exports = readonly (readonly [name: string, kind: ExportKind])[]
+/** Their names. */
+type Exports = readonly string[]
 type Call = (name: string, args: readonly unknown[]) => unknown
 type Proxied = Record<string, unknown>
 type Make = (settings: Settings, isPlain: boolean) => Promise<Proxied>
@@ -159,7 +160,7 @@ async function build(
   const settings: Settings = {
     url: resolveModule(filename, options),
     launch: { options, script: extra?.script ?? workerFile, Worker: WorkerType as typeof Worker },
-    timeout: timeout === 0 ? 0 : checkTimeout(timeout, 'messageOptions.timeout'),
+    timeout: checkTimeout(timeout, 'messageOptions.timeout', true),
     terminateKey,
     isUnref,
     messageOptions: messages,
@@ -172,9 +173,18 @@ async function build(
 function workerSettings(given: unknown): Record<string, unknown> {
   const options: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(optionsObject(given, 'workerOptions'))) {
-    if (!OURS.has(name) && value !== undefined) options[name] = value
+    // The variables of this thread are what workers have anyway, as they are when the worker is wanted.
+    const isDefault = value === undefined || (name === 'env' && value === process.env)
+    if (!OURS.has(name) && !isDefault) options[name] = copied(name, value)
   }
   return options
+}
+
+/** Workers are started later, with what is there now. */
+function copied(name: string, value: unknown): unknown {
+  if (Array.isArray(value)) return [...value]
+  const isRecord = (name === 'env' || name === 'resourceLimits') && typeof value === 'object' && value !== null
+  return isRecord ? { ...value } : value
 }
 
 /** Every call gets a worker of its own. */
@@ -182,26 +192,38 @@ function oneShot(isImmediate: boolean): Make {
   return async (settings, isPlain) => {
     if (isPlain) shared ??= new Spares(settings.launch)
     const spares = isPlain ? (shared as Spares) : new Spares(settings.launch)
-    const withWorker = async <T>(work: (worker: ModuleWorker) => Promise<T> | T): Promise<T> => {
+    const exports = await loadOnce(settings, spares)
+    const run: Call = async (name, args) => {
       const worker = spares.take()
       try {
-        return await work(worker)
+        // Whoever calls is told; the call waits for it in the worker, and its own limit counts.
+        worker.load(settings.url, 0).catch(() => {})
+        return await callBy(settings, worker, name, args)
       } finally {
         // Whoever waits for the outcome goes first.
         setImmediate(() => {
           worker.terminate()
           spares.done()
+          spares.fill()
         })
       }
     }
-    const exports = await withWorker((one) => one.load(settings.url, patience(settings)))
-    const run: Call = (name, args) =>
-      withWorker((worker) => {
-        // Whoever calls is told; the call waits for it in the worker, and its own limit counts.
-        worker.load(settings.url, 0).catch(() => {})
-        return callBy(settings, worker, name, args)
-      })
     return members(exports, isImmediate, run)
+  }
+}
+
+/** What a module exports, from a worker that does nothing else. Only those that can be called have spares. */
+async function loadOnce(settings: Settings, spares: Spares): Promise<Exports> {
+  const worker = spares.take()
+  try {
+    const exports = await worker.load(settings.url, patience(settings))
+    // Whoever waits for the outcome goes first.
+    setImmediate(() => spares.fill())
+    return exports
+  } finally {
+    // It is no call.
+    spares.done()
+    setImmediate(() => worker.terminate())
   }
 }
 
@@ -233,7 +255,7 @@ function callBy(settings: Settings, worker: ModuleWorker, name: string, args: re
   const handle: ProxyWorker = {
     async call({ name: called, args: given }, options = {}) {
       const limit = ownOr(options, 'timeout', timeout)
-      return worker.call(called, given, limit === 0 ? 0 : checkTimeout(limit, 'messageOptions.timeout'))
+      return worker.call(called, given, checkTimeout(limit, 'messageOptions.timeout', true))
     },
     terminate: () => worker.terminate(),
   }
@@ -251,11 +273,11 @@ function members(
   if (terminate !== undefined) Object.defineProperty(base, terminate[0], { value: terminate[1] })
   const proxied: Proxied = Object.create(base)
   const made: Call = isImmediate ? call : (name, args) => () => call(name, args)
-  for (const [name, kind] of exports) {
+  for (const name of exports) {
     // A function `then` has been called by the import in the worker; any other would become one here.
     if (name === terminate?.[0] || name === THEN) continue
-    const member =
-      kind === 'function' ? (...args: unknown[]): unknown => made(name, args) : (): unknown => made(name, [])
+    // One that is no function may become one.
+    const member = (...args: unknown[]): unknown => made(name, args)
     Object.defineProperty(member, 'name', { value: name })
     Object.defineProperty(proxied, name, { value: member, enumerable: true })
   }

@@ -4,7 +4,8 @@
 //
 // F5. A worker that was taken is never put back.
 // F6. As many are kept as calls were running at once lately, one at least and one for every core at most; none once
-//     nothing was taken or done for a while. They do not keep the process alive.
+//     nothing was taken or done for a while. All imports together keep two for every core at most: those go first of which none
+//     was taken for longest. They do not keep the process alive.
 // F8. A worker that is taken has the environment variables of the moment: Node copies them when a worker is created.
 
 import { availableParallelism } from 'node:os'
@@ -14,6 +15,11 @@ import { type ModuleLaunch, ModuleWorker } from './module-worker'
 
 /** How long spares are kept that nobody takes, ms. */
 const IDLE = 60_000
+/** Spares of all imports that are kept at most, for every core. */
+const MOST_PER_CORE = 2
+
+/** Shelves with something on them; the one that was filled last is the last one. */
+const shelves = new Set<Spares>()
 
 /** See the head of this file. */
 export class Spares {
@@ -43,14 +49,22 @@ export class Spares {
     return worker
   }
 
-  /** A worker that was taken has done its work: others are started for those that come next. */
+  /** A worker that was taken has done its work. */
   done(): void {
     this.#inUse--
+  }
+
+  /** Starts others for those that come next. */
+  fill(): void {
     // Every shelf that has something on it has a timer, also when the last one ran out during the call.
     this.#keep()
     this.#discardStale()
-    const most = Math.min(this.#peak, availableParallelism())
+    const cores = availableParallelism()
+    const most = Math.min(this.#peak, cores)
+    shelves.delete(this)
+    shelves.add(this)
     while (this.#spares.size < most) {
+      makeRoom(MOST_PER_CORE * cores)
       let worker: ModuleWorker
       try {
         worker = new ModuleWorker(this.#launch)
@@ -63,12 +77,18 @@ export class Spares {
     }
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#spares.size
+  }
+
   /** Ends those that nobody has taken. */
   clear(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#peak = 1
     this.#discard()
+    shelves.delete(this)
   }
 
   #discardStale(): void {
@@ -86,6 +106,17 @@ export class Spares {
   #keep(): void {
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.clear(), this.#idle).unref()
     else this.#timer.refresh()
+  }
+}
+
+/** Clears those that were not filled for longest, until there is room for one more beside `most - 1`. */
+function makeRoom(most: number): void {
+  let count = 1
+  for (const shelf of shelves) count += shelf.size
+  for (const shelf of shelves) {
+    if (count <= most) return
+    count -= shelf.size
+    shelf.clear()
   }
 }
 
