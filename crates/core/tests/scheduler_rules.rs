@@ -485,17 +485,56 @@ fn s6_a_higher_priority_goes_first() {
 fn s6_waiting_is_bounded_by_ageing() {
     let mut shell = Shell::fifo(1);
     shell.submit("patient", priority(0.0));
-    // A new task of priority 3 every second. At equal rank the higher priority still goes first, so the patient one has
-    // its turn after 4 times 10 s.
-    for second in 0..40 {
+    // A new task of priority 3 every second. The patient one has its turn after 3 times 10 s: of equals the older goes first.
+    for second in 0..30 {
         shell.now = 1 + second * SECOND;
         shell.submit("urgent", priority(3.0));
         assert_eq!(shell.run(0), Some("urgent"));
         shell.complete(0, "urgent", 5);
     }
-    shell.now = 1 + 40 * SECOND;
+    shell.now = 1 + 30 * SECOND;
     shell.submit("urgent", priority(3.0));
     assert_eq!(shell.run(0), Some("patient"));
+}
+
+#[test]
+fn s6_an_older_task_of_low_priority_keeps_nobody_waiting() {
+    let mut shell = Shell::fifo(1);
+    // It would have its turn in hours, and it is the oldest all the time.
+    shell.submit("whenever", priority(-1000.0));
+    shell.submit("patient", priority(0.0));
+    shell.submit("behind", priority(0.0));
+    for second in 0..20 {
+        shell.now = 1 + second * SECOND;
+        shell.submit("urgent", priority(2.0));
+        assert_eq!(shell.run(0), Some("urgent"));
+        shell.complete(0, "urgent", 5);
+    }
+    shell.now = 1 + 20 * SECOND;
+    shell.submit("urgent", priority(2.0));
+    for name in ["patient", "behind", "urgent", "whenever"] {
+        assert_eq!(shell.run(0), Some(name));
+        shell.complete(0, name, 5);
+    }
+}
+
+#[test]
+fn s6_a_shorter_task_that_has_waited_goes_before_longer_ones_however_many_costs_there_are() {
+    let mut shell = Shell::new(1, Config { schedule: Schedule::LongestFirst, ..Config::default() });
+    let name = |cost: u64| ["10", "20", "30", "40", "50"][cost as usize / 10 - 1];
+    let estimate = |cost: u64| TaskSpec { estimate: Some(cost), ..priority(0.0) };
+    shell.submit("whenever", priority(-1000.0));
+    for cost in [20, 10, 30] {
+        shell.submit(name(cost), estimate(cost));
+    }
+    shell.now += 10 * SECOND;
+    for cost in [40, 50] {
+        shell.submit(name(cost), estimate(cost));
+    }
+    for next in ["30", "20", "10", "50", "40", "whenever"] {
+        assert_eq!(shell.run(0), Some(next));
+        shell.complete(0, next, 5);
+    }
 }
 
 #[test]
@@ -528,8 +567,7 @@ fn s6_a_task_that_came_back_is_as_old_as_before() {
     assert_eq!(shell.scheduler.cancel(first, Time(shell.now), &mut shell.cells), Cancelled::Waiting("first"));
     shell.now += 100 * SECOND;
     shell.submit("newest", priority(9.0));
-    // Compared are the head of the best band and the oldest task, so the urgent one has to wait for the third.
-    for name in ["second", "third", "urgent", "newest"] {
+    for name in ["urgent", "second", "third", "newest"] {
         assert_eq!(shell.run(0), Some(name));
         shell.complete(0, name, 5);
     }

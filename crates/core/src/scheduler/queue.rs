@@ -9,6 +9,7 @@ use super::list::{ARRIVAL, BAND, List};
 use super::slab::{NIL, Slab};
 use super::task::{Record, Time};
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// Orders bands, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,22 @@ pub(super) struct Candidate {
     pub(super) effective: f64,
     pub(super) rank: u64,
     pub(super) seq: u64,
+}
+
+impl Candidate {
+    fn of<P>(slab: &Slab<P>, slot: u32, now: Time, ageing: u64) -> Self {
+        let record = &slab[slot];
+        Self { slot, effective: record.effective(now, ageing), rank: record.rank(), seq: record.seq }
+    }
+
+    /// Whether it goes before another one of the same queue.
+    fn is_before(&self, other: &Self) -> bool {
+        if self.effective == other.effective {
+            (self.rank, self.seq) < (other.rank, other.seq)
+        } else {
+            self.effective > other.effective
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -162,11 +179,12 @@ impl Queue {
         }
     }
 
-    /// The next task: the head of the best band, unless the oldest task has gained enough by waiting to outrank it.
+    /// The next task: the head of the best band, unless that of another one has gained enough by waiting to go before it.
     ///
     /// # Complexity
     ///
-    /// O(1), O(log n) while tasks that came back are waiting.
+    /// O(1), O(log n) while tasks that came back are waiting. When one has waited for `ageing`, O(log n) for each priority that
+    /// the oldest could have risen above, and O(1) for each expected cost in these.
     #[inline]
     pub(super) fn next<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<u32> {
         let (_, band) = self.top.as_ref()?;
@@ -174,17 +192,39 @@ impl Queue {
         if ageing == 0 || self.rest.is_empty() {
             return Some(head);
         }
-        let oldest = self.oldest(slab);
-        let outranks = slab[oldest].effective(now, ageing) > slab[head].effective(now, ageing);
-        Some(if outranks { oldest } else { head })
+        // Nobody has gained more than the one that waits longest.
+        let most = slab[self.oldest(slab)].gained(now, ageing);
+        Some(if most == 0.0 { head } else { self.next_aged(slab, head, most, (now, ageing)) })
+    }
+
+    /// The task that goes first of the heads of all bands, none of which has gained more than `most`.
+    fn next_aged<P>(&self, slab: &Slab<P>, head: u32, most: f64, (now, ageing): (Time, u64)) -> u32 {
+        let mut best = Candidate::of(slab, head, now, ageing);
+        let mut best_priority = slab[head].priority;
+        let mut bands = self.rest.range(..);
+        while let Some((key, band)) = bands.next() {
+            let priority = slab[band.head()].priority;
+            if priority + most < best.effective {
+                // As have all that come after it.
+                break;
+            }
+            if priority == best_priority && priority + most == best.effective {
+                // Of one priority the first of equals is best.
+                bands = self.rest.range((Excluded(BandKey { rank: u64::MAX, ..*key }), Unbounded));
+                continue;
+            }
+            let candidate = Candidate::of(slab, band.head(), now, ageing);
+            if candidate.is_before(&best) {
+                (best, best_priority) = (candidate, priority);
+            }
+        }
+        best.slot
     }
 
     /// As [`Queue::next`], to be compared with those of other queues.
     pub(super) fn best<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<Candidate> {
         let slot = self.next(slab, now, ageing)?;
-        let record = &slab[slot];
-        let effective = record.effective(now, ageing);
-        Some(Candidate { slot, effective, rank: record.rank(), seq: record.seq })
+        Some(Candidate::of(slab, slot, now, ageing))
     }
 
     /// Members, in no particular order.

@@ -443,11 +443,16 @@ impl<P> Record<P> {
         self.rare.get_or_insert_with(none)
     }
 
-    /// Priority plus one for each full `ageing` waited.
-    pub(super) fn effective(&self, now: Time, ageing: u64) -> f64 {
+    /// What waiting has added to its priority: one for each full `ageing`.
+    pub(super) fn gained(&self, now: Time, ageing: u64) -> f64 {
         let waited = now.since(self.submitted);
         // Mostly it has not waited that long, and a division takes its time.
-        if ageing == 0 || waited < ageing { self.priority } else { self.priority + (waited / ageing) as f64 }
+        if ageing == 0 || waited < ageing { 0.0 } else { (waited / ageing) as f64 }
+    }
+
+    /// Priority and what waiting has added.
+    pub(super) fn effective(&self, now: Time, ageing: u64) -> f64 {
+        self.priority + self.gained(now, ageing)
     }
 }
 

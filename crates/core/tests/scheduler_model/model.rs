@@ -374,12 +374,8 @@ impl Model {
     }
 
     pub(crate) fn best<'a>(&self, tasks: impl Iterator<Item = &'a Task>, now: u64) -> Option<&'a Task> {
-        let tasks: Vec<&Task> = tasks.collect();
-        let order = |task: &&&Task| (-task.priority, task.rank, task.seq);
-        let head = *tasks.iter().min_by(|a, b| order(a).partial_cmp(&order(b)).expect("finite"))?;
-        let oldest = *tasks.iter().min_by_key(|task| task.seq)?;
-        let effective = |task: &Task| task.effective(now, self.config.ageing);
-        Some(if effective(oldest) > effective(head) { oldest } else { head })
+        let order = |task: &&Task| (-task.effective(now, self.config.ageing), task.rank, task.seq);
+        tasks.min_by(|a, b| order(a).partial_cmp(&order(b)).expect("finite"))
     }
 
     pub(crate) fn choose(&self, lane: usize, index: u32, now: u64) -> Option<TaskId> {
