@@ -8,20 +8,26 @@ import { isInstance, wrongType } from './errors'
 import { checkName } from './own'
 import { soon } from './timers'
 
-type Listener = (...args: never[]) => void
-type AnyListener = (...args: unknown[]) => void
+type Listener = (...args: unknown[]) => void
 
 interface Entry {
-  readonly listener: Listener
-  readonly bound: Listener
+  readonly listener: unknown
+  /** Calls it; never throws. */
+  readonly call: Listener
   readonly once: boolean
   /** Whether one that is called once has been: a listener before it may have made what it listens to happen again. */
   hasBeenCalled: boolean
 }
 
+interface List {
+  readonly entries: Entry[]
+  /** How many calls go through it now: meanwhile it stays as it is. */
+  calls: number
+}
+
 /** Listeners by name. Names are arbitrary strings. */
 export class Listeners {
-  readonly #byName = new OwnMap<string, Entry[]>()
+  readonly #byName = new OwnMap<string, List>()
 
   /** Whether nobody listens to anything. */
   get isEmpty(): boolean {
@@ -35,39 +41,75 @@ export class Listeners {
 
   add(name: string, listener: unknown, once = false): void {
     if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener)
-    const bound = AsyncResource.bind(listener as AnyListener)
-    const entry = { listener: listener as Listener, bound, once, hasBeenCalled: false }
-    const list = this.#byName.get(name)
-    // A new list each time: one that is being called stays as it is.
-    this.#byName.set(name, list === undefined ? [entry] : [...list, entry])
+    const given = listener as Listener
+    const call = AsyncResource.bind((...args: unknown[]) => {
+      try {
+        given(...args)
+      } catch (error) {
+        // Here, so that it is an exception of the same async context.
+        rethrow(error)
+      }
+    })
+    const entries = this.#changeable(name)
+    entries[entries.length] = { listener, call, once, hasBeenCalled: false }
   }
 
   remove(name: string, listener: unknown): void {
-    this.#removeLast(name, (entry) => entry.listener === listener)
+    const entries = this.#byName.get(name)?.entries ?? []
+    let at = entries.length - 1
+    while (at >= 0 && entries[at]?.listener !== listener) at--
+    this.#removeAt(name, at)
   }
 
-  #removeLast(name: string, isMeant: (entry: Entry) => boolean): void {
+  // In plain loops: who replaces methods of arrays is told of messages, too.
+
+  #removeEntry(name: string, entry: Entry): void {
+    const entries = this.#byName.get(name)?.entries ?? []
+    let at = 0
+    while (at < entries.length && entries[at] !== entry) at++
+    if (at < entries.length) this.#removeAt(name, at)
+  }
+
+  #removeAt(name: string, at: number): void {
+    if (at < 0) return
+    const entries = this.#changeable(name)
+    if (entries.length === 1) {
+      this.#byName.delete(name)
+      return
+    }
+    for (let i = at + 1; i < entries.length; i++) entries[i - 1] = entries[i] as Entry
+    entries.length--
+  }
+
+  /** Those of that name, to be changed: a copy while they are being called. */
+  #changeable(name: string): Entry[] {
     const list = this.#byName.get(name)
-    const at = list?.findLastIndex(isMeant) ?? -1
-    if (list === undefined || at < 0) return
-    if (list.length === 1) this.#byName.delete(name)
-    else this.#byName.set(name, list.toSpliced(at, 1))
+    if (list?.calls === 0) return list.entries
+    const entries: Entry[] = []
+    const known = list?.entries ?? []
+    for (let i = 0; i < known.length; i++) entries[i] = known[i] as Entry
+    this.#byName.set(name, { entries, calls: 0 })
+    return entries
   }
 
   call(name: string, ...args: unknown[]): void {
-    for (const entry of this.#byName.get(name) ?? []) {
+    const list = this.#byName.get(name)
+    if (list === undefined) return
+    const { entries } = list
+    list.calls++
+    // Nobody changes them meanwhile.
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i] as Entry
       if (entry.once) {
         if (entry.hasBeenCalled) continue
         entry.hasBeenCalled = true
         // Not another one with that function.
-        this.#removeLast(name, (other) => other === entry)
+        this.#removeEntry(name, entry)
       }
-      try {
-        ;(entry.bound as AnyListener)(...args)
-      } catch (error) {
-        rethrow(error)
-      }
+      const { call } = entry
+      call(...args)
     }
+    list.calls--
   }
 }
 

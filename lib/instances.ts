@@ -9,6 +9,7 @@
 // is known, and proxies that were put behind the prototype of such a class afterwards.
 
 import { builtins } from './builtins'
+import { OwnWeakMap, OwnWeakSet } from './collections'
 import { mayClone } from './moves'
 import { native } from './native-values'
 import { hasSerializer } from './serializer'
@@ -17,13 +18,13 @@ const { clone, getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, 
 const { isProxy, objectPrototype, sourceOfFunction: sourceOf } = builtins
 
 /** Prototypes of the classes that are known. */
-const known = new builtins.WeakSet<object>()
+const known = new OwnWeakSet<object>()
 /** Those of them that were met last, which V8's serializer is told; no more than the addon takes. */
 const recent: object[] = []
 const MOST_RECENT = 4
 let nextRecent = 0
 /** How often one of the others was met. */
-const strangers = new builtins.WeakMap<object, number>()
+const strangers = new OwnWeakMap<object, number>()
 /** So often it is tried to know a class: its first instances may hold what keeps it from being told. */
 const MOST_TRIES = 16
 
@@ -49,7 +50,7 @@ export function serializeChecked(value: object): number {
 
 /** That prototype, of a class that is known, was met. */
 export function meet(prototype: object): void {
-  if (recent.includes(prototype)) return
+  for (let at = 0; at < recent.length; at++) if (recent[at] === prototype) return
   recent[nextRecent] = prototype
   nextRecent = (nextRecent + 1) % MOST_RECENT
 }
@@ -80,7 +81,8 @@ function isOfUser(from: object): boolean {
     if (prototype === null || isProxy(prototype)) return false
     const maker: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value
     if (typeof maker === 'function' && sourceOf.call(maker).endsWith('[native code] }')) return false
-    if (getOwnPropertySymbols(prototype).some(isOfMessaging)) return false
+    const symbols = getOwnPropertySymbols(prototype)
+    for (let at = 0; at < symbols.length; at++) if (isOfMessaging(symbols[at] as symbol)) return false
     prototype = getPrototypeOf(prototype)
   }
   return true

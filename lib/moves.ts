@@ -3,6 +3,7 @@
 
 import { builtins } from './builtins'
 import { isVouched } from './codec'
+import { OwnSet } from './collections'
 import { ThreadmillError } from './errors'
 import { native } from './native-values'
 import { copyOf, isMemory, isMovable } from './views'
@@ -61,10 +62,18 @@ export function moveMemory(value: unknown, list: readonly object[]): number {
 
 /** As `moveMemory`, for an object with memory in it. */
 function moveGroup(value: unknown, list: readonly object[]): number {
-  if (typeof value !== 'object' || value === null || !list.every(isMovable) || !mayClone()) return -1
-  if (new builtins.Set(list).size !== list.length || !isVouched(value)) return -1
-  if (isMarked !== undefined) return list.some(isMarked) ? -1 : native.takeGroup(value, list)
-  const own = clone({ value, list }, { transfer: [...list] })
+  if (typeof value !== 'object' || value === null || !mayClone()) return -1
+  // In plain loops: who replaces methods of arrays and sets moves memory, too.
+  const known = new OwnSet<object>()
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i] as object
+    if (!isMovable(item) || known.has(item) || isMarked?.(item) === true) return -1
+    known.add(item)
+  }
+  if (!isVouched(value)) return -1
+  const buffers = list as readonly ArrayBuffer[]
+  if (isMarked !== undefined) return native.takeGroup(value, buffers)
+  const own = clone({ value, list: buffers }, { transfer: [...buffers] })
   const key = native.takeGroup(own.value, own.list)
   // Nothing in it can be refused.
   if (key < 0) throw new ThreadmillError('ERR_THREADMILL_SYSTEM', 'a value could not be moved')

@@ -24,12 +24,18 @@ export function required(file: string): unknown {
   } catch (error) {
     const code = (error as { code?: unknown } | null | undefined)?.code
     if (TO_IMPORT.has(code) || (code === 'MODULE_NOT_FOUND' && !files().existsSync(file))) return undefined
+    if (isOfWasm(code, error)) return undefined
     throw error
   }
   if (types.isModuleNamespaceObject(result)) return result
   const isCommonJs =
     file.endsWith('.cjs') || (file.endsWith('.js') && !OWN_RESULT.test(files().readFileSync(file, 'utf8')))
   return isCommonJs ? { default: result } : undefined
+}
+
+/** Whether it says of a module of WebAssembly that it cannot be required, as Node 22 has it; nothing has run then. */
+function isOfWasm(code: unknown, error: unknown): boolean {
+  return code === 'ERR_INTERNAL_ASSERTION' && /\bWASM\b/.test((error as Error).message)
 }
 
 function files(): typeof import('node:fs') {

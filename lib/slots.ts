@@ -21,10 +21,10 @@ type Cleanup = (succeeded: boolean) => void
 
 /** What a task may have besides its promise. */
 export interface Extra {
-  observer?: Observer
+  observer: Observer | undefined
   /** Reason given to `cancel`, wrapped so that `undefined` can be one. */
-  reason?: { readonly reason: unknown }
-  cleanup?: Cleanup
+  reason: { readonly reason: unknown } | undefined
+  cleanup: Cleanup | undefined
 }
 
 /** Buffers that the task's memory lies in, by slot; the binding fills it. */
@@ -53,7 +53,8 @@ export function allocate(ticket: Ticket, resolve: Resolve): number {
 export function extra(slot: number): Extra {
   let found = extras[slot]
   if (found === undefined) {
-    found = {}
+    // All of its own: others may have added to the prototype of objects.
+    found = { observer: undefined, reason: undefined, cleanup: undefined }
     extras[slot] = found
   }
   return found

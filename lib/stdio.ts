@@ -9,6 +9,7 @@ import process from 'node:process'
 import type { Writable } from 'node:stream'
 import { builtins } from './builtins'
 import { MOST_UNREAD, type Stream } from './protocol'
+import { nextTick } from './timers'
 
 type Send = (stream: Stream, chunk: string | Uint8Array, encoding: string) => void
 type Callback = (error?: Error | null) => void
@@ -18,8 +19,6 @@ interface Chunk {
 }
 
 const { defineProperty, getOwnPropertyDescriptor } = builtins
-/** Fake timers replace it. */
-const { nextTick } = process
 
 /** What this worker writes; see the head of this file. */
 export class Output {

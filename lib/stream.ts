@@ -9,7 +9,6 @@
 // D4. Its tasks keep it, a write that waits for room in the pool does, and its signal while a write or the end is unanswered.
 
 import { AsyncResource } from 'node:async_hooks'
-import process from 'node:process'
 import { Duplex } from 'node:stream'
 import { rethrow } from './callbacks'
 import { isInstance, wrongValue } from './errors'
@@ -18,6 +17,7 @@ import { cancel } from './port'
 import { follow, reasonOf } from './signals'
 import { type Entry, TaskWindow } from './task-window'
 import { Tie } from './tie'
+import { nextTick } from './timers'
 
 type Callback = (error?: Error | null) => void
 
@@ -25,9 +25,6 @@ interface Writing {
   readonly input: unknown
   readonly callback: Callback
 }
-
-/** Captured, because test frameworks replace it. */
-const nextTick = process.nextTick.bind(process)
 
 /** See the head of this file. */
 export class TaskStream extends Duplex {
@@ -95,7 +92,7 @@ export class TaskStream extends Duplex {
     this.#writing = undefined
     callback(error)
     // Node tells those who wait behind it when it has been answered.
-    if (writing !== undefined) nextTick(writing.callback, error ?? lateWrite())
+    if (writing !== undefined) nextTick(() => writing.callback(error ?? lateWrite()))
   }
 
   /** Nothing is admitted any more: what is in progress still comes, if nothing else is to be written. */

@@ -37,7 +37,7 @@ import type { TaskHandle } from './task'
 import { packName, type TaskTracer, traced } from './trace'
 import { checkTransferList, transferOf } from './transfer'
 
-const { getOwnPropertyNames } = builtins
+const { getOwnPropertyNames, hasOwn } = builtins
 
 /** Whoever submits to a pool. */
 export interface Host extends Owner {
@@ -275,7 +275,7 @@ function admitEntry(
   let isCrossing = true
   try {
     const ready = encodeInput(lane, input, settings ?? host.plain, isTried, host.budget === undefined)
-    if (!('list' in ready)) encoded = ready
+    if (!isUnsent(ready)) encoded = ready
     isCrossing = false
     bytes = host.budget?.ofEncoded(encoded?.data, bytes) ?? 0
     lane.admit(settings?.wanted ?? -1)
@@ -285,7 +285,7 @@ function admitEntry(
     expectByKey(host, task, settings?.key)
     // Getters of the input, listeners and estimators may have aborted the signal or submitted something meanwhile.
     checkStill()
-    if ('list' in ready) {
+    if (isUnsent(ready)) {
       isCrossing = true
       encoded = send(lane, ready, settings ?? host.plain)
       isCrossing = false
@@ -476,6 +476,11 @@ interface Unsent {
   readonly list: readonly object[]
   /** Whether it is a clone already. */
   readonly isOwn: boolean
+}
+
+/** Others may have added a property of that name to the prototype of objects. */
+function isUnsent(ready: EncodedInput | Unsent): ready is Unsent {
+  return hasOwn(ready, 'list')
 }
 
 /** Encodes an input without moving anything of the caller's. */

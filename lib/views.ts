@@ -49,16 +49,22 @@ export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
 const prototypes = typedArrays.map(({ prototype }) => prototype)
 const names = typedArrays.map(({ name }) => name)
 
+/** The place of an item, -1 for none; by no method of arrays, which users replace. */
+function placeIn(items: readonly unknown[], item: unknown): number {
+  for (let at = 0; at < items.length; at++) if (items[at] === item) return at
+  return -1
+}
+
 /** Place among `builtins.typedArrays` of what is of that very class, or a Buffer; -1 for any other. */
 export function classOf(view: ArrayBufferView): number {
   const prototype = getPrototypeOf(view)
   // A clone is a Uint8Array.
-  const index = prototype === bufferPrototype ? 0 : prototypes.indexOf(prototype)
+  const index = prototype === bufferPrototype ? 0 : placeIn(prototypes, prototype)
   return index < 0 || classNameOf.call(view) !== names[index] ? -1 : index
 }
 
 /** A copy in memory of its own, of the class that it has without its subclass. */
 export function copyOf(view: ArrayBufferView): ArrayBufferView | undefined {
-  const Class = typedArrays[names.indexOf(classNameOf.call(view) as string)]
+  const Class = typedArrays[placeIn(names, classNameOf.call(view))]
   return Class && new (Class as unknown as new (view: ArrayBufferView) => ArrayBufferView)(view)
 }

@@ -5,13 +5,12 @@
 // W1. Of those who wait for room, as many are told as it is for. Whoever was told has until the microtasks of the turn are done
 //     to take it; what is left then is for the others, so that nobody waits while there is room.
 
-import process from 'node:process'
 import type { ByteBudget } from './bytes'
 import type { Listeners } from './callbacks'
 import { byteBudget } from './lazy'
 import { BuiltinPromise } from './promise'
 import { checkNotAborted, follow } from './signals'
-import { soon } from './timers'
+import { nextTick, soon } from './timers'
 
 /** The pool, as seen from here. */
 export interface WaitersHost {
@@ -30,9 +29,6 @@ export interface WaitersHost {
 }
 
 type Tell = () => void
-
-/** Captured, because test frameworks replace it. */
-const nextTick = process.nextTick.bind(process)
 
 /** See the head of this file. Both lists stay the same objects, so that the pool can look at them with every task. */
 export class Waiters {

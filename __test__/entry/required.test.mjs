@@ -99,3 +99,14 @@ test('the entry module is the one that others import', async () => {
   )
   assert.equal(await outputOf(file), true)
 })
+
+test('a module that imports WebAssembly is as good as for import()', async () => {
+  const bytes = 'AGFzbQEAAAABBQFgAAF/AwIBAAcFAQFmAAAKBgEEAEEqCw=='
+  write('wasm/answer.wasm', Buffer.from(bytes, 'base64'))
+  const file = write('wasm/entry.mjs', "import { f } from './answer.wasm'\nexport default () => f()\n")
+  const imported = await import(pathToFileURL(file).href).then(
+    (module) => module.default(),
+    () => 'ERR_THREADMILL_ENTRY',
+  )
+  assert.equal(await outputOf(file).catch(({ code }) => code), imported)
+})

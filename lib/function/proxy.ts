@@ -6,12 +6,12 @@
 
 import path from 'node:path'
 import process from 'node:process'
-import { setImmediate } from 'node:timers'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { isUrl, localFile } from '../entry'
 import { wrongType, wrongValue } from '../errors'
 import { checkTimeout, optionsObject, own, ownOr } from '../options'
+import { setImmediate } from '../timers'
 import { type ModuleLaunch, ModuleWorker } from './module-worker'
 import { resolveModule } from './resolve'
 import { Spares } from './spares'

@@ -10,7 +10,7 @@
 
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearTimeout, setTimeout } from '../timers'
 import { type ModuleLaunch, ModuleWorker } from './module-worker'
 
 /** How long spares are kept that nobody takes, ms. */

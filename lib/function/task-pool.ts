@@ -1,12 +1,11 @@
 // Stage: schedule. Thread: any.
 // Keeps the books of a pool: what is queued, active and completed, a timer while there is work, and the end of it.
 
-import { clearInterval, setInterval } from 'node:timers'
 import type { StatusField, TaskPoolEvent, TaskPoolOptions } from '../../function'
 import { wrongValue } from '../errors'
 import { optionsObject, ownOr } from '../own'
 import { Queue } from '../queue'
-import { soon } from '../timers'
+import { clearInterval, setInterval, soon } from '../timers'
 import { checkFunction, checkNumber, MAX_INTERVAL } from './options'
 
 /** See `StatusType` in function.d.ts. */

@@ -3,10 +3,10 @@
 
 import type { EventEmitter } from 'node:events'
 import process from 'node:process'
-import { clearTimeout, setTimeout } from 'node:timers'
 import type { MessagePort } from 'node:worker_threads'
 import type { AsyncEventEmitter } from '../../function'
 import { BuiltinPromise } from '../promise'
+import { clearTimeout, setTimeout } from '../timers'
 import { checkFunction, checkNumber, MAX_INTERVAL } from './options'
 
 /** See `exitKey` in function.d.ts. */

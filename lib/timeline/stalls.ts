@@ -3,8 +3,8 @@
 //
 // B1. It keeps no process alive, and nothing runs while nobody watches.
 
-import { clearInterval, setInterval } from 'node:timers'
 import { native } from '../native-owner'
+import { clearInterval, setInterval } from '../timers'
 
 /** Milliseconds between two looks. */
 const INTERVAL = 10
