@@ -438,7 +438,8 @@ export type NamedTaskOptions = EntryTaskOptions & { readonly name: string }
 export type MainTaskOptions = EntryTaskOptions & ({ readonly mainThread: true } | { readonly workerAffinity: 'main' })
 
 /**
- * Marks a value that a task gets or gives: what `list` names is moved instead of copied, and detaches here. For inputs
+ * Marks a value that a task gets or gives: what `list` names is moved instead of copied, and detaches here. It marks a whole input,
+ * output or message: as a part of one it cannot be cloned. For inputs
  * `transfer` in the options of the task does the same. Nothing moves between tasks of the thread that owns the pool and that
  * thread: they get and give the value itself.
  * @param list ArrayBuffers, MessagePorts and other transferable objects within `value`; for kernels only ArrayBuffers

@@ -174,7 +174,8 @@ export class PoolCore implements EntryHost {
   #plain: EntrySettings | undefined
 
   checkEntry(options: object): EntrySettings {
-    return checkEntryOptions(options, this.settings, Math.max(this.#sizing.jsWorkers, 1))
+    const isThere = (worker: number): boolean => this.lane?.hasWorker(worker) === true
+    return checkEntryOptions(options, this.settings, Math.max(this.#sizing.jsWorkers, 1), isThere)
   }
 
   laneOf({ isMain }: EntrySettings): EntryLane {

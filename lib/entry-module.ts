@@ -123,12 +123,17 @@ function typescript(): typeof import('./typescript') {
   return require('./typescript') as typeof import('./typescript')
 }
 
-function entryError(message: string, cause?: unknown): ThreadmillError {
-  return new ThreadmillError(ENTRY, message, cause === undefined ? undefined : { cause })
+/** What was thrown, which may be `undefined`. */
+interface Thrown {
+  readonly cause: unknown
+}
+
+function entryError(message: string, thrown?: Thrown): ThreadmillError {
+  return new ThreadmillError(ENTRY, message, thrown)
 }
 
 function loadError(url: string, cause: unknown, advice = ''): ThreadmillError {
-  return entryError(`cannot load entry module ${shown(url)}: ${firstLine(cause)}${advice}`, cause)
+  return entryError(`cannot load entry module ${shown(url)}: ${firstLine(cause)}${advice}`, { cause })
 }
 
 /** Calls `onWorkerStart` where there is one. Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
@@ -136,7 +141,7 @@ export async function startEntry(fn: EntryFunction, client: unknown, url = ''): 
   try {
     await (fn as { onWorkerStart?(client: unknown): unknown }).onWorkerStart?.(client)
   } catch (error) {
-    throw entryError(`onWorkerStart of entry module ${shown(url)} failed: ${firstLine(error)}`, error)
+    throw entryError(`onWorkerStart of entry module ${shown(url)} failed: ${firstLine(error)}`, { cause: error })
   }
 }
 
@@ -153,16 +158,17 @@ function firstLine(cause: unknown): string {
 /** What a task is told whose worker could not load its module, for that reason. */
 export function unusableEntry(reason: unknown): ThreadmillError {
   // One of ours has the error of the module as its cause, if anything was thrown.
-  const { code, cause } = (reason ?? {}) as { code?: unknown; cause?: unknown }
+  const ours = (reason ?? {}) as Partial<ThreadmillError>
   const message = isInstance(reason, Error) ? reason.message : 'the entry module cannot be used'
-  return entryError(message, code === ENTRY ? cause : reason)
+  if (ours.code !== ENTRY) return entryError(message, { cause: reason })
+  return entryError(message, hasOwn(ours, 'cause') ? { cause: ours.cause } : undefined)
 }
 
-/** What a task is told whose worker has ended, with that cause if there is one, before it had loaded its module. */
-export function endedUnloaded(exitCode: number, cause: unknown): ThreadmillError {
-  const why = cause === undefined ? '' : `: ${firstLine(cause)}`
+/** What a task is told whose worker has ended, by what was thrown if anything was, before it had loaded its module. */
+export function endedUnloaded(exitCode: number, thrown: Thrown | undefined): ThreadmillError {
+  const why = thrown === undefined ? '' : `: ${firstLine(thrown.cause)}`
   const message = `the worker ended with exit code ${exitCode} before it was ready for tasks${why}`
-  return Object.assign(entryError(message, cause), { exitCode })
+  return Object.assign(entryError(message, thrown), { exitCode })
 }
 
 function notFound(name: string): ThreadmillError {
@@ -174,7 +180,9 @@ function notFound(name: string): ThreadmillError {
   } catch (error) {
     cause = error
   }
-  return entryError(`cannot load entry module '${name}': neither a file nor an importable package in ${folder}`, cause)
+  return entryError(`cannot load entry module '${name}': neither a file nor an importable package in ${folder}`, {
+    cause,
+  })
 }
 
 /** A URL as it appears in messages: data: URLs shortened. */

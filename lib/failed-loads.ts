@@ -37,8 +37,8 @@ export class FailedLoads {
   }
 
   /** A worker has ended before it could report anything. */
-  addEnd(exitCode: number, cause: unknown): void {
-    this.#last = () => endedUnloaded(exitCode, cause)
+  addEnd(exitCode: number, thrown: { readonly cause: unknown } | undefined): void {
+    this.#last = () => endedUnloaded(exitCode, thrown)
   }
 
   /** What a task is told that cannot run because of them; `undefined` when there were none. */

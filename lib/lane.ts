@@ -147,6 +147,11 @@ export class JsLane implements EntryLane, ThreadHost {
     return this.#launched - this.#leaving - this.#min
   }
 
+  /** Whether there is a worker with that number which takes tasks. */
+  hasWorker(index: number): boolean {
+    return this.#threads[index]?.leaving === false
+  }
+
   /** The bounds of the number of workers. */
   get bounds(): { readonly min: number; readonly max: number } {
     return { min: this.#min, max: this.#max }
@@ -168,7 +173,7 @@ export class JsLane implements EntryLane, ThreadHost {
       this.recycle(index, 0)
     }
     this.#fill()
-    this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    this.#launchFor(native.unfinishedTasks(this.handle))
     this.#sweep.watch()
   }
 
@@ -237,12 +242,13 @@ export class JsLane implements EntryLane, ThreadHost {
   }
 
   /** @throws ThreadmillError when the entry module cannot be used */
-  admit(wanted: number): boolean {
+  admit(wanted: number, isForced = false): boolean {
     this.check()
     this.#pending++
     const [before, refusal] = [this.#launched, this.#refusal]
     try {
-      this.#launchFor(wanted)
+      this.#launchWanted(wanted, isForced)
+      this.#launchFor(this.#pending)
       if (this.#refusal !== refusal && !this.#canRun(wanted)) throw this.#refusal
     } catch (error) {
       this.#pending--
@@ -266,9 +272,18 @@ export class JsLane implements EntryLane, ThreadHost {
     if (completed > 0) this.#hasSucceeded = true
   }
 
-  #launchFor(wanted: number, unfinished = this.#pending): void {
+  /** Launches the worker with that number and those before it, as long as there are not too many; beyond that the one alone. */
+  #launchWanted(wanted: number, isForced: boolean): void {
+    for (let index = 0; index <= wanted; index++) {
+      if (this.#threads[index] !== undefined || (this.#launched >= this.#max && !(isForced && index === wanted)))
+        continue
+      this.#launch(index)
+    }
+    this.#isBeyond ||= this.#launched - this.#leaving > this.#max
+  }
+
+  #launchFor(unfinished: number): void {
     const { taskPerWorker, autoScale } = this.#settings
-    for (let index = 0; index <= wanted; index++) if (this.#threads[index] === undefined) this.#launch(index)
     const serving = (): number => this.#launched - this.#leaving - this.#stuck.count()
     while (this.#launched < this.#max && unfinished > serving() * taskPerWorker) {
       const before = this.#launched
@@ -296,7 +311,7 @@ export class JsLane implements EntryLane, ThreadHost {
   /** A worker that does not end a task that was given up in time is ended itself. */
   gaveUp(index: number, idIndex: number, idGeneration: number, given: number): void {
     this.#stuck.gaveUp(index, idIndex, idGeneration, given)
-    if (!this.#failedLoads.areFinal && !this.#closing) this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    if (!this.#failedLoads.areFinal && !this.#closing) this.#launchFor(native.unfinishedTasks(this.handle))
   }
 
   /** Takes back an `admit` whose task was not submitted after all. */
@@ -490,7 +505,7 @@ export class JsLane implements EntryLane, ThreadHost {
     const { cause: reason } = thread
     const refusal = isUnloaded && isRefused(reason, thread.hasBegun) ? refusedThread(reason) : undefined
     if (isUnloaded && refusal === undefined) {
-      this.#failedLoads.addEnd(exitCode, thread.cause)
+      this.#failedLoads.addEnd(exitCode, thread.hasCause ? { cause: thread.cause } : undefined)
       this.#failed(thread)
     }
     thread.control.close()
@@ -605,7 +620,7 @@ export class JsLane implements EntryLane, ThreadHost {
       if (this.#threads[index] === undefined) this.#launch(index)
     }
     this.#isBeyond ||= this.#launched - this.#leaving > this.#max
-    this.#launchFor(-1, native.unfinishedTasks(this.handle))
+    this.#launchFor(native.unfinishedTasks(this.handle))
   }
 
   /** Hears what a worker has reported so far. */

@@ -31,6 +31,7 @@ import { ANSWER_STRIDE, ATTEMPT, MAIN_WORKER, TASK_STRIDE } from './native'
 import { native } from './native-owner'
 import type { End, Observer } from './owner'
 import { moved } from './parcel'
+import { flush } from './port'
 import { BuiltinPromise, isPromise } from './promise'
 import { encodeReason } from './reason'
 import { onSettled } from './slots'
@@ -135,7 +136,9 @@ export class MainLane implements EntryLane {
   #broken: { readonly reason: unknown } | undefined
   #entry: EntryWithHooks | undefined
   #started = false
+  /** Messages that came before it was ready, and by key those that wait for their turn among the tasks. */
   #mails: [string, unknown][] = []
+  readonly #letters = new Map<number, readonly [string, unknown]>()
   #stopRinging: (() => void) | undefined
   #answers: Float64Array
   readonly #tasks: Float64Array
@@ -261,6 +264,10 @@ export class MainLane implements EntryLane {
     const number = (offset: number): number => this.#tasks[at + offset] as number
     const [numbered, payload, codec, nameAt] = [number(2), number(3), number(4), number(5)]
     const tag = numbered & (ATTEMPT - 1)
+    if (tag === 9) {
+      this.#open((values[payload] as [string, number])[1])
+      return
+    }
     if (tag === 10) {
       for (const call of this.#unfinished) {
         if (call.idIndex === number(0) && call.idGeneration === number(1)) this.#giveUp(call, payload === 1)
@@ -435,8 +442,22 @@ export class MainLane implements EntryLane {
   deliver(type: string, given: unknown): void {
     if (!this.#started || this.#gone !== undefined) return
     const contents = unmarked(given)
-    if (this.#stopRinging === undefined) this.#mails.push([type, contents])
-    else soon(() => this.#hear(type, contents))
+    if (this.#stopRinging === undefined) {
+      this.#mails.push([type, contents])
+      return
+    }
+    const key = this.#nextKey++
+    this.#letters.set(key, [type, contents])
+    // Tasks submitted before it come first.
+    flush()
+    if (!native.postToWorker(this.handle, MAIN_WORKER, '', PLAIN, key, false)) this.#letters.delete(key)
+  }
+
+  /** A message has its turn among the tasks. */
+  #open(key: number): void {
+    const [type, contents] = this.#letters.get(key) as [string, unknown]
+    this.#letters.delete(key)
+    this.#hear(type, contents)
   }
 
   #hear(type: string, contents: unknown): void {

@@ -30,12 +30,17 @@ export const MAX_TIMEOUT = 2 ** 31 - 1
 const STRENGTHS: Record<string, number> = { light: 0, strong: 1, force: 2 }
 const PRIORITIES: Record<string, number> = { high: 1, normal: 0, low: 0 }
 
-/** @throws TypeError, RangeError */
-export function wholeNumber(name: string, value: unknown, min: number, max: number): number {
-  const expectation = `a whole number from ${min} to ${max}`
+/** `also`: what else is taken, for whoever is told. @throws TypeError, RangeError */
+export function wholeNumber(name: string, value: unknown, min: number, max: number, also = ''): number {
+  const expectation = `a whole number from ${min} to ${max}${also}`
   if (typeof value !== 'number') throw wrongType(name, expectation, value)
   if (!isInteger(value) || value < min || value > max) throw outOfRange(name, expectation, value)
   return value
+}
+
+/** The same for what may be without end. @throws TypeError, RangeError */
+export function wholeOrInfinite(name: string, value: unknown, min: number, max: number): number {
+  return value === Number.POSITIVE_INFINITY ? value : wholeNumber(name, value, min, max, ', or Infinity')
 }
 
 function checkBoolean(name: string, value: unknown): boolean {
@@ -113,8 +118,7 @@ export function checkPoolOptions(value: unknown): PoolSettings {
   return {
     name,
     threads: threads === undefined ? undefined : wholeNumber('options.threads', threads, 1, MAX_THREADS),
-    capacity:
-      capacity === Number.POSITIVE_INFINITY ? capacity : wholeNumber('options.capacity', capacity, 1, MAX_CAPACITY),
+    capacity: wholeOrInfinite('options.capacity', capacity, 1, MAX_CAPACITY),
     timeout: timeout === undefined ? 0 : checkTimeout(timeout),
     timeoutFrom: checkTimeoutFrom(option('timeoutFrom', 'submit')),
     retries: checkRetries(option('retries', NO_RETRIES), NO_RETRIES),
@@ -165,8 +169,7 @@ function checkAutoScale(value: unknown): { readonly grow: number; readonly shrin
 }
 
 function checkIdleTimeout(value: unknown): number {
-  if (value === Number.POSITIVE_INFINITY) return value
-  return wholeNumber('options.idleTimeout', value, 0, MAX_TIMEOUT)
+  return wholeOrInfinite('options.idleTimeout', value, 0, MAX_TIMEOUT)
 }
 
 /** A number of workers that counts as the most there may be when it is larger. @throws TypeError, RangeError */
@@ -200,8 +203,10 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     if (given !== undefined) workerOptions[name] = given
   }
   // A least above the default most raises that.
-  const least = option('minWorkers', fixed ? value : 0)
-  const most = option('maxWorkers', Math.max(grantedThreads(), typeof least === 'number' ? least : 0))
+  const [givenLeast, givenMost] = [option('minWorkers'), option('maxWorkers')]
+  const least =
+    givenLeast === undefined && fixed ? value : wholeNumber('options.minWorkers', givenLeast ?? 0, 0, MAX_WORKERS)
+  const most = givenMost ?? Math.max(grantedThreads(), least)
   const [minWorkers, maxWorkers] = checkBounds(['options.minWorkers', 'options.maxWorkers'], least, most)
   return {
     minWorkers,
@@ -225,13 +230,23 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
   }
 }
 
-/** Options of a task for the entry function, checked. A worker that cannot exist is no affinity, unless forced. */
-export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: number): EntrySettings {
+/**
+ * Options of a task for the entry function, checked. A worker that cannot exist is no affinity, unless forced. `isThere` tells of one
+ * that has a number beyond the most that there may be, as after a resize, whether it exists.
+ */
+export function checkEntryOptions(
+  given: unknown,
+  pool: PoolSettings,
+  most: number,
+  isThere: (worker: number) => boolean = () => false,
+): EntrySettings {
   const options = optionsObject(given)
   const isMain = isForMain(options)
   const worker = own(options, 'workerAffinity')
   const strength = own(options, 'affinityStrength')
-  const isBeyond = typeof worker === 'number' && isInteger(worker) && worker >= workers
+  const isAbove = typeof worker === 'number' && isInteger(worker) && worker >= most
+  const isBeyond = isAbove && !isThere(worker)
+  const workers = isAbove && !isBeyond ? worker + 1 : most
   const isForced = strength === 'force' || strength === 2
   const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
   const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
@@ -239,7 +254,10 @@ export function checkEntryOptions(given: unknown, pool: PoolSettings, workers: n
   const settings = readOptions(checked, pool, workers, undefined)
   const name = own(options, 'name')
   settings.name = name === undefined ? undefined : checkName('options.name', name)
-  if (settings.affinity >= 0) settings.wanted = settings.affinity & 0xffff
+  if (settings.affinity >= 0) {
+    settings.wanted = settings.affinity & 0xffff
+    settings.isForced = settings.affinity >> 16 === STRENGTHS.force
+  }
   if (transfer !== undefined) settings.list = checkTransferList('options.transfer', transfer)
   settings.isMain = isMain
   return settings
@@ -261,8 +279,9 @@ export function isForMain(options: object): boolean {
 export interface EntrySettings extends TaskSettings {
   /** Another export of the entry module; its number where exports are numbered. */
   readonly name: string | number | undefined
-  /** The worker asked for, or -1. */
+  /** The worker asked for, or -1; and whether no other one will do. */
   readonly wanted: number
+  readonly isForced: boolean
   /** Whether it is for the thread that owns the pool. */
   readonly isMain: boolean
   /** What is moved instead of copied. */
@@ -317,6 +336,7 @@ function noSettings({ timeout }: PoolSettings): Writable<EntrySettings> {
     policy: undefined,
     name: undefined,
     wanted: -1,
+    isForced: false,
     isMain: false,
     list: undefined,
   }
@@ -342,7 +362,13 @@ function readOptions(
         settings.priority = checkPriority(value)
         break
       case 'workerAffinity':
-        worker = wholeNumber('options.workerAffinity', value, 0, threads - 1)
+        worker = wholeNumber(
+          'options.workerAffinity',
+          value,
+          0,
+          threads - 1,
+          kernel === undefined ? `, -1 or 'main'` : '',
+        )
         break
       case 'mainThread':
         // The owner's thread runs no kernels.

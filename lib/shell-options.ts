@@ -4,7 +4,7 @@
 import type { HighMemory, WorkerPoolOptions } from '..'
 import { isUrl, localFile } from './entry'
 import { outOfRange, ThreadmillError, wrongType, wrongValue } from './errors'
-import { isArray, MAX_TIMEOUT, optionsObject, ownOr, wholeNumber } from './options'
+import { isArray, MAX_TIMEOUT, optionsObject, ownOr, wholeNumber, wholeOrInfinite } from './options'
 
 /** Options of a pool's shell after their check. */
 export interface ShellSettings {
@@ -40,10 +40,7 @@ export function checkShellOptions(value: unknown): ShellSettings {
   const signals = option('handleSignals', false)
   return {
     disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),
-    capacityBytes:
-      capacityBytes === Number.POSITIVE_INFINITY
-        ? capacityBytes
-        : wholeNumber('options.capacityBytes', capacityBytes, 1, Number.MAX_SAFE_INTEGER),
+    capacityBytes: wholeOrInfinite('options.capacityBytes', capacityBytes, 1, Number.MAX_SAFE_INTEGER),
     costs: checkFile('options.costs', option('costs')),
     memory: checkMemoryOptions(option),
     signals: signals === false ? undefined : checkSignals('options.handleSignals', signals),

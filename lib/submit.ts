@@ -86,10 +86,11 @@ export interface EntryLane extends Owner {
   /** The task is settled, or was never submitted. */
   discard(key: number, succeeded?: boolean): void
   /**
-   * A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1. Whether there
+   * A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1; `isForced`: and no
+   * other one will do. Whether there
    * were any: then listeners have been called.
    */
-  admit(wanted: number): boolean
+  admit(wanted: number, isForced?: boolean): boolean
   /** Takes that back. */
   withdraw(): void
   /** Whether inputs stay on this thread: they are kept by reference. */
@@ -278,7 +279,7 @@ function admitEntry(
     if (!isUnsent(ready)) encoded = ready
     isCrossing = false
     bytes = host.budget?.ofEncoded(encoded?.data, bytes) ?? 0
-    lane.admit(settings?.wanted ?? -1)
+    lane.admit(settings?.wanted ?? -1, settings?.isForced)
     isCounted = true
     unfollow = signal && follow(signal, (reason) => slot >= 0 && cancel(slot, { reason }))
     const estimate = lane.estimate?.(task)

@@ -16,9 +16,12 @@ export interface Transfer {
   readonly list: readonly object[]
 }
 
+/** No clone takes it, and the error says what it is. */
+const misplaced = (): string => 'transfer() marks a whole input, output or message, not a part of one'
+
 /** See `transfer` in index.d.ts. */
 export function transfer<T>(value: T, list: readonly object[]): T {
-  const marked = { [BRAND]: true, value, list: checkTransferList('list', list) }
+  const marked = { [BRAND]: true, value, list: checkTransferList('list', list), misplaced }
   // What the caller sees is the value that the other side will get.
   return marked as unknown as T
 }

@@ -166,6 +166,46 @@ describe('by load', () => {
 })
 
 describe('resize', () => {
+  test('tasks with an affinity launch none beyond the most, and those forced to one that is there run there', async (t) => {
+    const source =
+      'data:text/javascript,export default ([cells, at], { id }) => { Atomics.wait(cells, at, 0); return id }'
+    const pool = new WorkerPool(source, 4)
+    t.after(() => pool.destroy())
+    const cells = new Int32Array(new SharedArrayBuffer(8))
+    const open = (at) => {
+      Atomics.store(cells, at, 1)
+      Atomics.notify(cells, at)
+    }
+    const on = (workerAffinity, affinityStrength = 'force') => ({ workerAffinity, affinityStrength })
+    open(1)
+    await Promise.all([0, 1, 2, 3].map((id) => pool.run([cells, 1], on(id))))
+    // They run nothing else meanwhile, so the others end.
+    const busy = [2, 3].map((id) => pool.run([cells, 0], on(id)))
+    await until(() => pool.stats().busyWorkers === 2)
+    const ended = new Promise((resolve) => {
+      let count = 0
+      pool.on('worker-exit', () => ++count === 2 && resolve())
+    })
+    pool.resize({ min: 2, max: 2 })
+    await ended
+    const ids = () => pool.workers.map(({ id }) => id).join()
+    assert.equal(ids(), '2,3')
+    open(0)
+    assert.deepEqual(await Promise.all(busy), [2, 3])
+    for (const strength of ['light', 'strong']) {
+      assert.ok([2, 3].includes(await pool.run([cells, 1], on(1, strength))))
+      assert.equal(ids(), '2,3')
+    }
+    assert.equal(await pool.run([cells, 1], on(3)), 3)
+    await assert.rejects(pool.run([cells, 1], on(4)), {
+      code: 'ERR_THREADMILL_OUT_OF_RANGE',
+      message: /from 0 to 1, -1 or 'main'; got 4/,
+    })
+    // One that has to be launched for a task ends again.
+    assert.equal(await pool.run([cells, 1], on(1)), 1)
+    await until(() => pool.workers.length === 2)
+  })
+
   test('ends workers that still load before those that are ready', async (t) => {
     // The first thread loads at once, the others wait.
     const source = `import { threadId, workerData } from 'node:worker_threads'

@@ -281,3 +281,29 @@ test('in a pool that a worker made, they run in that worker', async () => {
   const [[same]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
   assert.equal(same, true)
 })
+
+test('messages come after the tasks before them that there is room for, and before those after them', async (t) => {
+  const source = `const seen = []
+    const f = (x) => (x === 'seen' ? seen.splice(0).join(' ') : void seen.push('task' + x))
+    f.onWorkerStart = (client) => { client.onMessage('said', (x) => seen.push('message' + x)) }
+    export default f`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { maxWorkers: 1 })
+  t.after(() => pool.destroy())
+  for (const options of [{ mainThread: true }, { workerAffinity: 0 }]) {
+    await pool.run('seen', options)
+    for (let round = 0; round < 20; round++) {
+      const tasks = [pool.run(1, options)]
+      pool.postMessageToWorkers('said', 2)
+      tasks.push(pool.run(3, options))
+      pool.postMessageToWorkers('said', 4)
+      pool.postMessageToWorkers('said', 5)
+      tasks.push(pool.run(6, options))
+      await Promise.all(tasks)
+      const seen = (await pool.run('seen', options)).split(' ')
+      const without = (left) => seen.filter((name) => name !== left).join(' ')
+      // There may be no room for the third yet when the fourth comes.
+      assert.equal(without('task3'), 'task1 message2 message4 message5 task6')
+      assert.ok(seen.indexOf('task3') > seen.indexOf('message2') && seen.indexOf('task3') < seen.indexOf('task6'))
+    }
+  }
+})

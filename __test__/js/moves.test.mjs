@@ -222,3 +222,13 @@ test('transfer() marks inputs as well', async (t) => {
   const output = await pool.run(transfer(bytes, [bytes.buffer]))
   assert.deepEqual([bytes.length, output[63]], [0, 8])
 })
+
+test('a part of a value cannot be marked, and nothing moves then', async (t) => {
+  const pool = open(t)
+  const bytes = Uint8Array.of(1, 2)
+  await assert.rejects(pool.run({ bytes: transfer(bytes, [bytes.buffer]) }), {
+    name: 'DataCloneError',
+    message: /transfer\(\) marks a whole input/,
+  })
+  assert.equal(bytes.length, 2)
+})
