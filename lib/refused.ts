@@ -20,8 +20,19 @@ export function refusedThread(cause: unknown): ThreadmillError {
 
 /** What is told when a part of the package could not be loaded. */
 export function unloadable(cause: unknown): unknown {
-  const { syscall } = (cause ?? {}) as { readonly syscall?: unknown }
-  return syscall === undefined ? cause : systemError('a file of threadmill could not be read', cause)
+  const { code, syscall } = (cause ?? {}) as { readonly code?: unknown; readonly syscall?: unknown }
+  // Newer ones than Node 20 say so of a package.json beside it that they cannot open.
+  const isRefusal = syscall !== undefined || code === 'ERR_INVALID_PACKAGE_CONFIG'
+  return isRefusal ? systemError('a file of threadmill could not be read', cause) : cause
+}
+
+/** A part of the package that is loaded now. @throws ThreadmillError when the system refuses it */
+export function part<T>(load: () => T): T {
+  try {
+    return load()
+  } catch (error) {
+    throw unloadable(error)
+  }
 }
 
 function systemError(what: string, cause: unknown): ThreadmillError {

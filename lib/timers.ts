@@ -5,26 +5,17 @@
 import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
 import timers from 'node:timers'
-import { promisify } from 'node:util'
 import { resolved } from './promise'
 
-/** What is known of Node's own functions need not hold for others that do as Node does. */
-const IS_NODE = !('bun' in process.versions || 'deno' in process.versions)
-
-/** Whether Node's timers are not its own: these say how they are promisified by a getter. */
-function areFakes(): boolean {
-  if (!IS_NODE) return false
-  const { setImmediate: immediate, setInterval: interval, setTimeout: timeout } = timers
-  const isOwn = (timer: object): boolean => Object.getOwnPropertyDescriptor(timer, promisify.custom)?.get !== undefined
-  return !isOwn(timeout) || !isOwn(immediate) || isFake(interval, 'setInterval')
+/**
+ * Whether a function has been replaced by one of a clock of somebody's: that of fake-timers, of which it is a property, or of
+ * `node:test`, which binds private methods. What others have wrapped goes on to Node's.
+ */
+function isFake(found: object & { readonly name: string }): boolean {
+  return 'clock' in found || found.name.startsWith('bound #')
 }
 
-/** Whether a function of Node's has been replaced by one that a clock of somebody's calls. */
-function isFake(found: object & { readonly name: string }, name: string): boolean {
-  return IS_NODE && (found.name !== name || 'clock' in found)
-}
-
-const source = areFakes()
+const source = [timers.setTimeout, timers.setInterval, timers.setImmediate].some(isFake)
   ? ((require('./late-timers') as typeof import('./late-timers')).lateTimers as unknown as typeof timers)
   : timers
 
@@ -32,7 +23,7 @@ export const { clearInterval, clearTimeout, setImmediate } = source
 const { setInterval: startInterval, setTimeout: startTimeout } = source
 
 const settled = resolved()
-const ownNextTick = isFake(process.nextTick, 'nextTick') ? undefined : process.nextTick.bind(process)
+const ownNextTick = isFake(process.nextTick) ? undefined : process.nextTick.bind(process)
 
 /** As that of `process`. */
 export const nextTick: (callback: () => void) => void = ownNextTick ?? ((callback) => soon(() => soon(callback)))

@@ -27,6 +27,7 @@ import { ATTEMPT, native, TASK_STRIDE } from './native'
 import { uses } from './packs'
 import { isMemoryOf, KEYS_PER_LIFE, post } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
+import { part } from './refused'
 import {
   callIn,
   currentTask,
@@ -87,7 +88,7 @@ let seatPool: SeatPool | undefined
 function takeSeat(): SeatPool {
   if (seatPool === undefined) {
     // Most workers submit nothing, and it brings half of the package.
-    const parts = require('./seat') as typeof import('./seat')
+    const parts = part(() => require('./seat') as typeof import('./seat'))
     seatPool = new parts.SeatPool(
       { index, life, control, postValue, waits: setWaiting, reportSoon: scheduleTurn, tracer },
       seat,

@@ -41,6 +41,56 @@ async function withFewDescriptors(source) {
 }
 
 describe('without descriptors', posix, () => {
+  test('what is loaded with its first use says so, and works afterwards', async () => {
+    const lines = await withFewDescriptors(`
+      const { importWorker } = await import('threadmill/function')
+      const { runWorker } = await import('threadmill')
+      const pool = new WorkerPool(module, { maxWorkers: 1 })
+      await pool.run(1)
+      const attempts = {
+        mainThread: () => pool.run(1, { mainThread: true }),
+        stream: () => pool.stream(),
+        runWorker: () => runWorker('1', 1, { eval: true }),
+        importWorker: () => importWorker('data:text/javascript,export const f = () => 1'),
+        onShutdown: () => pool.onShutdown(() => {}),
+        trace: () => pool.trace.start(),
+        signals: () => pool.installSignalHandlers(),
+        health: () => pool.startHealthMonitoring(),
+      }
+      leave(0)
+      for (const [name, attempt] of Object.entries(attempts)) console.log(name, await told((async () => attempt())()))
+      giveBack()
+      console.log(await told(pool.run(5, { mainThread: true })))
+      await pool.close()`)
+    const names = ['mainThread', 'stream', 'runWorker', 'importWorker', 'onShutdown', 'trace', 'signals', 'health']
+    assert.deepEqual(lines, [...names.map((name) => `${name} ERR_THREADMILL_SYSTEM`), '5'])
+  })
+
+  test('so does what tasks submit with for the first time in a worker', async () => {
+    const lines = await withFewDescriptors(`
+      const entry = \`data:text/javascript,import fs from 'node:fs'; const held = [];
+        const fill = () => { try { for (;;) held.push(fs.openSync('/dev/null')) } catch {} };
+        const free = () => held.splice(0).forEach((each) => fs.closeSync(each));
+        export const same = (input) => input;
+        export default async (what, client) => {
+          fill();
+          try {
+            if (what === 'kernels') return await client.kernels.fib(5);
+            return await client[what](1, { name: 'same' })
+          } finally { free() }
+        }\`
+      for (const what of ['run', 'addTask', 'kernels']) {
+        const pool = new WorkerPool(entry, { maxWorkers: 1 })
+        await pool.run(1, { name: 'same' })
+        console.log(what, await told(pool.run(what)), await told(pool.run(2, { name: 'same' })))
+        await pool.close()
+      }`)
+    assert.deepEqual(
+      lines,
+      ['run', 'addTask', 'kernels'].map((name) => `${name} ERR_THREADMILL_SYSTEM 2`),
+    )
+  })
+
   test('the first task of a pool is refused, and later ones run', async () => {
     for (const left of [0, 2, 4]) {
       const lines = await withFewDescriptors(`

@@ -1,29 +1,31 @@
 // Stage: all. Thread: any env.
 // The functions that import modules into workers; what they are made of is loaded with the first call, the addon with it.
 
+import { part } from '../refused'
+
 type Proxy = typeof import('./proxy')
 
 function proxy(): Proxy {
-  return require('./proxy') as Proxy
+  return part(() => require('./proxy') as Proxy)
 }
 
 /** See `importTaskWorker` in function.d.ts. */
-export function importTaskWorker(...given: Parameters<Proxy['importTaskWorker']>): Promise<never> {
+export async function importTaskWorker(...given: Parameters<Proxy['importTaskWorker']>): Promise<never> {
   return proxy().importTaskWorker(...given)
 }
 
 /** See `importWorker` in function.d.ts. */
-export function importWorker(...given: Parameters<Proxy['importWorker']>): Promise<never> {
+export async function importWorker(...given: Parameters<Proxy['importWorker']>): Promise<never> {
   return proxy().importWorker(...given)
 }
 
 /** See `importPersistentWorker` in function.d.ts. */
-export function importPersistentWorker(...given: Parameters<Proxy['importPersistentWorker']>): Promise<never> {
+export async function importPersistentWorker(...given: Parameters<Proxy['importPersistentWorker']>): Promise<never> {
   return proxy().importPersistentWorker(...given)
 }
 
 /** See `importWorkerProxy` in function.d.ts. */
-export function importWorkerProxy(...given: Parameters<Proxy['importWorkerProxy']>): Promise<never> {
+export async function importWorkerProxy(...given: Parameters<Proxy['importWorkerProxy']>): Promise<never> {
   return proxy().importWorkerProxy(...given)
 }
 
