@@ -110,8 +110,13 @@ async function importModule({ url, file }: EntryPlace, required?: (file: string)
   try {
     return (file === undefined ? undefined : required?.(file)) ?? (await importUrl(url))
   } catch (error) {
-    throw loadError(url, error, TYPESCRIPT.test(url) ? typescript().adviceFor(error) : '')
+    const cause = required === undefined ? error : await explained(url, error)
+    throw loadError(url, cause, TYPESCRIPT.test(url) ? typescript().adviceFor(cause) : '')
   }
+}
+
+function explained(url: string, error: unknown): Promise<unknown> {
+  return (require('./required') as typeof import('./required')).explained(url, error)
 }
 
 /** Imports a module, also where Node does not run its TypeScript by itself. Rejects with the error of the import. */

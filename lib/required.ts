@@ -38,6 +38,35 @@ function isOfWasm(code: unknown, error: unknown): boolean {
   return code === 'ERR_INTERNAL_ASSERTION' && /\bWASM\b/.test((error as Error).message)
 }
 
+/** What `require` says of modules that cannot be linked: without the place, and not what Node advises. */
+const UNLINKED = /does not provide an export named|^Named export '/
+
+/**
+ * The error of a module, as `import()` has it: it tells where the name stands that another module does not export, and that a module
+ * is of another kind. That takes a thread that has not required it, in which nothing of it runs either.
+ */
+export async function explained(url: string, error: unknown): Promise<unknown> {
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  const isUnlinked = types.isNativeError(error) && UNLINKED.test(String(message))
+  if (!isUnlinked && code !== 'ERR_REQUIRE_CYCLE_MODULE') return error
+  const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
+  const worker = new Worker(PROBE, { eval: true, workerData: url, stdout: true, stderr: true })
+  return new Promise((resolve) => {
+    worker.once('message', (told: unknown) => {
+      resolve(types.isNativeError(told) ? told : error)
+      worker.terminate()
+    })
+    // It has nothing to add.
+    worker.once('error', () => resolve(error))
+    worker.once('exit', () => resolve(error))
+  })
+}
+
+/** Tells why a module cannot be imported. */
+const PROBE = `const { parentPort, workerData } = require('node:worker_threads')
+const tell = (error) => parentPort.postMessage(error)
+import(workerData).then(() => tell(undefined), tell)`
+
 function files(): typeof import('node:fs') {
   return require('node:fs') as typeof import('node:fs')
 }

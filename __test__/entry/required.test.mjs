@@ -110,3 +110,27 @@ test('a module that imports WebAssembly is as good as for import()', async () =>
   )
   assert.equal(await outputOf(file).catch(({ code }) => code), imported)
 })
+
+test('what cannot be linked says where, and what Node advises, as import() does', async () => {
+  write('link/ok.mjs', 'globalThis.hasRun = true; export const a = 1\n')
+  write('link/names.cjs', "module.exports = { ['wan' + 'ted']: 1 }\n")
+  write('link/inner.mjs', "// The first line.\nimport { nope } from './ok.mjs'\nexport const b = nope\n")
+  const cases = {
+    'entry.mjs': [
+      "import './inner.mjs'\nexport default () => 1\n",
+      /inner\.mjs:2\b.*does not provide an export named 'nope'/s,
+    ],
+    'of-cjs.mjs': [
+      "import { wanted } from './names.cjs'\nexport default () => wanted\n",
+      /CommonJS module.*import pkg from '\.\/names\.cjs'/s,
+    ],
+  }
+  for (const [name, [source, pattern]] of Object.entries(cases)) {
+    const file = write(`link/${name}`, source)
+    const error = await outputOf(file).catch((reason) => reason)
+    assert.equal(error.code, 'ERR_THREADMILL_ENTRY')
+    assert.match(error.cause.stack, pattern)
+    const imported = await import(pathToFileURL(file).href).catch((reason) => reason)
+    assert.deepEqual([error.cause.name, error.cause.message], [imported.name, imported.message])
+  }
+})
