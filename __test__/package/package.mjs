@@ -45,11 +45,13 @@ test('the package holds what it runs with, and nothing else', () => {
     'README.md',
     'LICENSE',
     'CHANGELOG.md',
+    // Types and errors refer to it.
+    'docs/errors.md',
   ]) {
     assert.ok(contents.includes(file), `${file} is missing`)
   }
   const allowed =
-    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|utils|metrics|dashboard)\.d\.ts|(?:dist\/)?package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+    /^(?:dist\/.+\.js|dist\/dashboard\/page\/[\w.]+\.(?:html|css|svg|txt)|native\/index\.(?:js|d\.ts)|native\/threadmill\.[\w-]+\.node|(?:index|function|function-worker|utils|metrics|dashboard)\.d\.ts|(?:dist\/)?package\.json|docs\/(?:kernels\/)?[\w-]+\.md|README\.md|LICENSE|CHANGELOG\.md)$/
   assert.deepEqual(
     contents.filter((file) => !allowed.test(file)),
     [],
