@@ -247,7 +247,7 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#pending++
     const [before, refusal] = [this.#launched, this.#refusal]
     try {
-      this.#launchWanted(wanted, isForced)
+      if (wanted >= 0) this.#launchWanted(wanted, isForced)
       this.#launchFor(this.#pending)
       if (this.#refusal !== refusal && !this.#canRun(wanted)) throw this.#refusal
     } catch (error) {
@@ -275,9 +275,8 @@ export class JsLane implements EntryLane, ThreadHost {
   /** Launches the worker with that number and those before it, as long as there are not too many; beyond that the one alone. */
   #launchWanted(wanted: number, isForced: boolean): void {
     for (let index = 0; index <= wanted; index++) {
-      if (this.#threads[index] !== undefined || (this.#launched >= this.#max && !(isForced && index === wanted)))
-        continue
-      this.#launch(index)
+      const isAllowed = this.#launched < this.#max || (isForced && index === wanted)
+      if (isAllowed && this.#threads[index] === undefined) this.#launch(index)
     }
     this.#isBeyond ||= this.#launched - this.#leaving > this.#max
   }
