@@ -393,7 +393,9 @@ export declare function stopProfilingCpu(): void
  */
 export type PromisifyFunction<F> = F extends (...args: infer P) => infer R
   ? (...args: P) => Promise<Awaited<R>>
-  : F extends abstract new (...args: any) => unknown
+  : F extends abstract new (
+        ...args: any
+      ) => unknown
     ? () => Promise<never>
     : () => Promise<Awaited<F>>
 
@@ -403,7 +405,9 @@ export type PromisifyModule<T> = { readonly [K in keyof T as Exclude<K, 'then'>]
 /** A member of a module whose calls give a function that makes the call. */
 export type DeferredPromisifyFunction<F> = F extends (...args: infer P) => infer R
   ? (...args: P) => () => Promise<Awaited<R>>
-  : F extends abstract new (...args: any) => unknown
+  : F extends abstract new (
+        ...args: any
+      ) => unknown
     ? () => () => Promise<never>
     : () => () => Promise<Awaited<F>>
 

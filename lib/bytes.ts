@@ -9,7 +9,7 @@
 
 import { types } from 'node:util'
 import { ThreadmillError } from './errors'
-import { type Checked, isView } from './schema'
+import { type Checked, isView, membersOf } from './schema'
 import { onSettled } from './slots'
 import { transferOf } from './transfer'
 
@@ -54,7 +54,7 @@ function sizeOfChecked(checked: Checked, moved: readonly ArrayBuffer[]): number 
     const isOwn = !types.isSharedArrayBuffer(checked.buffer) && !moved.includes(checked.buffer)
     return isOwn ? checked.byteLength : 0
   }
-  const parts = 'members' in checked ? Object.values(checked.members) : checked
+  const parts: Checked[] = Object.values(membersOf(checked) ?? checked)
   return parts.reduce<number>((sum, part) => sum + sizeOfChecked(part, moved), 0)
 }
 

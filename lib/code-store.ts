@@ -25,6 +25,9 @@ const OWNER_DELAY = 2000
 const WORKER_DELAY = 50
 /** What is not renamed after that time never will be, ms. */
 const ABANDONED = 60_000
+/** Whoever can write there has later processes run what he likes, whatever mask this one has. */
+const FOLDER_MODE = 0o755
+const FILE_MODE = 0o644
 /** Names of folders and files. */
 const OURS = /^v\d+\.\d+\.\d+\S*-[a-z]\w+-[\da-f]{32}$/
 const FILES = /^(?:(?:worker-)?pack-\w+\.bin|\d+-\d+)$/
@@ -73,7 +76,7 @@ function makeAll(folder: string): void {
   if (existsSync(folder)) return
   makeAll(path.dirname(folder))
   try {
-    mkdirSync(folder)
+    mkdirSync(folder, FOLDER_MODE)
   } catch (error) {
     // Another process was quicker.
     if (!existsSync(folder)) throw error
@@ -98,7 +101,7 @@ export function write(file: string, head: readonly string[], code: Uint8Array): 
   const folder = path.dirname(file)
   const own = path.join(folder, `${process.pid}-${threadId}`)
   try {
-    writeFileSync(own, Buffer.concat([Buffer.from(`${head.join(' ')}\n`, 'latin1'), code, code]))
+    writeFileSync(own, Buffer.concat([Buffer.from(`${head.join(' ')}\n`, 'latin1'), code, code]), { mode: FILE_MODE })
     renameSync(own, file)
   } catch (error) {
     rmSync(own, { force: true })

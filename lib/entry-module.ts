@@ -107,16 +107,17 @@ function importable(url: string): string {
 
 async function importModule({ url, file }: EntryPlace, required?: (file: string) => unknown): Promise<unknown> {
   if (!URL.canParse(url)) throw notFound(url)
+  let found: unknown
   try {
-    return (file === undefined ? undefined : required?.(file)) ?? (await importUrl(url))
+    if (file !== undefined) found = required?.(file)
   } catch (error) {
-    const cause = required === undefined ? error : await explained(url, error)
-    throw loadError(url, cause, TYPESCRIPT.test(url) ? typescript().adviceFor(cause) : '')
+    throw loadError(url, await (require('./required') as typeof import('./required')).explained(url, error))
   }
-}
-
-function explained(url: string, error: unknown): Promise<unknown> {
-  return (require('./required') as typeof import('./required')).explained(url, error)
+  try {
+    return found ?? (await importUrl(url))
+  } catch (error) {
+    throw loadError(url, error, TYPESCRIPT.test(url) ? typescript().adviceFor(error) : '')
+  }
 }
 
 /** Imports a module, also where Node does not run its TypeScript by itself. Rejects with the error of the import. */

@@ -48,8 +48,23 @@ type ArgumentCode =
 
 const SHORT = { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 3, maxStringLength: 60 }
 
+/** Whether messages tell of values what they are only. */
+let hidesValues = false
+
+/** Runs `check`, whose messages show no value: it may be a password. */
+export function hidingValues<T>(check: () => T): T {
+  const before = hidesValues
+  hidesValues = true
+  try {
+    return check()
+  } finally {
+    hidesValues = before
+  }
+}
+
 /** A value as it appears in messages: short, on one line. Never throws. */
 export function describe(value: unknown): string {
+  if (hidesValues && value !== undefined && value !== null) return `a value of type ${typeof value}`
   try {
     const text = typeof value === 'function' ? `function ${value.name || '(anonymous)'}` : inspect(value, SHORT)
     return text.length > 100 ? `${text.slice(0, 100)}...` : text

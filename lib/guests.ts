@@ -47,7 +47,9 @@ export class Guests {
     const lost = this.#unsettled[index] ?? 0
     if (lost > 0) native.forgetTasks(lost)
     this.#unsettled[index] = 0
-    this.#settle(this.#host.forgotten(index), 0, lost)
+    const forgotten = this.#host.forgotten(index)
+    // Among them are those whose end a destroyed pool was not told in detail; they are settled.
+    this.#settle(this.#host.isDestroyed() ? [] : forgotten, 0, lost)
   }
 
   /** Settles those of which more is known, and the others. */

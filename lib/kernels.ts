@@ -20,6 +20,8 @@ export interface Kernel {
   readonly requiredOptions: readonly string[]
   /** Whether every number is a complete and valid input. */
   readonly takesAnyNumber: boolean
+  /** Whether its input and its options are shown in no message. */
+  readonly isSecret: boolean
 }
 
 function takesAnyNumber({ input, options }: KernelInfo): boolean {
@@ -64,6 +66,7 @@ function readKernel(index: number): Kernel {
     options,
     requiredOptions,
     takesAnyNumber: takesAnyNumber(info),
+    isSecret: info.group === 'password',
   }
 }
 

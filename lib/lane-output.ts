@@ -28,14 +28,40 @@ interface Account {
   unread: number
   /** How much has been read, and not been told. */
   read: number
+  /** What waits has been read. */
+  readonly goOn: () => void
+}
+
+/** By stream of this thread: who waits for it to drain. Of all pools, for each listener counts. */
+const waiting = new WeakMap<Writable, Set<() => void>>()
+
+/** Calls `goOn` when a stream of this thread takes more, or nothing any more. */
+function whenDrained(target: Writable, goOn: () => void): void {
+  // What has been put in its place may be no stream.
+  if (target.destroyed || typeof target.off !== 'function') {
+    goOn()
+    return
+  }
+  const others = waiting.get(target)
+  if (others !== undefined) {
+    others.add(goOn)
+    return
+  }
+  const all = new Set([goOn])
+  waiting.set(target, all)
+  const end = (): void => {
+    waiting.delete(target)
+    target.off('drain', end)
+    target.off('close', end)
+    for (const each of all) each()
+  }
+  target.on('drain', end).on('close', end)
 }
 
 /** See the head of this file. */
 export class LaneOutput {
   readonly #host: OutputHost
   readonly #accounts = new WeakMap<LaneThread, Record<Stream, Account>>()
-  /** Threads whose text waits for a stream of this thread to drain. */
-  readonly #held = { stdout: new Set<LaneThread>(), stderr: new Set<LaneThread>() }
 
   constructor(host: OutputHost) {
     this.#host = host
@@ -61,7 +87,7 @@ export class LaneOutput {
     const account = this.#accountsOf(thread)[stream]
     account.unread += chunk.length
     if (this.#put(thread.index, stream, chunk, encoding)) this.#wasRead(thread, stream)
-    else if (!this.#host.jsWorkers[thread.index]?.[stream]) this.#whenDrained(stream, thread)
+    else if (!this.#host.jsWorkers[thread.index]?.[stream]) whenDrained(process[stream], account.goOn)
   }
 
   /** Somebody reads on from the stream of a worker. */
@@ -92,24 +118,6 @@ export class LaneOutput {
     }
   }
 
-  #whenDrained(stream: Stream, thread: LaneThread): void {
-    const held = this.#held[stream]
-    const isAwaited = held.size > 0
-    held.add(thread)
-    if (isAwaited) return
-    const target: Writable = process[stream]
-    const goOn = () => {
-      target.off?.('drain', goOn)
-      target.off?.('close', goOn)
-      const threads = [...held]
-      held.clear()
-      for (const each of threads) this.#wasRead(each, stream)
-    }
-    // What has been put in its place may be no stream.
-    if (target.destroyed || typeof target.off !== 'function') goOn()
-    else target.on('drain', goOn).on('close', goOn)
-  }
-
   #wasRead(thread: LaneThread, stream: Stream): void {
     const account = this.#accountsOf(thread)[stream]
     account.read += account.unread
@@ -123,7 +131,8 @@ export class LaneOutput {
   #accountsOf(thread: LaneThread): Record<Stream, Account> {
     let accounts = this.#accounts.get(thread)
     if (accounts === undefined) {
-      accounts = { stdout: { unread: 0, read: 0 }, stderr: { unread: 0, read: 0 } }
+      const account = (stream: Stream): Account => ({ unread: 0, read: 0, goOn: () => this.#wasRead(thread, stream) })
+      accounts = { stdout: account('stdout'), stderr: account('stderr') }
       this.#accounts.set(thread, accounts)
     }
     return accounts

@@ -13,7 +13,7 @@ import { forgetGate, hasBegun, type LoadGate, makeGate, whenClosed } from './loa
 import type { WorkerCode } from './packs'
 import { post } from './parcel'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
-import { setImmediate, setTimeout } from './timers'
+import { clearTimeout, setImmediate, setTimeout } from './timers'
 
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
 const GIVE_BACK = 250

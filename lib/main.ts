@@ -455,9 +455,9 @@ export class MainLane implements EntryLane {
 
   /** A message has its turn among the tasks. */
   #open(key: number): void {
-    const [type, contents] = this.#letters.get(key) as [string, unknown]
+    const letter = this.#letters.get(key)
     this.#letters.delete(key)
-    this.#hear(type, contents)
+    if (letter !== undefined) this.#hear(...letter)
   }
 
   #hear(type: string, contents: unknown): void {
@@ -516,6 +516,8 @@ export class MainLane implements EntryLane {
   async #exit(force: boolean): Promise<void> {
     const isReady = this.#stopRinging !== undefined && this.#broken === undefined
     this.#stopRinging?.()
+    // What was sent before the end, and the scheduler would have told later.
+    if (!force) for (const key of [...this.#letters.keys()]) this.#open(key)
     const onWorkerExit = this.#entry?.onWorkerExit
     if (force || !isReady || onWorkerExit === undefined) return
     let timer: ReturnType<typeof setTimeout> | undefined

@@ -204,9 +204,9 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
   }
   // A least above the default most raises that.
   const [givenLeast, givenMost] = [option('minWorkers'), option('maxWorkers')]
-  const least =
-    givenLeast === undefined && fixed ? value : wholeNumber('options.minWorkers', givenLeast ?? 0, 0, MAX_WORKERS)
-  const most = givenMost ?? Math.max(grantedThreads(), least)
+  const otherwise = fixed ? value : 0
+  const least = givenLeast === undefined ? otherwise : wholeNumber('options.minWorkers', givenLeast, 0, MAX_WORKERS)
+  const most = givenMost === undefined ? Math.max(grantedThreads(), least) : givenMost
   const [minWorkers, maxWorkers] = checkBounds(['options.minWorkers', 'options.maxWorkers'], least, most)
   return {
     minWorkers,

@@ -5,7 +5,8 @@
 // P1. A module is there once, whoever loads it.
 // P2. Nothing depends on the code cache. What is not there, was made by another engine, for other flags or of other text, is
 //     damaged or cannot be written, is as if there were none; nobody hears of it.
-// P3. It lies beside the modules, where who can write can change the modules as well; or where THREADMILL_CODE_CACHE says.
+// P3. It lies beside the modules, where who can write can change the modules as well; or where THREADMILL_CODE_CACHE says. Others
+//     than its owner cannot write it, whatever the mask of the process, and what they can write is not used.
 
 import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -427,12 +428,18 @@ function markOf({ fingerprint }: Pack, forWorker: boolean): string {
 }
 
 /** The code as it was stored for that text: a line that says what it is, and the code twice. */
+/** Whether others than its owner may write it; Windows says so of every file. */
+function isOpen({ mode }: { readonly mode: number }): boolean {
+  return process.platform !== 'win32' && (mode & 0o022) !== 0
+}
+
 function read(pack: Pack, forWorker: boolean): Stored | undefined {
   let bytes: Buffer
   try {
     const file = nameOf(pack, forWorker)
+    const stats = statSync(file)
     // A pipe would be waited for, and some devices have no end.
-    if (!statSync(file).isFile()) return undefined
+    if (!stats.isFile() || isOpen(stats)) return undefined
     bytes = readFileSync(file)
   } catch {
     return undefined

@@ -77,8 +77,9 @@ function commit(ticket: Ticket, mayWait: boolean): void {
   buffered++
   if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel, ticket.owner)) flush()
   else if (!flushScheduled) {
-    flushScheduled = true
+    // In this order: where the stack is full, to ask for it fails, and it is to be asked for again.
     settled.then(flushScheduledNow)
+    flushScheduled = true
     if (native.hasIdle(ticket.owner.handle, ticket.kernel)) flush()
   }
 }

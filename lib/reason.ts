@@ -10,7 +10,7 @@ import { OwnMap } from './collections'
 import { describe, ThreadmillError } from './errors'
 
 const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
-const { getOwnPropertyNames, setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
+const { getOwnPropertyNames, hasOwn, setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
 const { isNativeError, isProxy } = builtins
 
 /** A part of an error: another error by its place in the list, or a value. */
@@ -88,7 +88,9 @@ export function decodeReason(codec: number, data: unknown): unknown {
     return new BaseError('the task failed with a value that cannot be read in this thread', { cause })
   }
   if (isNativeError(parcel)) return ofThisRealm(parcel)
-  return 'faults' in parcel ? putTogether(parcel.faults) : parcel.value
+  return hasOwn(parcel, 'faults')
+    ? putTogether((parcel as { faults: readonly Fault[] }).faults)
+    : (parcel as { value: unknown }).value
 }
 
 /** @throws DataCloneError, or what a getter throws */
@@ -255,7 +257,8 @@ function placeOf(prototype: object | null): number {
 function putTogether(faults: readonly Fault[]): unknown {
   const errors: Error[] = []
   for (let i = 0; i < faults.length; i++) errors[i] = create(faults[i] as Fault)
-  const value = (part: Part) => ('error' in part ? errors[part.error] : part.value)
+  const value = (part: Part) =>
+    hasOwn(part, 'error') ? errors[(part as { error: number }).error] : (part as { value: unknown }).value
   for (let i = 0; i < faults.length; i++) {
     const error = errors[i] as Error
     const { cause, errors: list, own, shown } = faults[i] as Fault
@@ -307,7 +310,9 @@ function withoutStack(make: () => Error): Error {
 type ErrorClass = typeof Error | typeof DOMException
 
 function isOurCode([name, part]: Fault['own'][number]): boolean {
-  return name === 'code' && 'value' in part && typeof part.value === 'string' && part.value.startsWith(OUR_CODES)
+  if (name !== 'code' || !hasOwn(part, 'value')) return false
+  const { value } = part as { readonly value: unknown }
+  return typeof value === 'string' && value.startsWith(OUR_CODES)
 }
 
 function hasOurCode(own: Fault['own']): boolean {

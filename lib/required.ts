@@ -7,6 +7,7 @@
 //     required. A new thread has no hooks but those that come with its flags.
 
 import { types } from 'node:util'
+import { clearTimeout, setTimeout } from './timers'
 
 /** Flags with which something is loaded before the entry module, or modules are found or read in another way. */
 const CHANGES = /(?:^|[\s"])(?:-r|--(?:require|import|loader|preserve-symlinks|(?:no-)?experimental-))/
@@ -40,32 +41,46 @@ function isOfWasm(code: unknown, error: unknown): boolean {
 
 /** What `require` says of modules that cannot be linked: without the place, and not what Node advises. */
 const UNLINKED = /does not provide an export named|^Named export '/
+/** Longest time that another thread has to tell more, ms. */
+const PATIENCE = 2000
 
 /**
- * The error of a module, as `import()` has it: it tells where the name stands that another module does not export, and that a module
- * is of another kind. That takes a thread that has not required it, in which nothing of it runs either.
+ * The error that `require` has given for a module as `import()` has it: that tells where the name stands which another module does
+ * not export, and what to do about it. It takes a thread that has not required the module, and where nothing of it runs: it is
+ * linked behind a module that throws.
  */
 export async function explained(url: string, error: unknown): Promise<unknown> {
-  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
-  const isUnlinked = types.isNativeError(error) && UNLINKED.test(String(message))
-  if (!isUnlinked && code !== 'ERR_REQUIRE_CYCLE_MODULE') return error
-  const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
-  const worker = new Worker(PROBE, { eval: true, workerData: url, stdout: true, stderr: true })
-  return new Promise((resolve) => {
-    worker.once('message', (told: unknown) => {
-      resolve(types.isNativeError(told) ? told : error)
-      worker.terminate()
-    })
-    // It has nothing to add.
-    worker.once('error', () => resolve(error))
-    worker.once('exit', () => resolve(error))
-  })
+  if (!types.isNativeError(error)) return error
+  const { code, message } = error as Error & { readonly code?: unknown }
+  if (!UNLINKED.test(message) && code !== 'ERR_REQUIRE_CYCLE_MODULE') return error
+  try {
+    const told = await linkingError(url)
+    return types.isNativeError(told) ? told : error
+  } catch {
+    // What runs here may have replaced what starts a thread.
+    return error
+  }
 }
 
-/** Tells why a module cannot be imported. */
-const PROBE = `const { parentPort, workerData } = require('node:worker_threads')
-const tell = (error) => parentPort.postMessage(error)
-import(workerData).then(() => tell(undefined), tell)`
+function linkingError(url: string): Promise<unknown> {
+  const first = 'data:text/javascript,throw "it can be linked"'
+  const source = `import ${JSON.stringify(first)}; import ${JSON.stringify(url)}`
+  const probe = `data:text/javascript,${encodeURIComponent(source)}`
+  const script = `import(${JSON.stringify(probe)}).catch((error) => require('node:worker_threads').parentPort.postMessage(error))`
+  const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
+  const worker = new Worker(script, { eval: true, stdout: true, stderr: true })
+  return new Promise((resolve) => {
+    const end = (told?: unknown): void => {
+      clearTimeout(timer)
+      resolve(told)
+      worker.terminate()
+    }
+    const timer = setTimeout(end, PATIENCE)
+    worker.once('message', end)
+    worker.once('error', () => end())
+    worker.once('exit', () => end())
+  })
+}
 
 function files(): typeof import('node:fs') {
   return require('node:fs') as typeof import('node:fs')

@@ -156,7 +156,12 @@ export interface CheckedObject {
 
 /** Whether a checked value is memory. */
 export function isView(value: Checked): value is CheckedView {
-  return typeof value === 'object' && value !== null && 'kind' in value
+  return typeof value === 'object' && value !== null && hasOwn(value, 'kind')
+}
+
+/** The members of a checked value that is an object. Of its own: others may have added to the prototype of objects. */
+export function membersOf(value: readonly Checked[] | CheckedObject): Record<string, Checked> | undefined {
+  return hasOwn(value, 'members') ? (value as CheckedObject).members : undefined
 }
 
 /**
@@ -276,7 +281,7 @@ function checkFields(name: string, fields: readonly KernelField[], value: unknow
 export function checkUndetached(checked: Checked): void {
   if (typeof checked !== 'object' || checked === null) return
   if (isView(checked)) refuseDetached(checked.name, checked.buffer, checked.buffer)
-  else for (const part of 'members' in checked ? values(checked.members) : checked) checkUndetached(part)
+  else for (const part of values(membersOf(checked) ?? checked) as Checked[]) checkUndetached(part)
 }
 
 /**
@@ -357,13 +362,15 @@ type Later = (view: CheckedView, holder: Awaiting['holder'], name: string | numb
 function take(checked: Checked, isLater: Later, holder: Awaiting['holder'] = {}, name: string | number = ''): unknown {
   if (typeof checked !== 'object' || checked === null) return checked
   if (isView(checked)) return isLater(checked, holder, name) ? undefined : copyOf(checked)
-  if ('members' in checked) {
+  const members = membersOf(checked)
+  if (members !== undefined) {
     const object: Record<string, unknown> = {}
-    for (const [key, member] of entries(checked.members)) object[key] = take(member, isLater, object, key)
+    for (const [key, member] of entries(members)) object[key] = take(member, isLater, object, key)
     return object
   }
-  const out: unknown[] = new Array(checked.length)
-  for (const [index, item] of checked.entries()) {
+  const list = checked as readonly Checked[]
+  const out: unknown[] = new Array(list.length)
+  for (const [index, item] of list.entries()) {
     out[index] = take(item, isLater, out as unknown as Awaiting['holder'], index)
   }
   return out

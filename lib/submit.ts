@@ -9,7 +9,7 @@ import { builtins } from './builtins'
 import type { ByteBudget } from './bytes'
 import { type Encoded, FLAT, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
 import type { Settle } from './deferred'
-import { ThreadmillError } from './errors'
+import { hidingValues, ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
 import { payload } from './lazy'
 import { ENTRY, MAIN_ENTRY, native } from './native'
@@ -133,9 +133,15 @@ export function startKernel(
   settlement: Settlement,
 ): number {
   const { tracer, settings } = host
-  if (tracer === undefined) return admitKernel(host, kernel, input, options, settlement)
+  const admit = kernel.isSecret ? admitSecret : admitKernel
+  if (tracer === undefined) return admit(host, kernel, input, options, settlement)
   const call = { pool: settings.name, lane: 'native', kernel: kernel.info.name, name: undefined } as const
-  return traced(tracer, call, settlement, (followed) => admitKernel(host, kernel, input, options, followed))
+  return traced(tracer, call, settlement, (followed) => admit(host, kernel, input, options, followed))
+}
+
+/** As `admitKernel`, for a kernel whose inputs and options are nobody's business. */
+function admitSecret(...given: Parameters<typeof admitKernel>): number {
+  return hidingValues(() => admitKernel(...given))
 }
 
 function admitKernel(

@@ -11,7 +11,7 @@ import { resolved } from './promise'
  * Whether a function has been replaced by one of a clock of somebody's: that of fake-timers, of which it is a property, or of
  * `node:test`, which binds private methods. What others have wrapped goes on to Node's.
  */
-function isFake(found: object & { readonly name: string }): boolean {
+export function isFake(found: object & { readonly name: string }): boolean {
   return 'clock' in found || found.name.startsWith('bound #')
 }
 

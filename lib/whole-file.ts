@@ -16,7 +16,7 @@ export function writeWhole(given: string, write: (output: number) => void): void
   }
   const draft = `${file}.${process.pid}-${Math.random().toString(36).slice(2)}`
   try {
-    fill(openSync(draft, 'w'), write)
+    fill(openSync(draft, 'wx', modeOf(file)), write)
     renameSync(draft, file)
   } catch (error) {
     try {
@@ -25,6 +25,15 @@ export function writeWhole(given: string, write: (output: number) => void): void
       // It is not there either.
     }
     throw error
+  }
+}
+
+/** That of the file which is replaced; of a new one what the mask leaves. */
+function modeOf(file: string): number {
+  try {
+    return statSync(file).mode & 0o777
+  } catch {
+    return 0o666
   }
 }
 

@@ -43,7 +43,7 @@ import {
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
 import { Output } from './stdio'
-import { root, setImmediate, soon } from './timers'
+import { isFake, root, setImmediate, soon } from './timers'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
 import { loadModule, showWorkerData } from './worker-entry'
@@ -67,9 +67,13 @@ const exitThread = process.exit
 
 /** Reads a clock of this thread's, ms, in less time than a native call takes: it is read for each task. */
 function now(): number {
+  if (isClockFake) return native.now()
   const time = hrtime()
   return (time[0] as number) * 1000 + (time[1] as number) / 1e6
 }
+
+/** What is loaded before this, by flags, may have replaced it. */
+const isClockFake = isFake(hrtime)
 
 /** What follows the tasks that the running one submits. */
 function tracer(): TaskContext | undefined {

@@ -1,6 +1,6 @@
 // Entry modules in workers, where they are required: what runs, how often, and that hooks of loaders see them.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -132,5 +132,26 @@ test('what cannot be linked says where, and what Node advises, as import() does'
     assert.match(error.cause.stack, pattern)
     const imported = await import(pathToFileURL(file).href).catch((reason) => reason)
     assert.deepEqual([error.cause.name, error.cause.message], [imported.name, imported.message])
+  }
+})
+
+test('whatever is told of a module that cannot be linked, what has run does not run again', {
+  timeout: 60_000,
+}, async () => {
+  write('again/broken.mjs', "import { wrong } from './fine.mjs'\nexport default wrong\n")
+  write('again/fine.mjs', 'export const right = 1\n')
+  const note = "import { appendFileSync } from 'node:fs'; appendFileSync(new URL('./ran.txt', import.meta.url), 'x')\n"
+  const sources = {
+    'sync.cjs': "require('node:fs').appendFileSync(__dirname + '/ran.txt', 'x')\nrequire('./broken.mjs')\n",
+    'late.mjs': `${note}await import('./broken.mjs')\nexport default () => 1\n`,
+    'own.mjs': `${note}throw new SyntaxError("it does not provide an export named 'x'")\n`,
+  }
+  for (const [name, source] of Object.entries(sources)) {
+    const file = write(`again/${name}`, source)
+    const ran = write('again/ran.txt', '')
+    const error = await outputOf(file).catch((reason) => reason)
+    assert.equal(error.code, 'ERR_THREADMILL_ENTRY', name)
+    assert.match(error.message, /does not provide an export named/)
+    assert.equal(readFileSync(ran, 'utf8'), 'x', name)
   }
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -24,6 +25,8 @@ import { outcomeOf } from '../helpers/outcome.mjs'
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'threadmill-code-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
+
+const posix = { skip: process.platform === 'win32' }
 
 let made = 0
 /** A folder that is not there yet. */
@@ -192,6 +195,25 @@ describe('code cache', () => {
     for (const source of [KERNEL, JS]) await run(source, file)
     assert.equal(readFileSync(file, 'utf8'), '')
     if (process.platform === 'linux') await run(KERNEL, '/proc/there-is-none/cache')
+  })
+
+  test('nobody else can write it, whatever the mask, and what others can write is not used', posix, async () => {
+    const folder = newFolder()
+    await run(
+      `process.umask(0)\n${JS.replace("import { WorkerPool } from 'threadmill'", "const { WorkerPool } = await import('threadmill')")}`,
+      folder,
+    )
+    const below = readdirSync(folder, { recursive: true }).map((name) => path.join(folder, name))
+    assert.ok(below.length > 4)
+    for (const each of [folder, ...below]) assert.equal(statSync(each).mode & 0o022, 0, each)
+    const core = below.find((name) => name.endsWith('pack-core.bin'))
+    chmodSync(core, 0o666)
+    const before = statSync(core)
+    await run(KERNEL, folder)
+    // It was as if there were none: another one has taken its place.
+    const after = statSync(core)
+    assert.notEqual(after.ino, before.ino)
+    assert.equal(after.mode & 0o022, 0)
   })
 
   test('what is no file is not waited for', { skip: process.platform === 'win32' }, async () => {

@@ -307,3 +307,14 @@ test('messages come after the tasks before them that there is room for, and befo
     }
   }
 })
+
+test('messages that were sent before close() are heard before onWorkerExit', async () => {
+  const pool = new WorkerPool(
+    `data:text/javascript,const heard = []; const f = () => heard; f.onWorkerStart = (client) => { client.onMessage('said', (x) => heard.push(x)) }; f.onWorkerExit = () => { heard.push('exit') }; export default f`,
+    { maxWorkers: 1 },
+  )
+  const heard = await pool.run(0, { mainThread: true })
+  for (const n of [1, 2, 3]) pool.postMessageToWorkers('said', n)
+  await pool.close()
+  assert.deepEqual(heard, [1, 2, 3, 'exit'])
+})

@@ -120,3 +120,26 @@ for (const [name, source] of Object.entries(WRITES))
     const child = await runProgram(program)
     assert.deepEqual([child.stdout, child.stderr, child.code], [`2 ${2 * 4096 * 1024}`, '', 0])
   })
+
+test('a stream of the process that was replaced for a while, and pools beyond ten, wait for the right one', {
+  timeout: 60_000,
+}, async () => {
+  const program = `
+    import { PassThrough } from 'node:stream'
+    import { WorkerPool } from 'threadmill'
+    const cells = new Int32Array(new SharedArrayBuffer(4))
+    const own = Object.getOwnPropertyDescriptor(process, 'stdout')
+    const target = process.stdout
+    const { write } = target
+    target.write = (...given) => (write.apply(target, given), setImmediate(() => target.emit('drain')), false)
+    const pools = Array.from({ length: 12 }, () => new WorkerPool(${JSON.stringify(MODULE)}, { maxWorkers: 1 }))
+    Object.defineProperty(process, 'stdout', { value: new PassThrough(), configurable: true })
+    await pools[0].run([64], { name: 'chatter' })
+    Object.defineProperty(process, 'stdout', own)
+    await Promise.all(pools.map((pool) => pool.run([2048, cells])))
+    await Promise.all(pools.map((pool) => pool.close()))
+    process.stderr.write('done')
+  `
+  const child = await runProgram(program)
+  assert.deepEqual([child.stdout.length, child.stderr, child.code], [12 * 2048 * 1024, 'done', 0])
+})

@@ -84,18 +84,19 @@ test('on the thread that owns the pool', { timeout: 60_000 }, async () => {
   assert.deepEqual([child.stdout, child.stderr, child.code], ['done\n', '', 0])
 })
 
-for (const name of ['list', 'observer', 'cleanup', 'reason', 'words'])
+for (const name of ['list', 'observer', 'cleanup', 'reason', 'words', 'kind', 'members', 'error', 'faults'])
   test(`with a function '${name}' that all objects inherit`, { timeout: 60_000 }, async () => {
     const child = await runProgram(`
       import { WorkerPool } from 'threadmill'
       Object.defineProperty(Object.prototype, ${JSON.stringify(name)}, { value() {}, writable: true, configurable: true })
-      const module = 'data:text/javascript,export default (n) => { if (n === "fail") throw new RangeError("wanted"); return n }'
+      const module = 'data:text/javascript,export default (n) => { if (n === "fail") throw Object.assign(new RangeError("wanted"), { code: "E_X", extra: { a: 1 } }); return n }'
       const pool = new WorkerPool(module, { maxWorkers: 1 })
       const signal = new AbortController().signal
-      const reason = await pool.run('fail').catch((error) => error.message)
-      const outputs = [await pool.run(1), reason, await pool.run({ a: 1 }, { signal }), await pool.kernels.echo(2)]
+      const reason = await pool.run('fail').catch((error) => [error.message, error.code, error.extra])
+      const { mean } = await pool.kernels.stats(Float64Array.of(1, 3), { quantiles: [0.5] })
+      const outputs = [await pool.run(1), reason, await pool.run({ a: 1 }, { signal }), await pool.kernels.echo(2), mean]
       console.log(JSON.stringify(outputs))
       await pool.close()
     `)
-    assert.deepEqual([child.stdout, child.stderr, child.code], ['[1,"wanted",{"a":1},2]\n', '', 0])
+    assert.deepEqual([child.stdout, child.stderr, child.code], ['[1,["wanted","E_X",{"a":1}],{"a":1},2,2]\n', '', 0])
   })

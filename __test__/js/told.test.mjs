@@ -70,3 +70,21 @@ test('a pool that is destroyed does not tell of them', { timeout: 60_000 }, asyn
   await Promise.all([pool.destroy(), assert.rejects(task)])
   assert.ok(told - before < 500, `${told - before} more`)
 })
+
+test('a pool that was destroyed while it was told of tasks counts each of them once', { timeout: 60_000 }, async () => {
+  for (let round = 0; round < 30; round++) {
+    const pool = new WorkerPool(MODULE, { maxWorkers: 2 })
+    const cells = new Int32Array(new SharedArrayBuffer(8))
+    let added = 0
+    const enough = new Promise((resolve) => {
+      pool.on('task-added', () => ++added === 200 + 20 * round && resolve())
+    })
+    pool.on('task-complete', () => {})
+    const task = pool.run([1_000_000, cells]).catch(({ code }) => code)
+    await enough
+    await pool.destroy()
+    assert.equal(await task, 'ERR_THREADMILL_POOL_CLOSED')
+    const { tasksAdmitted, tasksCompleted, tasksErrored } = pool.stats()
+    assert.deepEqual([pool.isIdle, tasksCompleted + tasksErrored], [true, tasksAdmitted], `round ${round}`)
+  }
+})

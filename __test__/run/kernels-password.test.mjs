@@ -174,3 +174,24 @@ describe('bcrypt', () => {
     }
   })
 })
+
+test('no message contains what was given', async () => {
+  const secret = 'hunter2-5ecret'
+  const calls = [
+    () => kernels.argon2Hash({ password: secret }),
+    () => kernels.argon2Hash([secret]),
+    () => kernels.argon2Verify(secret),
+    () => kernels.argon2Verify({ password: 'x', hash: [secret] }),
+    () => kernels.bcryptVerify('x', secret),
+    () => kernels.bcryptVerify({ password: secret }),
+    () => kernels.bcryptHash(secret, { cost: secret }),
+    () => pool.run({ [secret]: secret }, { kernel: 'argon2Hash' }),
+  ]
+  for (const call of calls) {
+    const error = await (async () => call())().catch((reason) => reason)
+    assert.equal(error.code, 'ERR_THREADMILL_INVALID_ARG_TYPE')
+    assert.doesNotMatch(`${error.stack} ${error.message}`, new RegExp(secret))
+  }
+  // Only theirs are silent.
+  await assert.rejects(async () => kernels.crc32({ shown: 1 }), /got \{ shown: 1 \}/)
+})

@@ -4,8 +4,8 @@
 //
 // F5. A worker that was taken is never put back.
 // F6. As many are kept as calls were running at once lately, one at least and one for every core at most; none once
-//     nothing was taken or done for a while. All imports together keep two for every core at most: those go first of which none
-//     was taken for longest. They do not keep the process alive.
+//     nothing was taken or done for a while. All imports together keep two for every core at most: those go first whose import
+//     has had no call that ended for longest. They do not keep the process alive.
 // F8. A worker that is taken has the environment variables of the moment: Node copies them when a worker is created.
 
 import { availableParallelism } from 'node:os'

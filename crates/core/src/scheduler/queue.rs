@@ -11,6 +11,10 @@ use super::task::{Record, Time};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
+/// Bands that are compared for one choice, once somebody has waited long. Each task may have a priority of its own, and
+/// choosing one must not take the longer the more wait.
+const MOST_BANDS: usize = 256;
+
 /// Orders bands, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct BandKey {
@@ -183,8 +187,8 @@ impl Queue {
     ///
     /// # Complexity
     ///
-    /// O(1), O(log n) while tasks that came back are waiting. When one has waited for `ageing`, O(log n) for each priority that
-    /// the oldest could have risen above, and O(1) for each expected cost in these.
+    /// O(1), O(log n) while tasks that came back are waiting. When one has waited for `ageing`, O(1) for each band that the oldest
+    /// could have risen above, up to [`MOST_BANDS`].
     #[inline]
     pub(super) fn next<P>(&self, slab: &Slab<P>, now: Time, ageing: u64) -> Option<u32> {
         let (_, band) = self.top.as_ref()?;
@@ -197,16 +201,17 @@ impl Queue {
         Some(if most == 0.0 { head } else { self.next_aged(slab, head, most, (now, ageing)) })
     }
 
-    /// The task that goes first of the heads of all bands, none of which has gained more than `most`.
+    /// The task that goes first of the heads of the best bands and the oldest task. None has gained more than `most`.
     fn next_aged<P>(&self, slab: &Slab<P>, head: u32, most: f64, (now, ageing): (Time, u64)) -> u32 {
         let mut best = Candidate::of(slab, head, now, ageing);
         let mut best_priority = slab[head].priority;
         let mut bands = self.rest.range(..);
-        while let Some((key, band)) = bands.next() {
+        for _ in 0..MOST_BANDS {
+            let Some((key, band)) = bands.next() else { return best.slot };
             let priority = slab[band.head()].priority;
             if priority + most < best.effective {
                 // As have all that come after it.
-                break;
+                return best.slot;
             }
             if priority == best_priority && priority + most == best.effective {
                 // Of one priority the first of equals is best.
@@ -218,7 +223,8 @@ impl Queue {
                 (best, best_priority) = (candidate, priority);
             }
         }
-        best.slot
+        let oldest = Candidate::of(slab, self.oldest(slab), now, ageing);
+        if oldest.is_before(&best) { oldest.slot } else { best.slot }
     }
 
     /// As [`Queue::next`], to be compared with those of other queues.
