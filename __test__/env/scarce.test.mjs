@@ -179,6 +179,24 @@ test('a string that there is no memory for rejects its task alone', linux, async
   assert.deepEqual([code, signal, stdout], [0, null, 'ERR_THREADMILL_SYSTEM true\n'])
 })
 
+for (const [kernel, input] of Object.entries({
+  csvParse: `'x,y\\n' + 'a,b\\n'.repeat(2_000_000)`,
+  primesUpTo: '2_000_000_000',
+}))
+  test(`a kernel whose output there is no memory for rejects its task alone: ${kernel}`, linux, async () => {
+    const { code, signal, stdout } = await runProgram(`${PRELUDE}
+      import { execFileSync } from 'node:child_process'
+      import { readFileSync } from 'node:fs'
+      const pool = new WorkerPool({ threads: 1 })
+      const short = await pool.kernels.sha256('x')
+      const input = ${input}
+      const size = /VmSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]
+      execFileSync('prlimit', ['--pid=' + process.pid, '--as=' + (Number(size) + 100 * 1024) * 1024])
+      console.log(await told(pool.kernels.${kernel}(input)), await pool.kernels.sha256('x') === short)
+      process.exit()`)
+    assert.deepEqual([code, signal, stdout], [0, null, 'ERR_THREADMILL_SYSTEM true\n'])
+  })
+
 test('the thread that keeps deadlines is there before those that may need it', linux, async () => {
   for (const make of ['new WorkerPool({ threads: 1 })', 'new WorkerPool(module, { maxWorkers: 1 })']) {
     const { stdout } = await runProgram(`${PRELUDE}

@@ -63,11 +63,12 @@ fn primes_up_to(n: u32, chunk: usize, ctx: &KernelContext<'_>) -> Result<Vec<u32
     ctx.parallel_for(chunks, |index| {
         let start = index * chunk;
         let end = odds.min(start + chunk);
-        *found[index].lock() = sift(start, end, &sieving, ctx);
+        *found[index].lock() = Some(sift(start, end, &sieving, ctx));
         meter.add(end - start);
     })?;
-    let found: Option<Vec<Vec<u32>>> = found.into_iter().map(Mutex::into_inner).collect();
-    let found = found.ok_or_else(KernelError::cancelled)?;
+    let found =
+        found.into_iter().map(|part| part.into_inner().unwrap_or_else(|| Err(KernelError::cancelled())));
+    let found = found.collect::<Result<Vec<Vec<u32>>, KernelError>>()?;
     let count = 1 + found.iter().map(Vec::len).sum::<usize>();
     let mut primes = Vec::new();
     primes.try_reserve_exact(count).map_err(|_| no_memory(count))?;
@@ -95,23 +96,24 @@ fn odd_primes(n: u32) -> Vec<u32> {
     primes
 }
 
-/// The primes among the odd numbers with the indices `start..end`; `None` when the task was given up.
-fn sift(start: usize, end: usize, sieving: &[u32], ctx: &KernelContext<'_>) -> Option<Vec<u32>> {
+/// The primes among the odd numbers with the indices `start..end`.
+fn sift(start: usize, end: usize, sieving: &[u32], ctx: &KernelContext<'_>) -> Result<Vec<u32>, KernelError> {
     // For each sieving prime p the next odd multiple to cross out, as an index: from p² on, in steps of 2p, which are
     // steps of p for an index.
-    let mut next: Vec<usize> = Vec::with_capacity(sieving.len());
+    let mut next: Vec<usize> = Vec::new();
+    next.try_reserve_exact(sieving.len()).map_err(|_| no_memory(sieving.len()))?;
     for &prime in sieving {
         let prime = prime as usize;
         let square = prime * prime / 2;
         next.push(if square >= start { square } else { square + (start - square).next_multiple_of(prime) });
     }
     let mut primes = Vec::new();
-    let mut composite = vec![0u8; SEGMENT];
+    let mut composite = Vec::new();
+    composite.try_reserve_exact(SEGMENT).map_err(|_| no_memory(SEGMENT))?;
+    composite.resize(SEGMENT, 0u8);
     let mut from = start;
     while from < end {
-        if ctx.is_cancelled() {
-            return None;
-        }
+        ctx.check()?;
         let to = end.min(from + SEGMENT);
         let segment = &mut composite[..to - from];
         segment.fill(0);
@@ -136,12 +138,13 @@ fn sift(start: usize, end: usize, sieving: &[u32], ctx: &KernelContext<'_>) -> O
         }
         for (at, &composite) in segment.iter().enumerate() {
             if composite == 0 {
+                primes.try_reserve(1).map_err(|_| no_memory(primes.len() + 1))?;
                 primes.push((2 * (from + at) + 1) as u32);
             }
         }
         from = to;
     }
-    Some(primes)
+    Ok(primes)
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@
 
 use super::csv_rows::{Rows, check_quotes, check_utf8};
 use super::{Text, number};
-use crate::error::KernelError;
+use crate::error::{ErrorCode, KernelError};
 use crate::kernel::{Field, Input, Kernel, KernelContext, KernelInfo, Schema};
 use crate::value::Value;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, TryReserveError};
 
 /// Parses a table into columns: numbers where every cell is one, else strings.
 ///
@@ -55,7 +55,7 @@ impl Kernel for CsvParse {
         check_quotes(text.as_bytes(), options.delimiter, ctx)?;
         let table = Table::read(text.as_bytes(), &options, ctx)?;
         ctx.check()?;
-        Ok(table.into_value())
+        table.into_value()
     }
 }
 
@@ -103,39 +103,71 @@ enum Column {
 }
 
 impl Column {
-    fn push(&mut self, cell: &[u8]) {
+    fn push(&mut self, cell: &[u8]) -> Result<(), TryReserveError> {
         match self {
             Self::Empty(count) if cell.is_empty() => *count += 1,
             Self::Empty(count) => {
                 *self = match number::parse(cell) {
-                    Some(_) => Self::Numbers(vec![f64::NAN; *count]),
-                    None => Self::Strings((0..*count).map(|_| string(b"")).collect()),
+                    Some(_) => Self::Numbers(blanks(*count)?),
+                    None => Self::Strings(empty_strings(*count)?),
                 };
-                self.push(cell);
+                self.push(cell)?;
             }
-            Self::Numbers(numbers) if cell.is_empty() => numbers.push(f64::NAN),
+            Self::Numbers(numbers) if cell.is_empty() => append(numbers, f64::NAN)?,
             Self::Numbers(numbers) => match number::parse(cell) {
-                Some(number) => numbers.push(number),
+                Some(number) => append(numbers, number)?,
                 None => *self = Self::Again,
             },
-            Self::Strings(strings) => strings.push(string(cell)),
+            Self::Strings(strings) => append(strings, string(cell)?)?,
             Self::Again => {}
         }
+        Ok(())
     }
 
-    fn into_value(self) -> Value {
-        match self {
-            Self::Empty(count) => Value::from_vec(vec![f64::NAN; count]),
+    fn into_value(self) -> Result<Value, TryReserveError> {
+        Ok(match self {
+            Self::Empty(count) => Value::from_vec(blanks(count)?),
             Self::Numbers(numbers) => Value::from_vec(numbers),
             Self::Strings(strings) => Value::List(strings),
             Self::Again => Value::List(Vec::new()),
-        }
+        })
     }
 }
 
+/// The cells decide how much memory it takes: better an error than an abort.
+fn append<T>(cells: &mut Vec<T>, cell: T) -> Result<(), TryReserveError> {
+    cells.try_reserve(1)?;
+    cells.push(cell);
+    Ok(())
+}
+
+/// Empty cells among numbers.
+fn blanks(count: usize) -> Result<Vec<f64>, TryReserveError> {
+    let mut cells = Vec::new();
+    cells.try_reserve(count)?;
+    cells.resize(count, f64::NAN);
+    Ok(cells)
+}
+
+/// Empty cells among strings.
+fn empty_strings(count: usize) -> Result<Vec<Value>, TryReserveError> {
+    let mut cells = Vec::new();
+    cells.try_reserve(count)?;
+    cells.resize_with(count, || Value::String(String::new()));
+    Ok(cells)
+}
+
 /// A cell as a string. The text was checked, so nothing is replaced.
-fn string(cell: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(cell).into_owned())
+fn string(cell: &[u8]) -> Result<Value, TryReserveError> {
+    let mut text = String::new();
+    text.try_reserve_exact(cell.len())?;
+    text.push_str(&String::from_utf8_lossy(cell));
+    Ok(Value::String(text))
+}
+
+/// What to reject with when the system has no memory for the cells.
+fn no_memory(_: TryReserveError) -> KernelError {
+    KernelError::new(ErrorCode::System, "no memory for the table")
 }
 
 /// A table by columns.
@@ -160,7 +192,7 @@ impl Table {
         }
         loop {
             for (column, cell) in table.columns.iter_mut().zip(rows.cells()) {
-                column.push(cell);
+                column.push(cell).map_err(no_memory)?;
             }
             table.rows += 1;
             if !rows.advance()? {
@@ -181,7 +213,9 @@ impl Table {
         let mut again = Vec::new();
         for (index, column) in self.columns.iter_mut().enumerate() {
             if matches!(column, Column::Again) {
-                *column = Column::Strings(Vec::with_capacity(self.rows));
+                let mut strings = Vec::new();
+                strings.try_reserve_exact(self.rows).map_err(no_memory)?;
+                *column = Column::Strings(strings);
                 again.push(index);
             }
         }
@@ -196,17 +230,18 @@ impl Table {
             let mut wanted = again.iter().copied().peekable();
             for (index, cell) in rows.cells().enumerate() {
                 if wanted.next_if_eq(&index).is_some() {
-                    self.columns[index].push(cell);
+                    self.columns[index].push(cell).map_err(no_memory)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn into_value(self) -> Value {
+    fn into_value(self) -> Result<Value, KernelError> {
         let columns = self.columns.into_iter().map(Column::into_value);
+        let columns = columns.collect::<Result<Vec<Value>, _>>().map_err(no_memory)?;
         let columns = self.names.into_iter().map(Cow::Owned).zip(columns).collect();
-        Value::object([("columns", Value::Object(columns)), ("rows", Value::Number(self.rows as f64))])
+        Ok(Value::object([("columns", Value::Object(columns)), ("rows", Value::Number(self.rows as f64))]))
     }
 }
 
@@ -249,7 +284,6 @@ fn names<'a>(first_row: impl Iterator<Item = &'a [u8]>, header: bool) -> Vec<Str
 mod tests {
     use super::super::csv_rows::MAX_COLUMNS;
     use super::*;
-    use crate::error::ErrorCode;
     use crate::kernels::testing::{SharedMemory, TestHost, assert_cancels};
     use crate::value::Array;
 
