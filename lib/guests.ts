@@ -17,6 +17,8 @@ export class Guests {
   readonly #store: ParcelStore
   /** Unsettled tasks that each worker submitted. */
   readonly #unsettled: number[] = []
+  /** Of each worker of a destroyed pool, those that have succeeded and failed meanwhile: they are told of when it has ended. */
+  readonly #untold: [completed: number, errored: number][] = []
 
   constructor(host: GuestsHost, store: ParcelStore) {
     this.#host = host
@@ -32,10 +34,14 @@ export class Guests {
   tell(index: number, completed: number, errored: number, codec: number, data: unknown): void {
     const details = codec === POSTED ? this.#store.takeValue(index, data as number)?.value : data
     try {
-      // There may be thousands of them, and each has its listeners.
-      const isWanted = details !== undefined && !this.#host.isDestroyed()
-      const told = codec === POSTED || !isWanted ? details : decode(codec, details)
-      this.#settle(isWanted ? this.#host.told(told as Details, index) : [], completed, errored)
+      if (this.#host.isDestroyed()) {
+        // There may be thousands of them, and each has its listeners.
+        const [before, failed] = this.#untold[index] ?? [0, 0]
+        this.#untold[index] = [before + completed, failed + errored]
+        return
+      }
+      const told = codec === POSTED || details === undefined ? details : decode(codec, details)
+      this.#settle(told === undefined ? [] : this.#host.told(told as Details, index), completed, errored)
     } finally {
       // Also of what cannot be read: whoever has told of it waits for that.
       this.#host.heard(completed + errored)
@@ -47,16 +53,17 @@ export class Guests {
     const lost = this.#unsettled[index] ?? 0
     if (lost > 0) native.forgetTasks(lost)
     this.#unsettled[index] = 0
-    const forgotten = this.#host.forgotten(index)
-    // Among them are those whose end a destroyed pool was not told in detail; they are settled.
-    this.#settle(this.#host.isDestroyed() ? [] : forgotten, 0, lost)
+    const [completed, errored] = this.#untold[index] ?? [0, 0]
+    this.#untold[index] = [0, 0]
+    this.#settle(this.#host.forgotten(index), completed, errored + lost)
   }
 
   /** Settles those of which more is known, and the others. */
   #settle(ended: readonly EndedTask[], completed: number, errored: number): void {
     let [succeeded, failed] = [completed, errored]
     for (const { task, succeeded: ok, value } of ended) {
-      if (ok) succeeded--
+      // One whose end a destroyed pool was not told in detail counts as it ended, and is told of as lost.
+      if ((ok && succeeded > 0) || failed === 0) succeeded--
       else failed--
       this.#host.settled(ok, value, task, false)
     }
