@@ -87,8 +87,7 @@ export interface EntryLane extends Owner {
   discard(key: number, succeeded?: boolean): void
   /**
    * A task is about to be submitted: launches the workers that it takes. `wanted`: the one it asks for, or -1; `isForced`: and no
-   * other one will do. Whether there
-   * were any: then listeners have been called.
+   * other one will do. Whether there were any: then listeners have been called.
    */
   admit(wanted: number, isForced?: boolean): boolean
   /** Takes that back. */

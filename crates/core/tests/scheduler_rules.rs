@@ -485,15 +485,32 @@ fn s6_a_higher_priority_goes_first() {
 fn s6_waiting_is_bounded_by_ageing() {
     let mut shell = Shell::fifo(1);
     shell.submit("patient", priority(0.0));
-    // A new task of priority 3 every second. The patient one has its turn after 3 times 10 s: of equals the older goes first.
-    for second in 0..30 {
+    // It has its turn after 3 times 10 s: of equals the older goes first.
+    urgent_first(&mut shell, 3.0, 30);
+    assert_eq!(shell.run(0), Some("patient"));
+}
+
+/// A new task of that priority every second, which runs at once for so many seconds; then one waits.
+fn urgent_first(shell: &mut Shell, level: f64, seconds: u64) {
+    for second in 0..=seconds {
         shell.now = 1 + second * SECOND;
-        shell.submit("urgent", priority(3.0));
-        assert_eq!(shell.run(0), Some("urgent"));
-        shell.complete(0, "urgent", 5);
+        shell.submit("urgent", priority(level));
+        if second < seconds {
+            assert_eq!(shell.run(0), Some("urgent"));
+            shell.complete(0, "urgent", 5);
+        }
     }
-    shell.now = 1 + 30 * SECOND;
-    shell.submit("urgent", priority(3.0));
+}
+
+#[test]
+fn s6_the_oldest_rises_above_however_many_priorities() {
+    let mut shell = Shell::fifo(1);
+    shell.submit("patient", priority(0.0));
+    shell.now += 10_000 * SECOND;
+    // More than are compared for one choice.
+    for level in 1..=300 {
+        shell.submit("urgent", priority(f64::from(level)));
+    }
     assert_eq!(shell.run(0), Some("patient"));
 }
 
@@ -504,14 +521,7 @@ fn s6_an_older_task_of_low_priority_keeps_nobody_waiting() {
     shell.submit("whenever", priority(-1000.0));
     shell.submit("patient", priority(0.0));
     shell.submit("behind", priority(0.0));
-    for second in 0..20 {
-        shell.now = 1 + second * SECOND;
-        shell.submit("urgent", priority(2.0));
-        assert_eq!(shell.run(0), Some("urgent"));
-        shell.complete(0, "urgent", 5);
-    }
-    shell.now = 1 + 20 * SECOND;
-    shell.submit("urgent", priority(2.0));
+    urgent_first(&mut shell, 2.0, 20);
     for name in ["patient", "behind", "urgent", "whenever"] {
         assert_eq!(shell.run(0), Some(name));
         shell.complete(0, name, 5);
