@@ -54,6 +54,7 @@ export class LaneLauncher {
       place,
       concurrency: settings.workerConcurrency,
       heap: heapWatch(settings, memory),
+      collects: settings.collectWhenIdle,
       seat,
       workerData: settings.workerData,
       threadmillAddon: file,

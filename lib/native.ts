@@ -66,6 +66,8 @@ export interface Native {
   heldText(number: number): string
   /** In a JS worker of Node 20 or 22: whether it may be terminated while it links a required module; see src/termination.rs. */
   surviveTermination(): boolean
+  /** Collects the garbage of this thread and gives its pages back; whether the engine offers that. See src/garbage.rs. */
+  collectGarbage(): boolean
   /** The value that the memory with that key came from, on this thread. Once. */
   openMemory(key: number): unknown
   /** In its place: nobody opens it. */

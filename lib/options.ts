@@ -218,6 +218,7 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     autoScale: checkAutoScale(option('autoScale', false)),
     heapBytes: recycle(options, 'heapBytes', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     heapGrowth: recycle(options, 'heapGrowth', 1, 1e6) ?? Number.POSITIVE_INFINITY,
+    collectWhenIdle: checkBoolean('options.collectWhenIdle', option('collectWhenIdle', true)),
     taskPerWorker: wholeNumber('options.taskPerWorker', option('taskPerWorker', 1), 1, MAX_CAPACITY),
     workerConcurrency: settings.workerConcurrency,
     disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),

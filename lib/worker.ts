@@ -21,6 +21,7 @@ import { FLAT, MOVED, PLAIN, POSTED } from './codecs'
 import { onRing } from './doorbell'
 import { type LoadedEntry, startEntry } from './entry-module'
 import type { HeapWatch } from './heap-watch'
+import { IdleHeap } from './idle-heap'
 import { payload, taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { ATTEMPT, native, TASK_STRIDE } from './native'
@@ -208,6 +209,11 @@ function watchHeap(limits: HeapLimits): HeapWatch {
   })
 }
 
+/** Where the pool has garbage collected while there is nothing to do. */
+const idleHeap = launch.collects
+  ? new IdleHeap({ idleTime: () => (unfinished.size + fetching + heldTasks.length > 0 ? 0 : now() - lastEnd) })
+  : undefined
+
 let isUsedUp = false
 
 function sayUsedUp(): void {
@@ -252,6 +258,7 @@ function turn(isFresh = true): void {
       const values: unknown[] = []
       const count = handOver(visit(), values)
       if (count <= 0) break
+      idleHeap?.begin()
       lastEnd = now()
       for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
         try {
@@ -606,6 +613,8 @@ async function start(): Promise<void> {
   output.limit()
   const report: Report = { type: 'ready' }
   control.postMessage(report)
+  lastEnd = now()
+  idleHeap?.begin()
   turn()
 }
 

@@ -19,7 +19,8 @@ use crate::moves::Memories;
 use crate::port::{Bell, Port, Post};
 use crate::raw::{self, Fault, Raw, check};
 use crate::{
-    clones, code, cpu_gate, marks, moves, objects, pool, settle, shared, submit, termination, texts, trace,
+    clones, code, cpu_gate, garbage, marks, moves, objects, pool, settle, shared, submit, termination, texts,
+    trace,
 };
 use napi::sys;
 use std::ffi::{CStr, c_void};
@@ -149,6 +150,7 @@ const AT_START: &[Function] = &[
     (c"gotInput", Some(worker::got_input)),
     (c"heldText", Some(texts::held)),
     (c"surviveTermination", Some(termination::survive_termination)),
+    (c"collectGarbage", Some(garbage::collect)),
     (c"openMemory", Some(moves::open_memory)),
     (c"dropMemory", Some(moves::drop_memory)),
     (c"addForValues", Some(add_for_values)),

@@ -8,6 +8,7 @@
 //!           engine.rs   functions of V8 and of Node by their names
 //!           code.rs     what the engine has made of a function, to be stored
 //!           cpu_gate.rs how busy the machine is
+//!           garbage.rs  collects the garbage of a thread that has nothing to do
 //!           moves.rs    memory that goes from thread to thread as it is
 //!           objects.rs  what only the engine can tell of an object
 //!           marks.rs    objects that are not to be cloned
@@ -28,6 +29,7 @@ mod cpu_gate;
 mod delegate;
 mod engine;
 mod env;
+mod garbage;
 mod js;
 mod marks;
 mod moves;

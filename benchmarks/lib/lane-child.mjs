@@ -10,8 +10,12 @@ import { load } from '../rivals/index.mjs'
 const MEASURES = {
   first,
   imported,
-  'memory of 1': () => memory(1),
-  'memory of 9': () => memory(9),
+  'memory of 1': () => memory(1, 'meet', 200),
+  'memory of 9': () => memory(9, 'meet', 200),
+  'rested memory of 1': () => memory(1, 'meet', 3000),
+  'rested memory of 9': () => memory(9, 'meet', 3000),
+  'littered memory of 1': () => memory(1, 'litter', 12_000),
+  'littered memory of 9': () => memory(9, 'litter', 12_000),
   close: () => shutdown('close'),
   destroy: () => shutdown('destroy'),
   idle,
@@ -40,8 +44,8 @@ async function imported() {
 }
 
 /** A pool all of whose workers have run `times` tasks. */
-async function openUsed(workers, times) {
-  const pool = open({ task: 'meet', workers, data: new Int32Array(new SharedArrayBuffer(4)) })
+async function openUsed(workers, times, task = 'meet') {
+  const pool = open({ task, workers, data: new Int32Array(new SharedArrayBuffer(4)) })
   for (let round = 1; round <= times; round++) {
     const goal = round * workers
     const outputs = await Promise.all(Array.from({ length: workers }, () => pool.run(goal)))
@@ -66,11 +70,11 @@ function ownMemory() {
   return kib === undefined ? process.memoryUsage().rss : Number(kib) * 1024
 }
 
-async function memory(workers) {
-  const pool = await openUsed(workers, 3)
+/** What there is when the workers have rested for so long, ms. */
+async function memory(workers, task, rest) {
+  const pool = await openUsed(workers, 3, task)
   collectGarbage()
-  // Until the threads have come to rest.
-  await setTimeout(200)
+  await setTimeout(rest)
   const bytes = ownMemory()
   await pool.destroy()
   return bytes

@@ -1,5 +1,6 @@
 // What a pool of JS workers takes to begin, to be there, to rest and to end. Each sample is a process of its own; the pools
-// take turns. All as they come: none of the options that help tiny tasks matters here.
+// take turns. All as they come: none of the options that help tiny tasks matters here. A worker is idle after 3 s without a task,
+// after 12 s where the tasks before were large.
 import { fileURLToPath } from 'node:url'
 import { fresh } from '../lib/fresh.mjs'
 import { interleave } from '../lib/harness.mjs'
@@ -17,15 +18,29 @@ const MIB = 2 ** 20
 // Without flags of the engine: with one, Node's own modules are compiled anew in every thread.
 const sample = (pool, measure) => fresh(CHILD, pool, measure)
 
-async function memoryPerWorker(pool) {
-  const one = await sample(pool, 'memory of 1')
-  return ((await sample(pool, 'memory of 9')) - one) / 8 / MIB
+async function memoryPerWorker(pool, kind) {
+  const one = await sample(pool, `${kind} of 1`)
+  return ((await sample(pool, `${kind} of 9`)) - one) / 8 / MIB
 }
 
 const MEASURES = [
   ['first', 'first JS result after the constructor', 'ms', pick(2, 9, 31), (pool) => sample(pool, 'first')],
   ['imported', 'first JS result, with the import', 'ms', pick(2, 9, 31), (pool) => sample(pool, 'imported')],
-  ['memory', 'memory per idle worker', 'MiB', pick(1, 3, 9), memoryPerWorker],
+  [
+    'memory',
+    'memory per worker after its first tasks',
+    'MiB',
+    pick(1, 3, 9),
+    (pool) => memoryPerWorker(pool, 'memory'),
+  ],
+  ['rested', 'memory per idle worker', 'MiB', pick(1, 3, 9), (pool) => memoryPerWorker(pool, 'rested memory')],
+  [
+    'littered',
+    'memory per idle worker, after tasks with much garbage',
+    'MiB',
+    pick(1, 1, 3),
+    (pool) => memoryPerWorker(pool, 'littered memory'),
+  ],
   ['close', 'close() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'close')],
   ['destroy', 'destroy() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'destroy')],
   ['idle', 'CPU of an idle pool of 4 workers', 'ms/s', pick(1, 1, 9), (pool) => sample(pool, 'idle')],
