@@ -174,7 +174,7 @@ export class PoolCore implements EntryHost {
   #plain: EntrySettings | undefined
 
   checkEntry(options: object): EntrySettings {
-    const isThere = (worker: number): boolean => this.lane?.hasWorker(worker) === true
+    const isThere = (worker: number): boolean => this.lane?.size.has(worker) === true
     return checkEntryOptions(options, this.settings, Math.max(this.#sizing.jsWorkers, 1), isThere)
   }
 
@@ -477,7 +477,7 @@ export class PoolCore implements EntryHost {
       errored: this.#errored,
       retries: this.#retries,
       crashCount: lane?.crashes.count ?? 0,
-      bounds: lane?.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
+      bounds: lane?.size.bounds ?? (this.#sizing.jsWorkers > 0 ? { min: 0, max: this.#sizing.jsWorkers } : undefined),
       utilization: (index) => lane?.utilization(index) ?? null,
       crashes: (index) => lane?.crashes.of(index) ?? 0,
       lonelyCrashes: (index) => lane?.crashes.alone(index) ?? 0,
@@ -514,14 +514,14 @@ export class PoolCore implements EntryHost {
   /** Launches JS workers until that many exist, or the most there may be. */
   resizeUpTo(workers: number): void {
     if (this.#lanes.js === undefined || this.ending >= 0) return
-    if (workers > 0) this.#lanes.js.launching().resizeUpTo(workers)
+    if (workers > 0) this.#lanes.js.launching().size.resizeUpTo(workers)
   }
 
   /** Replaces a JS worker after its current task, or all of them. */
   recycle(worker: IWorker | undefined): void {
     const lane = this.knownLane()
-    if (worker === undefined) lane?.recycleAll()
-    else lane?.recycle(worker.id)
+    if (worker === undefined) lane?.size.recycleAll()
+    else lane?.size.recycle(worker.id)
   }
 
   /** Calls listeners of an event. */

@@ -1,6 +1,6 @@
 // Stage: run. Thread: owner env.
-// The JS lane of a pool: launches workers, hears how they end, and shuts them down. Which worker runs what is decided by
-// the scheduler.
+// The JS lane of a pool: launches workers, hears how they end, and shuts them down. How many there are is said in lane-size.ts;
+// which of them runs what is decided by the scheduler.
 //
 // J3. Every worker that was launched is told to the scheduler as joined before, and as left after its thread has ended.
 // J4. When a worker cannot load the entry module, or ends by itself before it has, what waits is for the others; without
@@ -21,6 +21,7 @@ import type { LaneLauncher } from './lane-launcher'
 import { LaneMail } from './lane-mail'
 import { LaneOutput } from './lane-output'
 import type { LaneHost, LaneSettings } from './lane-settings'
+import { LaneSize, type SizeHost } from './lane-size'
 import { IS_NODE, type LaneThread, type ThreadHost } from './lane-thread'
 import { native } from './native-owner'
 import type { End, Observer } from './owner'
@@ -30,7 +31,6 @@ import { BuiltinPromise } from './promise'
 import { isAlone, type Report } from './protocol'
 import { decodeReason } from './reason'
 import { isRefused, refusedThread } from './refused'
-import { IdleSweep, idleWorkers } from './retire'
 import { StuckWorkers } from './stuck'
 import type { EntryLane, Pushed } from './submit'
 
@@ -46,14 +46,7 @@ export class JsLane implements EntryLane, ThreadHost {
   readonly #mail: LaneMail
   readonly #output: LaneOutput
   readonly crashes: Crashes
-  #launched = 0
-  /** Of these, those that take no more tasks. */
-  #leaving = 0
-  /** Whether there are more than there may be, because tasks are forced to them. */
-  #isBeyond = false
-  #min: number
-  #max: number
-  readonly #sweep: IdleSweep
+  readonly size: LaneSize
   readonly #stuck: StuckWorkers
   #pending = 0
   /** Whether a task has succeeded since the last crash. */
@@ -85,7 +78,7 @@ export class JsLane implements EntryLane, ThreadHost {
       handle: host.handle,
       cancelGrace: settings.cancelGrace,
       threads: this.#threads,
-      leaving: (thread) => this.#markLeaving(thread),
+      leaving: (thread) => this.size.markLeaving(thread),
       evict: (index, thread) => thread.evict(this.store.hasAhead(index)),
     })
     this.#mail = new LaneMail({
@@ -97,8 +90,28 @@ export class JsLane implements EntryLane, ThreadHost {
     })
     this.#output = new LaneOutput({ threads: this.#threads, jsWorkers: this.#workers })
     this.estimate = estimation(settings, this.#workers)
-    ;[this.#min, this.#max] = [settings.minWorkers, settings.maxWorkers]
-    this.#sweep = new IdleSweep(this, settings.idleTimeout)
+    this.size = new LaneSize(this.#sizeHost(), settings)
+  }
+
+  #sizeHost(): SizeHost {
+    const lane = this
+    return {
+      handle: lane.handle,
+      threads: lane.#threads,
+      get isClosing() {
+        return lane.#closing
+      },
+      get isOver() {
+        return lane.#isOver
+      },
+      launch: (index) => lane.#launch(index),
+      countStuck: () => lane.#stuck.count(),
+    }
+  }
+
+  /** Whether no worker is launched any more. */
+  get #isOver(): boolean {
+    return this.#failedLoads.areFinal || this.#closing
   }
 
   #storeHost(): StoreHost {
@@ -123,11 +136,6 @@ export class JsLane implements EntryLane, ThreadHost {
     }
   }
 
-  /** Launches the least that there are to be. */
-  #fill(): void {
-    this.resizeUpTo(this.#min)
-  }
-
   /** Share of the time that the event loop of a worker was busy; null when it has no thread. */
   utilization(index: number): number | null {
     // Workers of Deno have that once it is loaded.
@@ -142,82 +150,18 @@ export class JsLane implements EntryLane, ThreadHost {
     for (const thread of this.#threads) thread?.worker.ref()
   }
 
-  /** Workers more than the least that are kept. */
-  get surplus(): number {
-    return this.#launched - this.#leaving - this.#min
-  }
-
-  /** Whether there is a worker with that number which takes tasks. */
-  hasWorker(index: number): boolean {
-    return this.#threads[index]?.leaving === false
-  }
-
-  /** The bounds of the number of workers. */
-  get bounds(): { readonly min: number; readonly max: number } {
-    return { min: this.#min, max: this.#max }
-  }
-
-  /** Sets them, launches what is missing, and lets those end that are too many, after what they run. */
-  resize(min: number, max: number): void {
-    ;[this.#min, this.#max] = [min, max]
-    native.setWorkerLimit(this.handle, max)
-    if (this.#closing || this.#failedLoads.areFinal) return
-    // Those that still load first, for one that is ready takes what the others leave; then those that run nothing, then the
-    // highest numbers.
-    const idle = idleWorkers(this.handle).map(({ index }) => index)
-    this.#isBeyond = false
-    const numbers = [...this.#threads.keys()].reverse()
-    const loading = numbers.filter((index) => this.#threads[index]?.ready === false)
-    for (const index of new Set([...loading, ...idle, ...numbers])) {
-      if (this.#launched - this.#leaving <= max) break
-      this.recycle(index, 0)
-    }
-    this.#fill()
-    this.#launchFor(native.unfinishedTasks(this.handle))
-    this.#sweep.watch()
-  }
-
-  /** Ends workers that were launched for tasks that were forced to them, although there were as many as there may be. */
-  #shrink(): void {
-    for (const { index } of idleWorkers(this.handle).reverse()) {
-      if (this.#launched - this.#leaving <= this.#max) break
-      this.recycle(index, 1)
-    }
-    this.#isBeyond = this.#launched - this.#leaving > this.#max
-  }
-
-  /** Ends a worker after the tasks that it runs, by default one that has begun some; a new one takes its number when that is needed. */
-  recycle(index: number, which: 0 | 1 | 2 = 2): void {
-    const thread = this.#threads[index]
-    if (thread === undefined || thread.leaving || this.#closing) return
-    if (!native.retireWorker(this.handle, index, which)) return
-    thread.hasHeir = which === 2
-    this.#markLeaving(thread)
-  }
-
-  /** The same for all of them. */
-  recycleAll(): void {
-    for (const index of this.#threads.keys()) this.recycle(index)
-  }
-
-  #markLeaving(thread: LaneThread): void {
-    if (thread.leaving) return
-    thread.leaving = true
-    this.#leaving++
-  }
-
   /** A worker that takes no more tasks has ended its last one. */
   retired(index: number): void {
     const thread = this.#threads[index]
     if (thread === undefined || this.#closing) return
     // It has posted that it is ready before it took a task, and only then has something to say goodbye for.
     if (!thread.ready) this.#readPort(index)
-    this.#markLeaving(thread)
+    this.size.markLeaving(thread)
     thread.stop(false)
   }
 
   resumed(): void {
-    if (!this.#failedLoads.areFinal && !this.#closing) this.#launchMissing()
+    if (!this.#isOver) this.size.launchMissing()
   }
 
   retried(observer: Observer | undefined, count: number, reason: unknown): void {
@@ -245,21 +189,22 @@ export class JsLane implements EntryLane, ThreadHost {
   admit(wanted: number, isForced = false): boolean {
     this.check()
     this.#pending++
-    const [before, refusal] = [this.#launched, this.#refusal]
+    const { size } = this
+    const [before, refusal] = [size.launched, this.#refusal]
     try {
-      if (wanted >= 0) this.#launchWanted(wanted, isForced)
-      this.#launchFor(this.#pending)
+      if (wanted >= 0) size.launchWanted(wanted, isForced)
+      size.launchFor(this.#pending)
       if (this.#refusal !== refusal && !this.#canRun(wanted)) throw this.#refusal
     } catch (error) {
       this.#pending--
       throw error
     }
-    return this.#launched > before
+    return size.launched > before
   }
 
   /** Whether there is the worker that a task asks for, or any. */
   #canRun(wanted: number): boolean {
-    return wanted < 0 ? this.#launched > 0 : this.#threads[wanted] !== undefined
+    return wanted < 0 ? this.size.launched > 0 : this.#threads[wanted] !== undefined
   }
 
   /** A worker has submitted tasks, has seen some succeed or fail, or has written something. */
@@ -267,75 +212,20 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#readPort(index)
     this.#guests.count(index, added, completed + errored)
     // Kernels among them, and tasks for this thread, take no workers.
-    if (added > 0 && !this.#failedLoads.areFinal && !this.#closing) this.#launchMissing()
+    if (added > 0 && !this.#isOver) this.size.launchMissing()
     this.#guests.tell(index, completed, errored, codec, data)
     if (completed > 0) this.#hasSucceeded = true
-  }
-
-  /** Launches the worker with that number and those before it, as long as there are not too many; beyond that the one alone. */
-  #launchWanted(wanted: number, isForced: boolean): void {
-    for (let index = 0; index <= wanted; index++) {
-      const isAllowed = this.#launched < this.#max || (isForced && index === wanted)
-      if (isAllowed && this.#threads[index] === undefined) this.#launch(index)
-    }
-    this.#isBeyond ||= this.#launched - this.#leaving > this.#max
-  }
-
-  #launchFor(unfinished: number): void {
-    const { taskPerWorker, autoScale } = this.#settings
-    const serving = (): number => this.#launched - this.#leaving - this.#stuck.count()
-    while (this.#launched < this.#max && unfinished > serving() * taskPerWorker) {
-      const before = this.#launched
-      this.#launch(this.#vacancy())
-      // A pool that is finished takes no workers.
-      if (this.#launched === before) return
-    }
-    if (autoScale !== undefined && this.#launched < this.#max && this.#load > autoScale.grow) {
-      this.#launch(this.#vacancy())
-    }
-  }
-
-  /** Busy workers / workers; 0 when there are none. */
-  get #load(): number {
-    const workers = this.#launched - this.#leaving
-    return workers === 0 ? 0 : Math.min(1, native.busyWorkers(this.handle) / workers)
-  }
-
-  /** Whether idle workers may end. */
-  get mayShrink(): boolean {
-    const { autoScale } = this.#settings
-    return autoScale === undefined || this.#load < autoScale.shrink
   }
 
   /** A worker that does not end a task that was given up in time is ended itself. */
   gaveUp(index: number, idIndex: number, idGeneration: number, given: number): void {
     this.#stuck.gaveUp(index, idIndex, idGeneration, given)
-    if (!this.#failedLoads.areFinal && !this.#closing) this.#launchFor(native.unfinishedTasks(this.handle))
+    if (!this.#isOver) this.size.launchFor(native.unfinishedTasks(this.handle))
   }
 
   /** Takes back an `admit` whose task was not submitted after all. */
   withdraw(): void {
     this.#pending--
-  }
-
-  /** Launches workers until `workers`, or the most there may be, exist. */
-  resizeUpTo(workers: number): void {
-    const most = Math.min(workers, this.#max)
-    while (
-      this.#launched - this.#leaving < most &&
-      this.#launched < this.#max &&
-      !this.#closing &&
-      !this.#failedLoads.areFinal
-    ) {
-      const before = this.#launched
-      this.#launch(this.#vacancy())
-      if (this.#launched === before) return
-    }
-  }
-
-  #vacancy(): number {
-    const at = this.#threads.indexOf(undefined)
-    return at < 0 ? this.#threads.length : at
   }
 
   keep(value: unknown, transfer: readonly object[], isOwn = false): number {
@@ -357,7 +247,7 @@ export class JsLane implements EntryLane, ThreadHost {
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
     this.#pending--
     if (succeeded) this.#hasSucceeded = true
-    if (this.#isBeyond) this.#shrink()
+    this.size.shrink()
     this.#host.settled(succeeded, value, observer, isAdmitted)
   }
 
@@ -382,7 +272,7 @@ export class JsLane implements EntryLane, ThreadHost {
   }
 
   #launch(index: number): void {
-    if (this.#failedLoads.isPaused && this.#launched > this.#leaving) return
+    if (this.#failedLoads.isPaused && this.size.serving > 0) return
     let thread: LaneThread | undefined
     try {
       thread = this.#launcher.launch(index)
@@ -396,7 +286,7 @@ export class JsLane implements EntryLane, ThreadHost {
   /** The system refuses a thread. Others run what waits, and it is asked again; where there are none, what waits is rejected. */
   #hasRefused(refusal: ThreadmillError): void {
     this.#refusal = refusal
-    if (this.#launched > 0) {
+    if (this.size.launched > 0) {
       this.#failedLoads.pause(() => this.#launchAgain())
       return
     }
@@ -415,10 +305,9 @@ export class JsLane implements EntryLane, ThreadHost {
       (stream) => this.#output.readOn(index, stream),
     )
     this.#workers[index].threadId = thread.threadId
-    this.#launched++
     this.#output.capture(thread, index)
     this.#mail.handOver(thread)
-    this.#sweep.watch()
+    this.size.joined()
     this.#host.launched(this.#workers[index])
   }
 
@@ -436,7 +325,7 @@ export class JsLane implements EntryLane, ThreadHost {
         this.#host.online(this.#workers[index] as IWorker)
         break
       case 'used-up':
-        this.recycle(index)
+        this.size.recycle(index)
         break
       case 'heap':
         this.#host.highMemory(this.#workers[index] as IWorker, report.used)
@@ -512,8 +401,7 @@ export class JsLane implements EntryLane, ThreadHost {
     this.#guests.forget(index)
     this.#threads[index] = undefined
     this.store.forget(index)
-    this.#launched--
-    if (thread.leaving) this.#leaving--
+    this.size.left(thread)
     const origin = this.#workers[index]
     const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
     // Before anybody hears of it: a listener may launch the next one, which has its number.
@@ -525,7 +413,7 @@ export class JsLane implements EntryLane, ThreadHost {
     if (this.#closing) {
       // One that is terminated has none.
       if (thread.hasCause) this.#unheard(origin, exitCode, thread)
-      if (this.#launched === 0) this.#tellGone()
+      if (this.size.launched === 0) this.#tellGone()
       return
     }
     if (refusal !== undefined) {
@@ -563,7 +451,7 @@ export class JsLane implements EntryLane, ThreadHost {
     } else if (waiting > 0 && !thread.leaving) this.#launch(index)
     else if (this.crashes.isEndless) return
     else if (thread.leaving) this.#launchAgain()
-    else this.#fill()
+    else this.size.fill()
   }
 
   /** Takes a worker that has ended out of the pool: how many tasks wait, and of its own are repeated and have failed. */
@@ -584,7 +472,7 @@ export class JsLane implements EntryLane, ThreadHost {
   /** A worker that could not load the entry module has gone. */
   #endUnloaded(thread: LaneThread, exitCode: number, origin: IWorker | undefined): void {
     this.crashes.add(thread.crash(exitCode), true)
-    if (this.#failedLoads.areFinal || this.#launched === this.#leaving) this.#rejectUnusable()
+    if (this.#failedLoads.areFinal || this.size.serving === 0) this.#rejectUnusable()
     if (!this.#failedLoads.areFinal) this.#failedLoads.pause(() => this.#launchAgain())
     this.#unheard(origin, exitCode, thread)
   }
@@ -609,17 +497,8 @@ export class JsLane implements EntryLane, ThreadHost {
   /** Launches those that the tasks take, and the least that there are to be. */
   #launchAgain(): void {
     if (this.#closing) return
-    this.#launchMissing()
-    this.#fill()
-  }
-
-  /** Launches those that tasks are forced to, and as many as the tasks take that wait or run. */
-  #launchMissing(): void {
-    for (const index of native.missingWorkers(this.handle)) {
-      if (this.#threads[index] === undefined) this.#launch(index)
-    }
-    this.#isBeyond ||= this.#launched - this.#leaving > this.#max
-    this.#launchFor(native.unfinishedTasks(this.handle))
+    this.size.launchMissing()
+    this.size.fill()
   }
 
   /** Hears what a worker has reported so far. */
@@ -653,9 +532,9 @@ export class JsLane implements EntryLane, ThreadHost {
       // While they end.
       for (const thread of asked) thread?.limitStop()
     }
-    this.#sweep.stop()
+    this.size.stop()
     this.#failedLoads.stop()
-    if (this.#launched === 0) this.#tellGone()
+    if (this.size.launched === 0) this.#tellGone()
     return this.#gone
   }
 

@@ -54,7 +54,7 @@ export class Sizing {
   resize(given: unknown): void {
     const { lane, threads } = this.#host
     const bounds = optionsObject(given, 'bounds')
-    const { min, max } = lane?.bounds ?? { min: 0, max: threads }
+    const { min, max } = lane?.size.bounds ?? { min: 0, max: threads }
     const [least, most] = checkBounds(
       ['bounds.min', 'bounds.max'],
       ownOr(bounds, 'min', min),
@@ -75,7 +75,7 @@ export class Sizing {
     if (lane !== undefined) {
       this.jsWorkers = max
       this.#host.bounded(max)
-      lane.resize(min, max)
+      lane.size.resize(min, max)
       return
     }
     native.resizeThreads(handle, max)
@@ -93,6 +93,6 @@ export class Sizing {
     const { ending, lane } = this.#host
     if (ending >= 0) return
     if (lane === undefined) this.#set(0, Math.min(granted, this.#mostThreads))
-    else this.#set(Math.min(lane.bounds.min, granted), granted)
+    else this.#set(Math.min(lane.size.bounds.min, granted), granted)
   }
 }
