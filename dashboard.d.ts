@@ -61,6 +61,7 @@ export interface DashboardData {
     readonly pid: number
     /** ms */
     readonly uptime: number
+    /** 0 where the system does not tell. */
     readonly rss: number
     readonly heapUsed: number
     readonly heapTotal: number

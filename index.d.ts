@@ -228,6 +228,13 @@ export interface NativePoolOptions {
   readonly workerConcurrency?: number | undefined
   /** @deprecated old spelling of `workerConcurrency`, which counts where both are given */
   readonly workerConcurency?: number | undefined
+  /**
+   * Whether workers that have nothing to do give memory back. A JS worker collects its garbage, which the engine does only when
+   * memory is needed: once after tasks, when it has rested for 1 s and 0.1 s for each MiB of its heap, or 30 s if that has not
+   * grown; it takes about 1 ms per MiB. Other workers that are idle take what comes meanwhile; without them it waits. When all native workers have rested for 1 s, after tasks with more than
+   * 32 MiB of inputs and outputs, the C library is asked to (`malloc_trim`; glibc only). @default true
+   */
+  readonly trimWhenIdle?: boolean | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */
   readonly nice?: number | undefined
 }
@@ -384,12 +391,6 @@ export interface WorkerPoolOptions<T = any, U = any> extends NativePoolOptions {
   readonly crashLimit?: number | undefined
   /** When a worker is replaced after the tasks that it runs. `onWorkerExit` runs; the new one keeps the number. @default never */
   readonly recycle?: RecycleOptions | undefined
-  /**
-   * Whether a worker that has nothing to do collects its garbage and gives the memory back, which the engine does only when memory
-   * is needed: once after tasks, when it has rested for 1 s and 0.1 s for each MiB of its heap. It takes about 1 ms per MiB, in
-   * which a task that comes waits. @default true
-   */
-  readonly collectWhenIdle?: boolean | undefined
   /** Another worker is launched while unfinished tasks exceed workers × this, whole, 1 to 2^30. @default 1 */
   readonly taskPerWorker?: number | undefined
   /** As for `new Worker`. */

@@ -54,7 +54,7 @@ export class LaneLauncher {
       place,
       concurrency: settings.workerConcurrency,
       heap: heapWatch(settings, memory),
-      collects: settings.collectWhenIdle,
+      trims: settings.trimWhenIdle,
       seat,
       workerData: settings.workerData,
       threadmillAddon: file,

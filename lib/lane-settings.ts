@@ -24,8 +24,8 @@ export interface LaneSettings {
   /** Heap of a worker from which on it is replaced, bytes; and how often what it had after its first task. `Infinity` for never. */
   readonly heapBytes: number
   readonly heapGrowth: number
-  /** Whether workers collect their garbage while they have nothing to do. */
-  readonly collectWhenIdle: boolean
+  /** Whether workers give memory back while they have nothing to do. */
+  readonly trimWhenIdle: boolean
   readonly taskPerWorker: number
   readonly workerConcurrency: number
   /** ms that a worker has for `onWorkerExit`. */

@@ -51,6 +51,8 @@ export interface Native {
   reportTasks(added: number, completed: number, errored: number, codec: number, details: unknown): void
   /** Whether a task that this worker runs waits for others. */
   setBlocked(idIndex: number, idGeneration: number, blocked: boolean): void
+  /** This worker is busy with something of its own for a moment: tasks go to others that are idle. Whether it has nothing to do. */
+  stepBack(): boolean
   /** Hands answers over, and brings what `visit` is for; see src/js/worker.rs. */
   exchange(
     answers: Float64Array,
@@ -68,6 +70,8 @@ export interface Native {
   surviveTermination(): boolean
   /** Collects the garbage of this thread and gives its pages back; whether the engine offers that. See src/garbage.rs. */
   collectGarbage(): boolean
+  /** Has the C library give freed memory of the process back. */
+  giveBackMemory(): void
   /** The value that the memory with that key came from, on this thread. Once. */
   openMemory(key: number): unknown
   /** In its place: nobody opens it. */

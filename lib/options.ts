@@ -86,6 +86,8 @@ export interface PoolSettings {
   readonly schedule: 'fifo' | 'longest-first'
   readonly pin: readonly number[] | 'spread' | 'compact' | undefined
   readonly nice: number | undefined
+  /** Whether workers give memory back while they have nothing to do. */
+  readonly trimWhenIdle: boolean
   /** Tasks that a JS worker runs at a time. */
   readonly workerConcurrency: number
   /** Whether JS workers take tasks that were not assigned to them. */
@@ -125,6 +127,7 @@ export function checkPoolOptions(value: unknown): PoolSettings {
     schedule,
     pin: checkPin(option('pin')),
     nice: nice === undefined ? undefined : wholeNumber('options.nice', nice, -20, 19),
+    trimWhenIdle: checkBoolean('options.trimWhenIdle', option('trimWhenIdle', true)),
     workerConcurrency: wholeNumber(
       'options.workerConcurrency',
       option('workerConcurrency', option('workerConcurency', 1)),
@@ -218,7 +221,7 @@ export function checkLaneOptions(value: unknown, settings: PoolSettings): LaneSe
     autoScale: checkAutoScale(option('autoScale', false)),
     heapBytes: recycle(options, 'heapBytes', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     heapGrowth: recycle(options, 'heapGrowth', 1, 1e6) ?? Number.POSITIVE_INFINITY,
-    collectWhenIdle: checkBoolean('options.collectWhenIdle', option('collectWhenIdle', true)),
+    trimWhenIdle: settings.trimWhenIdle,
     taskPerWorker: wholeNumber('options.taskPerWorker', option('taskPerWorker', 1), 1, MAX_CAPACITY),
     workerConcurrency: settings.workerConcurrency,
     disposeTimeout: wholeNumber('options.disposeTimeout', option('disposeTimeout', 5000), 0, MAX_TIMEOUT),

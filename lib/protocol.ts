@@ -24,8 +24,8 @@ export interface Launch {
   readonly concurrency: number
   /** When the worker says that it is used up. */
   readonly heap: HeapWatch | undefined
-  /** Whether the worker collects its garbage while it has nothing to do. */
-  readonly collects: boolean
+  /** Whether the worker gives memory back while it has nothing to do. */
+  readonly trims: boolean
   /** What the worker has to know of its pool to submit to it. */
   readonly seat: SeatSettings
   readonly workerData: unknown

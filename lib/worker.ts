@@ -209,8 +209,8 @@ function watchHeap(limits: HeapLimits): HeapWatch {
   })
 }
 
-/** Where the pool has garbage collected while there is nothing to do. */
-const idleHeap = launch.collects
+/** Where workers give memory back while they have nothing to do. */
+const idleHeap = launch.trims
   ? new IdleHeap({ idleTime: () => (unfinished.size + fetching + heldTasks.length > 0 ? 0 : now() - lastEnd) })
   : undefined
 

@@ -11,6 +11,7 @@ use crate::engine::engine_function;
 use crate::raw;
 use std::ffi::{c_int, c_void};
 use std::sync::LazyLock;
+use threadmill_core::pool::give_back;
 
 /// `v8::MemoryPressureLevel::kNone` and `kCritical`.
 const NONE: c_int = 0;
@@ -52,5 +53,13 @@ pub(crate) unsafe extern "C" fn collect(env: Env, info: Info) -> Js {
             }
         }
         raw::new_boolean(env, found.is_some())
+    })
+}
+
+/// `giveBackMemory()`: has the C library give freed memory of the process back, soon.
+pub(crate) unsafe extern "C" fn give_back_memory(env: Env, info: Info) -> Js {
+    on_env::<0>(env, info, |_, []| {
+        give_back();
+        raw::undefined(env)
     })
 }

@@ -49,7 +49,7 @@ fn read(env: Env, value: Js) -> Raw<Value> {
     decode(env, value, &mut keep, 0)
 }
 
-/// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, workerConcurrency?, eager?, recycleTasks? })`: a handle,
+/// `createPool({ name, threads?, capacity?, schedule, pin?, nice?, trimWhenIdle?, workerConcurrency?, eager?, recycleTasks? })`: a handle,
 /// how many native workers there may be now, and how many at most. The options have been checked.
 pub(crate) unsafe extern "C" fn create(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [options]| {
@@ -71,6 +71,7 @@ pub(crate) unsafe extern "C" fn create(env: Env, info: Info) -> Js {
             schedule: if longest_first { Schedule::LongestFirst } else { Schedule::Fifo },
             pin,
             nice: number("nice").map(|nice| nice as i32),
+            trims: !matches!(options.get("trimWhenIdle"), Some(Value::Bool(false))),
             worker_concurrency: number("workerConcurrency").map_or(1, |count| count as u32),
             recycle_tasks: number("recycleTasks").map_or(0, |tasks| tasks as u64),
             eager: !matches!(options.get("eager"), Some(Value::Bool(false))),

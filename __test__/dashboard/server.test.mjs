@@ -471,6 +471,22 @@ test('an import and an idle dashboard let the process end', async () => {
   assert.deepEqual([code, timedOut], [0, false])
 })
 
+test('it serves where the memory of the process cannot be asked for', async () => {
+  const fail = 'data:text/javascript,process.memoryUsage = () => { throw new Error("no descriptor left") }'
+  const { code, stdout, stderr } = await runProgram(
+    `
+    import { WorkerPool } from 'threadmill'
+    import { serveDashboard } from 'threadmill/dashboard'
+    const dashboard = await serveDashboard(new WorkerPool({ threads: 1 }))
+    const { process } = await (await fetch(new URL('/stats', dashboard.url))).json()
+    console.log(process.rss, process.heapUsed > 1e6, process.heapTotal >= process.heapUsed)
+    await dashboard.close()
+  `,
+    { nodeArgs: ['--import', fail] },
+  )
+  assert.deepEqual([code, stdout], [0, '0 true true\n'], stderr)
+})
+
 test('bad arguments reject before anything listens', async (t) => {
   const pool = closing(t, new WorkerPool({ threads: 1 }))
   const cases = [

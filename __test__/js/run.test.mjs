@@ -188,6 +188,6 @@ test('modules and options that cannot be are refused at once', () => {
   assert.throws(() => new WorkerPool(TASKS, 0), code('OUT_OF_RANGE'))
   assert.throws(() => new WorkerPool(TASKS, { workerConcurrency: 1.5 }), code('OUT_OF_RANGE'))
   assert.throws(() => new WorkerPool(TASKS, { taskPerWorker: '2' }), code('INVALID_ARG_TYPE'))
-  assert.throws(() => new WorkerPool(TASKS, { collectWhenIdle: 1 }), code('INVALID_ARG_TYPE'))
+  assert.throws(() => new WorkerPool(TASKS, { trimWhenIdle: 1 }), code('INVALID_ARG_TYPE'))
   assert.throws(() => new WorkerPool(TASKS, { entrypointSymbol: 5 }), code('INVALID_ARG_TYPE'))
 })

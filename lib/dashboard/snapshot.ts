@@ -2,13 +2,14 @@
 // The figures of all pools at one moment, as they are sent.
 
 import type { DashboardData } from '../../dashboard'
+import { processMemory } from '../process-memory'
 import type { DashboardSettings } from './options'
 import type { WatchedPool } from './watch'
 
 /** See `DashboardData` in dashboard.d.ts. */
 export function snapshot(pools: Iterable<WatchedPool>, settings: DashboardSettings): DashboardData {
   const { interval, allowActions } = settings
-  const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
+  const { rss, heapUsed, heapTotal, external } = processMemory()
   const time = Date.now()
   return {
     time,

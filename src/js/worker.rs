@@ -165,6 +165,13 @@ pub(crate) unsafe extern "C" fn report_tasks(env: Env, info: Info) -> Js {
     })
 }
 
+/// `stepBack()`: this worker is busy with something of its own for a moment; whether it has nothing to do.
+pub(crate) unsafe extern "C" fn step_back(env: Env, info: Info) -> Js {
+    on_env::<0>(env, info, |state, []| {
+        raw::new_boolean(env, state.seat.as_ref().is_some_and(|seat| seat.pool.js_step_back(seat.index)))
+    })
+}
+
 /// `setBlocked(idIndex, idGeneration, blocked)`: whether a task that this worker runs waits for others.
 pub(crate) unsafe extern "C" fn set_blocked(env: Env, info: Info) -> Js {
     on_env(env, info, |state, [index, generation, blocked]| {

@@ -113,6 +113,7 @@ fn j2_256_js_workers_of_a_pool_are_rung_and_share_what_is_posted() {
         schedule: Schedule::Fifo,
         pin: None,
         nice: None,
+        trims: false,
         worker_concurrency: 1,
         eager: true,
         recycle_tasks: 0,

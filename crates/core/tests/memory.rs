@@ -68,6 +68,7 @@ fn pool() -> (Arc<Pool>, u16) {
         schedule: Schedule::Fifo,
         pin: None,
         nice: None,
+        trims: false,
         worker_concurrency: 1,
         eager: true,
         recycle_tasks: 0,

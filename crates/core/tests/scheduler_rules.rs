@@ -231,6 +231,22 @@ fn s3_as_many_workers_wake_as_there_are_tasks() {
 }
 
 #[test]
+fn an_idle_worker_that_steps_back_is_woken_last() {
+    let mut shell = Shell::fifo(3);
+    shell.scheduler.join(native(3), false, &mut shell.woken);
+    for worker in [0, 2, 2] {
+        assert!(shell.scheduler.step_back(native(worker)));
+    }
+    assert!(!shell.scheduler.step_back(native(3)), "it has yet to start");
+    assert!(!shell.scheduler.step_back(native(4)), "it does not exist");
+    for (name, worker) in [("a", 1), ("b", 0), ("c", 2)] {
+        shell.submit(name, plain());
+        assert_eq!(shell.woken(), [worker]);
+    }
+    assert!(!shell.scheduler.step_back(native(0)), "a task waits for it");
+}
+
+#[test]
 fn s3_threads_are_started_lowest_first_and_only_when_no_other_worker_sleeps() {
     let mut shell = Shell::fifo(1);
     shell.scheduler.join(native(1), false, &mut shell.woken);

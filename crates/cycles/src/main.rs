@@ -260,6 +260,7 @@ fn pool(sink: &Arc<Sink>) -> (Arc<Pool>, u16) {
         schedule: Schedule::Fifo,
         pin: None,
         nice: None,
+        trims: false,
         worker_concurrency: 1,
         eager: true,
         recycle_tasks: 0,

@@ -52,6 +52,15 @@ impl Payload {
         Self::Words(ThinArc::from_header_and_slice((), words))
     }
 
+    /// Bytes of the memory that is its own, as of a value.
+    pub(crate) fn own_bytes(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Words(words) => size_of_val(&words.slice),
+            Self::Value(value) => value.own_bytes(),
+        }
+    }
+
     /// The same once more.
     pub(crate) fn share(&self) -> Self {
         match self {

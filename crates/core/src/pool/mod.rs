@@ -25,6 +25,7 @@ mod job;
 mod js;
 mod launch;
 mod lookout;
+mod memory;
 mod parallel;
 mod placement;
 mod record;
@@ -54,6 +55,7 @@ pub use js::{
     answer_of, is_primitive, read_answer, read_primitive, task_of,
 };
 pub use lookout::Lookout;
+pub use memory::give_back;
 pub use placement::Pin;
 pub use sizing::{MAX_THREADS, Sizing, SizingSource};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
@@ -70,6 +72,7 @@ use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
 use js::JsWorker;
+use memory::Memory;
 use parallel::Section;
 use slot::{PoolClaims, Slot, native};
 use state::{Ended, State, Topic};
@@ -94,6 +97,8 @@ pub struct PoolOptions {
     pub pin: Option<Pin>,
     /// Nice value of the workers.
     pub nice: Option<i32>,
+    /// Whether freed memory is given back to the system while native workers rest.
+    pub trims: bool,
     /// Tasks that a JS worker, or the thread that owns the pool, runs at a time.
     pub worker_concurrency: u32,
     /// Whether JS workers take tasks that were not assigned to them.
@@ -124,6 +129,7 @@ pub struct Pool {
     capacity: usize,
     pin: Option<Pin>,
     nice: Option<i32>,
+    memory: Memory,
     recycle_tasks: u64,
     trace: Trace,
     state: Mutex<State>,
@@ -182,6 +188,7 @@ impl Pool {
             capacity: options.capacity,
             pin: options.pin,
             nice: options.nice,
+            memory: Memory::new(options.trims),
             recycle_tasks: options.recycle_tasks,
             trace: Trace::default(),
             state: Mutex::new(State::new(scheduler, threads, active)),

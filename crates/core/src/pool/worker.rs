@@ -9,6 +9,7 @@ use super::cell::Cell;
 use super::host::NativeHost;
 use super::job::Job;
 use super::lookout::BEFORE_PARKING;
+use super::memory;
 use super::parallel::Section;
 use super::{Ended, Pool, TAKE_AHEAD, clock, native};
 use crate::completion::{CompletionSink, Event, Outcome};
@@ -57,7 +58,13 @@ pub(super) fn run(pool: &Arc<Pool>, index: u32) {
             }
             Turn::Park => {
                 pool.trace.recorder().park(native(index));
-                pool.slots[index as usize].parker.park();
+                let parker = &pool.slots[index as usize].parker;
+                if !pool.memory.is_due() {
+                    parker.park();
+                } else if !parker.park_for(memory::REST) {
+                    pool.rested();
+                    parker.park();
+                }
                 pool.trace.recorder().wake(native(index));
             }
             Turn::Exit => break,
@@ -155,7 +162,11 @@ impl Worker<'_> {
             reported: AtomicU64::new(started),
         };
         let copy = job.may_be_repeated(false).then(|| job.share_with(job.input.share()));
+        self.pool.memory.note(job.input.own_bytes());
         let outcome = execute(kernel, job, &host);
+        if let Outcome::Ok(output) = &outcome {
+            self.pool.memory.note(output.own_bytes());
+        }
         let now = clock::now();
         let (run_time, succeeded, ended) = (now - started, outcome.is_ok(), how(&outcome));
         let id = cell.id();

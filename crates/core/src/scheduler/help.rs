@@ -44,6 +44,16 @@ impl<P> Scheduler<P> {
         self.lanes[lane as usize].parked_last()
     }
 
+    /// An idle worker is busy with something of its own for a moment: tasks that others may run go to those that are idle now. Whether
+    /// it is idle.
+    ///
+    /// # Complexity
+    ///
+    /// O(idle workers).
+    pub fn step_back(&mut self, worker: WorkerRef) -> bool {
+        self.lanes[worker.lane as usize].step_back(worker.index)
+    }
+
     /// Tasks in the queues of a lane, without those that workers have taken.
     pub fn queued(&self, lane: Lane) -> usize {
         self.lanes[lane as usize].queued

@@ -435,6 +435,28 @@ impl Lane {
         }
     }
 
+    /// An idle worker is woken after all others that are idle now; whether it is idle.
+    pub(super) fn step_back(&mut self, index: u32) -> bool {
+        self.catch_up();
+        let Some(worker) = self.joined_worker(index) else { return false };
+        if !worker.derived.idle || !worker.launched {
+            return false;
+        }
+        if worker.below == NIL {
+            return true;
+        }
+        self.leave_idle(index);
+        self.idle += 1;
+        let mut last = self.idle_top;
+        while self.at(last).below != NIL {
+            last = self.at(last).below;
+        }
+        self.at(last).below = index;
+        let worker = self.at(index);
+        (worker.below, worker.above) = (NIL, last);
+        true
+    }
+
     /// A parked worker is awake from now on and will come by.
     pub(super) fn rouse(&mut self, index: u32) {
         let worker = self.at(index);

@@ -28,6 +28,27 @@ impl Parker {
         *token = false;
     }
 
+    /// As [`Parker::park`], for that time at most; whether it was let go on.
+    #[cfg(not(loom))]
+    pub(crate) fn park_for(&self, time: std::time::Duration) -> bool {
+        let end = std::time::Instant::now() + time;
+        let mut token = self.token.lock();
+        while !*token {
+            if self.changed.wait_until(&mut token, end).timed_out() && !*token {
+                return false;
+            }
+        }
+        *token = false;
+        true
+    }
+
+    /// Without time.
+    #[cfg(loom)]
+    pub(crate) fn park_for(&self, _time: std::time::Duration) -> bool {
+        self.park();
+        true
+    }
+
     /// Lets the owner go on, now or at its next [`Parker::park`].
     pub(crate) fn unpark(&self) {
         let mut token = self.token.lock();

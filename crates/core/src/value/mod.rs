@@ -101,6 +101,18 @@ impl Value {
         })
     }
 
+    /// Bytes of the memory that is the value's own, without what its members have.
+    pub(crate) fn own_bytes(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+            Self::Text(text) => text.byte_len(),
+            Self::Array(array) => array.bytes().map_or(0, <[u8]>::len),
+            Self::Words(words) => size_of_val(&**words),
+            Self::Rows { cells, .. } => size_of_val(&**cells),
+            _ => 0,
+        }
+    }
+
     /// A typed array from a vector, without a copy.
     pub fn from_vec<T: Element>(items: Vec<T>) -> Self {
         Self::Array(Array::from_vec(items))

@@ -444,6 +444,11 @@ impl Pool {
         self.is_there(sink)
     }
 
+    /// A JS worker is busy with something of its own for a moment: others get tasks before it. Whether it has nothing to do.
+    pub fn js_step_back(&self, index: u32) -> bool {
+        self.state.lock().scheduler.step_back(WorkerRef { lane: Lane::Js, index })
+    }
+
     /// Says whether a task that a JS worker runs waits for others, so that it does not count against the concurrency.
     pub fn js_block(self: &Arc<Self>, id: TaskId, blocked: bool) {
         let mut wakes = Vec::new();

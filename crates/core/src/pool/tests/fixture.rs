@@ -53,6 +53,7 @@ impl Fixture {
             schedule: Schedule::Fifo,
             pin: None,
             nice: None,
+            trims: true,
             worker_concurrency: 1,
             eager: true,
             recycle_tasks: 0,

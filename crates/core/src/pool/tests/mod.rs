@@ -10,6 +10,7 @@ mod fixture;
 mod guests;
 mod js;
 mod launches;
+mod memory;
 mod posted;
 mod successors;
 
