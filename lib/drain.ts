@@ -172,7 +172,7 @@ function settlePlain(at: number): boolean {
   const tag = events[at + 1]
   if (tag !== 4 && (tag !== WORDS || (events[at + 2] as number) < 0)) return false
   const extra = extras[slot]
-  if (extra !== undefined && (extra.cleanup !== undefined || extra.reason !== undefined)) return false
+  if (extra !== undefined && (extra.cleanup !== undefined || extra.given !== undefined)) return false
   if ((events[at + 5] as number) > 0 || lingering[slot] !== 0) return false
   let value: unknown = events[at + 2]
   if (tag !== 4) {
@@ -300,10 +300,17 @@ function settle(slot: number, tag: number, at: number): void {
   const lingers = events[at + 5] === 1 && lingering[slot] !== 2
   if (lingers) lingering[slot] = 1
   extra?.observer?.ended(worker, events[at + 4] as number, -min(0, events[at + 5] as number))
-  const end: End = (succeeded, value) => {
+  // Another one may have given it up before, or its time was over.
+  const isOverruled = extra?.given === 'late' && tag !== 7 && tag !== 8
+  const end: End = (succeeded, given) => {
+    let value = given
     // Only then may another task have the slot: who could cancel this one must not mean that.
     extra?.cleanup?.(succeeded)
     if (!lingers) release(slot)
+    if (isOverruled) {
+      succeeded = false
+      value = failure(owner, 7, undefined, extra?.reason, worker)
+    }
     if (succeeded) resolve(value)
     else fail(resolve, reject, value)
     owner.settled(succeeded, value, extra?.observer, isAdmitted)

@@ -251,11 +251,17 @@ function handleOf(slot: number): number {
   return (tickets[slot] as Ticket).owner.handle
 }
 
-/** Gives the task in `slot` up. Whether this call ended it; then `reason` is what it rejects with, when given. */
+/**
+ * Gives the task in `slot` up. Whether this call did; then `reason` is what it rejects with, when given. That is so as long as it is
+ * not settled: its outcome may be on the way here, of which nobody knows.
+ */
 export function cancel(slot: number, reason: { readonly reason: unknown } | undefined): boolean {
   flush()
-  if (!native.cancel(handleOf(slot), slot)) return false
-  if (reason !== undefined) extra(slot).reason = reason
+  const isInTime = native.cancel(handleOf(slot), slot)
+  if (!isInTime && (resolvers[slot] === undefined || extras[slot]?.given !== undefined)) return false
+  const found = extra(slot)
+  found.reason = reason
+  found.given = isInTime ? 'up' : 'late'
   return true
 }
 

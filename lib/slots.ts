@@ -24,6 +24,8 @@ export interface Extra {
   observer: Observer | undefined
   /** Reason given to `cancel`, wrapped so that `undefined` can be one. */
   reason: { readonly reason: unknown } | undefined
+  /** What `cancel` has done: the task ended by it, or had ended, and its outcome is not to be seen. */
+  given: 'up' | 'late' | undefined
   cleanup: Cleanup | undefined
 }
 
@@ -54,7 +56,7 @@ export function extra(slot: number): Extra {
   let found = extras[slot]
   if (found === undefined) {
     // All of its own: others may have added to the prototype of objects.
-    found = { observer: undefined, reason: undefined, cleanup: undefined }
+    found = { observer: undefined, reason: undefined, given: undefined, cleanup: undefined }
     extras[slot] = found
   }
   return found
