@@ -239,8 +239,16 @@ export interface NativePoolOptions {
   readonly nice?: number | undefined
 }
 
-/** The entry function of a module: called once for each task, in a worker. */
-export type WorkerEntryPoint<T = any, U = any> = (input: T, client: IWorkerClient) => U | PromiseLike<U>
+/** The entry function of a module: called once for each task, in a worker. Its hooks are properties of it. */
+export interface WorkerEntryPoint<T = any, U = any> {
+  (input: T, client: IWorkerClient): U | PromiseLike<U>
+  /** Once in each worker, before its first task and message; awaited. */
+  onWorkerStart?: ((client: IWorkerClient) => unknown) | undefined
+  /** Once in each worker that ends in order, after its last task and message; awaited for `disposeTimeout` ms. */
+  onWorkerExit?: ((client: IWorkerClient) => unknown) | undefined
+  /** Before each call of the function, with its input; awaited. What it takes is `task.pretaskCost`. */
+  preTask?: ((input: T, client: IWorkerClient) => unknown) | undefined
+}
 
 /** Another name of `WorkerEntryPoint`. */
 export type ProcessFunc<T = any, U = any> = WorkerEntryPoint<T, U>
@@ -658,6 +666,8 @@ export interface Progress {
 
 /** A worker as seen from outside. `String(worker)` is its id. */
 export interface IWorker {
+  /** Its number, as text. */
+  toString(): string
   /** Number within its lane, from 0; -1 for the thread that owns the pool. */
   readonly id: number
   /** The lane it belongs to. */
@@ -907,6 +917,8 @@ export const WorkerPool: {
     entry: ((input: T, client: IWorkerClient) => R) & EntryPlace,
     options?: Omit<WorkerPoolOptions, 'entryPoint'> | number,
   ): WorkerPool<T, Awaited<R>>
+  // Takes nothing that the others do not: the last one is what explains a mistake.
+  new (module: string | URL, options?: WorkerPoolOptions | number): WorkerPool<any, any>
   readonly prototype: WorkerPool
 }
 

@@ -207,3 +207,17 @@ typed.on('task-complete', (_error: unknown, result: number | undefined, task: Ta
 typed.on('task-added', (task: Task, more: string) => [task, more])
 // @ts-expect-error no such event
 typed.on('finished', () => {})
+
+// Hooks are properties of entry functions.
+declare const hooked: WorkerEntryPoint<number, string>
+hooked.onWorkerStart = async (client) => exactly<number>()(client.id)
+hooked.onWorkerExit = (client) => exactly<number>()(client.id)
+hooked.preTask = (n) => exactly<number>()(n)
+// @ts-expect-error it gets the input
+hooked.preTask = (n: string) => n
+// @ts-expect-error there is no such hook
+hooked.onWorkerStop = () => {}
+// The options are what is wrong
+// @ts-expect-error there is no such option
+new WorkerPool('./worker.js', { maxThreads: 3 })
+exactly<string>()(String(new WorkerPool('./worker.js', 2).workers[0]))
