@@ -85,7 +85,7 @@ pub(crate) fn decode(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep
                 Value::Array(decode_view(env, value, keep)?)
             } else if raw::is_array(env, value)? {
                 let length = raw::array_length(env, value)?;
-                let mut items = Vec::with_capacity(length as usize);
+                let mut items = raw::memory_for(length as usize)?;
                 for index in 0..length {
                     items.push(raw::scoped(env, || {
                         decode(env, raw::element(env, value, index)?, keep, depth + 1)
@@ -127,7 +127,7 @@ fn decode_object(env: sys::napi_env, value: sys::napi_value, keep: &mut Keep, de
         )
     })?;
     let count = raw::array_length(env, names)?;
-    let mut entries = Vec::with_capacity(count as usize);
+    let mut entries = raw::memory_for(count as usize)?;
     for index in 0..count {
         let name = raw::element(env, names, index)?;
         let mut member = ptr::null_mut();
@@ -222,14 +222,21 @@ pub(crate) fn encode(
         }
         Value::Rows { keys, cells } => {
             out = raw::new_array(env, cells.len() / keys.len().max(1))?;
+            let names = keys.iter().map(|key| raw::new_string(env, key)).collect::<Raw<Vec<_>>>()?;
+            let mut members: Vec<_> =
+                names.into_iter().map(|name| own_property(name, ptr::null_mut())).collect();
             for (index, row) in cells.chunks_exact(keys.len().max(1)).enumerate() {
                 raw::scoped(env, || {
                     let mut object = ptr::null_mut();
                     // SAFETY: plain creation.
                     check(unsafe { sys::napi_create_object(env, &raw mut object) })?;
-                    for (key, cell) in keys.iter().zip(row) {
-                        set_own(env, object, key, raw::new_number(env, *cell)?)?;
+                    for (member, cell) in members.iter_mut().zip(row) {
+                        member.value = raw::new_number(env, *cell)?;
                     }
+                    // SAFETY: so many descriptors, names of the outer scope and values of the current one.
+                    check(unsafe {
+                        sys::napi_define_properties(env, object, members.len(), members.as_ptr())
+                    })?;
                     raw::set_element(env, out, index as u32, object)
                 })?;
             }
@@ -240,8 +247,13 @@ pub(crate) fn encode(
 
 /// Defines an own property, so that a name such as `__proto__` is a member like any other.
 fn set_own(env: sys::napi_env, object: sys::napi_value, name: &str, value: sys::napi_value) -> Raw<()> {
-    let name = raw::new_string(env, name)?;
-    let property = sys::napi_property_descriptor {
+    let property = own_property(raw::new_string(env, name)?, value);
+    // SAFETY: one descriptor, and values of the current scope.
+    check(unsafe { sys::napi_define_properties(env, object, 1, &raw const property) })
+}
+
+fn own_property(name: sys::napi_value, value: sys::napi_value) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
         utf8name: ptr::null(),
         name,
         method: None,
@@ -252,9 +264,7 @@ fn set_own(env: sys::napi_env, object: sys::napi_value, name: &str, value: sys::
             | sys::PropertyAttributes::enumerable
             | sys::PropertyAttributes::configurable,
         data: ptr::null_mut(),
-    };
-    // SAFETY: one descriptor, and values of the current scope.
-    check(unsafe { sys::napi_define_properties(env, object, 1, &raw const property) })
+    }
 }
 
 fn encode_bigint(env: sys::napi_env, number: i128) -> Raw<sys::napi_value> {

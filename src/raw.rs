@@ -127,7 +127,7 @@ pub(crate) fn copied(kind: ElementKind, bytes: &[u8]) -> Raw<Array> {
 }
 
 /// An empty vector with room for as much as an input takes.
-fn memory_for<T>(count: usize) -> Raw<Vec<T>> {
+pub(crate) fn memory_for<T>(count: usize) -> Raw<Vec<T>> {
     let mut memory = Vec::new();
     memory.try_reserve_exact(count).map_err(|_| Fault(NO_MEMORY))?;
     Ok(memory)

@@ -179,11 +179,13 @@ test('a string that there is no memory for rejects its task alone', linux, async
   assert.deepEqual([code, signal, stdout], [0, null, 'ERR_THREADMILL_SYSTEM true\n'])
 })
 
-for (const [kernel, input] of Object.entries({
-  csvParse: `'x,y\\n' + 'a,b\\n'.repeat(2_000_000)`,
-  primesUpTo: '2_000_000_000',
-}))
-  test(`a kernel whose output there is no memory for rejects its task alone: ${kernel}`, linux, async () => {
+for (const [kernel, input, what] of [
+  ['csvParse', `'x,y\\n' + 'a,b\\n'.repeat(2_000_000)`, 'many rows'],
+  ['csvParse', `new Uint8Array(200_000_000).fill(97).fill(10, 1, 2)`, 'a large cell'],
+  ['csvParse', `new Uint8Array(200_000_000).fill(97)`, 'a long name'],
+  ['primesUpTo', '2_000_000_000', 'many numbers'],
+])
+  test(`a kernel whose output there is no memory for rejects its task alone: ${kernel}, ${what}`, linux, async () => {
     const { code, signal, stdout } = await runProgram(`${PRELUDE}
       import { execFileSync } from 'node:child_process'
       import { readFileSync } from 'node:fs'
@@ -192,7 +194,7 @@ for (const [kernel, input] of Object.entries({
       const input = ${input}
       const size = /VmSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]
       execFileSync('prlimit', ['--pid=' + process.pid, '--as=' + (Number(size) + 100 * 1024) * 1024])
-      console.log(await told(pool.kernels.${kernel}(input)), await pool.kernels.sha256('x') === short)
+      console.log(await told(pool.kernels.${kernel}(input, input.buffer && { transfer: [input.buffer] })), await pool.kernels.sha256('x') === short)
       process.exit()`)
     assert.deepEqual([code, signal, stdout], [0, null, 'ERR_THREADMILL_SYSTEM true\n'])
   })

@@ -17,6 +17,7 @@ use crate::kernel::{Input, Kernel, KernelContext, KernelInfo, Schema};
 use crate::value::{Array, Value};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use std::io::{BufRead, Read, Write};
+use twox_hash::XxHash32;
 
 /// `lz4(input)`.
 #[derive(Debug)]
@@ -236,10 +237,22 @@ fn next_frame(mut cursor: Cursor<'_>, ctx: &KernelContext<'_>) -> Result<Frame, 
 
 /// Walks a frame from behind its magic number to its end, without looking into the blocks.
 fn frame_end(mut cursor: Cursor<'_>, ctx: &KernelContext<'_>) -> Result<Frame, KernelError> {
-    let [flags, _] = cursor.next_bytes()?;
-    let content_size = if flags & 8 == 0 { None } else { Some(u64::from_le_bytes(cursor.next_bytes()?)) };
-    let dictionary = if flags & 1 == 0 { 0 } else { 4 };
-    cursor.skip(dictionary + 1)?;
+    let mut descriptor = Vec::with_capacity(14);
+    let [flags, sizes] = cursor.next_bytes()?;
+    descriptor.extend([flags, sizes]);
+    let mut content_size = None;
+    if flags & 8 != 0 {
+        let size = cursor.next_bytes()?;
+        descriptor.extend(size);
+        content_size = Some(u64::from_le_bytes(size));
+    }
+    if flags & 1 != 0 {
+        descriptor.extend(cursor.next_bytes::<4>()?);
+    }
+    let [checksum] = cursor.next_bytes()?;
+    if checksum != (XxHash32::oneshot(0, &descriptor) >> 8) as u8 {
+        return Err(corrupt("LZ4", "the checksum of the header does not match"));
+    }
     let block_checksum = if flags & 16 == 0 { 0 } else { 4 };
     let mut blocks = 0u32;
     loop {
@@ -319,6 +332,16 @@ mod tests {
         let mut packed = vec![0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0, 0, 0, 0x80, 3, 0, 0, 0x80];
         packed.extend_from_slice(b"abc\0\0\0\0");
         assert_eq!(run(&Unlz4, &packed).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_damaged_header_is_told_as_that() {
+        let packed = run(&Lz4, &vec![0; 5000]).unwrap();
+        for at in 4..15 {
+            let mut damaged = packed.clone();
+            damaged[at] ^= 0x80;
+            assert_eq!(run(&Unlz4, &damaged).unwrap_err().code, ErrorCode::CorruptData, "byte {at}");
+        }
     }
 
     #[test]

@@ -66,8 +66,11 @@ impl Kernel for Histogram {
             let meter = Meter::new(ctx, len.saturating_mul(2));
             let (least, greatest) = extremes(&array, ctx, &meter)?;
             let (min, max) = match (min, max) {
-                (Some(min), _) => (min, greatest.max(min)),
-                (_, Some(max)) => (least.min(max), max),
+                (Some(min), _) if greatest > min => (min, greatest),
+                (_, Some(max)) if least < max => (least, max),
+                // Nothing lies beyond the edge that is given, which stays.
+                (Some(min), _) => (min, widen(min).1),
+                (_, Some(max)) => (widen(max).0, max),
                 _ if least > greatest => (0.0, 1.0),
                 _ => (least, greatest),
             };
@@ -245,7 +248,13 @@ mod tests {
         let (counts, edges) = run(1, Value::from_vec(items.clone()), options(1, Some(2.0), None));
         assert_eq!((counts, edges), (vec![2], vec![2.0, 3.0]));
         let (counts, edges) = run(1, Value::from_vec(items), options(1, Some(10.0), None));
-        assert_eq!((counts, edges), (vec![0], vec![9.5, 10.5]));
+        assert_eq!((counts, edges), (vec![0], vec![10.0, 10.5]));
+        let (counts, edges) = run(1, Value::from_vec(vec![1.0f64, 4.8, 5.0]), options(1, Some(5.0), None));
+        assert_eq!((counts, edges), (vec![1], vec![5.0, 5.5]));
+        let (counts, edges) = run(1, Value::from_vec(vec![1.0f64, 1.2]), options(1, None, Some(1.0)));
+        assert_eq!((counts, edges), (vec![1], vec![0.5, 1.0]));
+        let (counts, edges) = run(1, Value::from_vec(vec![0.0f64]), options(1, Some(f64::MAX), None));
+        assert!(counts == [0] && edges[0] < edges[1] && edges[1] == f64::MAX, "{edges:?}");
     }
 
     #[test]

@@ -147,6 +147,8 @@ struct Moments {
     mean: f64,
     /// Sum of the squared distances from the mean.
     squares: f64,
+    /// What the numbers were multiplied with for these squares.
+    scale: f64,
     min: f64,
     max: f64,
     nan: bool,
@@ -160,6 +162,7 @@ impl Default for Moments {
             low: 0.0,
             mean: 0.0,
             squares: 0.0,
+            scale: 1.0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             nan: false,
@@ -241,6 +244,10 @@ impl Moments {
     }
 
     fn sum(&self) -> f64 {
+        // Columns of finite numbers may have overflowed to the other infinity.
+        if let Some(infinite) = self.infinite() {
+            return infinite;
+        }
         // Once the sum has left the finite numbers, the lost part means nothing.
         if self.high.is_finite() { self.high + self.low } else { self.high }
     }
@@ -265,6 +272,12 @@ impl Moments {
         self.nan |= other.nan;
     }
 
+    /// The sum where there are infinite numbers.
+    fn infinite(&self) -> Option<f64> {
+        let (least, greatest) = (self.min == f64::NEG_INFINITY, self.max == f64::INFINITY);
+        (self.count > 0 && (least || greatest)).then_some(self.min + self.max)
+    }
+
     /// Whether numbers that are finite have sums that are not.
     fn has_overflowed(&self) -> bool {
         let is_finite = !self.nan && self.min.is_finite() && self.max.is_finite();
@@ -275,18 +288,22 @@ impl Moments {
     fn take_scaled(&mut self, scaled: &Self) {
         (self.high, self.low) = (scaled.sum() / SMALL, 0.0);
         self.mean = scaled.sum() / self.count as f64 / SMALL;
-        self.squares = scaled.squares / SMALL / SMALL;
+        self.squares = scaled.squares;
+        self.scale = SMALL;
     }
 
     fn describe(&self, quantiles: Vec<f64>) -> Value {
         let count = self.count as f64;
         let known = |value: f64| Value::Number(if self.count == 0 || self.nan { f64::NAN } else { value });
-        let sample = if self.count < 2 { f64::NAN } else { self.squares / (count - 1.0) };
+        let mean = self.infinite().unwrap_or(self.mean);
+        // The quotient may be a number where the squares themselves are not.
+        let variance = |divisor: f64| self.squares / divisor / self.scale / self.scale;
+        let sample = if self.count < 2 { f64::NAN } else { variance(count - 1.0) };
         Value::object([
             ("count", Value::Number(count)),
             ("sum", Value::Number(if self.nan { f64::NAN } else { self.sum() })),
-            ("mean", known(self.mean)),
-            ("variance", known(self.squares / count)),
+            ("mean", known(mean)),
+            ("variance", known(variance(count))),
             ("sampleVariance", known(sample)),
             ("min", known(self.min)),
             ("max", known(self.max)),
@@ -317,6 +334,27 @@ mod tests {
     fn quantiles(result: &Value) -> Vec<f64> {
         let Some(Value::List(items)) = result.get("quantiles") else { unreachable!() };
         items.iter().map(|item| item.as_number().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_variance_is_a_number_where_the_squares_are_not() {
+        let result = run(1, Value::from_vec(vec![1e154f64, -1e154]), &[]);
+        assert!((number(&result, "variance") / 1e308 - 1.0).abs() < 1e-12);
+        let many: Vec<f64> = (0..1_000_000).map(|n| if n % 2 == 0 { 1e152 } else { -1e152 }).collect();
+        assert!((number(&run(2, Value::from_vec(many), &[]), "variance") / 1e304 - 1.0).abs() < 1e-9);
+        let result = run(1, Value::from_vec(vec![1e200f64, -1e200]), &[]);
+        assert_eq!(number(&result, "variance"), f64::INFINITY);
+    }
+
+    #[test]
+    fn an_infinite_element_decides_the_sum_whatever_the_others_add_up_to() {
+        let mut values = vec![0.0f64; 9];
+        (values[0], values[1], values[8]) = (1e308, f64::NEG_INFINITY, 1e308);
+        let result = run(1, Value::from_vec(values.clone()), &[]);
+        assert_eq!([number(&result, "sum"), number(&result, "mean")], [f64::NEG_INFINITY; 2]);
+        values[2] = f64::INFINITY;
+        let result = run(1, Value::from_vec(values), &[]);
+        assert!(number(&result, "sum").is_nan() && number(&result, "mean").is_nan());
     }
 
     #[test]

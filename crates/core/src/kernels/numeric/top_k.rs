@@ -236,7 +236,8 @@ impl Search<'_> {
             Metric::Cosine => {
                 let norm = sum_of_squares(row, self.ctx).sqrt() * self.query_norm;
                 // A vector without length has no direction; it is taken as at right angles to everything.
-                if norm == 0.0 { 0.0 } else { (products() / norm) as f32 }
+                // Rounding may give a little more than there is.
+                if norm == 0.0 { 0.0 } else { (products() / norm).clamp(-1.0, 1.0) as f32 }
             }
         }
     }
@@ -322,6 +323,17 @@ mod tests {
         assert_eq!(run(None), (vec![0, 3, 1], vec![1.0, 1.0, 0.6]));
         assert_eq!(run(Some("cosine")), run(None));
         assert_eq!(run(Some("euclidean")), (vec![0, 1, 3], vec![0.0, 20f32.sqrt(), 5.0]));
+    }
+
+    #[test]
+    fn no_cosine_is_above_one() {
+        for seed in 1..200u32 {
+            let query: Vec<f32> =
+                (0..7).map(|at| ((seed * 7919 + at * 104_729) % 1000) as f32 / 37.0).collect();
+            let row: Vec<f32> = query.iter().map(|value| value * 3.3).collect();
+            let (_, scores) = search(1, input(Value::from_vec(row), 7, query, 1, None));
+            assert!(scores[0] <= 1.0 && scores[0] > 0.999_999, "{}", scores[0]);
+        }
     }
 
     #[test]

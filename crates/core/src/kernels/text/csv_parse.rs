@@ -4,9 +4,9 @@
 //! T1. A column is decided by all of its cells: where numbers turn out to be none, the text is read again, and no cell
 //! is ever written back from a number.
 
-use super::csv_rows::{Rows, check_quotes, check_utf8};
+use super::csv_rows::{Rows, check_quotes, check_utf8, no_memory};
 use super::{Text, number};
-use crate::error::{ErrorCode, KernelError};
+use crate::error::KernelError;
 use crate::kernel::{Field, Input, Kernel, KernelContext, KernelInfo, Schema};
 use crate::value::Value;
 use std::borrow::Cow;
@@ -159,15 +159,14 @@ fn empty_strings(count: usize) -> Result<Vec<Value>, TryReserveError> {
 
 /// A cell as a string. The text was checked, so nothing is replaced.
 fn string(cell: &[u8]) -> Result<Value, TryReserveError> {
+    owned(cell).map(Value::String)
+}
+
+fn owned(cell: &[u8]) -> Result<String, TryReserveError> {
     let mut text = String::new();
     text.try_reserve_exact(cell.len())?;
     text.push_str(&String::from_utf8_lossy(cell));
-    Ok(Value::String(text))
-}
-
-/// What to reject with when the system has no memory for the cells.
-fn no_memory(_: TryReserveError) -> KernelError {
-    KernelError::new(ErrorCode::System, "no memory for the table")
+    Ok(text)
 }
 
 /// A table by columns.
@@ -184,7 +183,7 @@ impl Table {
         if !rows.advance()? {
             return Ok(table);
         }
-        table.names = names(rows.cells(), options.header);
+        table.names = names(rows.cells(), options.header).map_err(no_memory)?;
         let new_column = || if options.numbers { Column::Empty(0) } else { Column::Strings(Vec::new()) };
         table.columns.resize_with(table.names.len(), new_column);
         if options.header && !rows.advance()? {
@@ -247,21 +246,23 @@ impl Table {
 
 /// The names of the columns: those of the first row, or their numbers. Empty names get numbers too, and a repeated name
 /// the first of `_2`, `_3`, ... that no other column has.
-fn names<'a>(first_row: impl Iterator<Item = &'a [u8]>, header: bool) -> Vec<String> {
-    let mut names: Vec<_> = first_row
+fn names<'a>(
+    first_row: impl Iterator<Item = &'a [u8]>,
+    header: bool,
+) -> Result<Vec<String>, TryReserveError> {
+    let mut names = first_row
         .enumerate()
-        .map(|(index, cell)| {
-            if header && !cell.is_empty() {
-                String::from_utf8_lossy(cell).into_owned()
-            } else {
-                format!("column{}", index + 1)
-            }
-        })
-        .collect();
-    let mut taken: HashSet<String> = names.iter().cloned().collect();
-    if taken.len() == names.len() {
-        return names;
+        .map(
+            |(index, cell)| {
+                if header && !cell.is_empty() { owned(cell) } else { Ok(format!("column{}", index + 1)) }
+            },
+        )
+        .collect::<Result<Vec<_>, _>>()?;
+    // No copies before they are needed: a name may be as long as the text.
+    if names.iter().collect::<HashSet<_>>().len() == names.len() {
+        return Ok(names);
     }
+    let mut taken: HashSet<String> = names.iter().cloned().collect();
     let mut seen: HashMap<String, usize> = HashMap::new();
     for name in &mut names {
         let Some(suffix) = seen.get_mut(name) else {
@@ -277,13 +278,14 @@ fn names<'a>(first_row: impl Iterator<Item = &'a [u8]>, header: bool) -> Vec<Str
             }
         }
     }
-    names
+    Ok(names)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::csv_rows::MAX_COLUMNS;
     use super::*;
+    use crate::error::ErrorCode;
     use crate::kernels::testing::{SharedMemory, TestHost, assert_cancels};
     use crate::value::Array;
 

@@ -9,6 +9,7 @@ use crate::error::{ErrorCode, KernelError};
 use crate::kernel::KernelContext;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr_iter;
+use std::collections::TryReserveError;
 
 /// Most columns.
 pub(super) const MAX_COLUMNS: usize = 1 << 20;
@@ -92,6 +93,19 @@ pub(super) struct Rows<'a> {
     width: Option<usize>,
 }
 
+/// Doubles the room.
+fn enlarge<T: Clone + Default>(room: &mut Vec<T>) -> Result<(), KernelError> {
+    let more = room.len();
+    room.try_reserve_exact(more).map_err(no_memory)?;
+    room.resize(2 * more, T::default());
+    Ok(())
+}
+
+/// What to reject with when the system has no memory for the cells.
+pub(super) fn no_memory(_: TryReserveError) -> KernelError {
+    KernelError::new(ErrorCode::System, "no memory for the table")
+}
+
 impl<'a> Rows<'a> {
     pub(super) fn new(text: &'a [u8], delimiter: u8, ctx: &'a KernelContext<'a>) -> Self {
         let reader = ReaderBuilder::new().delimiter(delimiter).build();
@@ -125,7 +139,7 @@ impl<'a> Rows<'a> {
             match result {
                 ReadRecordResult::InputEmpty => self.pause()?,
                 // No longer than the text itself, so doubled at most once too often.
-                ReadRecordResult::OutputFull => self.cells.resize(2 * self.cells.len(), 0),
+                ReadRecordResult::OutputFull => enlarge(&mut self.cells)?,
                 ReadRecordResult::OutputEndsFull => self.widen(count)?,
                 ReadRecordResult::Record => break,
                 ReadRecordResult::End => {
@@ -160,7 +174,7 @@ impl<'a> Rows<'a> {
                 Err(self.malformed(&format!("more than {MAX_COLUMNS} columns are not supported")))
             }
             None => {
-                self.ends.resize(2 * self.ends.len(), 0);
+                enlarge(&mut self.ends)?;
                 Ok(())
             }
         }

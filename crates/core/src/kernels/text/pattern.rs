@@ -12,10 +12,18 @@ use regex_automata::meta::{self, Cache, Regex};
 use regex_automata::util::iter::Searcher;
 use regex_automata::util::syntax;
 use regex_automata::{HalfMatch, Input, Match, Span};
+use regex_syntax::ast::parse::ParserBuilder;
+use regex_syntax::ast::{Ast, ClassSetBinaryOp, ClassSetItem, Visitor, visit};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// Bytes of a pattern at most. A parsed pattern takes some hundred times its length.
+/// Bytes of a pattern at most. What is no class of characters takes some hundred bytes for each when it is parsed.
 const MAX_PATTERN: usize = 1 << 18;
+
+/// Classes of characters in a pattern at most. One like `\w` takes two bytes of the pattern, and some thousand when it is parsed.
+const MAX_CLASSES: usize = 1 << 12;
+
+/// What an intersection, difference or negation of classes counts for: it is worked out range by range.
+const COMBINED: usize = 16;
 
 /// Bytes of the compiled automaton at most: as much as the regex crate allows by default. It also bounds the time for
 /// compiling.
@@ -43,6 +51,12 @@ impl Pattern {
             return Err(invalid(format!(
                 "it is too large: {} bytes, where {MAX_PATTERN} are the most",
                 pattern.len()
+            )));
+        }
+        let classes = classes_of(pattern, flags)?;
+        if classes > MAX_CLASSES {
+            return Err(invalid(format!(
+                "it is too large: its classes of characters count for {classes}, where {MAX_CLASSES} are the most"
             )));
         }
         let hir = syntax::parse_with(pattern, &syntax).map_err(|error| invalid(reason(pattern, &error)))?;
@@ -137,6 +151,39 @@ fn reason(pattern: &str, error: &regex_syntax::Error) -> String {
     };
     let at = pattern.get(..span.start.offset).map_or(0, |before| before.chars().count());
     format!("{kind} (at character {})", at + 1)
+}
+
+/// How many classes of characters a pattern has, before any is worked out; what does not parse has none.
+fn classes_of(pattern: &str, flags: &str) -> Result<usize, KernelError> {
+    struct Count(usize);
+    impl Visitor for Count {
+        type Output = usize;
+        type Err = KernelError;
+        fn finish(self) -> Result<usize, KernelError> {
+            Ok(self.0)
+        }
+        fn visit_pre(&mut self, ast: &Ast) -> Result<(), KernelError> {
+            self.0 += match ast {
+                Ast::ClassUnicode(_) | Ast::ClassPerl(_) | Ast::ClassBracketed(_) => 1,
+                _ => 0,
+            };
+            Ok(())
+        }
+        fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), KernelError> {
+            self.0 += match item {
+                ClassSetItem::Unicode(_) | ClassSetItem::Perl(_) => 1,
+                ClassSetItem::Bracketed(class) if class.negated => COMBINED,
+                _ => 0,
+            };
+            Ok(())
+        }
+        fn visit_class_set_binary_op_pre(&mut self, _: &ClassSetBinaryOp) -> Result<(), KernelError> {
+            self.0 += COMBINED;
+            Ok(())
+        }
+    }
+    let parsed = ParserBuilder::new().ignore_whitespace(flags.contains('x')).build().parse(pattern);
+    parsed.map_or(Ok(0), |ast| visit(&ast, Count(0)))
 }
 
 /// The parser's settings for `flags`.
@@ -241,6 +288,18 @@ mod tests {
         assert_eq!(Pattern::new(&deep, "", true).unwrap_err().code, ErrorCode::InvalidPattern);
         let long = "a".repeat(MAX_PATTERN + 1);
         assert_eq!(Pattern::new(&long, "", true).unwrap_err().code, ErrorCode::InvalidPattern);
+    }
+
+    #[test]
+    fn classes_are_counted_before_they_are_worked_out() {
+        for pattern in [r"\w".repeat(5000), r"[\w&&\pL]".repeat(300), r"[^x[^\pL]]".repeat(300)] {
+            let begun = std::time::Instant::now();
+            let error = Pattern::new(&pattern, "i", true).unwrap_err();
+            assert!(error.message.contains("classes of characters"), "{}", error.message);
+            assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
+        }
+        assert!(Pattern::new(&r"[a-z]".repeat(1000), "", true).is_ok());
+        assert!(Pattern::new("[ a # b\n ]", "x", true).is_ok());
     }
 
     #[test]
