@@ -285,8 +285,9 @@ function create({ classes, name, message, stack, shown, own }: Fault): Error {
   if (getPrototypeOf(error) !== Class.prototype) setPrototypeOf(error, Class.prototype as object)
   if (message !== undefined && error.message !== message) define(error, 'message', message, has(shown, 'message'))
   // A class that is not known here lives on in the name, unless the error has a name of its own.
-  const wanted = name === undefined || name === className ? (classes[0] ?? className) : name
-  if (error.name !== wanted || has(shown, 'name')) define(error, 'name', wanted, has(shown, 'name'))
+  const isShown = has(shown, 'name')
+  const wanted = name === undefined || (name === className && !isShown) ? (classes[0] ?? className) : name
+  if (error.name !== wanted || isShown) define(error, 'name', wanted, isShown)
   define(error, 'stack', stack ?? `${error.name}: ${error.message}`, has(shown, 'stack'))
   return error
 }

@@ -5,7 +5,7 @@ import type { IWorker } from '..'
 import { outOfRange } from './errors'
 import type { JsLane } from './lane'
 import { native } from './native-owner'
-import { checkBounds, optionsObject, ownOr } from './options'
+import { checkBounds, optionsObject, own, ownOr } from './options'
 import { flush } from './port'
 import { followQuota } from './quota'
 import { NativeWorker } from './task'
@@ -58,7 +58,8 @@ export class Sizing {
     const [least, most] = checkBounds(
       ['bounds.min', 'bounds.max'],
       ownOr(bounds, 'min', min),
-      ownOr(bounds, 'max', max),
+      // Told as what was given, which is that alone.
+      own(bounds, 'min') === undefined ? atLeast(min, ownOr(bounds, 'max', max)) : ownOr(bounds, 'max', max),
     )
     if (lane === undefined && most > this.#mostThreads) {
       throw outOfRange('bounds.max', `at most ${this.#mostThreads}, the CPUs or the option threads`, most)
@@ -95,4 +96,12 @@ export class Sizing {
     if (lane === undefined) this.#set(0, Math.min(granted, this.#mostThreads))
     else this.#set(Math.min(lane.size.bounds.min, granted), granted)
   }
+}
+
+/** The most workers that `resize` is given without the least. @throws RangeError for fewer than these */
+function atLeast(min: number, most: unknown): unknown {
+  if (typeof most === 'number' && most >= 1 && most < min) {
+    throw outOfRange('bounds.max', `at least the fewest workers, ${min}, where bounds.min is not given`, most)
+  }
+  return most
 }

@@ -191,3 +191,22 @@ test('modules and options that cannot be are refused at once', () => {
   assert.throws(() => new WorkerPool(TASKS, { trimWhenIdle: 1 }), code('INVALID_ARG_TYPE'))
   assert.throws(() => new WorkerPool(TASKS, { entrypointSymbol: 5 }), code('INVALID_ARG_TYPE'))
 })
+
+test('resize() tells of what it was given', async (t) => {
+  const pool = new WorkerPool(TASKS, { minWorkers: 2, maxWorkers: 3 })
+  t.after(() => pool.destroy())
+  const told = (bounds) => {
+    try {
+      pool.resize(bounds)
+    } catch (error) {
+      return error.message
+    }
+  }
+  assert.equal(
+    told({ max: 1 }),
+    'bounds.max must be at least the fewest workers, 2, where bounds.min is not given; got 1',
+  )
+  assert.equal(told({ min: 4 }), 'bounds.min must be at most bounds.max, 3; got 4')
+  assert.equal(told({ max: 0 }), 'bounds.max must be a whole number from 1 to 1024; got 0')
+  assert.equal(told({ min: 0, max: 1 }), undefined)
+})

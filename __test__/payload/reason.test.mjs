@@ -215,6 +215,17 @@ describe('ordinary errors', () => {
     assert.ok(isWrittenByEngine(define('stack', { get: () => 'mine' })))
   })
 
+  test('a name that shows is kept, whatever the class of the user is called', () => {
+    for (const name of ['Error', 'TypeError', 'Mine']) {
+      const error = new (class Other extends TypeError {})('m')
+      Object.defineProperty(error, 'name', { value: name, enumerable: true })
+      for (const actual of [crossHeld(error), cross(error)]) {
+        assert.deepEqual([actual.name, Object.keys(actual)], [name, ['name']])
+      }
+    }
+    assert.equal(cross(new (class Other extends TypeError {})('m')).name, 'Other')
+  })
+
   const others = {
     'a cause': () => new Error('m', { cause: 1 }),
     'an undefined cause': () => new Error('m', { cause: undefined }),
