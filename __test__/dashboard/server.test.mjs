@@ -493,7 +493,7 @@ test('bad arguments reject before anything listens', async (t) => {
     [[undefined], 'INVALID_ARG_TYPE', 'pools must be'],
     [[{}], 'INVALID_ARG_TYPE', 'pools must be'],
     [['pool'], 'INVALID_ARG_TYPE', 'pools must be'],
-    [[[pool, {}]], 'INVALID_ARG_TYPE', 'pools[1] must be a WorkerPool'],
+    [[[pool, {}]], 'INVALID_ARG_TYPE', 'pools[1] must be a WorkerPool of this copy of threadmill'],
     [[[Object.create(WorkerPool.prototype)]], 'INVALID_ARG_TYPE', 'pools[0] must be'],
     [[pool, null], 'INVALID_ARG_TYPE', 'options must be an object'],
     [[pool, { port: '80' }], 'INVALID_ARG_TYPE', 'options.port must be'],

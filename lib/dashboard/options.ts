@@ -51,7 +51,7 @@ function checkText(name: string, expectation: string, value: unknown, pattern: R
 /** A pool and its core. @throws TypeError */
 export function checkPool(pool: unknown, name = 'pool'): [AnyPool, PoolCore] {
   const core = coreOf(pool)
-  if (core === undefined) throw wrongType(name, 'a WorkerPool', pool)
+  if (core === undefined) throw wrongType(name, 'a WorkerPool of this copy of threadmill', pool)
   return [pool as AnyPool, core]
 }
 
@@ -59,6 +59,6 @@ export function checkPool(pool: unknown, name = 'pool'): [AnyPool, PoolCore] {
 export function checkPools(value: unknown): [AnyPool, PoolCore][] {
   if (coreOf(value) !== undefined) return [checkPool(value)]
   const isIterable = typeof value === 'object' && value !== null && Symbol.iterator in value
-  if (!isIterable) throw wrongType('pools', 'a WorkerPool or an iterable of them', value)
+  if (!isIterable) throw wrongType('pools', 'a WorkerPool of this copy of threadmill, or an iterable of them', value)
   return Array.from(value as Iterable<unknown>, (pool, index) => checkPool(pool, `pools[${index}]`))
 }

@@ -12,7 +12,7 @@ import { soon } from '../timers'
  * @throws TypeError; ThreadmillError for one that has ended
  */
 export function coresOf(pools: unknown): PoolCore[] {
-  const expectation = 'a WorkerPool or an iterable of them'
+  const expectation = 'a WorkerPool of this copy of threadmill, or an iterable of them'
   const only = coreOf(pools)
   if (only === undefined && typeof (pools as Iterable<unknown> | null)?.[Symbol.iterator] !== 'function') {
     throw wrongType('pools', expectation, pools)
@@ -21,7 +21,7 @@ export function coresOf(pools: unknown): PoolCore[] {
     only === undefined
       ? Array.from(pools as Iterable<unknown>, (pool, at) => {
           const core = coreOf(pool)
-          if (core === undefined) throw wrongType(`pools[${at}]`, 'a WorkerPool', pool)
+          if (core === undefined) throw wrongType(`pools[${at}]`, 'a WorkerPool of this copy of threadmill', pool)
           return core
         })
       : [only]
