@@ -92,8 +92,8 @@ async function shutdown(method) {
 async function idle() {
   const seconds = 1
   const pool = await openUsed(4, 1)
-  // Until the threads have come to rest.
-  await setTimeout(200)
+  // Until the threads have come to rest, and what they do then is done.
+  await setTimeout(3000)
   const before = process.cpuUsage()
   await setTimeout(seconds * 1000)
   const { user, system } = process.cpuUsage(before)
