@@ -75,15 +75,14 @@ describe('garbage of workers that rest', { concurrency: true }, () => {
 
   test('tasks that come meanwhile go to another worker that is idle', { timeout: 60_000 }, async (t) => {
     const pool = poolOf(t, { minWorkers: 2, maxWorkers: 2 })
-    await Promise.all(
-      [0, 1].map((workerAffinity) => pool.run(0, { name: 'echo', workerAffinity, affinityStrength: 'force' })),
-    )
-    const cells = cellsOf()
-    await pool.run([cells, 1], { workerAffinity: 1, affinityStrength: 'force' })
-    await collected(cells)
+    // One after the other, so that the second one would be the first to get a task.
+    for (const workerAffinity of [0, 1]) {
+      const cells = cellsOf()
+      await pool.run([cells, 1], { workerAffinity, affinityStrength: 'force' })
+      await collected(cells)
+    }
     const task = pool.addTask(7, { name: 'echo' })
     assert.equal(await task, 7)
-    // The other one has rested for longer.
     assert.equal(task.worker.id, 0)
   })
 
