@@ -231,8 +231,9 @@ export interface NativePoolOptions {
   /**
    * Whether workers that have nothing to do give memory back. A JS worker collects its garbage, which the engine does only when
    * memory is needed: once after tasks, when it has rested for 1 s and 0.1 s for each MiB of its heap, or 30 s if that has not
-   * grown; it takes about 1 ms per MiB. Other workers that are idle take what comes meanwhile; without them it waits. When all native workers have rested for 1 s, after tasks with more than
-   * 32 MiB of inputs and outputs, the C library is asked to (`malloc_trim`; glibc only). @default true
+   * grown; it takes about 1 ms per MiB. Other workers that are idle take what comes meanwhile; without them it waits. When all
+   * native workers have rested for 1 s, after tasks with more than 32 MiB of inputs and outputs, the C library is asked to give
+   * back what it has (`malloc_trim`; glibc only). @default true
    */
   readonly trimWhenIdle?: boolean | undefined
   /** Nice value of the native workers, -20 to 19; below 0 needs a privilege. Linux only, elsewhere ignored. @default none */

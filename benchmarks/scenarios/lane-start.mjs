@@ -18,7 +18,8 @@ const MIB = 2 ** 20
 // Without flags of the engine: with one, Node's own modules are compiled anew in every thread.
 const sample = (pool, measure) => fresh(CHILD, pool, measure)
 
-async function memoryPerWorker(pool, kind) {
+/** Measures the memory that each worker adds. */
+const memoryPerWorker = (kind) => async (pool) => {
   const one = await sample(pool, `${kind} of 1`)
   return ((await sample(pool, `${kind} of 9`)) - one) / 8 / MIB
 }
@@ -26,20 +27,14 @@ async function memoryPerWorker(pool, kind) {
 const MEASURES = [
   ['first', 'first JS result after the constructor', 'ms', pick(2, 9, 31), (pool) => sample(pool, 'first')],
   ['imported', 'first JS result, with the import', 'ms', pick(2, 9, 31), (pool) => sample(pool, 'imported')],
-  [
-    'memory',
-    'memory per worker after its first tasks',
-    'MiB',
-    pick(1, 3, 9),
-    (pool) => memoryPerWorker(pool, 'memory'),
-  ],
-  ['rested', 'memory per idle worker', 'MiB', pick(1, 3, 9), (pool) => memoryPerWorker(pool, 'rested memory')],
+  ['memory', 'memory per worker after its first tasks', 'MiB', pick(1, 3, 9), memoryPerWorker('memory')],
+  ['rested', 'memory per idle worker', 'MiB', pick(1, 3, 9), memoryPerWorker('rested memory')],
   [
     'littered',
     'memory per idle worker, after tasks with much garbage',
     'MiB',
     pick(1, 1, 3),
-    (pool) => memoryPerWorker(pool, 'littered memory'),
+    memoryPerWorker('littered memory'),
   ],
   ['close', 'close() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'close')],
   ['destroy', 'destroy() with 4 workers', 'ms', pick(2, 5, 21), (pool) => sample(pool, 'destroy')],

@@ -293,10 +293,8 @@ mod tests {
     #[test]
     fn classes_are_counted_before_they_are_worked_out() {
         for pattern in [r"\w".repeat(5000), r"[\w&&\pL]".repeat(300), r"[^x[^\pL]]".repeat(300)] {
-            let begun = std::time::Instant::now();
             let error = Pattern::new(&pattern, "i", true).unwrap_err();
             assert!(error.message.contains("classes of characters"), "{}", error.message);
-            assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
         }
         assert!(Pattern::new(&r"[a-z]".repeat(1000), "", true).is_ok());
         assert!(Pattern::new("[ a # b\n ]", "x", true).is_ok());
