@@ -57,6 +57,7 @@ const FLOORS = {
   'limit.small object': over(1, 'small object, 1024 in flight, over batched postMessage'),
   'limit.map and date': over(1, 'object with a map and a date, 1024 in flight, over batched postMessage'),
   'limit.class and cycle': over(1, 'object with an instance and a cycle, 1024 in flight, over batched postMessage'),
+  'limit.error and cycle': over(1, 'object with an error and a cycle, 1024 in flight, over batched postMessage'),
   'limit.V8 object': over(1, 'V8 object, 1024 in flight, over batched postMessage'),
 }
 
@@ -70,6 +71,10 @@ const LIMITS = {
   },
   'class and cycle': {
     what: 'object with an instance and a cycle, 1024 in flight: rate of batched postMessage, over it',
+    unit: '×',
+  },
+  'error and cycle': {
+    what: 'object with an error and a cycle, 1024 in flight: rate of batched postMessage, over it',
     unit: '×',
   },
   'V8 object': { what: 'V8 object, 1024 in flight: rate of batched postMessage, over it', unit: '×' },

@@ -23,7 +23,7 @@ import { memoryOf, plainView } from './views'
 const { ceil, clone, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, isArray, isInChain, isView } = builtins
 const { isWellFormed, keys, lengthOf, mapForEach, objectPrototype, parse, setForEach, stringify } = builtins
 const { isAnyArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError, isProxy, isRegExp, isSet } = builtins
-const { isSharedArrayBuffer } = builtins
+const { isSharedArrayBuffer, typedSet } = builtins
 const domException = builtins.DOMException.prototype
 const { RAW } = KINDS
 
@@ -150,7 +150,7 @@ export function rawLength({ codec, data }: Encoded): number {
 export function putRaw({ data }: Encoded, words: Float64Array, bytes: Uint8Array, offset: number): void {
   const from = data as Uint8Array
   putHead(words, offset, from.length)
-  bytes.set(from, (offset + 2) * 8)
+  typedSet.call(bytes, from, (offset + 2) * 8)
 }
 
 /** Whether reading the words takes V8's serializer, and so may throw. */

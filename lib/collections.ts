@@ -46,3 +46,9 @@ export function ownStack<T>(): T[] {
   own(stack, builtins.arrayPrototype, ['pop', 'push'])
   return stack
 }
+
+/** The place of an item, -1 for none; by no method of arrays, which users replace. */
+export function placeIn(items: readonly unknown[], item: unknown): number {
+  for (let at = 0; at < items.length; at++) if (items[at] === item) return at
+  return -1
+}

@@ -20,7 +20,7 @@ import * as runTimes from './run-times'
 import * as slots from './slots'
 import { setImmediate, setTimeout } from './timers'
 
-const { Float64Array: Floats, min } = builtins
+const { Float64Array: Floats, min, typedSubarray } = builtins
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
@@ -204,7 +204,7 @@ function settlePlain(at: number): boolean {
 
 /** The words that begin there, of the last drain call. */
 function wordsAt(offset: number): Float64Array {
-  return offset < 0 ? (eventValues[-1 - offset] as Float64Array) : words.subarray(offset)
+  return offset < 0 ? (eventValues[-1 - offset] as Float64Array) : typedSubarray.call(words, offset)
 }
 
 function handle(at: number): void {

@@ -6,10 +6,12 @@
 // | kind | number | what follows |
 // |---|---|---|
 // | CONSTANT | of what is in `CONSTANTS` | |
+// | CONSTANT | of an error: from `ERROR` on, 4 times the place of its class in `builtins.errorClasses`, and what it has | its message if HAS_MESSAGE, its stack, its cause if HAS_CAUSE, as items |
 // | INTEGER | the value itself | |
 // | NUMBER | | the value |
 // | TEXT | of a text that all threads share | |
-// | CHARS | length | the UTF-16 units, three to a word |
+// | CHARS | 4 times the length | the UTF-16 units, three to a word |
+// | CHARS | the same, and ASCII or UTF16 | the units as they are in memory, of one byte or of two |
 // | ARRAY | length | the elements |
 // | NUMBERS | twice the length, and 1 if all are integers of 32 bits | the elements of an array, all numbers |
 // | OBJECT | of the text with its property names as JSON | the values of its properties |
@@ -19,9 +21,9 @@
 // | SET | size | the members |
 // | BIGINT | | the lower 32 bits, and what is above them |
 // | REGEXP | the flags, one bit each | the source, as an item |
-// | BYTES | 16 times the length, and the place of its class in views.ts, or DATA_VIEW | six bytes to a word |
-// | BYTES | of a view of a part: 16 times the length of all, and PART | where the part begins, 16 times its length and the place of its class, and all bytes |
-// | BYTES | of a buffer itself: 16 times its length, and WHOLE | the same |
+// | BYTES | 32 times the length, the place of its class in views.ts, or DATA_VIEW, and SIXES or not | its bytes as they are, or six to a word |
+// | BYTES | of a view of a part: the same of all, and PART | where the part begins, 16 times its length and the place of its class, and all bytes |
+// | BYTES | of a buffer itself: the same, and WHOLE | the same |
 // | RAW | length | bytes of V8's serializer; see codec.ts |
 //
 // TRACKED or CYCLIC is added to the first item when there is a SAME: else objects need not be counted. With TRACKED they are
@@ -51,8 +53,15 @@ export const KINDS = {
 export const DATA_VIEW = 13
 export const PART = 15
 export const WHOLE = 14
+export const SIXES = 16
 
 export const CONSTANTS = [undefined, null, false, true]
+/** See above. */
+export const ASCII = 1
+export const UTF16 = 2
+export const ERROR = CONSTANTS.length
+export const HAS_MESSAGE = 1
+export const HAS_CAUSE = 2
 
 /** Above all that is added to a kind. */
 export const TRACKED = 2 ** 30

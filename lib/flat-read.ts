@@ -2,12 +2,29 @@
 // Reads what flat.ts has written.
 
 import { builtins } from './builtins'
-import { CONSTANTS, CYCLIC, DATA_VIEW, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
+import {
+  ASCII,
+  CONSTANTS,
+  CYCLIC,
+  DATA_VIEW,
+  ERROR,
+  FLAGS,
+  HAS_CAUSE,
+  HAS_MESSAGE,
+  KINDS,
+  PART,
+  SIXES,
+  TRACKED,
+  UTF16,
+  WHOLE,
+} from './flat-format'
 import { native } from './native-values'
+import { withoutStack } from './stackless'
 
 const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } = KINDS
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
 const { DataView: View, halves, integer, unsignedInteger } = builtins
+const { ceil, errorClasses, latin1Slice, offsetOfView, typedSet, ucs2Slice } = builtins
 const { bufferOf, defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
 
 type ViewClass = (typeof typedArrays)[number]
@@ -64,7 +81,7 @@ function readItem(item: number): unknown {
     case TEXT:
       return shared[number] ?? learnText(number)
     case CHARS:
-      return readChars(number)
+      return readText(number >>> 2, number & 3)
     case OBJECT:
       if (isCyclic) return (fillers[number] ?? learnFiller(number))()
       return ended((makers[number] ?? learnShape(number))())
@@ -90,7 +107,7 @@ function readItem(item: number): unknown {
       return ended(set)
     }
     case BYTES:
-      return ended(begun(readBytes(number >>> 4, number & 15)))
+      return ended(begun(readBytes(number >>> 5, number & 15, (number & SIXES) !== 0)))
     case REGEXP:
       return ended(begun(new PlainRegExp(readValue() as string, flagTexts[number] ?? learnFlags(number))))
     case BIGINT:
@@ -99,7 +116,7 @@ function readItem(item: number): unknown {
       from += 2
       return (words[from - 1] as number) > MOST_SIGNED_HALF ? unsignedInteger[0] : integer[0]
     default:
-      return CONSTANTS[number]
+      return number < ERROR ? CONSTANTS[number] : readError(number - ERROR)
   }
 }
 
@@ -115,21 +132,15 @@ function readNumbers(array: number[], length: number, areIntegers: boolean): num
   return array
 }
 
-function readBytes(length: number, index: number): object {
+function readBytes(length: number, index: number, areSixes: boolean): object {
   const isPart = index === PART
   if (isPart) from += 2
   const start = from
   const bytes = new Bytes(length)
-  for (let i = 0; i < length; i += 6) {
-    const word = words[from++] as number
-    const high = floor(word / 2 ** 24)
-    const low = word - high * 2 ** 24
-    bytes[i] = low
-    bytes[i + 1] = low >>> 8
-    bytes[i + 2] = low >>> 16
-    bytes[i + 3] = high
-    bytes[i + 4] = high >>> 8
-    bytes[i + 5] = high >>> 16
+  if (areSixes) readSixes(bytes, length)
+  else {
+    from += ceil(length / 8)
+    typedSet.call(bytes, new Bytes(bufferOf.call(words), offsetOfView.call(words) + start * 8, length))
   }
   if (index === 0) return bytes
   const buffer = bufferOf.call(bytes)
@@ -141,6 +152,41 @@ function readBytes(length: number, index: number): object {
   if ((part & 15) === DATA_VIEW) return new View(buffer, offset, size)
   const Class = typedArrays[part & 15] as ViewClass
   return new Class(buffer, offset, size / Class.BYTES_PER_ELEMENT)
+}
+
+function readSixes(bytes: Uint8Array, length: number): void {
+  for (let i = 0; i < length; i += 6) {
+    const word = words[from++] as number
+    const high = floor(word / 2 ** 24)
+    const low = word - high * 2 ** 24
+    bytes[i] = low
+    bytes[i + 1] = low >>> 8
+    bytes[i + 2] = low >>> 16
+    bytes[i + 3] = high
+    bytes[i + 4] = high >>> 8
+    bytes[i + 5] = high >>> 16
+  }
+}
+
+function readText(length: number, how: number): string {
+  if (how !== ASCII && how !== UTF16) return readChars(length)
+  const start = from * 8
+  from += ceil((length * how) / 8)
+  // Of one byte, and of two.
+  const slice = how === ASCII ? latin1Slice : ucs2Slice
+  return slice?.call(words, start, start + length * how) as string
+}
+
+function readError(number: number): Error {
+  const message = number & HAS_MESSAGE ? (readValue() as string) : undefined
+  const Class = errorClasses[number >>> 2] as ErrorConstructor
+  const error = begun(withoutStack(() => (message === undefined ? new Class() : new Class(message))))
+  error.stack = readValue() as string
+  // As the engine defines it.
+  if (number & HAS_CAUSE) {
+    defineProperty(error, 'cause', { value: readValue(), writable: true, enumerable: false, configurable: true })
+  }
+  return ended(error)
 }
 
 function readChars(length: number): string {

@@ -11,7 +11,22 @@
 // and that an element is not there, where a prototype has one in its place that is not enumerable.
 
 import { builtins } from './builtins'
-import { CYCLIC, DATA_VIEW, FLAGS, KINDS, PART, TRACKED, WHOLE } from './flat-format'
+import { placeIn } from './collections'
+import {
+  ASCII,
+  CYCLIC,
+  DATA_VIEW,
+  ERROR,
+  FLAGS,
+  HAS_CAUSE,
+  HAS_MESSAGE,
+  KINDS,
+  PART,
+  SIXES,
+  TRACKED,
+  UTF16,
+  WHOLE,
+} from './flat-format'
 import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
 import { isCloneable, isKnown, isUnmarked } from './instances'
 import { mayClone } from './moves'
@@ -40,22 +55,25 @@ const MANY_NUMBERS = 8
 const MOST_DEPTH = 16
 /** Integers from here on are numbers: the items are to be small integers to the engine. */
 const MOST_INTEGER = 2 ** 26
-/** Longest string, in UTF-16 units. */
+/** Longest string that is taken apart, in UTF-16 units. */
 const MOST_CHARS = 256
+/** Those of more units than the first number are copied as they are in memory, up to the second. */
+const [FEW_CHARS, MOST_COPIED] = [20, 8192]
 /** The longest that may be shared: of one that is longer V8 may keep the string alive that it is a part of. */
 const MOST_TEXT = 12
 /**
  * Text is what the engine's serializer is quicker with, and all else what it is slower with, in nanoseconds
- * (docs/design/js-lane.md): for each unit; for its call, each word that is no text, and the name of a string.
+ * (docs/design/js-lane.md): for each unit, or for each text that is copied, and its words; for its call, each word that is no text,
+ * and the name of a string.
  */
-const [UNIT_COSTS, CALL_PAYS, WORD_PAYS, NAME_PAYS] = [5, 600, 40, 20]
+const [UNIT_COSTS, COPY_COSTS, WORD_COSTS, CALL_PAYS, WORD_PAYS, NAME_PAYS] = [5, 100, 1.5, 600, 40, 20]
 /** What may still be made good by what follows. */
 const CREDIT = 2000
 /** Of more strings each one costs something, too, and only objects pay. */
 const FEW_STRINGS = 64
 const [STRING_COSTS, OBJECT_PAYS] = [50, 200]
-/** Longest memory, in bytes: the engine is quicker with more. */
-const MOST_BYTES = 320
+/** Memory up to the first length, in bytes, is taken apart, and up to the second it may be; the engine is quicker with more than the last. */
+const [FEW_BYTES, MOST_SIXES, MOST_BYTES] = [32, 320, 2048]
 /** So many objects of a value are compared one by one; the places of others are kept. */
 const FEW_OBJECTS = 16
 const MOST_OBJECTS = 4096
@@ -64,6 +82,8 @@ const MOST_BEFORE_BYTES = 64
 
 const { arrayPrototype, datePrototype, mapPrototype, memoryPrototype, objectPrototype, regExpPrototype, setPrototype } =
   builtins
+const { ceil, errorClasses, getOwnPropertyDescriptor, isInChain, isNativeError, isNan, latin1Slice } = builtins
+const { max, typedSet, typedSlice, ucs2Slice, ucs2Write, utf8Write } = builtins
 const {
   charCodeAt,
   entries,
@@ -93,6 +113,8 @@ builtins.defineProperty(Places.prototype, 'set', { value: builtins.mapSet })
 
 /** Where values are written: the last one that was, until the next. */
 export const written = new builtins.Float64Array(MOST_WORDS + 4)
+/** The same memory. */
+const bytes = new Bytes(builtins.bufferOf.call(written))
 let at = 0
 let isBusy = false
 const objects: (object | undefined)[] = []
@@ -102,9 +124,10 @@ let places: Places | undefined
 /** What each of them is counted as: -1 while it is not complete, and for memory, which can not be told again. */
 const numbers: number[] = []
 let numberCount = 0
-/** Strings that are not shared, and their units. */
+/** Strings that are not shared, what they cost, in nanoseconds, and the words of their text. */
 let stringCount = 0
-let unitCount = 0
+let textCosts = 0
+let textWords = 0
 let isTracked = false
 /** Whether they are counted in the order of their starts. */
 let isCyclic = false
@@ -151,7 +174,8 @@ export function write(value: object): number {
   objectCount = 0
   numberCount = 0
   stringCount = 0
-  unitCount = 0
+  textCosts = 0
+  textWords = 0
   isTracked = false
   instanceCount = 0
   isWithin = false
@@ -270,9 +294,9 @@ function writeNew(object: object, depth: number): boolean {
   if (isView(object)) return writeBytes(object)
   if (prototype === memoryPrototype) return isArrayBuffer(object) && writeBuffer(object)
   if (prototype === regExpPrototype) return isRegExp(object) && writeRegExp(object)
-  if (prototype === null) return false
-  if (!isKnown(prototype)) {
-    stranger = object
+  if (prototype === null || !isKnown(prototype)) {
+    if (isNativeError(object)) return writeError(object, prototype, depth)
+    if (prototype !== null) stranger = object
     return false
   }
   const isFree = isUnmarked(object)
@@ -375,7 +399,7 @@ function countNumbers(head: number, array: readonly unknown[], length: number, f
 
 /** Writes the numbers that lie there as items. */
 function writeItems(head: number, count: number): boolean {
-  const found = written.slice(head + 1, head + 1 + count)
+  const found = typedSlice.call(written, head + 1, head + 1 + count)
   for (let i = 0; i < count; i++) if (!writeValue(found[i], 0)) return false
   return true
 }
@@ -471,19 +495,37 @@ function isAlone(buffer: ArrayBuffer, own: object): boolean {
 /** Where the words lie that `putBytes` has left out. */
 let partAt = 0
 
-/** Six bytes to a word: a NaN need not keep its bits where numbers are copied. Leaves out so many words before them. */
-function putBytes(bytes: Uint8Array, length: number, index: number, before = 0): boolean {
-  if (length > MOST_BYTES || at + length / 6 + 2 + before > MOST_WORDS) return false
-  written[at++] = (length * 16 + index) * 16 + BYTES
-  partAt = at
-  at += before
+/** Copies bytes as they are in memory, or else six to a word. Leaves out so many words before them. */
+function putBytes(from: Uint8Array, length: number, index: number, before = 0): boolean {
+  if (length > MOST_BYTES || at + length / 6 + 3 + before > MOST_WORDS) return false
+  const head = at
+  partAt = at + 1
+  at = partAt + before
+  const isCopied = length > FEW_BYTES && copyBytes(from, length)
+  if (!isCopied) {
+    if (length > MOST_SIXES) return false
+    putSixes(from, length)
+  }
+  written[head] = (length * 32 + (isCopied ? index : SIXES + index)) * 16 + BYTES
+  return true
+}
+
+/** Whether each word is a number then: another one may become another one where it is copied. */
+function copyBytes(from: Uint8Array, length: number): boolean {
+  const end = at + ceil(length / 8)
+  written[end - 1] = 0
+  typedSet.call(bytes, from, at * 8)
+  for (let i = at; i < end; i++) if (isNan(written[i])) return false
+  at = end
+  return true
+}
+
+function putSixes(from: Uint8Array, length: number): void {
   for (let i = 0; i < length; i += 6) {
-    const low = byteAt(bytes, i, length) | (byteAt(bytes, i + 1, length) << 8) | (byteAt(bytes, i + 2, length) << 16)
-    const high =
-      byteAt(bytes, i + 3, length) | (byteAt(bytes, i + 4, length) << 8) | (byteAt(bytes, i + 5, length) << 16)
+    const low = byteAt(from, i, length) | (byteAt(from, i + 1, length) << 8) | (byteAt(from, i + 2, length) << 16)
+    const high = byteAt(from, i + 3, length) | (byteAt(from, i + 4, length) << 8) | (byteAt(from, i + 5, length) << 16)
     written[at++] = high * 2 ** 24 + low
   }
-  return true
 }
 
 /** 0 beyond the end. */
@@ -505,6 +547,30 @@ function writeRegExp(pattern: RegExp): boolean {
   for (let i = 0; i < flagGetters.length; i++) if (flagGetters[i]?.call(pattern)) flags |= 1 << i
   written[at++] = flags * 16 + REGEXP
   return writeText(sourceOf.call(pattern))
+}
+
+const errorPrototypes = errorClasses.map(({ prototype }): object => prototype)
+const errorNames = errorClasses.map(({ name }) => name)
+const exceptionPrototype = builtins.DOMException?.prototype
+
+/** A clone of an error has a class by its name, message, stack and cause, and nothing else of it. */
+function writeError(error: Error, prototype: object | null, depth: number): boolean {
+  const { name } = error
+  let index = placeIn(errorPrototypes, prototype)
+  // Those of the platform may be clones of their own kind.
+  if (index < 0 && exceptionPrototype !== undefined && isInChain.call(exceptionPrototype, error)) return false
+  if (isUnmarked(error) !== true || typeof name !== 'string') return false
+  if (name !== errorNames[index]) index = max(placeIn(errorNames, name), 0)
+  const message = getOwnPropertyDescriptor(error, 'message')
+  const cause = hasOwn(error, 'cause') ? getOwnPropertyDescriptor(error, 'cause') : undefined
+  const { stack } = error as { readonly stack?: unknown }
+  // Of what a getter gives a clone has nothing.
+  if (typeof stack !== 'string' || (message !== undefined && typeof message.value !== 'string')) return false
+  if (cause !== undefined && !hasOwn(cause, 'value')) return false
+  const has = (message === undefined ? 0 : HAS_MESSAGE) + (cause === undefined ? 0 : HAS_CAUSE)
+  written[at++] = (ERROR + index * 4 + has) * 16 + CONSTANT
+  if (message !== undefined && !writeText(message.value as string)) return false
+  return writeText(stack) && (cause === undefined || writeValue(cause.value, depth))
 }
 
 function writeBigint(value: bigint): boolean {
@@ -529,11 +595,13 @@ function writeText(text: string): boolean {
       return true
     }
   }
+  if (length > FEW_CHARS && copyText(text)) return !isForEngine(CREDIT)
   if (length > MOST_CHARS || at + length / 3 + 2 > MOST_WORDS) return false
-  unitCount += length
+  textCosts += UNIT_COSTS * length
+  textWords += length / 3
   stringCount++
   if (isForEngine(CREDIT)) return false
-  written[at++] = length * 16 + CHARS
+  written[at++] = length * 64 + CHARS
   let i = 0
   for (; i + 2 < length; i += 3) {
     const high = charCodeAt.call(text, i + 2) * 2 ** 32
@@ -546,10 +614,58 @@ function writeText(text: string): boolean {
   return true
 }
 
+/** Other runtimes may lack what it takes to copy text. */
+const mayCopy = [latin1Slice, ucs2Slice, ucs2Write, utf8Write].every((method) => method !== undefined)
+/** So many texts are not expected to be ASCII, after one that was not. */
+let othersExpected = 0
+const MOST_OTHERS = 8
+
+/** Copies a text as it is in memory; whether it could. */
+function copyText(text: string): boolean {
+  const { length } = text
+  if (!mayCopy || length > MOST_COPIED || at + length / 4 + 3 > MOST_WORDS) return false
+  if (othersExpected === 0) {
+    if (copyAscii(text)) return true
+    othersExpected = MOST_OTHERS
+  }
+  othersExpected--
+  return copyUnits(text)
+}
+
+/** The same for ASCII: as UTF-8 any other text is longer. */
+function copyAscii(text: string): boolean {
+  const { length } = text
+  const count = ceil(length / 8)
+  written[at + count] = 0
+  // With room for one character more, which is four bytes at most, what is longer is seen to be.
+  if (utf8Write?.call(bytes, text, (at + 1) * 8, length + 4) !== length) return false
+  copied(length, ASCII, count)
+  return true
+}
+
+/** The same for any text, unless a word is no number then: such a one may become another one where it is copied. */
+function copyUnits(text: string): boolean {
+  const { length } = text
+  const count = ceil(length / 4)
+  written[at + count] = 0
+  ucs2Write?.call(bytes, text, (at + 1) * 8, length * 2)
+  for (let i = 1; i <= count; i++) if (isNan(written[at + i])) return false
+  copied(length, UTF16, count)
+  return true
+}
+
+/** So many words hold a text. */
+function copied(length: number, how: number, count: number): void {
+  written[at] = (length * 4 + how) * 16 + CHARS
+  at += 1 + count
+  textCosts += COPY_COSTS + WORD_COSTS * count
+  textWords += count
+  stringCount++
+}
+
 /** Whether there is so much text that the engine's serializer is quicker with what is there so far. */
 function isForEngine(credit: number): boolean {
-  const costs = UNIT_COSTS * unitCount
-  if (stringCount > FEW_STRINGS) return STRING_COSTS * stringCount + costs > OBJECT_PAYS * objectCount
-  const others = at - stringCount - unitCount / 3
-  return costs > CALL_PAYS + WORD_PAYS * others + NAME_PAYS * stringCount + credit && mayClone()
+  if (stringCount > FEW_STRINGS) return STRING_COSTS * stringCount + textCosts > OBJECT_PAYS * objectCount
+  const others = at - stringCount - textWords
+  return textCosts > CALL_PAYS + WORD_PAYS * others + NAME_PAYS * stringCount + credit && mayClone()
 }

@@ -17,7 +17,7 @@ import { BuiltinPromise, resolved } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
 
-const { defineProperty, Float64Array: Floats, Uint8Array: Bytes } = builtins
+const { bufferOf, defineProperty, Float64Array: Floats, typedSet, Uint8Array: Bytes } = builtins
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extra, extras, fail, held, rejecters, release, resolvers, tickets } = slots
@@ -38,7 +38,7 @@ const settled = defineProperty(resolved(), 'then', { value: BuiltinPromise.proto
 /** Longest string, in UTF-16 units, that may wait in the buffer. */
 const SHORT = 4096
 const header = new Floats(BATCH * SUBMIT_STRIDE)
-let arena = new Bytes(0)
+let arena: Uint8Array = new Bytes(0)
 /** The same memory. */
 let arenaWords = new Floats(0)
 let arenaUsed = 0
@@ -153,7 +153,7 @@ export function submitNumber(slot: number, ticket: Ticket, input: number): void 
 export function prepareArena(): void {
   if (arena.length > 0) return
   arenaWords = new Floats(ARENA / 8)
-  arena = new Bytes(arenaWords.buffer)
+  arena = new Bytes(bufferOf.call(arenaWords))
 }
 
 /** Submits the bytes of a typed array of less than `ARENA_LIMIT` bytes, copied now. */
@@ -161,7 +161,7 @@ export function submitBytes(slot: number, ticket: Ticket, kind: number, bytes: U
   const size = bytes.length
   if (arenaUsed + size > arena.length) flush()
   const at = begin(slot, ticket)
-  arena.set(bytes, arenaUsed)
+  typedSet.call(arena, bytes, arenaUsed)
   header[at + 3] = 5
   header[at + 4] = arenaUsed
   header[at + 5] = size

@@ -6,12 +6,13 @@
 import { builtins } from './builtins'
 import { decode, encode, holdPlain } from './codec'
 import { type Encoded, PLAIN } from './codecs'
-import { OwnMap } from './collections'
+import { OwnMap, placeIn } from './collections'
 import { describe, ThreadmillError } from './errors'
+import { withoutStack } from './stackless'
 
 const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
 const { getOwnPropertyNames, hasOwn, setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
-const { isNativeError, isProxy } = builtins
+const { errorClasses, isNativeError, isProxy } = builtins
 
 /** A part of an error: another error by its place in the list, or a value. */
 type Part = { readonly error: number } | { readonly value: unknown }
@@ -110,7 +111,7 @@ function isFault(value: unknown): value is object {
 /** Whether it has a class that the engine's serializer knows, a stack, a message and nothing else that `fault` would find. */
 function isOrdinary(value: unknown): value is Error {
   if (!isNativeError(value)) return false
-  const at = placeOf(getPrototypeOf(value))
+  const at = placeIn(ORDINARY_PROTOTYPES, getPrototypeOf(value))
   if (at < 0 || read(value, 'name') !== ORDINARY_NAMES[at] || typeof read(value, 'stack') !== 'string') return false
   const names = getOwnPropertyNames(value)
   for (let i = 0; i < names.length; i++) if (names[i] !== 'stack' && names[i] !== 'message') return false
@@ -125,7 +126,7 @@ function isOrdinary(value: unknown): value is Error {
 /** What the engine has made of an ordinary error, as an instance of the class of that name that is known here. */
 function ofThisRealm(error: Error): Error {
   const prototype = getPrototypeOf(error) as object
-  const name = ORDINARY_NAMES[placeOf(prototype)] ?? error.name
+  const name = ORDINARY_NAMES[placeIn(ORDINARY_PROTOTYPES, prototype)] ?? error.name
   const [, Class] = nearestClass([name], false)
   if (prototype === Class.prototype) return error
   const { message, stack } = error
@@ -242,17 +243,9 @@ function builtinOf(prototype: object): unknown {
   return undefined
 }
 
-/** Those that the engine's serializer knows. */
-const ORDINARY = [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError]
-const ORDINARY_PROTOTYPES: readonly object[] = ORDINARY.map(({ prototype }) => prototype)
-const ORDINARY_NAMES: readonly string[] = ORDINARY.map(({ name }) => name)
-const BUILT_IN = [...ORDINARY, AggregateError]
-
-/** The place of a prototype among those, or -1. */
-function placeOf(prototype: object | null): number {
-  for (let i = 0; i < ORDINARY_PROTOTYPES.length; i++) if (ORDINARY_PROTOTYPES[i] === prototype) return i
-  return -1
-}
+const ORDINARY_PROTOTYPES = errorClasses.map(({ prototype }): object => prototype)
+const ORDINARY_NAMES = errorClasses.map(({ name }) => name)
+const BUILT_IN: readonly ErrorConstructor[] = [...errorClasses, AggregateError as unknown as ErrorConstructor]
 
 function putTogether(faults: readonly Fault[]): unknown {
   const errors: Error[] = []
@@ -290,22 +283,6 @@ function create({ classes, name, message, stack, shown, own }: Fault): Error {
   if (error.name !== wanted || isShown) define(error, 'name', wanted, isShown)
   define(error, 'stack', stack ?? `${error.name}: ${error.message}`, has(shown, 'stack'))
   return error
-}
-
-/** Makes an error that is given another stack: to walk that of this thread and to format it is most of what one costs. */
-function withoutStack(make: () => Error): Error {
-  const limit: unknown = read(BaseError, 'stackTraceLimit')
-  try {
-    BaseError.stackTraceLimit = 0
-  } catch {
-    // It is frozen, or has a setter.
-    return make()
-  }
-  try {
-    return make()
-  } finally {
-    BaseError.stackTraceLimit = limit as number
-  }
 }
 
 type ErrorClass = typeof Error | typeof DOMException

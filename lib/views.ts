@@ -2,6 +2,7 @@
 // Typed arrays and what they are views of, whatever properties and classes they were given.
 
 import { builtins } from './builtins'
+import { placeIn } from './collections'
 
 const { bufferOf, bufferOfDataView, classNameOf, isResizable, lengthOf, lengthOfView } = builtins
 const { allocUnsafe, bufferPrototype, getPrototypeOf, isArrayBuffer, isSharedArrayBuffer, isView } = builtins
@@ -48,12 +49,6 @@ export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
 
 const prototypes = typedArrays.map(({ prototype }) => prototype)
 const names = typedArrays.map(({ name }) => name)
-
-/** The place of an item, -1 for none; by no method of arrays, which users replace. */
-function placeIn(items: readonly unknown[], item: unknown): number {
-  for (let at = 0; at < items.length; at++) if (items[at] === item) return at
-  return -1
-}
 
 /** Place among `builtins.typedArrays` of what is of that very class, or a Buffer; -1 for any other. */
 export function classOf(view: ArrayBufferView): number {

@@ -61,7 +61,7 @@ const YIELD = 10
 const TASKS = 32
 /** Test runners replace it. */
 const { hrtime } = process
-const { Float64Array: Floats } = builtins
+const { Float64Array: Floats, typedSlice } = builtins
 const { isPromise } = types
 /** Test runners replace it. */
 const exitThread = process.exit
@@ -356,7 +356,7 @@ function take(at: number, values: unknown[]): TakenTask | undefined {
       task.codec = PLAIN
     }
     // The memory is used again with the next exchange.
-    else if (isHeld) task.data = taskWords.slice(given, given + (taskWords[given] as number))
+    else if (isHeld) task.data = typedSlice.call(taskWords, given, given + (taskWords[given] as number))
     else task.codec = IN_PLACE
   } else if (tag !== 4 && codec !== POSTED) {
     task.data = tag < 4 ? SIMPLE[tag] : values[given]

@@ -24,6 +24,8 @@ const REPLACES = `
   Object.assign(String.prototype, { charCodeAt: wrong, isWellFormed: wrong })
   Object.assign(Map.prototype, { forEach: wrong })
   Object.assign(Date.prototype, { getTime: wrong })
+  Object.assign(Buffer.prototype, { latin1Slice: wrong, ucs2Slice: wrong, ucs2Write: wrong, utf8Write: wrong })
+  Object.assign(Object.getPrototypeOf(Uint8Array.prototype), { set: wrong, slice: wrong, subarray: wrong })
   Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), 'buffer', { get: wrong })`
 
 const VALUES = {
@@ -38,6 +40,9 @@ const VALUES = {
   'a Buffer': [Buffer.alloc(3, 'x')],
   'a view': { view: new DataView(new ArrayBuffer(8), 2, 4) },
   text: '\ud800 and some more',
+  'long texts': ['ASCII '.repeat(20), 'Wörter '.repeat(20)],
+  'more bytes': [new Uint8Array(100).fill(5)],
+  'an error in a value': [new RangeError('far', { cause: new SyntaxError('near') })],
   'a large integer': 2n ** 70n,
   'a cycle': (() => {
     const object = { name: 'x' }

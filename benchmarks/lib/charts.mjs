@@ -38,6 +38,11 @@ export const CHARTS = {
     groups: ['class and cycle'],
     title: 'Tasks with an instance of a class, a pattern, bytes, and itself',
   },
+  'tasks-error-and-cycle': {
+    scenario: 'tasks',
+    groups: ['error and cycle'],
+    title: 'Tasks with an instance of a class, a pattern, an error with a cause, and itself',
+  },
   'tasks-v8-object': { scenario: 'tasks', groups: ['V8 object'], title: "Tasks with an object for V8's serialiser" },
   'bytes-64-kib-moved': { scenario: 'bytes', groups: ['64 KiB moved'], title: '64 KiB moved there and back' },
   'bytes-1-mib-moved': { scenario: 'bytes', groups: ['1 MiB moved'], title: '1 MiB moved there and back' },

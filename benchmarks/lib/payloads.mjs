@@ -22,6 +22,8 @@ class Position {
 /** Each input has its own, as it would; to make them is no part of what is measured. */
 const FAILURES = Array.from({ length: 1024 }, () => new TypeError('it failed', { cause: new Error('that is why') }))
 
+const partsOf = (bytes) => ({ head: bytes.subarray(0, 2), body: bytes.subarray(2) })
+
 function roundObject(index, result) {
   const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, result }
   object.self = object
@@ -69,9 +71,15 @@ export const KINDS = [
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {
-    kind: 'V8 object',
-    // The same with an error, which takes V8's serialiser.
+    kind: 'error and cycle',
+    // The same with an error that has a cause.
     make: (index) => roundObject(index, FAILURES[index % FAILURES.length]),
+    isSame: (output, index) => output.at.x === index && output.self === output && output.result.cause.stack.length > 0,
+  },
+  {
+    kind: 'V8 object',
+    // The same with two parts of one memory, which takes V8's serialiser.
+    make: (index) => roundObject(index, partsOf(new Uint8Array([0, 1, 2, 3, 4]))),
     isSame: (output, index) => output.at.x === index && output.self === output,
   },
   {
