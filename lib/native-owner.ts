@@ -115,6 +115,8 @@ export interface NativeForOwners extends Native {
   resizeThreads(pool: number, threads: number): void
   /** JSON of how many threads the system grants this process now, and why. */
   parallelism(): string
+  /** JSON of the CPUs that the cgroups grant this process now, or of null. */
+  cpuQuota(): string
   /** JSON of the machine's physical cores, logical CPUs and memory. */
   machine(): string
   /** Busy share in percent of every logical CPU since the call before, or since it began `anew`; empty if not known. */

@@ -34,7 +34,7 @@ export interface Figures {
   timed: number
   waitTime: TimeStats
   runTime: TimeStats
-  sizing: Omit<PoolStats['sizing'], 'notes' | 'js'>
+  sizing: Omit<PoolStats['sizing'], 'notes' | 'js' | 'quota'>
   notes: string[]
   /** Most native workers that there may be. */
   mostThreads: number
@@ -64,6 +64,8 @@ interface Reading {
   readonly figures: string
   /** ms */
   readonly uptime: number
+  /** CPU quota, as JSON. */
+  quota(): string
   /** Figures by key, as JSON. */
   keys(): string
 }
@@ -72,6 +74,8 @@ interface Reading {
 export class PoolFigures {
   readonly #handle: number
   readonly #made = native.now()
+  /** JSON, from the first time on that somebody asks: to read it takes longer than all else. */
+  #quota: string | undefined
   #last: Reading | undefined
   #lastStats: PoolStats | undefined
 
@@ -97,6 +101,10 @@ export class PoolFigures {
   #read(): Reading {
     return {
       figures: native.figures(this.#handle),
+      quota: () => {
+        this.#quota ??= native.cpuQuota()
+        return this.#quota
+      },
       uptime: native.now() - this.#made,
       // The last ones are those of any snapshot that is asked too late.
       keys: () => this.#last?.keys() ?? native.keyFigures(this.#handle),
@@ -161,7 +169,12 @@ function poolStats(reading: Reading, counts: Counts): PoolStats {
     steals: figures.steals,
     abandoned: figures.abandoned,
     load: busyWorkers / poolSize,
-    sizing: { ...figures.sizing, js: bounds ?? null, notes: figures.notes },
+    sizing: {
+      ...figures.sizing,
+      quota: JSON.parse(reading.quota()) as number | null,
+      js: bounds ?? null,
+      notes: figures.notes,
+    },
     native,
     js,
     workers,

@@ -197,6 +197,7 @@ const FOR_OWNERS: &[Function] = &[
     (c"figures", Some(pool::figures)),
     (c"resizeThreads", Some(pool::resize_threads)),
     (c"parallelism", Some(pool::parallelism)),
+    (c"cpuQuota", Some(pool::cpu_quota)),
     (c"machine", Some(cpu_gate::machine)),
     (c"cpuShares", Some(cpu_gate::cpu_shares)),
     (c"keyFigures", Some(pool::key_figures)),

@@ -152,6 +152,11 @@ pub(crate) unsafe extern "C" fn parallelism(env: Env, _info: Info) -> Js {
     raw::guard(env, || json(env, &Sizing::new(None)))
 }
 
+/// `cpuQuota()`: CPUs that the cgroups grant this process now, as JSON.
+pub(crate) unsafe extern "C" fn cpu_quota(env: Env, _info: Info) -> Js {
+    raw::guard(env, || json(env, &threadmill_core::pool::cpu_quota()))
+}
+
 /// `now()`: the monotonic clock that tasks are timed with, in ms.
 pub(crate) unsafe extern "C" fn now(env: Env, _info: Info) -> Js {
     raw::guard(env, || raw::new_number(env, clock::now() as f64 / 1e6))

@@ -57,7 +57,7 @@ pub use js::{
 pub use lookout::Lookout;
 pub use memory::give_back;
 pub use placement::Pin;
-pub use sizing::{MAX_THREADS, Sizing, SizingSource};
+pub use sizing::{MAX_THREADS, Sizing, SizingSource, cpu_quota};
 pub use stats::{KeyFigures, PoolFigures, WorkerFigures};
 pub use times::Summary;
 
@@ -76,8 +76,8 @@ use memory::Memory;
 use parallel::Section;
 use slot::{PoolClaims, Slot, native};
 use state::{Ended, State, Topic};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, OnceLock};
 
 /// Most tasks that a worker takes out of the queue at once; only measured tiny ones are taken more than one at a time.
 const TAKE_AHEAD: usize = 128;
@@ -124,8 +124,6 @@ pub struct Pool {
     name: String,
     sizing: Sizing,
     lookout: Lookout,
-    /// The same with what nobody needs before it is asked for.
-    explained: OnceLock<Sizing>,
     capacity: usize,
     pin: Option<Pin>,
     nice: Option<i32>,
@@ -184,7 +182,6 @@ impl Pool {
             name: options.name,
             sizing: options.sizing,
             lookout: Lookout::default(),
-            explained: OnceLock::new(),
             capacity: options.capacity,
             pin: options.pin,
             nice: options.nice,

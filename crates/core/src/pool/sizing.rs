@@ -31,14 +31,12 @@ pub struct Sizing {
     pub cpus: u32,
     /// CPUs in the affinity mask.
     pub affinity: u32,
-    /// CPU quota of the cgroup in cores, once it has been [`explained`](Self::explained).
-    pub quota: Option<f64>,
 }
 
 impl Sizing {
     /// `threads` of the caller, or what the system grants. The count is `std::thread::available_parallelism`, which
-    /// respects the affinity mask and the cgroup quota; the other figures explain it. The quota itself is left out: to read
-    /// it takes a third of the time that a pool takes to make.
+    /// respects the affinity mask and the cgroup quota; the other figures explain it. The quota itself is [`cpu_quota`]: to
+    /// read it takes a third of the time that a pool takes to make.
     pub fn new(threads: Option<u32>) -> Self {
         let granted = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
         let cpus = online_cpus().unwrap_or(granted);
@@ -49,13 +47,7 @@ impl Sizing {
             None if affinity < cpus => (granted, SizingSource::Affinity),
             None => (granted, SizingSource::Cpus),
         };
-        Self { threads: threads.clamp(1, MAX_THREADS), source, cpus, affinity, quota: None }
-    }
-
-    /// The same with the quota as it is now.
-    #[must_use]
-    pub fn explained(self) -> Self {
-        Self { quota: cgroup_quota(), ..self }
+        Self { threads: threads.clamp(1, MAX_THREADS), source, cpus, affinity }
     }
 }
 
@@ -95,9 +87,9 @@ pub(crate) fn allowed_cpus() -> Option<Vec<usize>> {
     core_affinity::get_core_ids().map(|ids| ids.into_iter().map(|id| id.id).collect())
 }
 
-/// Quota of the tightest cgroup (version 2, else version 1) that this process is in, in cores.
+/// CPU quota of the tightest cgroup (version 2, else version 1) that this process is in, in cores. Reads some files.
 #[cfg(target_os = "linux")]
-fn cgroup_quota() -> Option<f64> {
+pub fn cpu_quota() -> Option<f64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     groups
         .lines()
@@ -119,8 +111,9 @@ fn cgroup_quota() -> Option<f64> {
         .reduce(f64::min)
 }
 
+/// CPU quota of the tightest cgroup that this process is in, in cores; there are none here.
 #[cfg(not(target_os = "linux"))]
-fn cgroup_quota() -> Option<f64> {
+pub fn cpu_quota() -> Option<f64> {
     None
 }
 

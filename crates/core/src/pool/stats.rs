@@ -229,10 +229,7 @@ impl Pool {
             timed,
             steals: state.scheduler.steals(),
             most_threads: self.threads(),
-            sizing: Sizing {
-                threads: self.active_threads(),
-                ..self.explained.get_or_init(|| self.sizing.clone().explained()).clone()
-            },
+            sizing: Sizing { threads: self.active_threads(), ..self.sizing.clone() },
             notes: state.notes.iter().map(|(_, note)| note.clone()).collect(),
             js_workers: state.js_figures(),
             workers: (0..self.threads())
