@@ -66,8 +66,9 @@ export class Answers {
     let count = -1
     let encoded: Encoded | undefined
     try {
-      if (typeof value === 'object' && value !== null && !failed && isUnmarked(value)) {
-        const made = this.#write(value)
+      const isUsual = typeof value === 'string' || (typeof value === 'object' && value !== null && isUnmarked(value))
+      if (!failed && isUsual) {
+        const made = this.#write(value as string | object)
         if (typeof made === 'number') count = made
         else encoded = made
       }
@@ -134,10 +135,11 @@ export class Answers {
   }
 
   /** Writes a value behind the others. Returns how many words it takes, what goes alone, or nothing; see `encodeAlone`. */
-  #write(value: object): number | Encoded | undefined {
+  #write(value: object | string): number | Encoded | undefined {
     const { MOST_RAW_WORDS, MOST_TOGETHER, encodeAlone, putHeld, write, written } = payload()
     const count = write(value)
     if (count < 0) {
+      if (typeof value === 'string') return undefined
       // Before: to hand over may have other values serialized.
       this.#reserve(MOST_RAW_WORDS)
       const made = encodeAlone(value)

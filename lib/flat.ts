@@ -156,14 +156,18 @@ let misses = 0
 /** After that many it is tried with one value of 16 only. */
 const MOST_MISSES = 32
 
+/** Longest text that is written alone, in words: of a longer one the addon makes fewer copies. */
+const MOST_ALONE = 130
+
 /**
  * Writes a value; how many words it takes, -1 when it cannot be written.
  * @throws what a getter of the value throws
  */
-export function write(value: object): number {
+export function write(value: object | string): number {
   stranger = undefined
   // A getter may submit something.
   if (isBusy) return -1
+  if (typeof value === 'string') return writeAlone(value)
   // Memory alone is copied as it is.
   if (isView(value)) return -1
   if (misses > MOST_MISSES && (misses++ & 15) !== 0) return -1
@@ -201,6 +205,27 @@ export function write(value: object): number {
     places = undefined
     for (let i = 0; i < objectCount; i++) objects[i] = undefined
   }
+}
+
+/** Whether a text is expected to be short enough. */
+export function mayWrite({ length }: string): boolean {
+  if (length <= 4 * MOST_ALONE) return true
+  if (length > 8 * MOST_ALONE) return false
+  if (othersExpected === 0) return true
+  othersExpected--
+  return false
+}
+
+function writeAlone(text: string): number {
+  if (!mayWrite(text)) return -1
+  at = 1
+  objectCount = 0
+  stringCount = 0
+  textCosts = 0
+  textWords = 0
+  if (!writeText(text) || at > MOST_ALONE) return -1
+  written[0] = at
+  return at
 }
 
 function writeValue(value: unknown, depth: number): boolean {
@@ -618,7 +643,7 @@ function writeText(text: string): boolean {
 const mayCopy = [latin1Slice, ucs2Slice, ucs2Write, utf8Write].every((method) => method !== undefined)
 /** So many texts are not expected to be ASCII, after one that was not. */
 let othersExpected = 0
-const MOST_OTHERS = 8
+const MOST_OTHERS = 32
 
 /** Copies a text as it is in memory; whether it could. */
 function copyText(text: string): boolean {

@@ -12,7 +12,7 @@ import {
   readWords,
   takeHeld,
 } from './codec'
-import { MOST_TOGETHER, write, written } from './flat'
+import { MOST_TOGETHER, mayWrite, write, written } from './flat'
 import { read } from './flat-read'
 import { encodeMarked, Prepared } from './marked'
 import { moveCopy, moveMemory } from './moves'
@@ -30,6 +30,7 @@ export const parts = {
   isRaw,
   MOST_RAW_WORDS,
   MOST_TOGETHER,
+  mayWrite,
   moveCopy,
   moveMemory,
   Prepared,

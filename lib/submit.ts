@@ -393,16 +393,19 @@ function checkAgain(host: EntryHost, lane: EntryLane): void {
 // In place of a slot.
 const REJECTED = -1
 const NOT_PLAIN = -2
-/** An object that neither flat.ts nor the engine alone can write. */
+/** What neither flat.ts nor the engine alone can write. */
 const UNFIT = -3
 /** The input cannot cross: the task is rejected, and was never counted. */
 export const UNCROSSED = -4
 
-/** An object without options, the next shortest way. */
+/** An object or a text without options, the next shortest way. */
 function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unknown, settlement: Settlement): number {
-  if (typeof input !== 'object' || input === null || lane.isLocal || transferOf(input) !== undefined) return NOT_PLAIN
+  const isText = typeof input === 'string'
+  if (lane.isLocal || !(isText || (typeof input === 'object' && input !== null && transferOf(input) === undefined)))
+    return NOT_PLAIN
   const { resolve, reject, task, promise } = settlement
-  const { MOST_TOGETHER, write, written } = payload()
+  const { MOST_TOGETHER, mayWrite, write, written } = payload()
+  if (isText && !mayWrite(input)) return NOT_PLAIN
   // Before it is written: whoever hears of a new worker may submit something.
   lane.admit(-1)
   let count: number
@@ -410,7 +413,7 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
   try {
     prepareArena()
     count = write(input)
-    if (count < 0) other = encodeInArena(input)
+    if (count < 0 && !isText) other = encodeInArena(input)
   } catch (error) {
     lane.withdraw()
     task?.attach(-1, promise as Promise<unknown>)
@@ -504,7 +507,10 @@ function encodeInput(
   if (marked !== undefined) [input, list] = [marked.value, [...marked.list, ...(transfer ?? [])]]
   if (lane.isLocal) return { input, list: [], isOwn: false }
   if (list !== undefined) return { input, list, isOwn: false }
-  const count = !isTried && typeof input === 'object' && input !== null ? write(input) : -1
+  let count = -1
+  if (!isTried && typeof input === 'object' && input !== null) count = write(input)
+  // Where bytes are counted, those of a text are.
+  if (!isTried && typeof input === 'string' && mayHold) count = write(input)
   if (count > 0) {
     const isAlone = count > MOST_TOGETHER
     if (!isAlone) prepareArena()

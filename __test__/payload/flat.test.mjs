@@ -688,6 +688,21 @@ describe('text', () => {
     })
   }
 
+  test('alone, as long as it is short', () => {
+    for (const make of Object.values(texts)) {
+      for (const length of [...lengths, 510, 511, 1020, 1021]) {
+        const value = make(length)
+        const result = cross(value)
+        if (length < 200) assert.equal(result, value, `${length} units`)
+        else assert.ok(result === undefined || result === value)
+      }
+    }
+    assert.equal(cross(prose.slice(0, 2000)), undefined)
+    // After texts that were no ASCII, too.
+    for (let i = 0; i < 40; i++) cross(prose.slice(0, 1000))
+    assert.equal(cross(prose.slice(0, 1000)), prose.slice(0, 1000))
+  })
+
   test('nothing is left of a longer one before', () => {
     const fill = { text: '\u7ffb\u7fff\u7ffb\u7fff'.repeat(80) }
     for (let length = 100; length < 160; length++) {
@@ -695,7 +710,7 @@ describe('text', () => {
       crossAgain(value)
       assert.equal(write(fill), -1)
       // Until texts are expected to be ASCII again.
-      for (let i = 0; i < 8; i++) write(['x'.repeat(21)])
+      for (let i = 0; i < 40; i++) write(['x'.repeat(21)])
       const count = write(value)
       // As where words are copied one by one.
       const copy = Float64Array.from(written.subarray(0, count))
