@@ -3,14 +3,12 @@
 
 import type { Transferable } from 'node:worker_threads'
 import { Board } from './board'
-import { builtins } from './builtins'
 import { type Encoded, FLAT, MOVED, PLAIN, POSTED } from './codecs'
+import { copyWords } from './collections'
 import { payload } from './lazy'
 import { ANSWER_STRIDE, native } from './native'
 import { closePorts } from './parcel'
 import { transferOf } from './transfer'
-
-const { typedSlice } = builtins
 
 /** Longest time that the answer of a tiny task waits for those of the next ones, ms. */
 const HELD_BACK = 0.1
@@ -146,7 +144,7 @@ export class Answers {
       if (typeof made !== 'number') return made
       return putHeld(made, this.board.words, this.board.bytes, this.#wordsUsed)
     }
-    if (count > MOST_TOGETHER) return { codec: FLAT, data: typedSlice.call(written, 0, count) }
+    if (count > MOST_TOGETHER) return { codec: FLAT, data: copyWords(written, 0, count) }
     this.#reserve(count)
     const { words } = this.board
     for (let i = 0; i < count; i++) words[this.#wordsUsed + i] = written[i] as number

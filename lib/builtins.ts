@@ -100,6 +100,8 @@ const classes: readonly TypedArrayClass[] = [
   BigUint64Array,
 ]
 
+const errorClasses = [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError] as const
+
 const { toString: sourceOfFunction } = Function.prototype
 const { includes } = String.prototype
 const PlainBuffer = ArrayBuffer
@@ -166,7 +168,9 @@ export const builtins = {
   entries,
   Error,
   /** Those that a clone tells apart, by their names. */
-  errorClasses: [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError] as const,
+  errorClasses,
+  errorNames: ['Error', 'TypeError', 'RangeError', 'SyntaxError', 'ReferenceError', 'EvalError', 'URIError'] as const,
+  errorPrototypes: errorClasses.map(({ prototype }): object => prototype),
   Float64Array,
   floor,
   freeze,
@@ -239,7 +243,6 @@ export const builtins = {
   typedArrays: half === undefined ? classes : [...classes, half],
   typedPrototype,
   typedSet: (typedPrototype as Uint8Array).set,
-  typedSlice: (typedPrototype as Float64Array).slice,
   typedSubarray: (typedPrototype as Float64Array).subarray,
   Uint8Array,
   ucs2Slice: bufferMethods?.ucs2Slice,

@@ -1,10 +1,10 @@
 // Stage: all. Thread: any.
 // Collections whose methods nobody else can reach: modules of users replace those of the language, and what workers do for their
-// tasks goes on. There are no iterators, whose methods all collections share: `forEach` takes their place.
+// tasks goes on. The same for lists. There are no iterators, whose methods all collections share: `forEach` takes their place.
 
 import { builtins } from './builtins'
 
-const { defineProperty, getOwnPropertyDescriptor } = builtins
+const { bufferOf, defineProperty, Float64Array: Floats, getOwnPropertyDescriptor, offsetOfView, typedSet } = builtins
 
 /** Gives the prototype of a class its own ones of these properties. */
 function own(prototype: object, from: object, names: readonly string[]): void {
@@ -45,6 +45,13 @@ export function ownStack<T>(): T[] {
   const stack: T[] = []
   own(stack, builtins.arrayPrototype, ['pop', 'push'])
   return stack
+}
+
+/** A copy of so many words, by no method of theirs. */
+export function copyWords(words: Float64Array, start: number, count: number): Float64Array {
+  const copy = new Floats(count)
+  typedSet.call(copy, new Floats(bufferOf.call(words), offsetOfView.call(words) + start * 8, count))
+  return copy
 }
 
 /** The place of an item, -1 for none; by no method of arrays, which users replace. */

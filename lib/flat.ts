@@ -3,15 +3,17 @@
 // serializer, and moved between threads as memory. What does not fit is left to codec.ts.
 //
 // F1. A property is read once, in order, as the structured clone does; once more where the platform is asked about a value
-//     (instances.ts). Getters that change the object or the array that they are
+//     (instances.ts), and with the first value that is within itself. Getters that change the object or the array that they are
 //     in while it is read are seen at work: what is read later is as they left it.
 // F2. What cannot be told exactly is not written: then -1 is returned, and the value goes another way, which reads it anew.
 //
 // What it does not see in arrays of more than FEW_ELEMENTS: elements that were made not enumerable, which a clone leaves out;
-// and that an element is not there, where a prototype has one in its place that is not enumerable.
+// and that an element is not there, where a prototype has one in its place that is not enumerable. Nor errors whose prototype is
+// that of plain objects. What Node 20's clone does otherwise: it reads the stack of an error after what is in its cause, and
+// cannot read an error that is within itself.
 
 import { builtins } from './builtins'
-import { placeIn } from './collections'
+import { copyWords, placeIn } from './collections'
 import {
   ASCII,
   CYCLIC,
@@ -82,8 +84,9 @@ const MOST_BEFORE_BYTES = 64
 
 const { arrayPrototype, datePrototype, mapPrototype, memoryPrototype, objectPrototype, regExpPrototype, setPrototype } =
   builtins
-const { ceil, errorClasses, getOwnPropertyDescriptor, isInChain, isNativeError, isNan, latin1Slice } = builtins
-const { max, typedSet, typedSlice, ucs2Slice, ucs2Write, utf8Write } = builtins
+const { ceil, errorNames, errorPrototypes, getOwnPropertyDescriptor, isInChain, isNativeError, isNan, latin1Slice } =
+  builtins
+const { max, typedSet, ucs2Slice, ucs2Write, utf8Write } = builtins
 const {
   charCodeAt,
   entries,
@@ -174,23 +177,15 @@ export function write(value: object | string): number {
   // They would be taken for properties of every object.
   for (const _ in objectPrototype) return -1
   isBusy = true
-  at = 1
-  objectCount = 0
-  numberCount = 0
-  stringCount = 0
-  textCosts = 0
-  textWords = 0
-  isTracked = false
-  instanceCount = 0
-  isWithin = false
-  hasBare = false
   try {
     isCyclic = cyclesExpected > 0
-    if (
-      !writeObject(value, MOST_DEPTH) ||
-      (stringCount > 0 && isForEngine(0)) ||
-      (instanceCount > 0 && !areCloneable(value))
-    ) {
+    let isWritten = writeRoot(value)
+    if (!isWritten && !isCyclic && cyclesExpected > 0) {
+      forgetObjects()
+      isCyclic = true
+      isWritten = writeRoot(value)
+    }
+    if (!isWritten) {
       misses++
       return -1
     }
@@ -201,10 +196,29 @@ export function write(value: object | string): number {
     return at
   } finally {
     isBusy = false
-    firstInstance = undefined
-    places = undefined
-    for (let i = 0; i < objectCount; i++) objects[i] = undefined
+    forgetObjects()
   }
+}
+
+function writeRoot(value: object): boolean {
+  at = 1
+  objectCount = 0
+  numberCount = 0
+  stringCount = 0
+  textCosts = 0
+  textWords = 0
+  isTracked = false
+  instanceCount = 0
+  isWithin = false
+  hasBare = false
+  if (!writeObject(value, MOST_DEPTH) || (stringCount > 0 && isForEngine(0))) return false
+  return instanceCount === 0 || areCloneable(value)
+}
+
+function forgetObjects(): void {
+  firstInstance = undefined
+  places = undefined
+  for (let i = 0; i < objectCount; i++) objects[i] = undefined
 }
 
 /** Whether a text is expected to be short enough. */
@@ -223,7 +237,8 @@ function writeAlone(text: string): number {
   stringCount = 0
   textCosts = 0
   textWords = 0
-  if (!writeText(text) || at > MOST_ALONE) return -1
+  // It is not shared: there may be ever new ones, which shapes of objects would have no room beside.
+  if (!putText(text) || at > MOST_ALONE) return -1
   written[0] = at
   return at
 }
@@ -424,7 +439,7 @@ function countNumbers(head: number, array: readonly unknown[], length: number, f
 
 /** Writes the numbers that lie there as items. */
 function writeItems(head: number, count: number): boolean {
-  const found = typedSlice.call(written, head + 1, head + 1 + count)
+  const found = copyWords(written, head + 1, count)
   for (let i = 0; i < count; i++) if (!writeValue(found[i], 0)) return false
   return true
 }
@@ -574,23 +589,23 @@ function writeRegExp(pattern: RegExp): boolean {
   return writeText(sourceOf.call(pattern))
 }
 
-const errorPrototypes = errorClasses.map(({ prototype }): object => prototype)
-const errorNames = errorClasses.map(({ name }) => name)
 const exceptionPrototype = builtins.DOMException?.prototype
 
 /** A clone of an error has a class by its name, message, stack and cause, and nothing else of it. */
 function writeError(error: Error, prototype: object | null, depth: number): boolean {
+  // Before a getter may change them.
+  const message = getOwnPropertyDescriptor(error, 'message')
+  const cause = hasOwn(error, 'cause') ? getOwnPropertyDescriptor(error, 'cause') : undefined
   const { name } = error
   let index = placeIn(errorPrototypes, prototype)
   // Those of the platform may be clones of their own kind.
   if (index < 0 && exceptionPrototype !== undefined && isInChain.call(exceptionPrototype, error)) return false
   if (isUnmarked(error) !== true || typeof name !== 'string') return false
   if (name !== errorNames[index]) index = max(placeIn(errorNames, name), 0)
-  const message = getOwnPropertyDescriptor(error, 'message')
-  const cause = hasOwn(error, 'cause') ? getOwnPropertyDescriptor(error, 'cause') : undefined
   const { stack } = error as { readonly stack?: unknown }
+  if (typeof stack !== 'string') return false
   // Of what a getter gives a clone has nothing.
-  if (typeof stack !== 'string' || (message !== undefined && typeof message.value !== 'string')) return false
+  if (message !== undefined && !(hasOwn(message, 'value') && typeof message.value === 'string')) return false
   if (cause !== undefined && !hasOwn(cause, 'value')) return false
   const has = (message === undefined ? 0 : HAS_MESSAGE) + (cause === undefined ? 0 : HAS_CAUSE)
   written[at++] = (ERROR + index * 4 + has) * 16 + CONSTANT
@@ -620,6 +635,11 @@ function writeText(text: string): boolean {
       return true
     }
   }
+  return putText(text)
+}
+
+function putText(text: string): boolean {
+  const { length } = text
   if (length > FEW_CHARS && copyText(text)) return !isForEngine(CREDIT)
   if (length > MOST_CHARS || at + length / 3 + 2 > MOST_WORDS) return false
   textCosts += UNIT_COSTS * length
@@ -640,7 +660,8 @@ function writeText(text: string): boolean {
 }
 
 /** Other runtimes may lack what it takes to copy text. */
-const mayCopy = [latin1Slice, ucs2Slice, ucs2Write, utf8Write].every((method) => method !== undefined)
+const mayRead = latin1Slice !== undefined && ucs2Slice !== undefined
+const mayCopy = mayRead && ucs2Write !== undefined && utf8Write !== undefined
 /** So many texts are not expected to be ASCII, after one that was not. */
 let othersExpected = 0
 const MOST_OTHERS = 32

@@ -12,7 +12,7 @@ import { withoutStack } from './stackless'
 
 const { clone, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isArray, isInChain, keys } = builtins
 const { getOwnPropertyNames, hasOwn, setPrototypeOf, DOMException: BaseException, Error: BaseError } = builtins
-const { errorClasses, isNativeError, isProxy } = builtins
+const { errorClasses, errorNames, errorPrototypes, isNativeError, isProxy } = builtins
 
 /** A part of an error: another error by its place in the list, or a value. */
 type Part = { readonly error: number } | { readonly value: unknown }
@@ -111,8 +111,8 @@ function isFault(value: unknown): value is object {
 /** Whether it has a class that the engine's serializer knows, a stack, a message and nothing else that `fault` would find. */
 function isOrdinary(value: unknown): value is Error {
   if (!isNativeError(value)) return false
-  const at = placeIn(ORDINARY_PROTOTYPES, getPrototypeOf(value))
-  if (at < 0 || read(value, 'name') !== ORDINARY_NAMES[at] || typeof read(value, 'stack') !== 'string') return false
+  const at = placeIn(errorPrototypes, getPrototypeOf(value))
+  if (at < 0 || read(value, 'name') !== errorNames[at] || typeof read(value, 'stack') !== 'string') return false
   const names = getOwnPropertyNames(value)
   for (let i = 0; i < names.length; i++) if (names[i] !== 'stack' && names[i] !== 'message') return false
   if (keys(value).length > 0) return false
@@ -126,7 +126,7 @@ function isOrdinary(value: unknown): value is Error {
 /** What the engine has made of an ordinary error, as an instance of the class of that name that is known here. */
 function ofThisRealm(error: Error): Error {
   const prototype = getPrototypeOf(error) as object
-  const name = ORDINARY_NAMES[placeIn(ORDINARY_PROTOTYPES, prototype)] ?? error.name
+  const name = errorNames[placeIn(errorPrototypes, prototype)] ?? error.name
   const [, Class] = nearestClass([name], false)
   if (prototype === Class.prototype) return error
   const { message, stack } = error
@@ -243,8 +243,6 @@ function builtinOf(prototype: object): unknown {
   return undefined
 }
 
-const ORDINARY_PROTOTYPES = errorClasses.map(({ prototype }): object => prototype)
-const ORDINARY_NAMES = errorClasses.map(({ name }) => name)
 const BUILT_IN: readonly ErrorConstructor[] = [...errorClasses, AggregateError as unknown as ErrorConstructor]
 
 function putTogether(faults: readonly Fault[]): unknown {

@@ -3,7 +3,7 @@
 
 import { builtins } from './builtins'
 
-const { Error: BaseError } = builtins
+const { Error: BaseError, hasOwn } = builtins
 
 /** Makes an error, if it can be without a stack of this thread. */
 export function withoutStack<T>(make: () => T): T {
@@ -11,7 +11,7 @@ export function withoutStack<T>(make: () => T): T {
   try {
     limit = BaseError.stackTraceLimit
     // Without a number the engine looks for no stack.
-    if (typeof limit !== 'number') return make()
+    if (typeof limit !== 'number' || !hasOwn(BaseError, 'stackTraceLimit')) return make()
     BaseError.stackTraceLimit = undefined as unknown as number
   } catch {
     // It is frozen, or has a setter.
@@ -20,6 +20,8 @@ export function withoutStack<T>(make: () => T): T {
   try {
     return make()
   } finally {
-    BaseError.stackTraceLimit = limit
+    try {
+      BaseError.stackTraceLimit = limit
+    } catch {}
   }
 }

@@ -8,6 +8,7 @@ import type { RunOptions } from '..'
 import { builtins } from './builtins'
 import type { ByteBudget } from './bytes'
 import { type Encoded, FLAT, LOCAL, MOVED, PLAIN, POSTED } from './codecs'
+import { copyWords } from './collections'
 import type { Settle } from './deferred'
 import { hidingValues, ThreadmillError } from './errors'
 import type { Kernel } from './kernels'
@@ -438,7 +439,7 @@ function admitPlain(host: EntryHost, lane: EntryLane, ticket: Ticket, input: unk
   if (task !== undefined && promise !== undefined) task.attach(slot, promise)
   try {
     host.began()
-    if (count > MOST_TOGETHER) submitEntry(slot, ticket, FLAT, written.slice(0, count))
+    if (count > MOST_TOGETHER) submitEntry(slot, ticket, FLAT, copyWords(written, 0, count))
     else if (other === undefined) submitWords(slot, ticket, written, count)
     else if (typeof other === 'number') submitWritten(slot, ticket, other)
     else submitEntry(slot, ticket, other.codec, other.data)
@@ -514,7 +515,7 @@ function encodeInput(
   if (count > 0) {
     const isAlone = count > MOST_TOGETHER
     if (!isAlone) prepareArena()
-    return { codec: FLAT, data: written.slice(0, count), worker: -1, words: isAlone ? -1 : count }
+    return { codec: FLAT, data: copyWords(written, 0, count), worker: -1, words: isAlone ? -1 : count }
   }
   const encoded = encodeWhole(input, mayHold && !isTried)
   const words = rawLength(encoded)

@@ -18,6 +18,7 @@ import { builtins } from './builtins'
 import { Abort, callPrepared, type EntryWithHooks, settledLater } from './call'
 import { rethrow, warnUnreadable } from './callbacks'
 import { FLAT, MOVED, PLAIN, POSTED } from './codecs'
+import { copyWords } from './collections'
 import { onRing } from './doorbell'
 import { type LoadedEntry, startEntry } from './entry-module'
 import type { HeapWatch } from './heap-watch'
@@ -61,7 +62,7 @@ const YIELD = 10
 const TASKS = 32
 /** Test runners replace it. */
 const { hrtime } = process
-const { Float64Array: Floats, typedSlice } = builtins
+const { Float64Array: Floats } = builtins
 const { isPromise } = types
 /** Test runners replace it. */
 const exitThread = process.exit
@@ -356,7 +357,7 @@ function take(at: number, values: unknown[]): TakenTask | undefined {
       task.codec = PLAIN
     }
     // The memory is used again with the next exchange.
-    else if (isHeld) task.data = typedSlice.call(taskWords, given, given + (taskWords[given] as number))
+    else if (isHeld) task.data = copyWords(taskWords, given, taskWords[given] as number)
     else task.codec = IN_PLACE
   } else if (tag !== 4 && codec !== POSTED) {
     task.data = tag < 4 ? SIMPLE[tag] : values[given]

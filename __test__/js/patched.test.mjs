@@ -68,6 +68,27 @@ for (const [title, value] of Object.entries(VALUES)) {
   test(`${title}: the same when a task has replaced what it is made with`, () => cross(value, REPLACES))
 }
 
+test('errors and values have their classes after the names of those have changed', async () => {
+  const change = `for (const Class of [TypeError, RangeError]) Object.defineProperty(Class, 'name', { value: 'Other' })`
+  for (const value of [VALUES.error, VALUES['an error in a value']]) await cross(value, change)
+})
+
+test('inputs cross where somebody has replaced a method of typed arrays', async () => {
+  const prototype = Object.getPrototypeOf(Uint8Array.prototype)
+  const { slice } = prototype
+  const pool = new WorkerPool(entry(''), { maxWorkers: 1 })
+  try {
+    prototype.slice = () => new Float64Array(4)
+    const numbers = Array.from({ length: 700 }, (_, index) => index / 2)
+    for (const options of [undefined, { priority: 1 }])
+      for (const value of ['some text', { some: 'object' }, numbers])
+        assert.deepEqual(await pool.run(value, options), value)
+  } finally {
+    prototype.slice = slice
+    await pool.close()
+  }
+})
+
 /** What hardening, browser-like environments and mocks do. */
 const CHANGES = {
   'freezes prototypes':
