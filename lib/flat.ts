@@ -550,13 +550,19 @@ function putBytes(from: Uint8Array, length: number, index: number, before = 0): 
   return true
 }
 
-/** Whether each word is a number then: another one may become another one where it is copied. */
+/** Whether it could: each word has to be a number. */
 function copyBytes(from: Uint8Array, length: number): boolean {
   const end = at + ceil(length / 8)
   written[end - 1] = 0
   typedSet.call(bytes, from, at * 8)
-  for (let i = at; i < end; i++) if (isNan(written[i])) return false
+  if (!areNumbers(at, end)) return false
   at = end
+  return true
+}
+
+/** Whether these words are numbers: any other may become another one where it is copied. */
+function areNumbers(start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (isNan(written[i])) return false
   return true
 }
 
@@ -689,13 +695,13 @@ function copyAscii(text: string): boolean {
   return true
 }
 
-/** The same for any text, unless a word is no number then: such a one may become another one where it is copied. */
+/** The same for any text, unless a word is no number then. */
 function copyUnits(text: string): boolean {
   const { length } = text
   const count = ceil(length / 4)
   written[at + count] = 0
   ucs2Write?.call(bytes, text, (at + 1) * 8, length * 2)
-  for (let i = 1; i <= count; i++) if (isNan(written[at + i])) return false
+  if (!areNumbers(at + 1, at + 1 + count)) return false
   copied(length, UTF16, count)
   return true
 }

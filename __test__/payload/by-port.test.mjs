@@ -2,4 +2,4 @@
 import process from 'node:process'
 
 process.env.THREADMILL_MOVES = 'off'
-for (const name of ['alone', 'flat', 'reason']) await import(`./${name}.test.mjs`)
+for (const name of ['alone', 'errors', 'flat', 'reason', 'texts']) await import(`./${name}.test.mjs`)
