@@ -6,8 +6,9 @@ import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { rethrow } from './callbacks'
 import type { JsWorker } from './js-worker'
-import { IS_NODE, type LaneThread } from './lane-thread'
+import type { LaneThread } from './lane-thread'
 import { MOST_UNREAD, type Order, type Stream } from './protocol'
+import { IS_NODE } from './runtime'
 
 /** The lane, as seen from here. */
 export interface OutputHost {

@@ -1,7 +1,6 @@
 // Stage: run. Thread: owner env.
 // The thread of a JS worker, from its launch to its end. What it reports, and that it has ended, is told to the lane.
 
-import process from 'node:process'
 import { MessageChannel, type MessagePort, type Transferable, Worker, type WorkerOptions } from 'node:worker_threads'
 import type { WorkerExitReason } from '..'
 import type { InputWay } from './ahead'
@@ -13,13 +12,11 @@ import { forgetGate, hasBegun, type LoadGate, makeGate, whenClosed } from './loa
 import type { WorkerCode } from './packs'
 import { post } from './parcel'
 import { type HeapWatch, isAlone, type Launch, type Order, type Report } from './protocol'
+import { IS_NODE } from './runtime'
 import { clearTimeout, setImmediate, setTimeout } from './timers'
 
 /** Longest time that a thread which is to be ended has to give back what it has not begun, ms. */
 const GIVE_BACK = 250
-
-/** Whether the runtime is Node, and no other that does as Node does. */
-export const IS_NODE = !('bun' in process.versions || 'deno' in process.versions)
 
 /** Who is told of a thread. */
 export interface ThreadHost {
@@ -76,6 +73,8 @@ export class LaneThread implements InputWay {
         // For a pipe, Node first makes the streams of the process, which takes half as long as all else of a launch.
         stdout: IS_NODE || stdout,
         stderr: IS_NODE || stderr,
+        // As it does in the thread, to say that there is nothing to read; see endInput in stdio.ts.
+        stdin: IS_NODE,
         workerData,
         transferList: [port2],
       }

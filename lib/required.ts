@@ -7,6 +7,7 @@
 //     required. A new thread has no hooks but those that come with its flags.
 
 import { types } from 'node:util'
+import { IS_NODE } from './runtime'
 import { clearTimeout, setTimeout } from './timers'
 
 /** Flags with which something is loaded before the entry module, or modules are found or read in another way. */
@@ -88,9 +89,15 @@ function files(): typeof import('node:fs') {
 
 /** Whether `require` gives what `import()` gives, and takes less time for it. */
 function isLikeImport(): boolean {
-  const { features, version, versions, execArgv, env } = process
-  if ('bun' in versions || 'deno' in versions) return false
+  if (!IS_NODE) return false
+  const { features, version } = process
   // The first of Node 22 warn of it.
   if ((features as { require_module?: boolean }).require_module !== true || version.startsWith('v22.12.')) return false
-  return !CHANGES.test([...execArgv, env.NODE_OPTIONS].join(' '))
+  return !mayBeChanged()
+}
+
+/** Whether flags may have had something loaded before the entry module, or changed what modules are. */
+export function mayBeChanged(): boolean {
+  const { execArgv, env } = process
+  return CHANGES.test([...execArgv, env.NODE_OPTIONS].join(' '))
 }

@@ -44,7 +44,7 @@ import {
 } from './scopes'
 import type { SeatPool } from './seat'
 import { setOwnEntry } from './self'
-import { Output } from './stdio'
+import { endInput, Output } from './stdio'
 import { isFake, root, setImmediate, soon } from './timers'
 import { MARK, unpackName } from './trace'
 import { Client, type Running } from './worker-client'
@@ -597,6 +597,7 @@ async function start(): Promise<void> {
     return
   }
   if (memory !== true) answers.board = new Board(memory)
+  endInput()
   output.redirect()
   try {
     const entry = await loadModule(launch, client)
