@@ -13,16 +13,20 @@ const VARIANTS: Readonly<Record<string, readonly string[]>> = {
   win32: ['-msvc'],
 }
 
+/** The file that it was loaded from. */
 let known: string | undefined
+/** What it is, where that is known from the start. */
+let given: object | undefined
 
-/** Says which file it is, before it is loaded. */
-export function setAddonFile(file: string | undefined): void {
+/** Says what it is, and its file. */
+export function setAddon(file: string, addon: object): void {
   known = file
+  given = addon
 }
 
 /** The exports of the addon, which nobody else has in this thread. @throws ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` */
 export function loadAddon(): unknown {
-  return claimed(known === undefined ? findAddon() : require(known))
+  return claimed(given ?? findAddon())
 }
 
 function findAddon(): object {

@@ -3,11 +3,12 @@
 
 import path from 'node:path'
 import { addonFile } from './addon'
+import { workerCode, workerFolder } from './code-cache'
 import type { EntryPlace } from './entry-module'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { heapWatch, LaneThread, type ThreadHost } from './lane-thread'
 import { native } from './native-owner'
-import { workerCode, workerFolder } from './packs'
+
 import { isRefused, refusedThread } from './refused'
 import type { SeatSettings } from './seat'
 import { root } from './timers'

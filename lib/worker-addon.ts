@@ -2,7 +2,9 @@
 // The owner says which addon it has: another one would be another process, as far as pools are concerned.
 
 import { workerData } from 'node:worker_threads'
-import { setAddonFile } from './addon'
+import { setAddon } from './addon'
+import { addonOfWorker } from './packs'
 import type { Launch } from './protocol'
 
-setAddonFile((workerData as Launch).threadmillAddon)
+const { threadmillAddon: file } = workerData as Launch
+if (file !== undefined) setAddon(file, addonOfWorker(file))

@@ -15,6 +15,8 @@ const WORKER = 'worker.js'
 /** Loads packs, and lies with a table of all modules in a file that is loaded as any other. */
 const LOADER = 'packs.js'
 const BASE = 'pack-base.js'
+/** What the loader finds and keeps code with. Owners have it with the loader; for workers it is a file of its own. */
+const CACHE = 'code-cache.js'
 
 /** What is imported from outside, of what is packed. */
 const ENTRIES = [IMPORT, FUNCTIONS]
@@ -30,7 +32,7 @@ export function pack(folder) {
     return texts.get(name)
   }
   const closure = (name, found = new Set()) => {
-    if (found.has(name) || name === LOADER) return found
+    if (found.has(name) || name === LOADER || name === CACHE) return found
     found.add(name)
     for (const other of requiredAtLoad(name, textOf(name))) closure(other, found)
     return found
@@ -62,8 +64,10 @@ export function pack(folder) {
     writeFileSync(path.join(folder, file), text)
     fingerprints.set(file, createHash('sha256').update(text).digest('hex').slice(0, 16))
   }
-  const base = textOf(LOADER) + tableText(places, fingerprints)
-  writeFileSync(path.join(folder, BASE), base)
+  const table = tableText(places, fingerprints)
+  const cache = moduleText(CACHE, textOf(CACHE), places)
+  const loader = withPlainImports(textOf(LOADER))
+  writeFileSync(path.join(folder, BASE), loader + cache + table)
   writeFileSync(path.join(folder, LOADER), `'use strict'\nmodule.exports = require('./${BASE}')\n`)
   for (const [name, file] of places) {
     const up = path.posix.relative(path.posix.dirname(name), '.') || '.'
@@ -76,7 +80,7 @@ export function pack(folder) {
       names === undefined ? text : `${text}0 && (module.exports = { ${names.join(', ')} })\n`,
     )
   }
-  writeFileSync(path.join(folder, WORKER), workerText(base))
+  writeFileSync(path.join(folder, WORKER), workerText(loader + table))
 }
 
 /** What a module requires while it is loaded: what stands outside of functions, and so at the start of a line. */
@@ -103,13 +107,31 @@ function withoutMark(name, text) {
 }
 
 /**
+ * A module that takes what it requires as it is: Node's modules have no mark of the compiler's, so that what is imported by default
+ * is all of them, and ours have, so that the namespace is what they export.
+ */
+function withPlainImports(text) {
+  const modules = [...text.matchAll(/^const (\w+) = __importDefault\(require\("node:\w+"\)\);$/gm)]
+  const names = new Set(modules.map(([, found]) => found))
+  const plain = text
+    .replaceAll(/\b(\w+)\.default\b/g, (found, name) => (names.has(name) ? name : found))
+    .replaceAll(/\b__importDefault\((require\("node:\w+"\))\)/g, '$1')
+    .replaceAll(/\b__importStar\((require\("\.[^"]*"\))\)/g, '$1')
+  return ['__importDefault', '__importStar', '__setModuleDefault', '__createBinding'].reduce(withoutHelper, plain)
+}
+
+/** A module without a function that the compiler has put there, if nothing else of it asks for that. */
+function withoutHelper(text, name) {
+  const rest = text.replace(new RegExp(`^var ${name} = \\(this && this\\.${name}\\)[^]*?^\\}[()]*;\\n`, 'm'), '')
+  return new RegExp(`\\b${name}\\b`).test(rest) ? text : rest
+}
+
+/**
  * A module in which what it requires at the start has names of two letters: each name is kept in every thread, and a module has
  * its own. The compiler's end with a number.
  */
 function withShortNames(text) {
-  const names = [...text.matchAll(/^const (\w+_\d+) = (?:__importStar\(|__importDefault\()?require\(/gm)].map(
-    ([, found]) => found,
-  )
+  const names = [...text.matchAll(/^const (\w+_\d+) = require\(/gm)].map(([, found]) => found)
   const short = new Map(names.map((found, index) => [found, `$${index.toString(36)}`]))
   return names.length === 0 ? text : text.replaceAll(/\b\w+_\d+\b/g, (word) => short.get(word) ?? word)
 }
@@ -117,9 +139,9 @@ function withShortNames(text) {
 /** A module as a function; in parentheses, which tells the engine that it will be called at once. */
 function moduleText(name, text, places) {
   // Those within functions have the quotes of the source.
-  const body = withShortNames(text).replaceAll(/\brequire\(["'](\.[^"']*)["']\)/g, (_, request) => {
+  const body = withShortNames(withPlainImports(text)).replaceAll(/\brequire\(["'](\.[^"']*)["']\)/g, (_, request) => {
     const file = resolve(name, request)
-    return places.has(file) || file === LOADER ? `load("${file}")` : `require("./${file}")`
+    return places.has(file) || file === LOADER || file === CACHE ? `load("${file}")` : `require("./${file}")`
   })
   return `define("${name}", (function (exports, load) {\n${body}\n}));\n`
 }
@@ -141,12 +163,15 @@ function packText(modules) {
 function workerText(base) {
   return `'use strict'
 const { cache } = require
-const file = require.resolve('./${BASE}')
+// To resolve it takes longer, but flags may say where it lies.
+const isPlain = process.execArgv.length === 0 && !process.env.NODE_OPTIONS
+const file = isPlain ? __filename.slice(0, -'${WORKER}'.length) + '${BASE}' : require.resolve('./${BASE}')
 // Where hooks give the source of modules, there is none.
-if (cache !== undefined && cache[file] === undefined) {
+const isFirst = cache !== undefined && cache[file] === undefined
+if (isFirst) {
 cache[file] = module
 ${base}}
-require(file).load('${WORKER}')
+;(isFirst ? module.exports : require(file)).load('${WORKER}')
 `
 }
 

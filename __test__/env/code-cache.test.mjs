@@ -1,4 +1,5 @@
-// Code that the engine has compiled is kept for later processes, and nothing depends on that (P1 to P3 in lib/packs.ts).
+// Code that the engine has compiled is kept for later processes, and nothing depends on that (P1 in lib/packs.ts, P2 and P3 in
+// lib/code-cache.ts).
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import {
@@ -126,6 +127,18 @@ describe('code cache', () => {
       namesIn(folder).filter((name) => name.startsWith('worker-')),
       ['worker-pack-worker.bin'],
     )
+  })
+
+  test('a worker that is given its code loads one file, which is the loader as well', async () => {
+    const folder = newFolder()
+    const module = `data:text/javascript,import { createRequire } from 'node:module'; import { basename } from 'node:path';
+      export default () => Object.entries(createRequire('/a.js').cache).flatMap(([file, { filename }]) => [file, filename].map((each) => basename(each)))`
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool(${JSON.stringify(module.replace(/\n/g, ''))}, { maxWorkers: 1 })
+      console.log((await pool.run()).join(' '))
+      await pool.close()`
+    await run(source, folder)
+    assert.equal(await run(source, folder), 'worker.js worker.js pack-base.js worker.js\n')
   })
 
   test('workers keep the code of functions, and do without scripts, where the engine gives it', async () => {
