@@ -14,7 +14,7 @@ import {
 } from './codec'
 import { MOST_TOGETHER, mayWrite, write, written } from './flat'
 import { read } from './flat-read'
-import { encodeMarked, Prepared } from './marked'
+import { encodeMarked, keep, Prepared } from './marked'
 import { moveCopy, moveMemory } from './moves'
 import { decodeReason, encodeReason, holdReason } from './reason'
 
@@ -28,6 +28,7 @@ export const parts = {
   encodeReason,
   holdReason,
   isRaw,
+  keep,
   MOST_RAW_WORDS,
   MOST_TOGETHER,
   mayWrite,

@@ -4,7 +4,7 @@
 
 import { settleNow } from './drain'
 import type { JsLane } from './lane'
-import { shutdown, signalHandlers } from './lazy'
+import { shutdown, signalHandlers } from './lazy-owner'
 import type { MainLane } from './main'
 import { native } from './native-owner'
 import { poolClosed } from './options'

@@ -10,7 +10,7 @@ import { wrongType, wrongValue } from './errors'
 import type { HealthMonitor } from './health'
 import { kernelMethods } from './kernel-methods'
 import { kernelOf } from './kernels'
-import { costFiles, healthMonitor, memoryWatch, taskStream, timelines } from './lazy'
+import { costFiles, healthMonitor, memoryWatch, taskStream, timelines } from './lazy-owner'
 import { Mapper, type MapSettings, type Submitter } from './map'
 import {
   checkEntryPoint,

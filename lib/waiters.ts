@@ -7,7 +7,7 @@
 
 import type { ByteBudget } from './bytes'
 import type { Listeners } from './callbacks'
-import { byteBudget } from './lazy'
+import { byteBudget } from './lazy-owner'
 import { BuiltinPromise } from './promise'
 import { checkNotAborted, follow } from './signals'
 import { nextTick, soon } from './timers'
