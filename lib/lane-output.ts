@@ -59,6 +59,20 @@ function whenDrained(target: Writable, goOn: () => void): void {
   target.on('drain', end).on('close', end)
 }
 
+/**
+ * Calls `read` when something has come. Who reads from a worker's stream asks the thread for more, which makes the streams of its
+ * process to hear that (`endInput` in stdio.ts); most threads write nothing that way.
+ */
+function whenPushed(readable: Readable, read: () => void): void {
+  const { push } = readable
+  readable.push = (chunk, encoding) => {
+    readable.push = push
+    // Nobody waits for the end.
+    if (chunk !== null) read()
+    return readable.push(chunk, encoding)
+  }
+}
+
 /** See the head of this file. */
 export class LaneOutput {
   readonly #host: OutputHost
@@ -79,7 +93,11 @@ export class LaneOutput {
       const isPiped = holds === undefined ? !IS_NODE : readable[holds] === false
       if (isPiped && !this.#host.jsWorkers[index]?.[stream]) continue
       if (holds !== undefined) readable[holds] = false
-      readable.on('data', (chunk: Uint8Array) => this.#put(index, stream, chunk, 'utf8'))
+      const read = (): void => {
+        readable.on('data', (chunk: Uint8Array) => this.#put(index, stream, chunk, 'utf8'))
+      }
+      if (holds === undefined || readable.readableLength > 0) read()
+      else whenPushed(readable, read)
     }
   }
 

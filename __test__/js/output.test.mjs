@@ -143,3 +143,21 @@ test('a stream of the process that was replaced for a while, and pools beyond te
   const child = await runProgram(program)
   assert.deepEqual([child.stdout.length, child.stderr, child.code], [12 * 2048 * 1024, 'done', 0])
 })
+
+test('what flags have loaded may write much before the worker begins', { timeout: 60_000 }, async (t) => {
+  const chatter = `let left = 300
+    const write = () => { if (left-- > 0) process.stdout.write('x'.repeat(1024), write); else globalThis.wrote = true }
+    write()`
+  const module = `data:text/javascript,export default async () => { while (!globalThis.wrote) await new Promise(setImmediate) }`
+  const execArgv = ['--import', `data:text/javascript,${encodeURIComponent(chatter)}`]
+  const pool = new WorkerPool(module, { maxWorkers: 1, minWorkers: 1, stdout: true, execArgv })
+  t.after(() => pool.destroy())
+  let length = 0
+  const read = (async () => {
+    for await (const chunk of pool.workers[0].stdout) length += chunk.length
+  })()
+  await pool.run()
+  await pool.close()
+  await read
+  assert.equal(length, 300 * 1024)
+})
