@@ -106,7 +106,7 @@ function importable(url: string): string {
 }
 
 async function importModule({ url, file }: EntryPlace, required?: (file: string) => unknown): Promise<unknown> {
-  if (!URL.canParse(url)) throw notFound(url)
+  if (file === undefined && !URL.canParse(url)) throw notFound(url)
   let found: unknown
   try {
     if (file !== undefined) found = required?.(file)

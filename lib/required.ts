@@ -7,11 +7,11 @@
 //     required. A new thread has no hooks but those that come with its flags.
 
 import { types } from 'node:util'
-import { IS_NODE } from './runtime'
+import { IS_NODE, mayBeChanged } from './runtime'
 import { clearTimeout, setTimeout } from './timers'
 
-/** Flags with which something is loaded before the entry module, or modules are found or read in another way. */
-const CHANGES = /(?:^|[\s"])(?:-r|--(?:require|import|loader|preserve-symlinks|(?:no-)?experimental-))/
+/** Of files that hold modules in JavaScript. */
+const EXTENSIONS = ['.js', '.mjs', '.cjs']
 /** The name of an export by which an ECMAScript module says what `require` is to give for it. */
 const OWN_RESULT = /['"]module\.exports['"]/
 /** Codes of the errors of modules that have to be imported. */
@@ -19,7 +19,7 @@ export const TO_IMPORT: ReadonlySet<unknown> = new Set(['ERR_REQUIRE_ASYNC_MODUL
 
 /** What `import()` gives for a file; `undefined` where only `import()` can tell. @throws what the module throws */
 export function required(file: string): unknown {
-  if (!/\.[cm]?js$/.test(file) || !isLikeImport()) return undefined
+  if (!EXTENSIONS.some((extension) => file.endsWith(extension)) || !isLikeImport()) return undefined
   let result: unknown
   try {
     result = require(file)
@@ -94,10 +94,4 @@ function isLikeImport(): boolean {
   // The first of Node 22 warn of it.
   if ((features as { require_module?: boolean }).require_module !== true || version.startsWith('v22.12.')) return false
   return !mayBeChanged()
-}
-
-/** Whether flags may have had something loaded before the entry module, or changed what modules are. */
-export function mayBeChanged(): boolean {
-  const { execArgv, env } = process
-  return CHANGES.test([...execArgv, env.NODE_OPTIONS].join(' '))
 }

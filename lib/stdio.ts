@@ -9,8 +9,7 @@ import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { builtins } from './builtins'
 import { MOST_UNREAD, type Stream } from './protocol'
-import { mayBeChanged } from './required'
-import { IS_NODE } from './runtime'
+import { IS_NODE, mayBeChanged } from './runtime'
 import { nextTick } from './timers'
 
 type Send = (stream: Stream, chunk: string | Uint8Array, encoding: string) => void

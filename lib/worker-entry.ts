@@ -13,8 +13,8 @@ import { join } from './scopes'
 import { isWatchReport } from './watch-mode'
 import type { Client } from './worker-client'
 
-/** Versions of Node that abort the process when a thread is terminated that links a required module (src/termination.rs). */
-const MAY_ABORT = /^v2[0-3]\./
+/** From this version on, Node does not abort the process when a thread is terminated that links a required module. */
+const HOLDS_OUT = 24
 
 /** Entry modules see their own data where they look for it. */
 export function showWorkerData(data: unknown): void {
@@ -30,7 +30,8 @@ export function showWorkerData(data: unknown): void {
 /** Rejects with a ThreadmillError `ERR_THREADMILL_ENTRY`. */
 export async function loadModule({ place, control, gate }: Launch, client: Client): Promise<LoadedEntry> {
   beginLoad(gate)
-  if (MAY_ABORT.test(process.version)) native.surviveTermination()
+  // See src/termination.rs.
+  if (Number.parseInt(process.versions.node, 10) < HOLDS_OUT) native.surviveTermination()
   if (place.isModuleHost) return moduleHost()
   watchParentPort(client, control)
   return loadEntry(
