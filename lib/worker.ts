@@ -248,6 +248,7 @@ function turn(isFresh = true): void {
   if (isFresh) sliceStart = now()
   if (inTurn || loaded === undefined || isEnding) return
   inTurn = true
+  let hasRun = false
   try {
     for (;;) {
       beginHeld()
@@ -259,7 +260,7 @@ function turn(isFresh = true): void {
       const values: unknown[] = []
       const count = handOver(visit(), values)
       if (count <= 0) break
-      idleHeap?.begin()
+      hasRun = true
       lastEnd = now()
       for (let at = 0; at < count * TASK_STRIDE; at += TASK_STRIDE) {
         try {
@@ -273,6 +274,8 @@ function turn(isFresh = true): void {
     }
   } finally {
     inTurn = false
+    // The first results are out by then.
+    if (hasRun) idleHeap?.begin()
   }
 }
 
@@ -616,8 +619,8 @@ async function start(): Promise<void> {
   const report: Report = { type: 'ready' }
   control.postMessage(report)
   lastEnd = now()
-  idleHeap?.begin()
   turn()
+  idleHeap?.begin()
 }
 
 start()
