@@ -5,6 +5,8 @@
 // Q4. A thread looks out only while its event loop has nothing else to do, as far as its idle time tells, and only as long
 //     as that is of use: after misses it pauses, twice as long each time. What is found is settled by the event loop, in its
 //     turn.
+// Q5. After something was found the worker is awake, and looks out itself before it sleeps: then a short look will do. Otherwise
+//     it may have to be woken, which takes longer than a short look, so that without a long one it would be woken each time.
 
 import { builtins } from './builtins'
 import { native } from './native-owner'
@@ -15,12 +17,12 @@ const { min } = builtins
 const ROUND = 32
 /** Turns of the longest pause. */
 const LONGEST = 1024
-/** Turns after one in which the event loop had other things to do. */
+/** Turns after one in which the event loop, or the CPU, had other things to do. */
 const BUSY = 8
 
 /** When a thread looks out. */
 export class Patience {
-  readonly #look: () => boolean | undefined
+  readonly #look: (isLong: boolean) => boolean | null | undefined
   readonly #idleTime: () => number
   /** Turns of this round that are left. */
   #looks = 0
@@ -28,14 +30,16 @@ export class Patience {
   #pause = 0
   /** Turns without an outcome in time, one after the other. */
   #misses = 0
+  /** Whether the turn before has found something. */
+  #isAwake = false
   /** Idle time when the event loop was left to itself. */
   #slept = Number.POSITIVE_INFINITY
 
   /**
-   * @param look waits a moment; whether there is an outcome. `undefined`: it never will
+   * @param look waits a moment, or a longer one; whether there is an outcome. `null`: it does not now; `undefined`: it never will
    * @param idleTime what of its time the event loop has slept, in any unit
    */
-  constructor(look: () => boolean | undefined, idleTime: () => number) {
+  constructor(look: (isLong: boolean) => boolean | null | undefined, idleTime: () => number) {
     this.#look = look
     this.#idleTime = idleTime
   }
@@ -57,8 +61,10 @@ export class Patience {
 
   #lookOut(): void {
     this.#looks--
-    const found = this.#look()
+    const found = this.#look(!this.#isAwake)
+    this.#isAwake = found === true && this.#looks > 0
     if (found === undefined) this.#pause = Number.POSITIVE_INFINITY
+    else if (found === null) this.#pause = BUSY
     else if (!found) this.#pause = min(2 ** this.#misses++, LONGEST)
     else {
       this.#misses = 0
@@ -75,7 +81,7 @@ interface Clock {
 }
 
 const patience = new Patience(
-  () => native.lookOut(),
+  (isLong) => native.lookOut(isLong),
   // Not at load: Node loads the clock when somebody asks for it, in 0.9 ms. Where there is none nobody looks out.
   () => (globalThis.performance as Clock | undefined)?.eventLoopUtilization?.()?.idle ?? 0,
 )

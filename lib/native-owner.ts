@@ -21,8 +21,11 @@ export interface NativeForOwners extends Native {
   hasIdle(pool: number, kernel: number): boolean
   /** Fills `header` and `values` with events; returns how many. */
   drain(header: Float64Array, values: unknown[], held: unknown[], words: Float64Array): number
-  /** Waits a moment for an outcome that is to be drained; whether there is one. `undefined` in a JS worker. */
-  lookOut(): boolean | undefined
+  /**
+   * Waits a moment for an outcome that is to be drained, longer for one of a worker that sleeps; whether there is one. `null` when it has not waited, as
+   * others need the CPU; `undefined` in a JS worker.
+   */
+  lookOut(isLong: boolean): boolean | null | undefined
   /** The names of all kernels, in the order of their numbers. */
   kernels(): readonly string[]
   /** JSON of the description of a kernel. */

@@ -23,7 +23,7 @@ const { bufferOf, defineProperty, Float64Array: Floats, typedSet, Uint8Array: By
 const { clear, extra, extras, fail, held, rejecters, release, resolvers, tickets } = slots
 const { FLAT } = codecs
 const { SIMPLE } = outcome
-const { isTiny } = runTimes
+const { isShort, isTiny } = runTimes
 
 /** Submissions that are handed over together at most. */
 const BATCH = 32
@@ -44,7 +44,7 @@ let arenaWords = new Floats(0)
 let arenaUsed = 0
 let values: unknown[] = []
 let buffered = 0
-let flushScheduled = false
+let turnScheduled = false
 /** What was buffered when `isGrowing` looked last, and how often that has been so. */
 let seen = 0
 let looks = 0
@@ -74,22 +74,24 @@ function begin(slot: number, ticket: Ticket): number {
  * that are run faster than a worker is woken.
  */
 function commit(ticket: Ticket, mayWait: boolean): void {
+  const { kernel, owner } = ticket
   buffered++
-  if (buffered === BATCH || !mayWait || !isTiny(ticket.kernel, ticket.owner)) flush()
-  else if (!flushScheduled) {
-    // In this order: where the stack is full, to ask for it fails, and it is to be asked for again.
-    settled.then(flushScheduledNow)
-    flushScheduled = true
-    if (native.hasIdle(ticket.owner.handle, ticket.kernel)) flush()
-  }
+  const waits = mayWait && buffered < BATCH && isTiny(kernel, owner)
+  if (!waits) flush()
+  if (turnScheduled || !mayWait || !isShort(kernel, owner)) return
+  // In this order: where the stack is full, to ask for it fails, and it is to be asked for again.
+  settled.then(turnEnds)
+  turnScheduled = true
+  if (waits && native.hasIdle(owner.handle, kernel)) flush()
 }
 
-function flushScheduledNow(): void {
+/** Hands over what waits, and looks out for outcomes. */
+function turnEnds(): void {
   if (isGrowing()) {
-    settled.then(flushScheduledNow)
+    settled.then(turnEnds)
     return
   }
-  flushScheduled = false
+  turnScheduled = false
   if (buffered > 0) flush()
   lookOut()
 }

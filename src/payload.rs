@@ -196,8 +196,7 @@ pub(crate) fn encode(
     let mut out = ptr::null_mut();
     match value {
         Value::Undefined => return raw::undefined(env),
-        // SAFETY: plain creations.
-        Value::Null => check(unsafe { sys::napi_get_null(env, &raw mut out) })?,
+        Value::Null => return raw::null(env),
         Value::Bool(flag) => return raw::new_boolean(env, *flag),
         Value::Number(number) => return raw::new_number(env, *number),
         Value::String(text) => return raw::new_string(env, text),

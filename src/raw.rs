@@ -368,6 +368,14 @@ pub(crate) fn undefined(env: sys::napi_env) -> Raw<sys::napi_value> {
     Ok(value)
 }
 
+/// `null`.
+pub(crate) fn null(env: sys::napi_env) -> Raw<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: plain creation.
+    check(unsafe { sys::napi_get_null(env, &raw mut value) })?;
+    Ok(value)
+}
+
 /// Runs `body` in a handle scope of its own, so that a long loop does not pile up handles.
 pub(crate) fn scoped<T>(env: sys::napi_env, body: impl FnOnce() -> Raw<T>) -> Raw<T> {
     let mut scope = ptr::null_mut();

@@ -295,19 +295,23 @@ impl Out {
     }
 }
 
-/// Longest time that [`look_out`] waits, ns.
-const LOOK: u64 = 10_000;
+/// Longest time that [`look_out`] waits for a worker that is awake, ns.
+const LOOK: u64 = 25_000;
+/// And for one that may have to be woken. On some virtual machines that takes 50 us.
+const LONG_LOOK: u64 = 100_000;
 
-/// `lookOut()`: waits for an outcome, 10 us at most. Whether there is one that has not been drained, or nothing to wait for;
-/// `undefined` in a JS worker.
+/// `lookOut(isLong)`: waits for an outcome, 25 us at most, or 100. Whether there is one that has not been drained, or nothing to
+/// wait for; `null` when it has not waited, as others need the CPU; `undefined` in a JS worker.
 pub(crate) unsafe extern "C" fn look_out(env: Env, info: Info) -> Js {
-    on_env(env, info, |state, [_unused]| {
+    on_env(env, info, |state, [is_long]| {
         if state.seat.is_some() {
             return raw::undefined(env);
         }
+        let limit = if raw::boolean(env, is_long)? { LONG_LOOK } else { LOOK };
         let mailbox = &state.port.mailbox;
         let found = || state.live == 0 || mailbox.is_rung();
-        state.lookout.look(LOOK, found);
-        raw::new_boolean(env, found())
+        let has_looked = state.lookout.look(limit, found);
+        let found = found();
+        if has_looked || found { raw::new_boolean(env, found) } else { raw::null(env) }
     })
 }

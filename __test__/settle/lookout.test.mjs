@@ -1,4 +1,4 @@
-// When a thread waits for outcomes at the end of a turn (Q4 in lib/lookout.ts).
+// When a thread waits for outcomes at the end of a turn (Q4 and Q5 in lib/lookout.ts).
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
@@ -66,6 +66,40 @@ test('what is not found in time is not looked for every time', () => {
   isThere = true
   run(1025)
   assert.ok(count(run(1000)) > 950)
+})
+
+test('it waits longer for a worker that may sleep than for one that has just answered', () => {
+  let [idle, isThere] = [0, true]
+  const looks = []
+  const patience = new Patience(
+    (isLong) => {
+      looks.push(isLong)
+      return isThere
+    },
+    () => idle++,
+  )
+  const turn = () => {
+    looks.length = 0
+    patience.turnEnds()
+    return looks[0]
+  }
+  const turns = (count) => Array.from({ length: count }, turn)
+  const round = [true, ...Array(31).fill(false)]
+  assert.deepEqual(turns(34), [undefined, ...round, undefined], 'the event loop sleeps after a round')
+  assert.deepEqual(turns(3), [true, false, false])
+  isThere = false
+  assert.deepEqual(turns(5), [false, undefined, true, undefined, undefined])
+  isThere = true
+  assert.deepEqual(turns(3), [true, false, false])
+})
+
+test('where others need the CPU it asks again soon', () => {
+  const run = thread(
+    () => null,
+    () => true,
+  )
+  const asked = count(run(1000))
+  assert.ok(asked > 100 && asked < 120, `${asked}`)
 })
 
 test('a worker of a pool never looks out', () => {
