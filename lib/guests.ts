@@ -2,9 +2,9 @@
 // Tasks that the JS workers of a pool submitted: the core runs and settles them there, the owner counts them and tells its
 // listeners.
 
+import { decode } from './codec'
 import { POSTED } from './codecs'
 import type { LaneHost } from './lane-settings'
-import { payload } from './lazy'
 import { native } from './native-owner'
 import type { ParcelStore } from './parcel-store'
 import type { Details, EndedTask } from './registry'
@@ -40,7 +40,7 @@ export class Guests {
         this.#untold[index] = [before + completed, failed + errored]
         return
       }
-      const told = codec === POSTED || details === undefined ? details : payload().decode(codec, details)
+      const told = codec === POSTED || details === undefined ? details : decode(codec, details)
       this.#settle(told === undefined ? [] : this.#host.told(told as Details, index), completed, errored)
     } finally {
       // Also of what cannot be read: whoever has told of it waits for that.

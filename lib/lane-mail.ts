@@ -9,12 +9,12 @@
 import type { Transferable } from 'node:worker_threads'
 import type { IWorker } from '..'
 import { warnUnreadable, warnUnsent } from './callbacks'
+import { decode, encode } from './codec'
 import { type Encoded, POSTED } from './codecs'
 import { wrongValue } from './errors'
 import type { JsWorker } from './js-worker'
 import type { LaneThread } from './lane-thread'
-import { payload } from './lazy'
-import type { Prepared } from './marked'
+import { encodeMarked, keep, type Prepared } from './marked'
 import { native } from './native-owner'
 import type { Observer } from './owner'
 import { closePorts, post } from './parcel'
@@ -53,7 +53,7 @@ export class LaneMail {
       contents = parcel.value
     } else {
       try {
-        contents = payload().decode(codec, data)
+        contents = decode(codec, data)
       } catch (error) {
         // Nested too deep for this thread's stack, for instance: a worker shall not end its owner.
         warnUnreadable(`a message of type '${type}' of worker ${index}`, error)
@@ -74,7 +74,7 @@ export class LaneMail {
       for (const index of all) this.post(index, type, contents, transfer)
       return
     }
-    const encoded = payload().encode(contents)
+    const encoded = encode(contents)
     // Tasks submitted before it are handed over first.
     flush()
     for (const [index, thread] of this.#host.threads.entries()) {
@@ -84,7 +84,7 @@ export class LaneMail {
 
   /** Sends a message to one of them. @throws DataCloneError */
   post(index: number, type: string, contents: unknown, transfer: unknown): void {
-    const { encoded, list } = payload().encodeMarked(contents, transfer)
+    const { encoded, list } = encodeMarked(contents, transfer)
     const thread = this.#host.threads[index]
     // The number may be another's when the pool has ended.
     if (thread === undefined) return
@@ -95,7 +95,7 @@ export class LaneMail {
 
   #send(index: number, thread: LaneThread, type: string, encoded: Encoded, list: Transferable[], isKept = false): void {
     if (thread.isDeaf && thread.hasHeir) {
-      const message = { type, contents: payload().keep(encoded, list) }
+      const message = { type, contents: keep(encoded, list) }
       const others = this.#kept.get(index)
       if (others === undefined) this.#kept.set(index, [message])
       else others.push(message)

@@ -23,13 +23,13 @@ import { LaneOutput } from './lane-output'
 import type { LaneHost, LaneSettings } from './lane-settings'
 import { LaneSize, type SizeHost } from './lane-size'
 import type { LaneThread, ThreadHost } from './lane-thread'
-import { payload } from './lazy'
 import { native } from './native-owner'
 import type { End, Observer } from './owner'
 import { ParcelStore, type StoreHost } from './parcel-store'
 import { flush } from './port'
 import { BuiltinPromise } from './promise'
 import { isAlone, type Report } from './protocol'
+import { decodeReason } from './reason'
 import { isRefused, refusedThread } from './refused'
 import { IS_NODE } from './runtime'
 import { StuckWorkers } from './stuck'
@@ -245,6 +245,10 @@ export class JsLane implements EntryLane, ThreadHost {
     this.store.collect(key, worker, end)
   }
 
+  get pending(): number {
+    return this.#pending
+  }
+
   settled(succeeded: boolean, value: unknown, observer: Observer | undefined, isAdmitted?: boolean): void {
     this.#pending--
     if (succeeded) this.#hasSucceeded = true
@@ -359,7 +363,7 @@ export class JsLane implements EntryLane, ThreadHost {
         this.#output.write(thread, report.stream, report.chunk, report.encoding as BufferEncoding)
         break
       case 'failed':
-        this.#failedLoads.add(payload().decodeReason(report.codec, report.data))
+        this.#failedLoads.add(decodeReason(report.codec, report.data))
         this.#failed(thread)
         // What the module has left running is of no use.
         thread.worker.terminate()

@@ -34,6 +34,7 @@ const defined: Record<string, Make> = Object.create(null)
 const instances: Record<string, unknown> = Object.create(null)
 instances['packs.js'] = exports
 const { has } = Set.prototype
+const { includes } = String.prototype
 const { get: getGiven } = Map.prototype
 
 /** What this thread knows of packs and their code. */
@@ -68,7 +69,7 @@ export function setPacks(found: readonly Pack[]): void {
 
 export function packOf(name: string): Pack | undefined {
   const { packs } = state
-  for (let at = 0; at < packs.length; at++) if (packs[at]?.modules.includes(` ${name} `)) return packs[at]
+  for (let at = 0; at < packs.length; at++) if (includes.call(packs[at]?.modules, ` ${name} `)) return packs[at]
   return undefined
 }
 
@@ -77,17 +78,23 @@ export function define(name: string, make: Make): void {
   defined[name] ??= make
 }
 
-/** The exports of a packed module. */
+/** The exports of a packed module. @throws Error when it is in no pack */
 export function load(name: string): unknown {
   const known = instances[name]
   if (known !== undefined) return known
   if (name === WORKER) enterWorker()
   const pack = defined[name] !== undefined ? undefined : packOf(name)
   if (pack !== undefined) open(pack)
+  const make = defined[name]
+  if (make === undefined) {
+    // In a worker it is a file.
+    if (name === CACHE) return require('./code-cache')
+    throw new Error(`threadmill has no module ${name}`)
+  }
   const made = {}
   instances[name] = made
   try {
-    defined[name]?.(made, load)
+    make(made, load)
   } catch (error) {
     instances[name] = undefined
     throw error
@@ -106,7 +113,7 @@ export function importFrom(url: string): Promise<unknown> {
 }
 
 function codeCache(): typeof import('./code-cache') {
-  return (defined[CACHE] === undefined ? require('./code-cache') : load(CACHE)) as typeof import('./code-cache')
+  return load(CACHE) as typeof import('./code-cache')
 }
 
 /** What workers need not find and read. The first message to each of them. */

@@ -6,11 +6,11 @@ import process from 'node:process'
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import { Ahead, type AheadHost } from './ahead'
 import { ThreadmillError } from './errors'
-import { payload } from './lazy'
 import { MAIN_WORKER } from './native'
 import type { End } from './owner'
 import { closePorts, isCopied, KEY_STEP, KEYS_PER_WORKER, keyOfInput, listOf, moved, type Parcel } from './parcel'
 import type { Order } from './protocol'
+import { encodeReason } from './reason'
 import type { Pushed } from './submit'
 
 /** Deno does not find what is on its way to a listener. */
@@ -152,7 +152,7 @@ export class ParcelStore {
       if (isCopied(key)) this.#noteCopy(key, worker)
     } catch (error) {
       // Its worker needs an end of it all the same.
-      const refused: Order = { type: 'refused', key, ...payload().encodeReason(error) }
+      const refused: Order = { type: 'refused', key, ...encodeReason(error) }
       control?.postMessage(refused)
     }
   }

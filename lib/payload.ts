@@ -14,7 +14,7 @@ import {
 } from './codec'
 import { MOST_TOGETHER, mayWrite, write, written } from './flat'
 import { read } from './flat-read'
-import { encodeMarked, keep, Prepared } from './marked'
+import { encodeMarked, Prepared } from './marked'
 import { moveCopy, moveMemory } from './moves'
 import { decodeReason, encodeReason, holdReason } from './reason'
 
@@ -28,7 +28,6 @@ export const parts = {
   encodeReason,
   holdReason,
   isRaw,
-  keep,
   MOST_RAW_WORDS,
   MOST_TOGETHER,
   mayWrite,

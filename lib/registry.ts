@@ -1,10 +1,11 @@
 // Stage: submit and settle. Thread: owner env.
 // What the owner knows of tasks that workers submitted: their numbers always, the rest while somebody listens to events.
 
+import { decode } from './codec'
 import { ThreadmillError } from './errors'
-import { payload } from './lazy'
 import type { LazyLaneHost } from './lazy-lane'
 import { BuiltinPromise } from './promise'
+import { decodeReason } from './reason'
 import { TaskHandle } from './task'
 
 /** A value that was encoded when it was told of. */
@@ -79,7 +80,7 @@ export class Registry {
       // It came when nobody listened.
       if (entry === undefined) continue
       this.#entries.delete(id)
-      const value = succeeded ? read(told) : payload().decodeReason(...told)
+      const value = succeeded ? read(told) : decodeReason(...told)
       entry.task.ended(ranOn, runTime, overhead)
       if (succeeded) entry.resolve(value)
       else entry.reject(value)
@@ -109,7 +110,7 @@ export class Registry {
 
 function read([codec, data]: Told): unknown {
   try {
-    return payload().decode(codec, data)
+    return decode(codec, data)
   } catch {
     // Nested too deep for this thread.
     return undefined

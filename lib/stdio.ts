@@ -21,6 +21,9 @@ interface Chunk {
 
 const { defineProperty, getOwnPropertyDescriptor } = builtins
 
+/** Whether something that was loaded before waits for the end of the process, as Node does once it has made the streams. */
+const mayHaveStreams = process.listenerCount('exit') > 0
+
 /**
  * Has `process.stdin` be at its end. Node can do that before the worker begins, and makes all three streams of the process for it,
  * which takes half a millisecond.
@@ -37,8 +40,8 @@ export function endInput(): void {
     return ended
   }
   defineProperty(process, 'stdin', { ...descriptor, get })
-  // Somebody may wait for it.
-  if (mayBeChanged()) get()
+  // Somebody may wait for it, also where the flags that have loaded him are no longer told.
+  if (mayHaveStreams || mayBeChanged()) get()
 }
 
 /** What this worker writes; see the head of this file. */

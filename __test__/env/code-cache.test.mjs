@@ -141,6 +141,16 @@ describe('code cache', () => {
     assert.equal(await run(source, folder), 'worker.js worker.js pack-base.js worker.js\n')
   })
 
+  test('workers can make pools, whatever code there is', async () => {
+    const folder = newFolder()
+    const module = new URL('../js/fixtures/pools.mjs', import.meta.url).href
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool(${JSON.stringify(module)}, { maxWorkers: 1 })
+      console.log((await pool.run(2)).length)
+      await pool.close()`
+    for (const where of [folder, folder, 'off']) assert.equal(await run(source, where), '4\n')
+  })
+
   test('workers keep the code of functions, and do without scripts, where the engine gives it', async () => {
     const folder = newFolder()
     await run(JS, folder)

@@ -1,7 +1,9 @@
 // What a worker reads from `process.stdin`: nothing (`endInput` in lib/stdio.ts).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { WorkerPool } from 'threadmill'
+import { runProgram } from '../helpers/child.mjs'
 
 const MODULE =
   `data:text/javascript,import { once } from 'node:events'; import { createInterface } from 'node:readline';
@@ -33,6 +35,19 @@ test('so it is for what flags have loaded before the worker begins', async (t) =
   const pool = new WorkerPool(MODULE, { maxWorkers: 1, execArgv })
   t.after(() => pool.destroy())
   assert.equal(await pool.run(undefined, { name: 'seen' }), 'ended')
+})
+
+test('also where nobody can see the flags any more', async () => {
+  const preload = fileURLToPath(new URL('./fixtures/waits-for-stdin.cjs', import.meta.url))
+  const source = `import { WorkerPool } from 'threadmill'
+    delete process.env.NODE_OPTIONS
+    const pool = new WorkerPool(${JSON.stringify(MODULE)}, { maxWorkers: 1 })
+    console.log(await pool.run(undefined, { name: 'seen' }))
+    await pool.close()`
+  const { code, stdout, stderr } = await runProgram(source, {
+    env: { NODE_OPTIONS: `--require ${JSON.stringify(preload)}` },
+  })
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'ended\n', stderr: '' })
 })
 
 test('no stream of a worker is made before somebody asks for one', async (t) => {

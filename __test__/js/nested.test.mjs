@@ -26,6 +26,12 @@ for (const maxWorkers of [1, 2]) {
   })
 }
 
+test('workers can make pools of the same package, whose workers can', async (t) => {
+  const pool = closing(t, new WorkerPool(new URL('./fixtures/pools.mjs', import.meta.url), { maxWorkers: 1 }))
+  const deepest = ['the deepest', { value: new Map([[1, 2n]]) }]
+  assert.deepEqual(await pool.run(3), [55, 55, 55, ...deepest])
+})
+
 test('a failure reaches the task that submitted it, bad options throw there', async (t) => {
   const pool = closing(t, new WorkerPool(NESTED, { maxWorkers: 1 }))
   assert.equal(await pool.run({ do: 'fail' }), 'caught deep')
