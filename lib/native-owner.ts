@@ -17,8 +17,8 @@ export type RawRecording = readonly [
 export interface NativeForOwners extends Native {
   /** Hands `count` records to the scheduler. */
   flush(header: Float64Array, count: number, values: unknown[], arena: Uint8Array, held: unknown[]): void
-  /** Whether a native worker of the pool would start at once. */
-  hasIdle(pool: number, kernel: number): boolean
+  /** Whether a worker of the pool has nothing to do, and would start at once or is about to come by. */
+  hasFree(pool: number, kernel: number): boolean
   /** Fills `header` and `values` with events; returns how many. */
   drain(header: Float64Array, values: unknown[], held: unknown[], words: Float64Array): number
   /**

@@ -6,6 +6,8 @@ import type { ThreadmillError } from './errors'
 /** What a pool tells and is told about its tasks. */
 export interface Owner {
   readonly handle: number
+  /** Tasks that are not settled. */
+  readonly pending?: number
   /** Smoothed run time of the entry function, ms. */
   runTime?: number | undefined
   /** `value`: the output or the reason; `observer`: the handle of the task, if it has one; `isAdmitted`: not if it is false. */

@@ -1,8 +1,8 @@
 // Stage: submit. Thread: owner env.
 // The end of an env that tasks go out through: a buffer of submissions that is flushed with one native call.
 //
-// Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker is
-//     idle. At most BATCH × TINY ms of work waits for the end of a turn, which is LOOKS microtasks without a submission.
+// Q2. A submission is buffered only when its kernel is measured to be tiny; the first of a turn is not while a worker has
+//     nothing to do. At most BATCH × TINY ms of work waits for the end of a turn, which is LOOKS microtasks without a submission.
 
 import { builtins } from './builtins'
 import type { Encoded } from './codecs'
@@ -45,6 +45,8 @@ let arenaUsed = 0
 let values: unknown[] = []
 let buffered = 0
 let turnScheduled = false
+/** Whether it was asked in this turn if somebody has nothing to do. */
+let hasAsked = false
 /** What was buffered when `isGrowing` looked last, and how often that has been so. */
 let seen = 0
 let looks = 0
@@ -70,7 +72,7 @@ function begin(slot: number, ticket: Ticket): number {
 
 /**
  * Ends a record: it is handed over now, or waits for the end of this turn. The first one of a turn goes at once while a
- * worker is idle, so that work starts even if the caller then blocks; more than one would only wake workers for tasks
+ * worker has nothing to do, so that work starts even if the caller then blocks; more than one would only wake workers for tasks
  * that are run faster than a worker is woken.
  */
 function commit(ticket: Ticket, mayWait: boolean): void {
@@ -78,11 +80,15 @@ function commit(ticket: Ticket, mayWait: boolean): void {
   buffered++
   const waits = mayWait && buffered < BATCH && isTiny(kernel, owner)
   if (!waits) flush()
-  if (turnScheduled || !mayWait || !isShort(kernel, owner)) return
-  // In this order: where the stack is full, to ask for it fails, and it is to be asked for again.
-  settled.then(turnEnds)
-  turnScheduled = true
-  if (waits && native.hasIdle(owner.handle, kernel)) flush()
+  if (!turnScheduled && mayWait && isShort(kernel, owner)) {
+    // In this order: where the stack is full, to ask for it fails, and it is to be asked for again.
+    settled.then(turnEnds)
+    turnScheduled = true
+  }
+  if (!waits || hasAsked) return
+  hasAsked = true
+  // One that has just answered is not always known to be free yet.
+  if (owner.pending === 1 || native.hasFree(owner.handle, kernel)) flush()
 }
 
 /** Hands over what waits, and looks out for outcomes. */
@@ -92,6 +98,7 @@ function turnEnds(): void {
     return
   }
   turnScheduled = false
+  hasAsked = false
   if (buffered > 0) flush()
   lookOut()
 }

@@ -183,7 +183,7 @@ const FOR_VALUES: &[Function] = &[
 /// What it takes to own pools, and to submit to them.
 const FOR_OWNERS: &[Function] = &[
     (c"flush", Some(submit::flush)),
-    (c"hasIdle", Some(submit::has_idle)),
+    (c"hasFree", Some(submit::has_free)),
     (c"drain", Some(settle::drain)),
     (c"lookOut", Some(settle::look_out)),
     (c"kernels", Some(pool::kernels)),

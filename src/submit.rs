@@ -364,10 +364,11 @@ fn from_arena(source: &Source<'_>, record: &[f64]) -> Raw<Array> {
     raw::copied(kind, bytes)
 }
 
-/// `hasIdle(pool, kernel)`: whether a worker of the kernel's lane would start at once. Never for the owner's own thread.
-pub(crate) unsafe extern "C" fn has_idle(env: Env, info: Info) -> Js {
+/// `hasFree(pool, kernel)`: whether a worker of the kernel's lane has nothing to do, and would start at once or is about to come
+/// by. Never for the owner's own thread.
+pub(crate) unsafe extern "C" fn has_free(env: Env, info: Info) -> Js {
     on_pool_if_any(env, info, |_, pool, [_, kernel]| {
         let lane = lane_of(raw::number(env, kernel)? as u16);
-        raw::new_boolean(env, pool.is_some_and(|pool| pool.has_idle_worker(lane)))
+        raw::new_boolean(env, pool.is_some_and(|pool| pool.has_free_worker(lane)))
     })
 }

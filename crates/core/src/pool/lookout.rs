@@ -59,7 +59,11 @@ impl Lookout {
     /// Nobody looks for a while.
     fn rest(&self, now: u64) {
         let (until, last) = (self.crowded.load(Ordering::Relaxed), self.rest.load(Ordering::Relaxed));
-        let is_soon = now.saturating_sub(until) < last * SOON;
+        if now < until {
+            // Others have lost the same one.
+            return;
+        }
+        let is_soon = now - until < last * SOON;
         let rest = if is_soon { last * 2 } else { last / 2 }.clamp(SHORTEST_REST, LONGEST_REST);
         self.rest.store(rest, Ordering::Relaxed);
         self.crowded.store(now + rest, Ordering::Relaxed);
@@ -123,6 +127,15 @@ mod tests {
             })
             .collect();
         assert_eq!(later, [50, 25, 12, 6, 3, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn those_who_lose_the_same_slice_rest_as_one() {
+        let (lookout, now) = (Lookout::default(), Cell::new(LOST));
+        lookout.rest(now.get());
+        lookout.rest(now.get() + 1);
+        lookout.rest(now.get() + SHORTEST_REST - 1);
+        assert_eq!(lookout.crowded.load(Ordering::Relaxed), now.get() + SHORTEST_REST);
     }
 
     #[test]

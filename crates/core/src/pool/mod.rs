@@ -66,7 +66,7 @@ pub use crate::trace::Recording;
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time, WorkerRef};
-use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use crate::trace::Trace;
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
@@ -145,6 +145,8 @@ pub struct Pool {
     js_queued: AtomicUsize,
     /// Idle workers by lane, as of the last unlock. A hint too.
     idle: [AtomicUsize; INBOXES],
+    /// Whether somebody has nothing to do, by lane. A hint too.
+    free: [AtomicBool; INBOXES],
     /// Tasks posted or admitted, less those that were settled by anybody but a worker that finished them; those are in
     /// the workers' own counters, see [`Pool::unfinished`].
     open: AtomicUsize,
@@ -198,6 +200,7 @@ impl Pool {
             queued: AtomicUsize::new(0),
             js_queued: AtomicUsize::new(0),
             idle: [AtomicUsize::new(active), AtomicUsize::new(0)],
+            free: [AtomicBool::new(active > 0), AtomicBool::new(false)],
             open: AtomicUsize::new(0),
             active: AtomicUsize::new(active),
             alarm: AtomicU64::new(u64::MAX),
@@ -218,6 +221,11 @@ impl Pool {
     /// the thread that owns the pool nothing is known.
     pub fn has_idle_worker(&self, lane: Lane) -> bool {
         self.idle.get(lane as usize).is_some_and(|idle| idle.load(Ordering::Relaxed) > 0)
+    }
+
+    /// The same, or has nothing to do and is about to come by: one that has just answered. A hint, too.
+    pub fn has_free_worker(&self, lane: Lane) -> bool {
+        self.free.get(lane as usize).is_some_and(|free| free.load(Ordering::Relaxed))
     }
 
     /// Whether tasks wait for a native worker. A hint, as above.
@@ -281,6 +289,7 @@ impl Pool {
         for lane in [Lane::Native, Lane::Js] {
             let (idle, at) = (state.scheduler.idle_workers(lane), lane as usize);
             self.idle[at].store(idle, Ordering::Relaxed);
+            self.free[at].store(state.scheduler.has_free_worker(lane), Ordering::Relaxed);
             if state.told_idle[at] != (idle > 0) {
                 state.told_idle[at] = idle > 0;
                 self.inboxes[at].set_idle(idle > 0);

@@ -39,6 +39,12 @@ impl<P> Scheduler<P> {
         self.lanes[lane as usize].idle
     }
 
+    /// Whether some worker of a lane is idle, or has nothing and is about to come by.
+    pub fn has_free_worker(&self, lane: Lane) -> bool {
+        let lane = &self.lanes[lane as usize];
+        lane.idle > 0 || (lane.queued == 0 && lane.running + lane.ahead < lane.joined)
+    }
+
     /// The worker of a lane that parked last, if one is parked.
     pub fn idle_worker(&self, lane: Lane) -> Option<u32> {
         self.lanes[lane as usize].parked_last()
