@@ -6,6 +6,7 @@ import { isVouched } from './codec'
 import { OwnSet } from './collections'
 import { ThreadmillError } from './errors'
 import { native } from './native-values'
+import { IS_NODE } from './runtime'
 import { copyOf, isMemory, isMovable } from './views'
 
 const { clone, isMarkedAsUntransferable: isMarked, isView, lengthOfView, process, SharedArrayBuffer: Shared } = builtins
@@ -19,8 +20,7 @@ export function mayMove(): boolean {
 }
 
 function askAddon(): boolean {
-  const isOther = 'bun' in process.versions || 'deno' in process.versions
-  return !isOther && process.env.THREADMILL_MOVES !== 'off' && native.canMove()
+  return IS_NODE && process.env.THREADMILL_MOVES !== 'off' && native.canMove()
 }
 
 let canClone: boolean | undefined

@@ -13,6 +13,7 @@ import { types } from 'node:util'
 import type { ErrorCode } from '..'
 import { importFrom } from './packs'
 import { TO_IMPORT } from './required'
+import { IS_NODE } from './runtime'
 
 /** Flags that may bring what loads TypeScript. */
 const BRINGS = /(?:^|[\s"])(?:-r|--(?:require|import|loader|experimental-loader))(?:[\s=]|$)/
@@ -94,7 +95,7 @@ function asImported(result: unknown): unknown {
 
 /** Whether something may be registered for `require` that loads the file. */
 function isBrought(file: string): boolean {
-  if ('bun' in process.versions || 'deno' in process.versions) return false
+  if (!IS_NODE) return false
   if (!BRINGS.test([...process.execArgv, process.env.NODE_OPTIONS].join(' '))) return false
   return path.extname(file) in (require.extensions ?? {})
 }
