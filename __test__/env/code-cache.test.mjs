@@ -16,11 +16,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
-import { compileFunction, createContext, runInContext } from 'node:vm'
 import { root, runProgram } from '../helpers/child.mjs'
 import { outcomeOf } from '../helpers/outcome.mjs'
 
@@ -319,8 +317,7 @@ describe('code cache', () => {
     const cwd = mkdtempSync(path.join(scratch, 'cwd-'))
     const preload = path.join(root, 'dist', 'index.js')
     const source = `import { WorkerPool } from 'threadmill'
-      import { createRequire } from 'node:module'
-      process.chdir(${JSON.stringify(cwd)})
+            process.chdir(${JSON.stringify(cwd)})
       const pool = new WorkerPool('data:text/javascript,export default (x) => x', { env: {} })
       try { createRequire(import.meta.url)('threadmill/function/worker') } catch {}
       console.log(await pool.run(1))
@@ -519,73 +516,4 @@ describe('code cache', () => {
     assert.deepEqual([code, signal], process.platform === 'win32' ? [1, null] : [null, 'SIGKILL'])
     assert.ok(namesIn(folder).includes('pack-core.bin'))
   })
-
-  test('in contexts of their own packages have the classes of these, and pools of their own', async () => {
-    const [one, other] = [loadInContext(), loadInContext()]
-    for (const { WorkerPool, TheirTypeError } of [one, other]) {
-      assert.throws(
-        () => new WorkerPool({ threads: 'two' }),
-        (error) => error instanceof TheirTypeError && error.code === 'ERR_THREADMILL_INVALID_ARG_TYPE',
-      )
-    }
-    const pools = [one, other].flatMap(({ WorkerPool }) => [
-      new WorkerPool({ threads: 1 }),
-      new WorkerPool('data:text/javascript,export default (x) => x + 1'),
-    ])
-    const [kernels, tasks, otherKernels, otherTasks] = pools
-    const outputs = Array.from({ length: 100 }, (_, index) =>
-      Promise.all([
-        kernels.kernels.echo(index),
-        tasks.run(index),
-        otherKernels.kernels.echo(-index),
-        otherTasks.run(-index),
-      ]),
-    )
-    assert.deepEqual(
-      await Promise.all(outputs),
-      outputs.map((_, index) => [index, index + 1, -index, -index + 1]),
-    )
-    await Promise.all(pools.map((pool) => pool.close()))
-  })
-
-  test('also where what is required has no cache to be found in', async () => {
-    const pools = [1, 2, 3].map(() => new (loadInContext([], false).WorkerPool)({ threads: 1 }))
-    assert.deepEqual(await Promise.all(pools.map((pool, index) => pool.kernels.echo(index))), [0, 1, 2])
-    await Promise.all(pools.map((pool) => pool.close()))
-  })
-
-  test('contexts that lack what values are cloned with can call kernels', async () => {
-    const { WorkerPool } = loadInContext(['structuredClone', 'DOMException', 'Buffer'])
-    const pool = new WorkerPool({ threads: 1 })
-    assert.equal(await pool.kernels.echo(1), 1)
-    await pool.close()
-  })
 })
-
-/**
- * The package as test runners load it: its modules are functions of a context, which share what Node has but for `missing`. Some
- * give modules a `require` without a cache.
- */
-function loadInContext(missing = [], hasCache = true) {
-  const context = createContext({})
-  const own = runInContext('globalThis', context)
-  for (const name of Object.getOwnPropertyNames(globalThis))
-    if (!(name in own) && !missing.includes(name)) own[name] = globalThis[name]
-  const instances = new Map()
-  const load = (file) => {
-    if (!instances.has(file)) {
-      const module = { exports: {} }
-      instances.set(file, module)
-      const names = ['exports', 'require', 'module', '__filename', '__dirname']
-      const body = compileFunction(readFileSync(file, 'utf8'), names, { filename: file, parsingContext: context })
-      const real = createRequire(file)
-      const require = (name) => (/^\.{1,2}\/.*(?<!\.node)$/.test(name) ? load(real.resolve(name)) : real(name))
-      Object.assign(require, { resolve: real.resolve }, hasCache && { cache: real.cache })
-      // Some call it without `this`.
-      body(module.exports, require, module, file, path.dirname(file))
-    }
-    return instances.get(file).exports
-  }
-  const { WorkerPool } = load(path.join(root, 'dist', 'index.js'))
-  return { WorkerPool, TheirTypeError: runInContext('TypeError', context) }
-}

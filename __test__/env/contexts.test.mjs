@@ -15,7 +15,7 @@ setFlagsFromString('--expose-gc')
 const gc = vm.runInNewContext('gc')
 
 /** Modules are compiled in the context, what is built in and addons come from outside. */
-function loadIn(context, name) {
+function loadIn(context, name, hasCache = false) {
   const modules = new Map()
   const load = (file) => {
     if (modules.has(file)) return modules.get(file).exports
@@ -27,9 +27,10 @@ function loadIn(context, name) {
       const found = from.resolve(id)
       return path.isAbsolute(found) ? load(found) : outer(found)
     }
-    required.resolve = from.resolve
+    Object.assign(required, { resolve: from.resolve }, hasCache && { cache: from.cache })
     const names = ['module', 'exports', 'require', '__filename', '__dirname']
     const body = vm.compileFunction(readFileSync(file, 'utf8'), names, { parsingContext: context, filename: file })
+    // Some call it without `this`.
     body(module, module.exports, required, file, path.dirname(file))
     return module.exports
   }
@@ -39,9 +40,14 @@ function loadIn(context, name) {
 const OWN_NAMES = vm.runInNewContext('Object.getOwnPropertyNames(globalThis)')
 const SHARED = Object.getOwnPropertyNames(globalThis).filter((name) => !OWN_NAMES.includes(name) && name !== 'global')
 
+function contextWithout(missing) {
+  const names = SHARED.filter((name) => !missing.includes(name))
+  return vm.createContext(Object.fromEntries(names.map((name) => [name, globalThis[name]])))
+}
+
 /** Runs `use` with the package as that of a context of its own; tells of the end of what belongs to that. */
 async function inContext(use) {
-  const context = vm.createContext(Object.fromEntries(SHARED.map((name) => [name, globalThis[name]])))
+  const context = contextWithout([])
   await use(loadIn(context, PACKAGE))
   return new WeakRef(vm.runInContext('globalThis.ofTheContext = { is: "there" }', context))
 }
@@ -88,3 +94,50 @@ for (const [what, use] of Object.entries(uses)) {
     }
   })
 }
+
+/** The package in a context that shares what Node has but for `missing`. Some test runners give modules a `require` without a cache. */
+function packageWithout(missing = [], hasCache = true) {
+  const context = contextWithout(missing)
+  return { ...loadIn(context, PACKAGE, hasCache), TheirTypeError: vm.runInContext('TypeError', context) }
+}
+
+test('in contexts of their own packages have the classes of these, and pools of their own', async () => {
+  const [one, other] = [packageWithout(), packageWithout()]
+  for (const { WorkerPool, TheirTypeError } of [one, other]) {
+    assert.throws(
+      () => new WorkerPool({ threads: 'two' }),
+      (error) => error instanceof TheirTypeError && error.code === 'ERR_THREADMILL_INVALID_ARG_TYPE',
+    )
+  }
+  const pools = [one, other].flatMap(({ WorkerPool }) => [
+    new WorkerPool({ threads: 1 }),
+    new WorkerPool('data:text/javascript,export default (x) => x + 1'),
+  ])
+  const [kernels, tasks, otherKernels, otherTasks] = pools
+  const outputs = Array.from({ length: 100 }, (_, index) =>
+    Promise.all([
+      kernels.kernels.echo(index),
+      tasks.run(index),
+      otherKernels.kernels.echo(-index),
+      otherTasks.run(-index),
+    ]),
+  )
+  assert.deepEqual(
+    await Promise.all(outputs),
+    outputs.map((_, index) => [index, index + 1, -index, -index + 1]),
+  )
+  await Promise.all(pools.map((pool) => pool.close()))
+})
+
+test('also where what is required has no cache to be found in', async () => {
+  const pools = [1, 2, 3].map(() => new (packageWithout([], false).WorkerPool)({ threads: 1 }))
+  assert.deepEqual(await Promise.all(pools.map((pool, index) => pool.kernels.echo(index))), [0, 1, 2])
+  await Promise.all(pools.map((pool) => pool.close()))
+})
+
+test('contexts that lack what values are cloned with can call kernels', async () => {
+  const { WorkerPool } = packageWithout(['structuredClone', 'DOMException', 'Buffer'])
+  const pool = new WorkerPool({ threads: 1 })
+  assert.equal(await pool.kernels.echo(1), 1)
+  await pool.close()
+})
