@@ -3,25 +3,18 @@
 
 import { builtins } from './builtins'
 
-const { Error: BaseError, hasOwn } = builtins
+const { Error: BaseError, getOwnPropertyDescriptor } = builtins
 
 /** Makes an error, if it can be without a stack of this thread. */
 export function withoutStack<T>(make: () => T): T {
-  let limit: unknown
-  try {
-    limit = BaseError.stackTraceLimit
-    // Without a number the engine looks for no stack.
-    if (typeof limit !== 'number' || !hasOwn(BaseError, 'stackTraceLimit')) return make()
-    BaseError.stackTraceLimit = undefined as unknown as number
-  } catch {
-    // It is frozen, or has a setter.
-    return make()
-  }
+  const limit = getOwnPropertyDescriptor(BaseError, 'stackTraceLimit')
+  // It may be gone, frozen, or have a setter of the user's.
+  if (limit === undefined || limit.writable !== true || typeof limit.value !== 'number') return make()
+  // Without a number the engine looks for no stack.
+  BaseError.stackTraceLimit = undefined as unknown as number
   try {
     return make()
   } finally {
-    try {
-      BaseError.stackTraceLimit = limit
-    } catch {}
+    BaseError.stackTraceLimit = limit.value
   }
 }

@@ -1,6 +1,6 @@
 // Errors as numbers (lib/flat.ts), on one thread. Reasons of rejections are in reason.test.mjs.
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, mock, test } from 'node:test'
 import { types } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import * as threads from 'node:worker_threads'
@@ -130,9 +130,10 @@ describe('errors', { skip: !TELLS && 'they are not written then' }, () => {
       delete Function.prototype.stackTraceLimit
       assert.equal(cross({ error }).error.stack, stack)
       assert.ok(!Object.hasOwn(Error, 'stackTraceLimit'))
-      const set = (limit) => assert.notEqual(limit, 7)
-      Object.defineProperty(Error, 'stackTraceLimit', { get: () => 7, set, configurable: true })
+      const accessor = { get: mock.fn(() => 7), set: mock.fn(), configurable: true }
+      Object.defineProperty(Error, 'stackTraceLimit', accessor)
       assert.equal(cross({ error }).error.stack, stack)
+      assert.deepEqual([accessor.get.mock.callCount(), accessor.set.mock.callCount()], [0, 0])
       Object.defineProperty(Error, 'stackTraceLimit', { value: 5, configurable: true })
       assert.equal(cross({ error }).error.stack, stack)
     } finally {
