@@ -4,7 +4,7 @@
 
 use crate::mailbox::{Batch, Mailbox};
 use crate::pool::PlainJob;
-use crate::pool::model::{Cell, Inbox, Label, Posted, Section};
+use crate::pool::model::{Alarm, Cell, Inbox, Label, Posted, Section};
 use crate::sleep::Parker;
 use crate::sync::Mutex;
 use crate::trace::ring::{Contents, Ring};
@@ -99,6 +99,31 @@ fn loom_i1_nothing_is_left_in_the_inbox() {
             }
         }
         worker.join().unwrap();
+    });
+}
+
+/// A task with a deadline is posted while the timer goes away, and nobody else comes by: one of the two schedules it.
+#[test]
+fn loom_a1_no_deadline_is_left_in_the_inbox() {
+    const DEADLINE: u64 = 2;
+    struct Shared {
+        alarm: Alarm,
+        inbox: Inbox,
+    }
+    loom::model(|| {
+        let shared = Arc::new(Shared { alarm: Alarm::new(), inbox: Inbox::new(false) });
+        assert!(shared.alarm.advance(1));
+        let timer = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                shared.alarm.take_off();
+                shared.inbox.is_waiting()
+            })
+        };
+        let job = PlainJob { deadline: DEADLINE, ..PlainJob::default() };
+        assert_eq!(shared.inbox.post([job].into_iter()), Posted::Left);
+        let is_missed = shared.alarm.misses(DEADLINE);
+        assert!(timer.join().unwrap() || is_missed);
     });
 }
 

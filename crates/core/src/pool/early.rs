@@ -6,7 +6,6 @@ use super::job::Job;
 use super::{Pool, State, Topic, clock, js, timer};
 use crate::completion::{Event, Outcome};
 use crate::scheduler::{Cancelled, Expired, Lane, TaskId, Time, WorkerRef};
-use crate::sync::Ordering;
 use std::sync::Arc;
 
 impl Pool {
@@ -40,12 +39,11 @@ impl Pool {
         let mut wakes = Vec::new();
         let mut expired = Vec::new();
         let mut state = self.state.lock();
-        if at != self.alarm.load(Ordering::Relaxed) {
+        if !self.alarm.is_at(at) {
             return None;
         }
         state.granted(Topic::Timer);
-        // Before the look into the inboxes: see `Pool::post`.
-        self.alarm.store(u64::MAX, Ordering::Relaxed);
+        self.alarm.take_off();
         self.ingest_into(&mut state, &mut wakes);
         let State { scheduler, js, .. } = &mut *state;
         scheduler.expire(Time(now), &mut self.claims(js), &mut expired);
@@ -82,11 +80,7 @@ impl Pool {
     /// [`Pool::start_alarm`] follows.
     pub(super) fn earlier_alarm(&self, state: &State) -> Option<u64> {
         let Time(at) = state.next_alarm()?;
-        let is_earlier = at < self.alarm.load(Ordering::Relaxed);
-        is_earlier.then(|| {
-            self.alarm.store(at, Ordering::Relaxed);
-            at
-        })
+        self.alarm.advance(at).then_some(at)
     }
 
     /// An abandoned task has stopped.
@@ -127,7 +121,7 @@ impl Pool {
         if !timer::schedule(self, at) {
             // The next deadline tries again.
             let state = self.state.lock();
-            self.alarm.store(u64::MAX, Ordering::Relaxed);
+            self.alarm.take_off();
             drop(state);
             self.note(
                 Topic::Timer,

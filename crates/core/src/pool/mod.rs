@@ -13,6 +13,7 @@
 //! N3. Threads exist from the first task that needs them until the pool is closed and empty.
 
 mod again;
+mod alarm;
 mod cell;
 pub mod clock;
 mod cpu;
@@ -44,6 +45,7 @@ mod worker;
 /// For the models.
 #[cfg(all(test, loom))]
 pub(crate) mod model {
+    pub(crate) use super::alarm::Alarm;
     pub(crate) use super::cell::{Cell, Label};
     pub(crate) use super::inbox::{Inbox, Posted};
     pub(crate) use super::parallel::Section;
@@ -66,8 +68,9 @@ pub use crate::trace::Recording;
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
 use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time, WorkerRef};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use crate::trace::Trace;
+use alarm::Alarm;
 use cell::{Cell, Label};
 use guest::{Guest, Totals};
 use inbox::{INBOXES, Inbox, Posted};
@@ -152,8 +155,7 @@ pub struct Pool {
     open: AtomicUsize,
     /// Native workers that take tasks: the first ones.
     active: AtomicUsize,
-    /// When the timer will look at this pool; `u64::MAX` for never. Written under the lock.
-    alarm: AtomicU64,
+    alarm: Alarm,
 }
 
 impl std::fmt::Debug for Pool {
@@ -203,7 +205,7 @@ impl Pool {
             free: [AtomicBool::new(active > 0), AtomicBool::new(false)],
             open: AtomicUsize::new(0),
             active: AtomicUsize::new(active),
-            alarm: AtomicU64::new(u64::MAX),
+            alarm: Alarm::new(),
         })
     }
 

@@ -30,9 +30,8 @@ impl Pool {
         });
         match inbox.post(batch) {
             Posted::Left => {
-                // The timer looks into the inbox before it goes away, so what it reads of it here was there then, or
-                // this sees that it is gone: nobody else need come by in time.
-                if earliest < self.alarm.load(Ordering::Relaxed) {
+                // Nobody else need come by in time.
+                if self.alarm.misses(earliest) {
                     self.ingest();
                 }
                 true

@@ -10,10 +10,10 @@ use once_cell::sync::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-static TIMER: OnceCell<Sender<Alarm>> = OnceCell::new();
+static TIMER: OnceCell<Sender<Look>> = OnceCell::new();
 
 /// "Look at the deadlines of this pool at that time."
-struct Alarm {
+struct Look {
     at: u64,
     pool: Weak<Pool>,
 }
@@ -23,9 +23,9 @@ pub(crate) fn start() -> std::io::Result<()> {
     sender().map(drop)
 }
 
-fn sender() -> std::io::Result<&'static Sender<Alarm>> {
+fn sender() -> std::io::Result<&'static Sender<Look>> {
     TIMER.get_or_try_init(|| {
-        let (sender, receiver) = unbounded::<Alarm>();
+        let (sender, receiver) = unbounded::<Look>();
         std::thread::Builder::new()
             .name("threadmill-timer".to_owned())
             .spawn(move || run(&receiver))
@@ -35,10 +35,10 @@ fn sender() -> std::io::Result<&'static Sender<Alarm>> {
 
 /// Asks for [`Pool::expire`] at `at` (see [`clock::now`]). Returns whether the timer thread exists.
 pub(crate) fn schedule(pool: &Arc<Pool>, at: u64) -> bool {
-    sender().is_ok_and(|sender| sender.send(Alarm { at, pool: Arc::downgrade(pool) }).is_ok())
+    sender().is_ok_and(|sender| sender.send(Look { at, pool: Arc::downgrade(pool) }).is_ok())
 }
 
-fn run(receiver: &crossbeam_channel::Receiver<Alarm>) {
+fn run(receiver: &crossbeam_channel::Receiver<Look>) {
     // By time and pool, each once: a pool that has looked at earlier deadlines asks again for the one that it was
     // waiting for before them.
     let mut alarms: BTreeMap<(u64, *const Pool), Weak<Pool>> = BTreeMap::new();
@@ -48,7 +48,7 @@ fn run(receiver: &crossbeam_channel::Receiver<Alarm>) {
             None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(Alarm { at, pool }) => drop(alarms.insert((at, pool.as_ptr()), pool)),
+            Ok(Look { at, pool }) => drop(alarms.insert((at, pool.as_ptr()), pool)),
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
