@@ -86,7 +86,7 @@ function claimed(addon: object): object {
   }
   if (known === undefined) return addon
   const another = { exports: {} }
-  process.dlopen(another, known)
+  process.dlopen(another, path.toNamespacedPath(known))
   return another.exports
 }
 

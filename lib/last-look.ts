@@ -5,13 +5,16 @@
 // K1. An input is posted before the worker looks for the last time, or not at all.
 // K2. The end of the worker is put off by no more than PATIENCE: what is being posted may have getters that never return.
 
+import { native } from './native'
+
 /** How long a worker waits for an input that is being posted, ms. */
 const PATIENCE = 250
 
 /** How many inputs are being posted, and whether the worker has looked for the last time. */
 const [POSTING, GONE] = [0, 1]
 
-// A task may replace them.
+// A task may replace them, and fake the time.
+const { now } = native
 const { add, load: look, notify, store, sub, wait } = Atomics
 
 /** The words. */
@@ -38,9 +41,11 @@ export function postBefore(words: LastLook, post: () => void): boolean {
 /** In the worker: all that is posted is there when this returns. */
 export function lookLast(words: LastLook): void {
   store(words, GONE, 1)
-  for (let left = PATIENCE; left > 0; left--) {
+  const deadline = now() + PATIENCE
+  for (;;) {
     const posting = look(words, POSTING)
-    if (posting === 0) return
-    wait(words, POSTING, posting, 1)
+    const left = deadline - now()
+    if (posting === 0 || left <= 0) return
+    wait(words, POSTING, posting, left)
   }
 }

@@ -1,6 +1,8 @@
 // Stage: settle. Thread: owner env.
 // What the tags of a drained record say of how a task ended.
 
+import process from 'node:process'
+import { getSystemErrorMap } from 'node:util'
 import type { ErrorCode } from '..'
 import { builtins } from './builtins'
 import { PLAIN, POSTED } from './codecs'
@@ -68,6 +70,14 @@ export function failure(
   return error instanceof ThreadmillError ? (owner.explain?.(error, worker) ?? error) : error
 }
 
+/** The addon tells the number that the system has for a failure, which on Windows is not the one that Node has for that code. */
+function ofNode(system: object): object {
+  if (process.platform !== 'win32') return system
+  const { code } = system as { readonly code: string }
+  for (const [errno, [name]] of getSystemErrorMap()) if (name === code) return assign(system, { errno })
+  return system
+}
+
 /** The error that the tag of a record stands for. */
 function errorOf(tag: number, value: unknown): Error {
   switch (tag) {
@@ -87,7 +97,7 @@ function errorOf(tag: number, value: unknown): Error {
       }
       if (code === 'ERR_THREADMILL_OUT_OF_RANGE') return assign(new RangeError(text), { code })
       if (system === undefined) return new ThreadmillError(code, text)
-      const cause = assign(new Error(text), system)
+      const cause = assign(new Error(text), ofNode(system))
       return new ThreadmillError(code, text, { cause })
     }
   }

@@ -85,9 +85,15 @@ function die(signal: NodeJS.Signals, isHeard: boolean): void {
   // A copy that has come to listen since then is to hear of it, too.
   if (listenersTo(signal).some((listener) => listener[IS_ENDING]?.())) return
   const isLast = process.listenerCount(signal) === 0
-  process.kill(process.pid, signal)
+  const exit = (): void => process.exit(128 + (constants.signals[signal] ?? 0))
+  try {
+    process.kill(process.pid, signal)
+  } catch {
+    // Windows can send itself some of them only.
+    if (isLast) exit()
+  }
   // Process 1 of a container is not ended by signals; no other comes here.
-  if (isLast) setImmediate(() => process.exit(128 + (constants.signals[signal] ?? 0)))
+  if (isLast) setImmediate(exit)
 }
 
 type Listener = NodeJS.SignalsListener & { readonly [IS_ENDING]?: () => boolean }

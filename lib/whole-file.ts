@@ -17,7 +17,7 @@ export function writeWhole(given: string, write: (output: number) => void): void
   const draft = `${file}.${process.pid}-${Math.random().toString(36).slice(2)}`
   try {
     fill(openSync(draft, 'wx', modeOf(file)), write)
-    renameSync(draft, file)
+    move(draft, file)
   } catch (error) {
     try {
       rmSync(draft, { force: true })
@@ -25,6 +25,25 @@ export function writeWhole(given: string, write: (output: number) => void): void
       // It is not there either.
     }
     throw error
+  }
+}
+
+/** Windows moves nothing over a file that somebody else has open, be it to read it or to look for viruses. */
+const IN_USE = ['EPERM', 'EACCES', 'EBUSY']
+/** How often it is tried, and how much longer is waited each time, ms. */
+const [TRIES, LONGER] = [10, 10]
+
+function move(draft: string, file: string): void {
+  for (let count = 1; ; count++) {
+    try {
+      renameSync(draft, file)
+      return
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (process.platform !== 'win32' || count === TRIES || !IN_USE.includes(code ?? '')) throw error
+    }
+    // Also in the end of a thread, where no timer comes any more.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, count * LONGER)
   }
 }
 

@@ -2,7 +2,7 @@
 // JavaScript: the test files whose path contains one of the words. THREADMILL_TEST_NODE names the Node to test on.
 //
 // The JavaScript tests run twice: on the release build of the addon, and, but for those that take long, on a debug build
-// that has the kernels of `faults` and the debug assertions.
+// that has the kernels of `faults` and the debug assertions. With THREADMILL_SKIP_BUILD nothing is built, so only the first.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -64,6 +64,10 @@ async function testJs(words) {
   if (release.includes(IN_BROWSER)) installChromium()
   const onRelease = release.length === 0 ? 0 : await testFiles(release, 'release', {})
   if (debug.length === 0) return onRelease
+  if (process.env.THREADMILL_SKIP_BUILD) {
+    console.log('not run: the tests on the debug build, which would have to be built (THREADMILL_SKIP_BUILD)')
+    return onRelease
+  }
   const addon = debugAddon()
   const onDebug = addon === undefined ? 1 : await testFiles(debug, 'debug', { NAPI_RS_NATIVE_LIBRARY_PATH: addon })
   return onRelease || onDebug

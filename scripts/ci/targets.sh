@@ -6,7 +6,9 @@ cd "$(dirname "$0")/../.."
 
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(aarch64-apple-darwin aarch64-unknown-linux-gnu x86_64-pc-windows-gnu)
+  targets=(
+    aarch64-apple-darwin aarch64-unknown-linux-gnu x86_64-unknown-linux-musl x86_64-pc-windows-gnu x86_64-pc-windows-msvc
+  )
 fi
 rustup target add "${targets[@]}"
 # What dependencies compile from C is left out.

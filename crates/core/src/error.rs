@@ -143,9 +143,51 @@ impl fmt::Display for KernelError {
 
 impl std::error::Error for KernelError {}
 
+/// What Node calls it.
 fn errno_name(error: &std::io::Error) -> &'static str {
+    error.raw_os_error().and_then(system_name).unwrap_or_else(|| kind_name(error.kind()))
+}
+
+/// Those that std has no kind for, or takes for another one.
+#[cfg(unix)]
+fn system_name(errno: i32) -> Option<&'static str> {
+    match errno {
+        libc::EPERM => Some("EPERM"),
+        libc::EIO => Some("EIO"),
+        libc::ENXIO => Some("ENXIO"),
+        libc::ENODEV => Some("ENODEV"),
+        libc::ENFILE => Some("ENFILE"),
+        libc::EMFILE => Some("EMFILE"),
+        libc::ELOOP => Some("ELOOP"),
+        libc::EOVERFLOW => Some("EOVERFLOW"),
+        _ => None,
+    }
+}
+
+/// The numbers of Win32, as libuv takes them.
+#[cfg(windows)]
+fn system_name(code: i32) -> Option<&'static str> {
+    match code {
+        // ERROR_TOO_MANY_OPEN_FILES
+        4 => Some("EMFILE"),
+        // ERROR_CRC
+        23 => Some("EIO"),
+        // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+        32 | 33 => Some("EBUSY"),
+        // ERROR_INVALID_NAME
+        123 => Some("ENOENT"),
+        _ => None,
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
+fn system_name(_: i32) -> Option<&'static str> {
+    None
+}
+
+fn kind_name(kind: std::io::ErrorKind) -> &'static str {
     use std::io::ErrorKind as K;
-    match error.kind() {
+    match kind {
         K::NotFound => "ENOENT",
         K::PermissionDenied => "EACCES",
         K::IsADirectory => "EISDIR",
@@ -160,12 +202,30 @@ fn errno_name(error: &std::io::Error) -> &'static str {
         K::TooManyLinks => "EMLINK",
         K::InvalidFilename => "ENAMETOOLONG",
         K::ResourceBusy => "EBUSY",
-        _ => match error.raw_os_error() {
-            Some(5) => "EIO",
-            Some(40) => "ELOOP",
-            Some(23) => "ENFILE",
-            Some(24) => "EMFILE",
-            _ => "UNKNOWN",
-        },
+        _ => "UNKNOWN",
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::KernelError;
+
+    #[test]
+    fn errors_of_the_system_have_the_names_that_node_gives_them() {
+        let numbers = [
+            (libc::ENOENT, "ENOENT"),
+            (libc::EPERM, "EPERM"),
+            (libc::EACCES, "EACCES"),
+            (libc::EIO, "EIO"),
+            (libc::ELOOP, "ELOOP"),
+            (libc::EMFILE, "EMFILE"),
+            (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+            (i32::MAX, "UNKNOWN"),
+        ];
+        for (errno, name) in numbers {
+            let error = KernelError::io(&std::io::Error::from_raw_os_error(errno), "open", "/a");
+            let system = error.system.expect("it is the system's");
+            assert_eq!((system.name, system.errno), (name, errno));
+        }
     }
 }

@@ -57,8 +57,10 @@ pub(crate) fn apply(pin: Option<&Pin>, nice: Option<i32>, index: u32) -> Vec<Str
     let mut notes = Vec::new();
     if let Some(pin) = pin {
         match pin.cpu(index) {
+            // On Windows a mask has 64 CPUs, and that number is shifted without a check.
+            Some(cpu) if cfg!(windows) && cpu >= 64 => notes.push(cannot_pin(index, cpu)),
             Some(cpu) if core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) => {}
-            Some(cpu) => notes.push(format!("worker {index} could not be pinned to CPU {cpu}")),
+            Some(cpu) => notes.push(cannot_pin(index, cpu)),
             None => notes.push(format!("worker {index} was not pinned: the system does not list its CPUs")),
         }
     }
@@ -68,6 +70,10 @@ pub(crate) fn apply(pin: Option<&Pin>, nice: Option<i32>, index: u32) -> Vec<Str
         notes.push(format!("worker {index} did not get nice {nice}: {error}"));
     }
     notes
+}
+
+fn cannot_pin(index: u32, cpu: usize) -> String {
+    format!("worker {index} could not be pinned to CPU {cpu}")
 }
 
 /// On Linux the nice value belongs to the thread.

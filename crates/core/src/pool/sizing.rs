@@ -44,14 +44,31 @@ impl Sizing {
         let (threads, source) = match threads {
             Some(threads) => (threads, SizingSource::Option),
             None if granted < affinity => (granted, SizingSource::Cgroup),
-            None if affinity < cpus => (granted, SizingSource::Affinity),
+            // Some systems grant as many threads as there are CPUs, whatever the mask.
+            None if affinity < cpus => (affinity.min(granted), SizingSource::Affinity),
             None => (granted, SizingSource::Cpus),
         };
         Self { threads: threads.clamp(1, MAX_THREADS), source, cpus, affinity }
     }
 }
 
-#[cfg(target_os = "linux")]
+/// The C library counts those of the mask.
+#[cfg(all(target_os = "linux", target_env = "musl"))]
+fn online_cpus() -> Option<u32> {
+    count_listed(&std::fs::read_to_string("/sys/devices/system/cpu/online").ok()?)
+}
+
+/// Of a list such as `0-3,8`.
+#[cfg(any(test, all(target_os = "linux", target_env = "musl")))]
+fn count_listed(list: &str) -> Option<u32> {
+    list.trim().split(',').try_fold(0u32, |count, range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let more = last.parse::<u32>().ok()?.checked_sub(first.parse().ok()?)?;
+        count.checked_add(more)?.checked_add(1)
+    })
+}
+
+#[cfg(all(target_os = "linux", not(target_env = "musl")))]
 #[expect(unsafe_code, reason = "libc calls")]
 fn online_cpus() -> Option<u32> {
     // SAFETY: `sysconf` takes no pointers.
@@ -76,7 +93,8 @@ pub(crate) fn allowed_cpus() -> Option<Vec<usize>> {
     if status != 0 {
         return None;
     }
-    let limit = libc::CPU_SETSIZE as usize;
+    // Not CPU_SETSIZE: for musl that is less than there is room for.
+    let limit = 8 * size_of::<libc::cpu_set_t>();
     // SAFETY: the index stays below the size of the set.
     Some((0..limit).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
 }
@@ -163,6 +181,14 @@ mod tests {
         assert_eq!(Sizing::new(Some(7)).threads, 7);
         assert_eq!(Sizing::new(Some(0)).threads, 1);
         assert_eq!(Sizing::new(Some(u32::MAX)).threads, MAX_THREADS);
+    }
+
+    #[test]
+    fn lists_of_cpus_are_counted() {
+        for (list, count) in [("0\n", Some(1)), ("0-3,8\n", Some(5)), ("3-1", None), ("", None), ("0-", None)]
+        {
+            assert_eq!(count_listed(list), count, "{list}");
+        }
     }
 
     #[cfg(target_os = "linux")]
