@@ -418,7 +418,9 @@ export interface WorkerPoolOptions<T = any, U = any> extends NativePoolOptions {
   readonly eager?: boolean | undefined
   /**
    * Expected run time of a task in ms, asked once at submit; what was measured for the `key` of a task counts more. It
-   * matters for `schedule: 'longest-first'` and for placement. What throws or is no number from 0 counts as 0.
+   * matters for `schedule: 'longest-first'` and for placement. What throws or is no number from 0 counts as 0. The task is not
+   * queued yet, and cannot be cancelled from here. Of tasks that workers submit only what was measured for their `key` counts: they
+   * do not come by this thread.
    */
   readonly inherentCostEstimator?: ((task: Task<any, any>) => number) | undefined
   /**

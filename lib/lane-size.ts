@@ -150,12 +150,9 @@ export class LaneSize {
     if (autoScale !== undefined && this.#launched < this.#max && this.#load > autoScale.grow) this.#launchNext()
   }
 
-  /** Launches those that tasks are forced to, and as many as the tasks take that wait or run. */
+  /** Launches those that tasks are forced to, with those before them, and as many as the tasks take that wait or run. */
   launchMissing(): void {
-    for (const index of native.missingWorkers(this.handle)) {
-      if (this.#host.threads[index] === undefined) this.#host.launch(index)
-    }
-    this.#isBeyond ||= this.serving > this.#max
+    for (const index of native.missingWorkers(this.handle)) this.launchWanted(index, true)
     this.launchFor(native.unfinishedTasks(this.handle))
   }
 
@@ -163,7 +160,8 @@ export class LaneSize {
   #launchNext(): boolean {
     const { threads } = this.#host
     const before = this.#launched
-    const at = threads.indexOf(undefined)
+    // Not `indexOf`: one that was never there is a hole, which that does not see.
+    const at = threads.findIndex((thread) => thread === undefined)
     this.#host.launch(at < 0 ? threads.length : at)
     return this.#launched > before
   }

@@ -359,6 +359,9 @@ export class JsLane implements EntryLane, ThreadHost {
       case 'main':
         this.#host.startMain()
         break
+      case 'preferred':
+        if (!this.#isOver) this.size.launchWanted(report.worker, false)
+        break
       case 'text':
         this.#output.write(thread, report.stream, report.chunk, report.encoding as BufferEncoding)
         break
@@ -524,7 +527,8 @@ export class JsLane implements EntryLane, ThreadHost {
   /** Ends all workers; resolves when their threads are gone. The pool has no tasks any more, or `force` is set. */
   shutdown(force: boolean): Promise<void> {
     const isFirst = !this.#closing
-    if (isFirst) {
+    // Which of them are ready. Those that are terminated may never stop to report.
+    if (isFirst && !force) {
       for (const index of this.#threads.keys()) this.#readPort(index)
     }
     this.#closing = true

@@ -71,6 +71,8 @@ export type Report =
   | { readonly type: 'heard'; readonly left: number }
   /** It submits a task to the owner's own thread. */
   | { readonly type: 'main' }
+  /** It submits a task that would rather be run by that worker. */
+  | { readonly type: 'preferred'; readonly worker: number }
   /** Something was written. */
   | { readonly type: 'text'; readonly stream: Stream; readonly chunk: string | Uint8Array; readonly encoding: string }
   | { readonly type: 'failed'; readonly codec: number; readonly data: unknown }

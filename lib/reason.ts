@@ -193,8 +193,8 @@ function fault(error: object, part: (value: unknown) => Part | undefined): Fault
   const shown = keys(error)
   const result: Fault = { classes: classesOf(error), own, shown: specialOf(shown) }
   for (const name of TEXTS) {
-    const value = read(error, name)
-    if (typeof value === 'string') result[name] = value
+    const value = textOf(read(error, name), name)
+    if (value !== undefined) result[name] = value
   }
   const cause = 'cause' in error ? part(read(error, 'cause')) : undefined
   if (cause !== undefined) result.cause = cause
@@ -214,6 +214,17 @@ function fault(error: object, part: (value: unknown) => Part | undefined): Fault
     if (value !== undefined) own[own.length] = [name, value, false]
   }
   return result
+}
+
+/** What a clone makes of a property. One that is no text makes a message all the same. */
+function textOf(value: unknown, name: (typeof TEXTS)[number]): string | undefined {
+  if (typeof value === 'string') return value
+  if (name !== 'message' || value === undefined) return undefined
+  try {
+    return `${value}`
+  } catch {
+    return undefined
+  }
 }
 
 function partsOf(list: readonly unknown[], part: (value: unknown) => Part | undefined): Part[] {

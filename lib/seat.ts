@@ -3,7 +3,8 @@
 // made the pool; that one is told, so that it can count them and fire events.
 //
 // J7. While tasks that this worker submitted are unsettled, its own tasks that have not returned do not count against
-//     workerConcurrency: one of them may be waiting for another, and nobody can tell which.
+//     workerConcurrency: one of them may be waiting for another, and nobody can tell which. What one has given is seen to, and
+//     its answer lies ready, before the next begins.
 // J12. While the owner, which somebody has listen to events of tasks, is far behind with them, tasks settle here slowly: else
 //     what it has not been told of would be without bound.
 
@@ -74,6 +75,8 @@ export class SeatPool implements EntryHost, EntryLane {
   #kernels: Kernels | undefined
   #nextKey: number
   #hasStartedMain = false
+  /** When workers were asked for, by number, ms. */
+  readonly #askedFor: number[] = []
   #unsettled = 0
   #added = 0
   #completed = 0
@@ -199,7 +202,14 @@ export class SeatPool implements EntryHost, EntryLane {
     return this
   }
 
-  admit(): boolean {
+  /** Others are launched for it, as by the owner; one that tasks are forced to the scheduler misses by itself. */
+  admit(wanted: number, isForced = false): boolean {
+    if (wanted < 0 || wanted === this.#host.index || isForced) return false
+    const time = native.now()
+    if (time - (this.#askedFor[wanted] ?? Number.NEGATIVE_INFINITY) < AGAIN) return false
+    this.#askedFor[wanted] = time
+    const report: Report = { type: 'preferred', worker: wanted }
+    this.#host.control.postMessage(report)
     return false
   }
 
@@ -311,6 +321,9 @@ export class SeatPool implements EntryHost, EntryLane {
 function isClosed(reason: unknown): boolean {
   return isInstance(reason, ThreadmillError) && reason.code === 'ERR_THREADMILL_POOL_CLOSED'
 }
+
+/** How long it goes without saying that a worker is asked for, ms. */
+const AGAIN = 100
 
 /** Options of calls without any. */
 const NO_OPTIONS: object = freeze({})

@@ -2,8 +2,10 @@
 // What a worker writes goes to the pool's owner by the control port, so that it is there before the task that wrote it
 // settles. Node's own way hands it over some turns of both event loops later. There is nothing for it to read.
 //
-// J19. What is written is sent at once, however much is on its way. Who writes faster than it is read is asked to wait, as by
-//      any stream: `write` returns false, and 'drain' follows.
+// J19. What is written is sent at once, however much is on its way, but for one who writes on and on without coming to an end:
+//      after FEW messages text goes in pieces of PIECE units, and what is left with the next tick, or with the next answer: the owner
+//      would do nothing but read. Who writes faster than it is read is asked to wait, as by any stream: `write` returns false,
+//      and 'drain' follows.
 
 import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
@@ -20,6 +22,9 @@ interface Chunk {
 }
 
 const { defineProperty, getOwnPropertyDescriptor } = builtins
+
+/** Messages that code which does not come to an end sends at once, and then the length of one, in UTF-16 units. */
+const [FEW, PIECE] = [256, 16 * 1024]
 
 /** Whether something that was loaded before waits for the end of the process, as Node does once it has made the streams. */
 const mayHaveStreams = process.listenerCount('exit') > 0
@@ -52,6 +57,11 @@ export class Output {
   /** Those that somebody waits for. */
   readonly #awaited: { stdout?: Writable; stderr?: Writable } = {}
   #isLimited = false
+  /** How much was written since the last tick, in chunks. */
+  #count = 0
+  /** Text that waits, and of which stream it is. */
+  #held = ''
+  #heldOf: Stream = 'stdout'
 
   constructor(send: Send) {
     this.#send = send
@@ -75,6 +85,33 @@ export class Output {
     }
   }
 
+  /** Sends what waits. */
+  flush(): void {
+    if (this.#held === '') return
+    const text = this.#held
+    this.#held = ''
+    this.#send(this.#heldOf, text, 'utf8')
+  }
+
+  #write(stream: Stream, chunk: string | Uint8Array, encoding: string): void {
+    this.#unread[stream] += chunk.length
+    if (this.#count++ === 0) {
+      nextTick(() => {
+        this.#count = 0
+        this.flush()
+      })
+    }
+    if (stream !== this.#heldOf) this.flush()
+    if (this.#count > FEW && typeof chunk === 'string' && encoding === 'utf8') {
+      this.#heldOf = stream
+      this.#held += chunk
+      if (this.#held.length >= PIECE) this.flush()
+      return
+    }
+    this.flush()
+    this.#send(stream, chunk, encoding)
+  }
+
   /** Has writers wait from now on: this thread hears what is read. */
   limit(): void {
     this.#isLimited = true
@@ -95,10 +132,7 @@ export class Output {
   }
 
   #patch(target: Writable, stream: Stream): Writable {
-    const send = (chunk: string | Uint8Array, encoding: string) => {
-      this.#unread[stream] += chunk.length
-      this.#send(stream, chunk, encoding)
-    }
+    const send = (chunk: string | Uint8Array, encoding: string) => this.#write(stream, chunk, encoding)
     target._write = (chunk: string | Uint8Array, encoding: string, callback: Callback): void => {
       send(chunk, encoding)
       callback()

@@ -6,6 +6,7 @@ import { Listeners } from './callbacks'
 import { wrongValue } from './errors'
 import type { Observer } from './owner'
 import { cancel, runningOn } from './port'
+import { BuiltinPromise } from './promise'
 import { observe } from './slots'
 import { unmarked } from './transfer'
 
@@ -56,7 +57,9 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   readonly #workerAt: (index: number) => IWorker | undefined
   /** Made with the first one. */
   #listeners: Listeners | undefined
-  #promise!: Promise<U>
+  #promise: Promise<U> | undefined
+  /** Settles that one, where somebody has asked for it before the task was given its own. */
+  #settleEarly: ((promise: Promise<unknown>) => void) | undefined
   /** -1 once the task has ended. */
   #slot = -1
   #worker: IWorker | undefined
@@ -80,7 +83,9 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   /** The task has been given a slot and a promise. */
   attach(slot: number, promise: Promise<unknown>): void {
     this.#slot = slot
-    this.#promise = promise as Promise<U>
+    this.#settleEarly?.(promise)
+    this.#settleEarly = undefined
+    this.#promise ??= promise as Promise<U>
     if (slot >= 0) observe(slot, this)
   }
 
@@ -134,15 +139,23 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
     onFulfilled?: ((value: U) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return this.#promise.then(onFulfilled, onRejected)
+    return this.#outcome().then(onFulfilled, onRejected)
   }
 
   catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<U | B> {
-    return this.#promise.catch(onRejected)
+    return this.#outcome().catch(onRejected)
   }
 
   finally(onFinally?: (() => void) | null): Promise<U> {
-    return this.#promise.finally(onFinally)
+    return this.#outcome().finally(onFinally)
+  }
+
+  /** Estimators are given the task before it has a promise. */
+  #outcome(): Promise<U> {
+    this.#promise ??= new BuiltinPromise<U>((resolve) => {
+      this.#settleEarly = resolve as (promise: Promise<unknown>) => void
+    })
+    return this.#promise
   }
 
   cancel(reason?: unknown): boolean {

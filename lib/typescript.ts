@@ -3,7 +3,7 @@
 // the `tsx` that the module could import.
 //
 // T1. What is registered for `require` (ts-node, and tsx, whose import of a CommonJS module is a data: URL) is asked first for
-//     what is CommonJS: an import does not ask it.
+//     what is CommonJS: an import does not ask it. For an ECMAScript module it is asked where an import fails.
 // T2. What Node cannot load by itself, of its syntax or because files are named as the compiler wants it, is loaded by tsx. A
 //     module of which some had run by then runs again from its start.
 
@@ -46,18 +46,19 @@ export async function importTypeScript(url: string): Promise<unknown> {
   const { fileURLToPath } = require('node:url') as typeof import('node:url')
   const file = fileURLToPath(url)
   // With a query it is another instance, which `require` does not know.
-  const isCommonJs = !/[?#]/.test(url) && isOfCommonJs(file)
-  if (isCommonJs && isBrought(file)) {
-    try {
-      return asImported(require(file))
-    } catch (error) {
-      if (!TO_IMPORT.has(codeOf(error)) && !NEEDS_LOADER.has(codeOf(error))) throw error
-    }
+  const isPlain = !/[?#]/.test(url)
+  const isCommonJs = isPlain && isOfCommonJs(file)
+  const isBrought = isPlain && mayBeBrought()
+  if (isCommonJs && isBrought) {
+    const result = requireBrought(file)
+    if (result !== undefined) return result
   }
   try {
     return await importFrom(url)
   } catch (error) {
     if (!mayBeLoaded(error)) throw error
+    const result = isBrought && !isCommonJs && NEEDS_LOADER.has(codeOf(error)) ? requireBrought(file) : undefined
+    if (result !== undefined) return result
     const { packageOf } = require('./entry') as typeof import('./entry')
     const place = realpathSync(file)
     const api = packageOf('tsx/esm/api', path.dirname(place))
@@ -93,11 +94,25 @@ function asImported(result: unknown): unknown {
   return types.isModuleNamespaceObject(result) ? result : { default: result }
 }
 
-/** Whether something may be registered for `require` that loads the file. */
-function isBrought(file: string): boolean {
-  if (!IS_NODE) return false
-  if (!BRINGS.test([...process.execArgv, process.env.NODE_OPTIONS].join(' '))) return false
-  return path.extname(file) in (require.extensions ?? {})
+/** Whether something may be registered for `require` that loads TypeScript. */
+function mayBeBrought(): boolean {
+  return IS_NODE && BRINGS.test([...process.execArgv, process.env.NODE_OPTIONS].join(' '))
+}
+
+/** What that gives; `undefined` when it does not load the file. */
+function requireBrought(file: string): unknown {
+  const extensions: object = require.extensions ?? {}
+  const isNamed = path.extname(file) in extensions
+  // Some register '.ts', and load the others as they do '.js'.
+  if (!isNamed && !('.ts' in extensions)) return undefined
+  try {
+    return asImported(require(file))
+  } catch (error) {
+    const isUnread = TO_IMPORT.has(codeOf(error)) || NEEDS_LOADER.has(codeOf(error))
+    // JavaScript that loads it as such.
+    if (!isUnread && (isNamed || !(error instanceof SyntaxError))) throw error
+    return undefined
+  }
 }
 
 /** Whether a file is a CommonJS module by its name, or by what is said of its package. */

@@ -233,6 +233,7 @@ let hasWritten = false
 
 /** Hands the answers over; unless `visit` is 0, brings what is to begin now. */
 function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
+  output.flush()
   // The owner reads what was posted when it is told anything.
   if (seatPool?.report() !== true && hasWritten) native.reportTasks(0, 0, 0, 0, undefined)
   hasWritten = false
@@ -248,10 +249,12 @@ function turn(isFresh = true): void {
   if (isFresh) sliceStart = now()
   if (inTurn || loaded === undefined || isEnding) return
   inTurn = true
+  isUnsure = false
   let hasRun = false
   try {
     for (;;) {
       beginHeld()
+      if (isUnsure && isWaiting) break
       if (lastEnd - sliceStart >= YIELD) {
         if (answers.count > 0) handOver(0)
         turnInTime()
@@ -274,6 +277,7 @@ function turn(isFresh = true): void {
     }
   } finally {
     inTurn = false
+    if (isUnsure && isWaiting) scheduleTurn()
     // The first results are out by then.
     if (hasRun) idleHeap?.begin()
   }
@@ -408,8 +412,11 @@ let fetching = 0
 function hasRoom(): boolean {
   // Calls of a module begin in their order.
   if (fetching > 0 && place.isModuleHost) return false
-  return isWaiting || unfinished.size + fetching < concurrency
+  return unfinished.size + fetching < concurrency || (isWaiting && !isUnsure)
 }
+
+/** Whether a task of this turn has given a promise, which may be settled by now: only the microtasks after this turn tell. */
+let isUnsure = false
 
 /** Begins tasks that had to wait, as long as there is room. */
 function beginHeld(): void {
@@ -533,6 +540,7 @@ function run(task: TakenTask): void {
     return
   }
   sawPromise(called, task, knownBy)
+  isUnsure = true
   if (isWaiting) native.setBlocked(idIndex, idGeneration, true)
   const end = (value: unknown, failed: boolean): void => {
     finished(task)
@@ -561,7 +569,10 @@ let isEnding = false
 /** After an error that nobody has caught, and after `process.exit()`, a thread goes on for some microtasks. */
 function ending(): void {
   if (answers.count > 0) handOver(0)
+  output.flush()
   isEnding = true
+  // It goes on for good where a listener to its end has thrown; asked again, it hears of no listeners.
+  root.runInAsyncScope(setImmediate, undefined, () => exitThread.call(process))
 }
 
 function leaveAtRest(): void {

@@ -83,7 +83,9 @@ test('one whose time was over before keeps that error, and one that is settled i
   const pool = new WorkerPool({ threads: 1 })
   t.after(() => pool.destroy())
   const controller = new AbortController()
-  const timed = pool.run(60, { kernel: 'fib', timeout: 20, signal: controller.signal })
+  // From the start: one that expires while it waits is no worker's.
+  const limits = { timeout: 20, timeoutFrom: 'start' }
+  const timed = pool.run(60, { kernel: 'fib', ...limits, signal: controller.signal })
   blockUntilEnded(pool, 1)
   controller.abort(new Error('gone'))
   assert.equal((await rejection(timed)).code, 'ERR_THREADMILL_TIMEOUT')

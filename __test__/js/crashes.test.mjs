@@ -553,3 +553,19 @@ test('hooks that fail at the end do not keep the pool from closing', async (t) =
     }
   }
 })
+
+for (const [what, code] of Object.entries({
+  'throws that error': 'process.exit(2)',
+  'has caught that error': 'try { process.exit(2) } catch {} return 5',
+  'waits after that': 'try { process.exit(2) } catch {} return new Promise(() => {})',
+})) {
+  test(`a listener to the end of the thread that throws does not keep it: a task that ${what}`, async (t) => {
+    const module = `data:text/javascript,export default (input) => { if (input === 1) return input;
+      process.on('exit', () => { throw new Error('by design') }); ${code} }`.replaceAll('\n', '')
+    const pool = new WorkerPool(module, { maxWorkers: 1 })
+    t.after(() => pool.destroy())
+    const crash = await rejection(pool.run(0))
+    assert.deepEqual([crash.code, crash.exitCode], ['ERR_THREADMILL_WORKER_CRASHED', 2])
+    assert.equal(await pool.run(1), 1)
+  })
+}

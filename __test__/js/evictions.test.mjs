@@ -58,3 +58,22 @@ describe('a task whose worker is ended for a task beside it', () => {
     await pool.close()
   })
 })
+
+test('a task that has returned beside one that is given up does not begin again', async (t) => {
+  const begun = new Int32Array(new SharedArrayBuffer(4 * 8))
+  const module =
+    `data:text/javascript,import { workerData } from 'node:worker_threads'; const begun = new Int32Array(workerData);
+    export default async (number, client) => { const times = Atomics.add(begun, number, 1);
+      if (number === 0) { client.addTask(7); await new Promise(() => {}) }
+      if (number === 6 && times === 0) Atomics.wait(begun, 6, 1);
+      return number }`.replaceAll('\n', '')
+  const pool = new WorkerPool(module, { maxWorkers: 1, workerData: begun.buffer })
+  t.after(() => pool.destroy())
+  const [hangs, ...others] = Array.from({ length: 7 }, (_, number) => pool.addTask(number))
+  // Tasks begin beside the first one as long as what it has submitted is unsettled.
+  await until(() => begun[6] === 1)
+  hangs.cancel()
+  await assert.rejects(hangs.then(), { code: 'ERR_THREADMILL_CANCELLED' })
+  assert.deepEqual(await Promise.all(others), [1, 2, 3, 4, 5, 6])
+  assert.deepEqual([...begun.subarray(0, 7)], [1, 1, 1, 1, 1, 1, 2])
+})

@@ -161,3 +161,98 @@ test('what flags have loaded may write much before the worker begins', { timeout
   await read
   assert.equal(length, 300 * 1024)
 })
+
+/** Writes on and on without coming to an end. */
+const FLOODS =
+  `data:text/javascript,export default (input, client) => { if (input !== 'flood') return input; client.postMessageToPool('begun');
+  for (;;) console.log('') }`.replaceAll('\n', '')
+
+/** A pool of two, and the flood of the first of them. */
+async function flooded(t) {
+  const pool = new WorkerPool(FLOODS, { maxWorkers: 2, minWorkers: 2, stdout: true })
+  t.after(() => pool.destroy())
+  const { stdout } = pool.workers[0]
+  const { push } = stdout
+  // To read a message takes longer than to write it.
+  stdout.push = (...given) => {
+    const end = performance.now() + 0.05
+    while (performance.now() < end);
+    return push.apply(stdout, given)
+  }
+  stdout.resume()
+  const begun = new Promise((resolve) => pool.onMessage('begun', resolve))
+  const flood = pool.addTask('flood', { workerAffinity: 0, affinityStrength: 'force' })
+  const ended = assert.rejects(flood.then(), { code: /^ERR_THREADMILL_(POOL_CLOSED|CANCELLED)$/ })
+  await begun
+  await new Promise((resolve) => stdout.once('data', resolve))
+  return { pool, flood, ended }
+}
+
+test('a worker that writes without end keeps nobody from their results', { timeout: 60_000 }, async (t) => {
+  const { pool, flood, ended } = await flooded(t)
+  for (let count = 0; count < 20; count++)
+    assert.equal(await pool.run(count, { workerAffinity: 1, affinityStrength: 'force' }), count)
+  flood.cancel()
+  await ended
+  assert.equal(await pool.run(1, { workerAffinity: 0, affinityStrength: 'force' }), 1)
+})
+
+for (const [how, end] of Object.entries({
+  'destroy()': (pool) => pool.destroy(),
+  'close({ timeout })': (pool) => pool.close({ timeout: 10 }),
+  'dispose({ force: true })': (pool) => pool.dispose({ force: true }),
+}))
+  test(`a worker that writes without end is ended by ${how}`, { timeout: 60_000 }, async (t) => {
+    const { pool, ended } = await flooded(t)
+    await end(pool)
+    await ended
+  })
+
+/** Each way in which a task that has written much ends, with what comes of it. */
+const ENDS = {
+  'gives its output': ['return 5', (task) => task.then()],
+  throws: ["throw new Error('by design')", (task) => assert.rejects(task.then(), /by design/)],
+  'ends its thread': ['process.exit(3)', (task) => assert.rejects(task.then(), { exitCode: 3 })],
+  'waits for a while': ['return new Promise((resolve) => setImmediate(() => resolve(1)))', (task) => task.then()],
+}
+for (const [what, [end, isOver]] of Object.entries(ENDS))
+  test(`all that a task has written at once is there, in order, when it ${what}`, { timeout: 60_000 }, async (t) => {
+    const code = `export default (count) => { for (let n = 0; n < count; n++) {
+        process.stdout.write(n + (n % 5 ? ' ' : ' ä€ '))
+        if (n % 700 === 0) process.stdout.write(Buffer.from('buffer '))
+        if (n % 900 === 0) process.stdout.write('6869', 'hex')
+        if (n % 500 === 0) console.error(n) }
+      ${end} }`
+    const module = `data:text/javascript,${encodeURIComponent(code)}`
+    const pool = new WorkerPool(module, { maxWorkers: 1, minWorkers: 1, stdout: true, stderr: true })
+    t.after(() => pool.destroy())
+    const { stdout, stderr } = pool.workers[0]
+    const COUNT = 20_000
+    await isOver(pool.addTask(COUNT))
+    let [expected, errors] = ['', '']
+    for (let n = 0; n < COUNT; n++) {
+      expected += n + (n % 5 ? ' ' : ' ä€ ')
+      if (n % 700 === 0) expected += 'buffer '
+      if (n % 900 === 0) expected += 'hi'
+      if (n % 500 === 0) errors += `${n}\n`
+    }
+    assert.equal(stdout.read()?.toString(), expected)
+    assert.equal(stderr.read()?.toString(), errors)
+  })
+
+test('what a task has written at once is there with its output, also while the next task blocks', async (t) => {
+  const module = `data:text/javascript,export default (cells) => {
+    if (cells !== undefined) return Atomics.wait(cells, 0, 0);
+    for (let n = 0; n < 1000; n++) console.log(n);
+    const end = performance.now() + 1; while (performance.now() < end); }`.replaceAll('\n', '')
+  const pool = new WorkerPool(module, { maxWorkers: 1, minWorkers: 1, stdout: true })
+  t.after(() => pool.destroy())
+  const cells = cellsOf()
+  const [writes, blocks] = [pool.run(), pool.run(cells)]
+  await writes
+  const lines = pool.workers[0].stdout.read().toString().split('\n')
+  Atomics.store(cells, 0, 1)
+  Atomics.notify(cells, 0)
+  await blocks
+  assert.equal(lines.length, 1001)
+})

@@ -84,6 +84,60 @@ test('estimators that throw or give nonsense count as 0', async (t) => {
   assert.throws(() => new WorkerPool(CLIENT, { eager: 1 }), { code: 'ERR_THREADMILL_INVALID_ARG_TYPE' })
 })
 
+test('an estimator can follow the task that it is given', async (t) => {
+  const seen = []
+  const inherentCostEstimator = (task) => {
+    task.then((output) => seen.push(output)).catch(() => {})
+    task.catch((reason) => seen.push(reason.message))
+    task.finally(() => seen.push('end')).catch(() => {})
+    return 500
+  }
+  const pool = new WorkerPool(CLIENT, { maxWorkers: 1, inherentCostEstimator })
+  t.after(() => pool.close())
+  const task = pool.addTask({ do: 'echo', value: 1 })
+  assert.equal(task.taskCost, 500)
+  assert.equal(await task, 1)
+  assert.equal(await pool.run({ do: 'echo', value: 2 }), 2)
+  await assert.rejects(
+    pool.run(() => {}),
+    { name: 'DataCloneError' },
+  )
+  assert.deepEqual(seen.filter((each) => each !== 'end').slice(0, 2), [1, 2])
+  assert.equal(seen.filter((each) => each === 'end').length, 2)
+})
+
+test('workers have numbers below `maxWorkers`, whoever asks for one of them', async (t) => {
+  const module =
+    'data:text/javascript,export default async (input, client) => { if (input === undefined) return client.id; return await client.addTask(undefined, input) }'
+  const numbers = (pool) => pool.workers.map(({ id }) => id)
+  for (const [affinityStrength, isSure] of [
+    ['force', true],
+    ['strong', false],
+    ['light', false],
+  ]) {
+    const pool = new WorkerPool(module, { maxWorkers: 4 })
+    t.after(() => pool.destroy())
+    let most = 0
+    pool.on('worker-launched', () => {
+      most = Math.max(most, pool.workers.length)
+    })
+    const ranOn = await pool.run({ workerAffinity: 2, affinityStrength })
+    if (isSure) assert.equal(ranOn, 2)
+    await until(() => pool.workers.length === 3)
+    assert.deepEqual(numbers(pool), [0, 1, 2])
+    pool.resizeUpTo(4)
+    assert.deepEqual(numbers(pool), [0, 1, 2, 3])
+    const forced = [3, 0, 2, 1].map((workerAffinity) =>
+      pool.run(undefined, { workerAffinity, affinityStrength: 'force' }),
+    )
+    assert.deepEqual(await Promise.all(forced), [3, 0, 2, 1])
+    await assert.rejects(pool.run(undefined, { workerAffinity: 4, affinityStrength: 'force' }), {
+      code: 'ERR_THREADMILL_OUT_OF_RANGE',
+    })
+    assert.equal(most, 4)
+  }
+})
+
 test('without eager a task stays where it was put', async (t) => {
   const { task, open } = gated()
   const pool = new WorkerPool(CLIENT, { maxWorkers: 2, eager: false })

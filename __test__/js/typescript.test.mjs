@@ -51,6 +51,17 @@ async function run(entry, options, input = 'x') {
 }
 
 describe('a hook of require', () => {
+  test('that is registered for .ts loads .cts and .mts, too, where it does so by itself', async () => {
+    const at = packageWith({
+      'entry.cts': `${ENUM}export default (input: string) => [Kind.A, input, 'cts']\n`,
+      'entry.mts': `${ENUM}export default (input: string) => [Kind.A, input, 'mts']\n`,
+    })
+    const execArgv = ['-r', path.join(path.dirname(require.resolve('tsx/package.json')), 'dist', 'cjs', 'index.cjs')]
+    for (const kind of ['cts', 'mts']) {
+      assert.deepEqual(await run(at(`entry.${kind}`), { execArgv }), [1, 'x', kind])
+    }
+  })
+
   const entry = `import { other } from './other'\n${ENUM}export default (input: string) => [Kind.A, other(input), globalThis.compiled]\n`
 
   test('loads an entry that is CommonJS, and what that requires', async () => {

@@ -440,3 +440,21 @@ test('from a worker thread', async () => {
   assert.deepEqual(others.slice(0, 4), [undefined, '', 0, { a: [1] }])
   assert.match(others[4].message, /cannot be cloned/)
 })
+
+test('a message that is no text arrives as what a clone makes of it', () => {
+  const texts = [
+    [5, '5'],
+    [null, 'null'],
+    [10n, '10'],
+    [{ toString: () => 'an object' }, 'an object'],
+  ]
+  for (const [message, text] of texts) {
+    const error = Object.assign(new RangeError('its own'), { message, extra: 1 })
+    assert.equal(cross(error).message, text)
+    assert.equal(crossHeld(error).message, text)
+  }
+  const refuses = () => assert.fail('by design')
+  for (const message of [Symbol('s'), { toString: refuses }, undefined]) {
+    assert.equal(cross(Object.assign(new RangeError('its own'), { message })).message, '')
+  }
+})

@@ -45,7 +45,7 @@ mod clock {
         let now = NOW.fetch_add(STEP, Ordering::Relaxed);
         // SAFETY: the caller passes a place for the time.
         unsafe {
-            (*time).tv_sec = (now / SECOND) as libc::time_t;
+            (*time).tv_sec = (now / SECOND) as _;
             (*time).tv_nsec = (now % SECOND) as libc::c_long;
         }
         0
