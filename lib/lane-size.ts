@@ -160,9 +160,10 @@ export class LaneSize {
   #launchNext(): boolean {
     const { threads } = this.#host
     const before = this.#launched
-    // Not `indexOf`: one that was never there is a hole, which that does not see.
-    const at = threads.findIndex((thread) => thread === undefined)
-    this.#host.launch(at < 0 ? threads.length : at)
+    // One that was never there is a hole, which `indexOf` does not see.
+    let free = 0
+    while (threads[free] !== undefined) free++
+    this.#host.launch(free)
     return this.#launched > before
   }
 
