@@ -78,6 +78,8 @@ export interface LaneHost {
   told(details: Details, worker: number): EndedTask[]
   /** What so many of these wanted to be told has been, see `Shared`. */
   heard(count: number): void
+  /** Whether the pool is to end when its tasks have. */
+  isEnding(): boolean
   /** Whether nobody is interested in what becomes of tasks any more. */
   isDestroyed(): boolean
   /** A worker has ended: gives its tasks that have not, as failed. */

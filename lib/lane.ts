@@ -360,7 +360,8 @@ export class JsLane implements EntryLane, ThreadHost {
         this.#host.startMain()
         break
       case 'preferred':
-        if (!this.#isOver) this.size.launchWanted(report.worker, false)
+        // It would rather, and need not.
+        if (!this.#isOver && !this.#host.isEnding()) this.size.launchWanted(report.worker, false)
         break
       case 'text':
         this.#output.write(thread, report.stream, report.chunk, report.encoding as BufferEncoding)

@@ -72,6 +72,7 @@ export class PoolLanes {
         if (memory !== undefined) highMemory()(pool, memory, heapUsed, worker)
       },
       startMain: () => this.main.admit(),
+      isEnding: () => pool.ending >= 0,
       isDestroyed: () => pool.ending === 2,
     }
   }

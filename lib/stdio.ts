@@ -2,14 +2,15 @@
 // What a worker writes goes to the pool's owner by the control port, so that it is there before the task that wrote it
 // settles. Node's own way hands it over some turns of both event loops later. There is nothing for it to read.
 //
-// J19. What is written is sent at once, however much is on its way, but for one who writes on and on without coming to an end:
-//      after FEW messages text goes in pieces of PIECE units, and what is left with the next tick, or with the next answer: the owner
-//      would do nothing but read. Who writes faster than it is read is asked to wait, as by any stream: `write` returns false,
+// J19. What is written is sent at once, however much is on its way, but for one who writes on and on without coming to an end, for
+//      then the owner would do nothing but read: after FEW messages without a tick text that follows another within PAUSE waits until
+//      there are PIECE units of it, or the next tick or answer comes. Who writes faster than it is read is asked to wait, as by any stream: `write` returns false,
 //      and 'drain' follows.
 
 import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
 import { builtins } from './builtins'
+import { native } from './native'
 import { MOST_UNREAD, type Stream } from './protocol'
 import { IS_NODE, mayBeChanged } from './runtime'
 import { nextTick } from './timers'
@@ -24,7 +25,9 @@ interface Chunk {
 const { defineProperty, getOwnPropertyDescriptor } = builtins
 
 /** Messages that code which does not come to an end sends at once, and then the length of one, in UTF-16 units. */
-const [FEW, PIECE] = [256, 16 * 1024]
+const [FEW, PIECE] = [4096, 16 * 1024]
+/** The longest time between what goes together, ms. */
+const PAUSE = 2
 
 /** Whether something that was loaded before waits for the end of the process, as Node does once it has made the streams. */
 const mayHaveStreams = process.listenerCount('exit') > 0
@@ -62,6 +65,8 @@ export class Output {
   /** Text that waits, and of which stream it is. */
   #held = ''
   #heldOf: Stream = 'stdout'
+  /** When something was sent, ms. */
+  #sentAt = 0
 
   constructor(send: Send) {
     this.#send = send
@@ -85,6 +90,12 @@ export class Output {
     }
   }
 
+  /** The thread ends, and has no more ticks. */
+  end(): void {
+    this.flush()
+    this.#isLimited = false
+  }
+
   /** Sends what waits. */
   flush(): void {
     if (this.#held === '') return
@@ -102,10 +113,14 @@ export class Output {
       })
     }
     if (stream !== this.#heldOf) this.flush()
-    if (this.#count > FEW && typeof chunk === 'string' && encoding === 'utf8') {
+    // Before the module is loaded, a thread may end without a tick.
+    if (this.#count > FEW && this.#isLimited && typeof chunk === 'string' && encoding === 'utf8') {
+      const time = native.now()
       this.#heldOf = stream
       this.#held += chunk
-      if (this.#held.length >= PIECE) this.flush()
+      if (time - this.#sentAt < PAUSE && this.#held.length < PIECE) return
+      this.#sentAt = time
+      this.flush()
       return
     }
     this.flush()

@@ -109,10 +109,14 @@ function requireBrought(file: string): unknown {
     return asImported(require(file))
   } catch (error) {
     const isUnread = TO_IMPORT.has(codeOf(error)) || NEEDS_LOADER.has(codeOf(error))
-    // JavaScript that loads it as such.
-    if (!isUnread && (isNamed || !(error instanceof SyntaxError))) throw error
+    if (!isUnread && (isNamed || !isOfParser(error))) throw error
     return undefined
   }
+}
+
+/** Whether that is no JavaScript: then the stack begins with the place, and not with the error. */
+function isOfParser(error: unknown): boolean {
+  return error instanceof SyntaxError && !error.stack?.startsWith(error.name)
 }
 
 /** Whether a file is a CommonJS module by its name, or by what is said of its package. */

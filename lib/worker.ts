@@ -179,6 +179,8 @@ function answer(
 ): void {
   if (isEnding) return
   lastEnd = now()
+  // With the board the answer is given, whatever becomes of this thread.
+  output.flush()
   answers.put(idIndex, idGeneration, value, failed, overhead, began, lastEnd)
   heapWatch?.look()
   if (answers.isFull) handOver(0)
@@ -250,11 +252,17 @@ function turn(isFresh = true): void {
   if (inTurn || loaded === undefined || isEnding) return
   inTurn = true
   isUnsure = false
+  hasReturned = false
   let hasRun = false
   try {
     for (;;) {
       beginHeld()
-      if (isUnsure && isWaiting) break
+      if (isUnsure && isWaiting) {
+        // Its microtasks may take long: nobody waits for them who need not.
+        if (hasReturned) handOver(0)
+        else seatPool?.report()
+        break
+      }
       if (lastEnd - sliceStart >= YIELD) {
         if (answers.count > 0) handOver(0)
         turnInTime()
@@ -415,6 +423,8 @@ function hasRoom(): boolean {
   return unfinished.size + fetching < concurrency || (isWaiting && !isUnsure)
 }
 
+/** Whether one has given an output or failed at once. */
+let hasReturned = false
 /** Whether a task of this turn has given a promise, which may be settled by now: only the microtasks after this turn tell. */
 let isUnsure = false
 
@@ -530,11 +540,13 @@ function run(task: TakenTask): void {
     }
   } catch (error) {
     enter(outer)
+    hasReturned = true
     answer(idIndex, idGeneration, error, true, overhead, began)
     return
   }
   enter(outer)
   if (!isLater) {
+    hasReturned = true
     sawOutput(called)
     answer(idIndex, idGeneration, result, false, overhead, began)
     return
@@ -569,7 +581,7 @@ let isEnding = false
 /** After an error that nobody has caught, and after `process.exit()`, a thread goes on for some microtasks. */
 function ending(): void {
   if (answers.count > 0) handOver(0)
-  output.flush()
+  output.end()
   isEnding = true
   // It goes on for good where a listener to its end has thrown; asked again, it hears of no listeners.
   root.runInAsyncScope(setImmediate, undefined, () => exitThread.call(process))

@@ -243,7 +243,7 @@ for (const [what, [end, isOver]] of Object.entries(ENDS))
 test('what a task has written at once is there with its output, also while the next task blocks', async (t) => {
   const module = `data:text/javascript,export default (cells) => {
     if (cells !== undefined) return Atomics.wait(cells, 0, 0);
-    for (let n = 0; n < 1000; n++) console.log(n);
+    for (let n = 0; n < 5000; n++) console.log(n);
     const end = performance.now() + 1; while (performance.now() < end); }`.replaceAll('\n', '')
   const pool = new WorkerPool(module, { maxWorkers: 1, minWorkers: 1, stdout: true })
   t.after(() => pool.destroy())
@@ -254,5 +254,56 @@ test('what a task has written at once is there with its output, also while the n
   Atomics.store(cells, 0, 1)
   Atomics.notify(cells, 0)
   await blocks
-  assert.equal(lines.length, 1001)
+  assert.equal(lines.length, 5001)
 })
+
+test('what a task writes after a while is there while it still runs', { timeout: 60_000 }, async (t) => {
+  const module = `data:text/javascript,export default (cells) => {
+    for (let n = 0; n < 5000; n++) console.log(n);
+    const end = performance.now() + 5; while (performance.now() < end);
+    console.log('late'); Atomics.wait(cells, 0, 0) }`.replaceAll('\n', '')
+  const pool = new WorkerPool(module, { maxWorkers: 1, minWorkers: 1, stdout: true })
+  t.after(() => pool.destroy())
+  const cells = cellsOf()
+  const task = pool.run(cells)
+  let text = ''
+  for await (const chunk of pool.workers[0].stdout) {
+    text += chunk
+    if (text.endsWith('late\n')) break
+  }
+  Atomics.store(cells, 0, 1)
+  Atomics.notify(cells, 0)
+  await task
+  assert.equal(text.split('\n').length, 5002)
+})
+
+const LINES = 'for (let n = 0; n < 5000; n++) console.log(n)'
+/** Where a thread writes much and then ends: code of the module, and what it takes to end. */
+const LAST_WORDS = {
+  'a listener to the end that a task has added': [
+    `export default () => { process.on('exit', () => { ${LINES} }) }`,
+    (pool) => pool.run(),
+  ],
+  'one at the end by process.exit()': [
+    `export default () => { process.on('exit', () => { ${LINES} }); process.exit(1) }`,
+    (pool) => assert.rejects(pool.run(), { code: 'ERR_THREADMILL_WORKER_CRASHED' }),
+  ],
+  'a module that ends its thread': [`${LINES}; process.exit(1)`, (pool) => assert.rejects(pool.run())],
+  'onWorkerStart, which then throws': [
+    `function entry() {} entry.onWorkerStart = () => { ${LINES}; throw new Error('by design') }; export default entry`,
+    (pool) => assert.rejects(pool.run(), { code: 'ERR_THREADMILL_ENTRY' }),
+  ],
+}
+for (const [where, [code, end]] of Object.entries(LAST_WORDS))
+  test(`all that is written is there, in ${where}`, { timeout: 60_000 }, async (t) => {
+    const module = `data:text/javascript,${encodeURIComponent(code)}`
+    const pool = new WorkerPool(module, { maxWorkers: 1, minWorkers: 1, stdout: true })
+    t.after(() => pool.destroy())
+    const { stdout } = pool.workers[0]
+    await end(pool)
+    await pool.close()
+    let text = ''
+    for await (const chunk of stdout) text += chunk
+    // A worker that cannot load may have been tried again.
+    assert.ok(text.startsWith(Array.from({ length: 5000 }, (_, n) => `${n}\n`).join('')), `${text.length} characters`)
+  })

@@ -138,6 +138,37 @@ test('workers have numbers below `maxWorkers`, whoever asks for one of them', as
   }
 })
 
+test('what a task submits is there for others before it goes on, and so are outputs before it', async (t) => {
+  const module = `data:text/javascript,export default async (input, client) => {
+    const there = { workerAffinity: 1, affinityStrength: 'force' };
+    if (input.count) return (await Promise.all(Array.from({ length: input.count }, () => client.addTask({}, there)))).length;
+    if (input.gate === undefined) return input.value;
+    const gate = new Int32Array(input.gate);
+    if (input.counts) { Atomics.add(gate, 0, 1); Atomics.notify(gate, 0); return }
+    for (let n = 0; n < 3; n++) client.addTask({ gate: input.gate, counts: true }, there);
+    await null;
+    for (let count = 0; count < 4; count = Atomics.load(gate, 0)) if (Atomics.wait(gate, 0, count, 20000) === 'timed-out') return 'alone';
+    return 'not alone' };
+    export const plain = (value) => value`.replaceAll('\n', '')
+  const pool = new WorkerPool(module, { maxWorkers: 2, minWorkers: 2 })
+  t.after(() => pool.destroy())
+  const there = { workerAffinity: 0, affinityStrength: 'force' }
+  await Promise.all([0, 1].map((workerAffinity) => pool.run({ value: 1 }, { ...there, workerAffinity })))
+  // Then it is known here, and in the worker, that they are tiny: several go together.
+  assert.equal(await pool.run({ count: 500 }, there), 500)
+  for (const isAlone of [true, false]) {
+    await Promise.all(Array.from({ length: 500 }, (_, value) => pool.run(value, { ...there, name: 'plain' })))
+    const gate = new Int32Array(new SharedArrayBuffer(4))
+    const before = isAlone ? [] : [1, 2, 3].map((value) => pool.run(value, { ...there, name: 'plain' }))
+    const task = pool.run({ gate: gate.buffer }, there)
+    assert.deepEqual(await Promise.all(before), isAlone ? [] : [1, 2, 3])
+    // It waits for this thread as well, which has the outputs.
+    Atomics.add(gate, 0, 1)
+    Atomics.notify(gate, 0)
+    assert.equal(await task, 'not alone')
+  }
+})
+
 test('without eager a task stays where it was put', async (t) => {
   const { task, open } = gated()
   const pool = new WorkerPool(CLIENT, { maxWorkers: 2, eager: false })
