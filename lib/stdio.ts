@@ -3,9 +3,9 @@
 // settles. Node's own way hands it over some turns of both event loops later. There is nothing for it to read.
 //
 // J19. What is written is sent at once, however much is on its way, but for one who writes on and on without coming to an end, for
-//      then the owner would do nothing but read: after FEW messages without a tick text that follows another within PAUSE waits until
-//      there are PIECE units of it, or the next tick or answer comes. Who writes faster than it is read is asked to wait, as by any stream: `write` returns false,
-//      and 'drain' follows.
+//      then the owner would do nothing but read: after FEW messages without a tick, text that follows other text within PAUSE waits
+//      until there are PIECE units of it, or the next tick or answer comes. Who writes faster than it is read is asked to wait, as by
+//      any stream: `write` returns false, and 'drain' follows.
 
 import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'

@@ -423,7 +423,7 @@ function hasRoom(): boolean {
   return unfinished.size + fetching < concurrency || (isWaiting && !isUnsure)
 }
 
-/** Whether one has given an output or failed at once. */
+/** Whether a task of this turn has given an output, or has failed, at once. */
 let hasReturned = false
 /** Whether a task of this turn has given a promise, which may be settled by now: only the microtasks after this turn tell. */
 let isUnsure = false
