@@ -235,7 +235,6 @@ let hasWritten = false
 
 /** Hands the answers over; unless `visit` is 0, brings what is to begin now. */
 function handOver(visit: 0 | 1 | 2 | 3, values: unknown[] = []): number {
-  output.flush()
   // The owner reads what was posted when it is told anything.
   if (seatPool?.report() !== true && hasWritten) native.reportTasks(0, 0, 0, 0, undefined)
   hasWritten = false
@@ -252,14 +251,13 @@ function turn(isFresh = true): void {
   if (inTurn || loaded === undefined || isEnding) return
   inTurn = true
   isUnsure = false
-  hasReturned = false
   let hasRun = false
   try {
     for (;;) {
       beginHeld()
       if (isUnsure && isWaiting) {
         // Its microtasks may take long: nobody waits for them who need not.
-        if (hasReturned) handOver(0)
+        if (answers.count > 0) handOver(0)
         else seatPool?.report()
         break
       }
@@ -423,8 +421,6 @@ function hasRoom(): boolean {
   return unfinished.size + fetching < concurrency || (isWaiting && !isUnsure)
 }
 
-/** Whether a task of this turn has given an output, or has failed, at once. */
-let hasReturned = false
 /** Whether a task of this turn has given a promise, which may be settled by now: only the microtasks after this turn tell. */
 let isUnsure = false
 
@@ -540,13 +536,11 @@ function run(task: TakenTask): void {
     }
   } catch (error) {
     enter(outer)
-    hasReturned = true
     answer(idIndex, idGeneration, error, true, overhead, began)
     return
   }
   enter(outer)
   if (!isLater) {
-    hasReturned = true
     sawOutput(called)
     answer(idIndex, idGeneration, result, false, overhead, began)
     return

@@ -159,9 +159,10 @@ test('what a task submits is there for others before it goes on, and so are outp
   for (const isAlone of [true, false]) {
     await Promise.all(Array.from({ length: 500 }, (_, value) => pool.run(value, { ...there, name: 'plain' })))
     const gate = new Int32Array(new SharedArrayBuffer(4))
-    const before = isAlone ? [] : [1, 2, 3].map((value) => pool.run(value, { ...there, name: 'plain' }))
+    const atOnce = isAlone ? [] : [1, 2, 3].map((value) => pool.run(value, { ...there, name: 'plain' }))
+    const before = isAlone ? [] : [...atOnce, pool.run({ value: 4 }, there)]
     const task = pool.run({ gate: gate.buffer }, there)
-    assert.deepEqual(await Promise.all(before), isAlone ? [] : [1, 2, 3])
+    assert.deepEqual(await Promise.all(before), isAlone ? [] : [1, 2, 3, 4])
     // It waits for this thread as well, which has the outputs.
     Atomics.add(gate, 0, 1)
     Atomics.notify(gate, 0)
