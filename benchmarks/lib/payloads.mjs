@@ -22,7 +22,11 @@ class Position {
 /** Each input has its own, as it would; to make them is no part of what is measured. */
 const FAILURES = Array.from({ length: 1024 }, () => new TypeError('it failed', { cause: new Error('that is why') }))
 
-const partsOf = (bytes) => ({ head: bytes.subarray(0, 2), body: bytes.subarray(2) })
+function withHole(index) {
+  const list = [index]
+  list[2] = 'c'
+  return list
+}
 
 function roundObject(index, result) {
   const object = { at: new Position(index, 0.5), pattern: /item-\d+/g, result }
@@ -78,9 +82,15 @@ export const KINDS = [
   },
   {
     kind: 'V8 object',
-    // The same with two parts of one memory, which takes V8's serialiser.
-    make: (index) => roundObject(index, partsOf(new Uint8Array([0, 1, 2, 3, 4]))),
+    // The same with an array that has a hole, which takes V8's serialiser.
+    make: (index) => roundObject(index, withHole(index)),
     isSame: (output, index) => output.at.x === index && output.self === output,
+  },
+  {
+    kind: 'small Buffers',
+    // What a protocol or a database gives: Node has the bytes of many in the same memory.
+    make: (index) => ({ id: index, key: Buffer.from(`item-${index}`), value: Buffer.from('a value of some bytes') }),
+    isSame: (output, index) => output.id === index && output.value.length === 21,
   },
   {
     kind: 'shared memory',

@@ -16,6 +16,7 @@ const QUEUED = pick(2_000, 10_000, 10_000)
 /** No floor is about these. */
 const OTHERS = new Map([
   ['1 KiB string', 1024],
+  ['small Buffers', 1024],
   ['shared memory', 1024],
   ['200 records', 16],
 ])
