@@ -27,6 +27,7 @@ const { isFinite: isFiniteNumber, isInteger, isNaN: isNan } = Number
 const { add: atomicAdd, load: atomicLoad, store: atomicStore } = Atomics
 const {
   assign,
+  create,
   defineProperty,
   entries,
   freeze,
@@ -36,6 +37,7 @@ const {
   getOwnPropertySymbols,
   getPrototypeOf,
   hasOwn,
+  isExtensible,
   keys,
   prototype: objectPrototype,
   setPrototypeOf,
@@ -161,6 +163,7 @@ export const builtins = {
   ceil,
   charCodeAt,
   clone,
+  create,
   Date,
   datePrototype,
   defineProperty,
@@ -192,6 +195,7 @@ export const builtins = {
   isBoxedPrimitive,
   isDataView,
   isDate,
+  isExtensible,
   isFiniteNumber,
   isInChain: objectPrototype.isPrototypeOf,
   isInteger,

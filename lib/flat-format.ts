@@ -14,7 +14,8 @@
 // | CHARS | the same, and ASCII or UTF16 | the units as they are in memory, of one byte or of two |
 // | ARRAY | length | the elements |
 // | NUMBERS | twice the length, and 1 if all are integers of 32 bits | the elements of an array, all numbers |
-// | OBJECT | of the text with its property names as JSON | the values of its properties |
+// | OBJECT | twice that of the text with its property names as JSON | the values of its properties |
+// | OBJECT | the same, 1, and how many more there are from OTHERS_SHIFT on | the values of these, those of the others, and the names of the others |
 // | SAME | of an object that is there already | |
 // | DATE | | the time |
 // | MAP | size | the keys and values in turns |
@@ -24,6 +25,7 @@
 // | BYTES | 32 times the length, the place of its class in views.ts, or DATA_VIEW, and SIXES or not | its bytes as they are, or six to a word |
 // | BYTES | of a view of a part: the same of all, and PART | where the part begins, 16 times its length and the place of its class, and all bytes |
 // | BYTES | of a buffer itself: the same, and WHOLE | the same |
+// | BYTES | of memory that is there already: PART alone | its place among all memory so far, and what is said of a part, or WHOLE for its class |
 // | RAW | length | bytes of V8's serializer; see codec.ts |
 //
 // TRACKED or CYCLIC is added to the first item when there is a SAME: else objects need not be counted. With TRACKED they are
@@ -55,6 +57,14 @@ export const PART = 15
 export const WHOLE = 14
 export const SIXES = 16
 
+/** Numbers of texts that all threads share are up to this. */
+export const MOST_ID = 2 ** 14 - 1
+/** That of the names of objects without properties; see src/texts.rs. */
+export const EMPTY = 0
+/** Where the number of other properties begins, in bits, and most of them. */
+export const OTHERS_SHIFT = 15
+export const MOST_NAMED = 2 ** 11 - 1
+
 export const CONSTANTS = [undefined, null, false, true]
 /** See above. */
 export const ASCII = 1
@@ -66,6 +76,8 @@ export const HAS_CAUSE = 2
 /** Above all that is added to a kind. */
 export const TRACKED = 2 ** 30
 export const CYCLIC = 2 ** 31
+/** Added to that when there is memory that is there already: else memory need not be counted. */
+export const SHARING = 2 ** 32
 
 /** Properties of regular expressions, and what they are in their flags. */
 export const FLAGS = [

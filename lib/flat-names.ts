@@ -3,45 +3,83 @@
 // threads of the process know them by these numbers (src/texts.rs).
 
 import { builtins } from './builtins'
-import { OwnMap } from './collections'
+import { OwnMap, OwnSet, placeIn } from './collections'
+import { EMPTY } from './flat-format'
 import { native } from './native-values'
 
-/** Properties of an object. */
+/** Properties that a shape tells. */
 const MOST_NAMES = 64
+/** The longest name of one that is remembered, in UTF-16 units. */
+const LONG_NAME = 256
 /** Most shapes and texts that are remembered before all are forgotten. */
 const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
+/** So many names are remembered at once, to tell which come again. */
+const MOST_SEEN = 64
+/** So many objects a shape has to be met with before it is told by a number, which all threads keep for ever. */
+const MANY = 8
+
+/** Of the properties that all objects inherit, the one that has a getter. */
+export const INHERITED = '__proto__'
 
 const { isWellFormed, stringify } = builtins
 
 /** The properties of an object so far, in order. */
 export class Shape {
   readonly names: readonly string[]
+  /** Whether objects of this shape have to be looked at once more. */
+  readonly isOdd: boolean
+  /** The same without the last one. */
+  readonly #before: Shape | undefined
   /** Of the text that describes it; -1 before there is one, -2 when there is no room for it. */
   id = -1
-  wasAsked = false
+  #uses = 0
   #lastName = ''
   #last: Shape | undefined
-  #next: Map<string, Shape> | undefined
+  #next: OwnMap<string, Shape> | undefined
+  #seen: OwnSet<string> | undefined
 
-  constructor(names: readonly string[]) {
+  constructor(names: readonly string[], before?: Shape) {
     this.names = names
+    this.isOdd = names.length === 0 || names[0] === '0' || placeIn(names, INHERITED) >= 0
+    this.#before = before
+    if (before === undefined) this.id = EMPTY
   }
 
-  /** The shape with one more property. */
+  /** The shape with one more property; `undefined` where there is none. One whose name comes again is there the next time. */
   with(name: string): Shape | undefined {
     if (name === this.#lastName && this.#last !== undefined) return this.#last
-    this.#next ??= new OwnMap()
-    let next = this.#next.get(name)
+    const next = this.#next?.get(name)
     if (next === undefined) {
-      if (shapeCount === MOST_SHAPES || this.names.length === MOST_NAMES) return undefined
-      shapeCount++
-      next = new Shape([...this.names, name])
-      this.#next.set(name, next)
+      this.#note(name)
+      return undefined
     }
     this.#lastName = name
     this.#last = next
     return next
+  }
+
+  /** Of objects with keys of their own there are ever new ones. */
+  #note(name: string): void {
+    if (this.names.length === MOST_NAMES || name.length > LONG_NAME) return
+    if (this.#seen?.has(name)) {
+      if (shapeCount === MOST_SHAPES) return
+      shapeCount++
+      this.#next ??= new OwnMap()
+      this.#next.set(name, new Shape([...this.names, name], this))
+      this.#seen.delete(name)
+      return
+    }
+    if (this.#seen === undefined || this.#seen.size === MOST_SEEN) this.#seen = new OwnSet()
+    this.#seen.add(name)
+  }
+
+  /** The one that tells most of an object of this shape by a number. */
+  get numbered(): Shape {
+    if (this.id === -1 && ++this.#uses === MANY) this.id = numberShape(this.names)
+    let shape: Shape = this
+    while (shape.id < 0) shape = shape.#before as Shape
+    return shape
   }
 }
 
@@ -51,17 +89,11 @@ let shapeCount = 0
 /** Numbers of shared texts; -1 for one that was seen once. */
 let texts = new OwnMap<string, number>()
 
-/** The number of the text that describes a shape; below 0 without room for it. */
-export function numberShape(shape: Shape): number {
-  const text = stringify(shape.names)
-  let isWhole = true
-  for (let i = 0; i < shape.names.length; i++) isWhole &&= isWellFormed.call(shape.names[i] as string)
-  // Half of the room is for those that come again: maps with keys of their own have ever new ones.
-  const isFirst = !shape.wasAsked
-  shape.wasAsked = true
-  const id = isWhole ? native.shareText(text, isFirst) : -1
-  shape.id = id >= 0 || (isFirst && isWhole) ? id : -2
-  return id
+/** The number of the text that describes a shape; -2 without room for it. */
+function numberShape(names: readonly string[]): number {
+  for (let i = 0; i < names.length; i++) if (!isWellFormed.call(names[i] as string)) return -2
+  const id = native.shareText(stringify(names))
+  return id < 0 ? -2 : id
 }
 
 /** Forgets all shapes if there is no room for more. */
@@ -84,7 +116,7 @@ export function numberOfText(text: string, isNoted: boolean): number {
 }
 
 function shareText(text: string): number {
-  const id = isWellFormed.call(text) ? native.shareText(text, false) : -1
+  const id = isWellFormed.call(text) ? native.shareText(text) : -1
   // Without room it is not asked for again.
   texts.set(text, id < 0 ? -2 : id)
   return id

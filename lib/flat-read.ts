@@ -7,12 +7,16 @@ import {
   CONSTANTS,
   CYCLIC,
   DATA_VIEW,
+  EMPTY,
   ERROR,
   FLAGS,
   HAS_CAUSE,
   HAS_MESSAGE,
   KINDS,
+  MOST_ID,
+  OTHERS_SHIFT,
   PART,
+  SHARING,
   SIXES,
   TRACKED,
   UTF16,
@@ -25,7 +29,8 @@ const { ARRAY, BIGINT, BYTES, CHARS, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT
 const { Date: PlainDate, Map: PlainMap, Set: PlainSet, RegExp: PlainRegExp, Uint8Array: Bytes } = builtins
 const { DataView: View, halves, integer, unsignedInteger } = builtins
 const { ceil, errorClasses, latin1Slice, offsetOfView, typedSet, ucs2Slice } = builtins
-const { bufferOf, defineProperty, floor, fromCharCode, mapSet, parse, setAdd, stringify, typedArrays } = builtins
+const { bufferOf, create, defineProperty, floor, fromCharCode, mapSet, objectPrototype, parse, setAdd } = builtins
+const { setPrototypeOf, stringify, typedArrays } = builtins
 
 type ViewClass = (typeof typedArrays)[number]
 
@@ -41,19 +46,33 @@ export function read(memory: Float64Array, offset: number): unknown {
   words = memory
   from = offset + 2
   const item = words[offset + 1] as number
-  if (item < TRACKED) return readItem(item)
-  counted = []
+  return item < TRACKED ? readItem(item) : readCounting(item)
+}
+
+function readCounting(first: number): unknown {
+  let item = first
+  if (item >= SHARING) {
+    memories = []
+    item -= SHARING
+  }
   isCyclic = item >= CYCLIC
+  if (item >= TRACKED) {
+    counted = []
+    item -= isCyclic ? CYCLIC : TRACKED
+  }
   try {
-    return readItem(item - (isCyclic ? CYCLIC : TRACKED))
+    return readItem(item)
   } finally {
     counted = undefined
+    memories = undefined
     isCyclic = false
   }
 }
 
 /** The objects so far, where they are counted. */
 let counted: object[] | undefined
+/** The memory so far, likewise: views of all of it. */
+let memories: Uint8Array[] | undefined
 /** Whether they are counted, and so made, before what is in them. */
 let isCyclic = false
 
@@ -83,8 +102,9 @@ function readItem(item: number): unknown {
     case CHARS:
       return readText(number >>> 2, number & 3)
     case OBJECT:
-      if (isCyclic) return (fillers[number] ?? learnFiller(number))()
-      return ended((makers[number] ?? learnShape(number))())
+      if ((number & 1) === 1) return ended(readOpen(number >>> OTHERS_SHIFT, (number >>> 1) & MOST_ID))
+      if (isCyclic) return (fillers[number >>> 1] ?? learnFiller(number >>> 1))()
+      return ended((makers[number >>> 1] ?? learnShape(number >>> 1))())
     case ARRAY: {
       const array: unknown[] = begun([])
       for (let i = 0; i < number; i++) array[i] = readValue()
@@ -132,8 +152,37 @@ function readNumbers(array: number[], length: number, areIntegers: boolean): num
   return array
 }
 
+/** An object that has more properties than the shape with that number tells. */
+function readOpen(others: number, id: number): object {
+  let object: object
+  // With keys of its own only the engine would make a class for each of them, which takes twice as long.
+  if (id === EMPTY) object = begun(setPrototypeOf(create(null), objectPrototype) as object)
+  else object = isCyclic ? (fillers[id] ?? learnFiller(id))() : (makers[id] ?? learnShape(id))()
+  const values: unknown[] = []
+  for (let i = 0; i < others; i++) values[i] = readValue()
+  for (let i = 0; i < others; i++) {
+    const name = readValue() as string
+    // What it inherits may be a setter.
+    if (name in object) defineMember(object, name, values[i])
+    else (object as Record<string, unknown>)[name] = values[i]
+  }
+  return object
+}
+
+/** Others may have added what a property is described by to the prototype of objects. */
+function defineMember(object: object, name: string, value: unknown): void {
+  defineProperty(object, name, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  } as PropertyDescriptor)
+}
+
 function readBytes(length: number, index: number, areSixes: boolean): object {
   const isPart = index === PART
+  if (isPart && length === 0) return readKnown()
   if (isPart) from += 2
   const start = from
   const bytes = new Bytes(length)
@@ -142,12 +191,23 @@ function readBytes(length: number, index: number, areSixes: boolean): object {
     from += ceil(length / 8)
     typedSet.call(bytes, new Bytes(bufferOf.call(words), offsetOfView.call(words) + start * 8, length))
   }
+  if (memories !== undefined) memories[memories.length] = bytes
   if (index === 0) return bytes
   const buffer = bufferOf.call(bytes)
   if (index === WHOLE) return buffer
   if (!isPart) return index === DATA_VIEW ? new View(buffer) : new (typedArrays[index] as ViewClass)(buffer)
-  const part = words[start - 1] as number
-  const offset = words[start - 2]
+  return readPart(buffer, words[start - 2] as number, words[start - 1] as number)
+}
+
+/** Memory that is there already, or a view of it. */
+function readKnown(): object {
+  const [number, offset, part] = [words[from] as number, words[from + 1] as number, words[from + 2] as number]
+  from += 3
+  const buffer = bufferOf.call(memories?.[number] as Uint8Array)
+  return (part & 15) === WHOLE ? buffer : readPart(buffer, offset, part)
+}
+
+function readPart(buffer: ArrayBufferLike, offset: number, part: number): object {
   const size = part >>> 4
   if ((part & 15) === DATA_VIEW) return new View(buffer, offset, size)
   const Class = typedArrays[part & 15] as ViewClass
@@ -242,10 +302,7 @@ function makerOf(names: readonly string[]): () => object {
 }
 
 function define(object: object, names: readonly string[]): object {
-  for (const name of names) {
-    const property = { value: readValue(), writable: true, enumerable: true, configurable: true }
-    defineProperty(object, name, property)
-  }
+  for (const name of names) defineMember(object, name, readValue())
   return object
 }
 

@@ -9,8 +9,9 @@
 //
 // What it does not see in arrays of more than FEW_ELEMENTS: elements that were made not enumerable, which a clone leaves out;
 // and that an element is not there, where a prototype has one in its place that is not enumerable. Nor errors whose prototype is
-// that of plain objects. What Node 20's clone does otherwise: it reads the stack of an error after what is in its cause, and
-// cannot read an error that is within itself.
+// that of plain objects, and objects of other classes that were given that prototype and properties; nor, for the properties
+// after it, what a getter adds to a prototype, or deletes of an object that inherits the same. What Node 20's clone does
+// otherwise: it reads the stack of an error after what is in its cause, and cannot read an error that is within itself.
 
 import { builtins } from './builtins'
 import { copyWords, placeIn } from './collections'
@@ -23,17 +24,20 @@ import {
   HAS_CAUSE,
   HAS_MESSAGE,
   KINDS,
+  MOST_NAMED,
+  OTHERS_SHIFT,
   PART,
+  SHARING,
   SIXES,
   TRACKED,
   UTF16,
   WHOLE,
 } from './flat-format'
-import { forgetIfFull, numberOfText, numberShape, shapes } from './flat-names'
+import { forgetIfFull, INHERITED, numberOfText, type Shape, shapes } from './flat-names'
 import { isCloneable, isKnown, isUnmarked } from './instances'
 import { mayClone } from './moves'
 import { native } from './native-values'
-import { classOf, isMovable, memoryOf } from './views'
+import { classOf, isMovable, isOfPool, memoryOf } from './views'
 
 const { ARRAY, BIGINT, BYTES, CHARS, CONSTANT, DATE, INTEGER, MAP, NUMBER, NUMBERS, OBJECT, REGEXP, SAME, SET, TEXT } =
   KINDS
@@ -79,8 +83,8 @@ const [FEW_BYTES, MOST_SIXES, MOST_BYTES] = [32, 320, 2048]
 /** So many objects of a value are compared one by one; the places of others are kept. */
 const FEW_OBJECTS = 16
 const MOST_OBJECTS = 4096
-/** Each piece of memory is compared with all objects before it. */
-const MOST_BEFORE_BYTES = 64
+/** Each piece of memory is compared with so many before it at most. */
+const MOST_MEMORIES = 64
 
 const { arrayPrototype, datePrototype, mapPrototype, memoryPrototype, objectPrototype, regExpPrototype, setPrototype } =
   builtins
@@ -105,6 +109,7 @@ const { halves, integer, signedHalves, unsignedInteger } = builtins
 const { dataViewPrototype, lengthOfDataView, offsetOfDataView } = builtins
 const { isArgumentsObject, isArrayBuffer, isBoxedPrimitive, isDataView, isDate, isMap, isProxy, isRegExp, isSet } =
   builtins
+const { isExtensible } = builtins
 const sourceOf = regExpProperties.source?.get as (this: unknown) => string
 
 /** A map whose methods nobody else can reach. */
@@ -124,7 +129,7 @@ const objects: (object | undefined)[] = []
 let objectCount = 0
 /** Their places, from FEW_OBJECTS on. */
 let places: Places | undefined
-/** What each of them is counted as: -1 while it is not complete, and for memory, which can not be told again. */
+/** What each of them is counted as: -1 while it is not complete. */
 const numbers: number[] = []
 let numberCount = 0
 /** Strings that are not shared, what they cost, in nanoseconds, and the words of their text. */
@@ -132,6 +137,8 @@ let stringCount = 0
 let textCosts = 0
 let textWords = 0
 let isTracked = false
+/** Whether some memory is there twice. */
+let isSharing = false
 /** Whether they are counted in the order of their starts. */
 let isCyclic = false
 /** So many values more are counted so, for after one that was within itself others like it will come. */
@@ -142,8 +149,12 @@ let instanceCount = 0
 let firstInstance: object | undefined
 /** Whether what is written is in an instance. */
 let isWithin = false
-/** Whether there is memory that had no buffer when it was written. */
-let hasBare = false
+/** How much memory there is so far, each piece of which is counted once. */
+let memoryCount = 0
+/** That which may come again: buffers, or views that had none when they were written; and what it is counted as. */
+const memories: (object | undefined)[] = []
+const memoryNumbers: number[] = []
+let comparedCount = 0
 /** The instance of a class that is not known at which writing has ended; kept no longer than it takes to ask for it. */
 let stranger: object | undefined
 
@@ -193,6 +204,7 @@ export function write(value: object | string): number {
     if (isCyclic) cyclesExpected = isTracked ? MOST_EXPECTED : cyclesExpected - 1
     written[0] = at
     if (isTracked) written[1] = (written[1] as number) + (isCyclic ? CYCLIC : TRACKED)
+    if (isSharing) written[1] = (written[1] as number) + SHARING
     return at
   } finally {
     isBusy = false
@@ -208,9 +220,12 @@ function writeRoot(value: object): boolean {
   textCosts = 0
   textWords = 0
   isTracked = false
+  isSharing = false
   instanceCount = 0
   isWithin = false
-  hasBare = false
+  memoryCount = 0
+  comparedCount = 0
+  otherCount = 0
   if (!writeObject(value, MOST_DEPTH) || (stringCount > 0 && isForEngine(0))) return false
   return instanceCount === 0 || areCloneable(value)
 }
@@ -219,6 +234,9 @@ function forgetObjects(): void {
   firstInstance = undefined
   places = undefined
   for (let i = 0; i < objectCount; i++) objects[i] = undefined
+  for (let i = 0; i < comparedCount; i++) memories[i] = undefined
+  // To say so takes as long as to write a property.
+  if (others.length > 0) others.length = 0
 }
 
 /** Whether a text is expected to be short enough. */
@@ -336,7 +354,10 @@ function writeNew(object: object, depth: number): boolean {
   if (prototype === regExpPrototype) return isRegExp(object) && writeRegExp(object)
   if (prototype === null || !isKnown(prototype)) {
     if (isNativeError(object)) return writeError(object, prototype, depth)
-    if (prototype !== null) stranger = object
+    // A clone of what has no prototype is a plain object, unless the language has made it (modules, raw JSON, structs of
+    // WebAssembly): they never get other properties.
+    if (prototype === null) return isExtensible(object) && isPlain(object) && writePlain(object, depth, true)
+    stranger = object
     return false
   }
   const isFree = isUnmarked(object)
@@ -354,30 +375,67 @@ function areCloneable(value: object): boolean {
   return isCloneable(instanceCount === 1 ? firstInstance : value)
 }
 
-function writePlain(object: object, depth: number, isInstance = false): boolean {
+/** Names of properties that no shape tells, of all objects that are being written. */
+const others: string[] = []
+let otherCount = 0
+
+/** `isDoubtful`: what it inherits may be anything. */
+function writePlain(object: object, depth: number, isDoubtful = false): boolean {
   // Arrays, too, may have been given that prototype.
   if (isArray(object)) return false
   const head = at++
-  const { empty } = shapes
-  let shape = empty
+  let shape = shapes.empty
+  // Those that the shape does not tell.
+  let count = 0
   for (const name in object) {
     // A prototype may have some, too.
-    if (isInstance && !hasOwn(object, name)) continue
-    const next = shape.with(name)
+    if (isDoubtful && !hasOwn(object, name)) continue
+    const next = count === 0 ? shape.with(name) : undefined
     if (next === undefined) {
-      forgetIfFull()
-      return false
-    }
-    shape = next
+      others[otherCount++] = name
+      count++
+    } else shape = next
     if (!writeValue((object as Record<string, unknown>)[name], depth)) return false
   }
-  // Objects of other classes may have been given that prototype: they have no properties, or indices.
-  if (shape === empty || (shape.names[0] === '0' && isIndexed(object))) return false
   if (hasOwn(object, 'callee') && isArgumentsObject(object)) return false
-  const id = shape.id === -1 ? numberShape(shape) : shape.id
-  if (id < 0) return false
-  written[head] = id * 16 + OBJECT
+  if (count > 0 || shape.id < 0 || shape.isOdd) return writeOthers(object, head, shape, count)
+  written[head] = shape.id * 32 + OBJECT
   return true
+}
+
+/** Ends an object with so many properties that `shape` does not tell, or with one whose shape is odd or has no number. */
+function writeOthers(object: object, head: number, shape: Shape, count: number): boolean {
+  const firstOther = otherCount - count
+  const first = shape.names.length > 0 ? shape.names[0] : others[firstOther]
+  // Objects of other classes may have been given that prototype: they have no properties, or indices.
+  if (first === undefined ? !isPlain(object) : first === '0' && isIndexed(object)) return false
+  const { numbered } = shape
+  const told = numbered.names.length
+  const all = shape.names.length - told + count
+  if (all > MOST_NAMED) return false
+  let isInherited = placeIn(shape.names, INHERITED) >= 0
+  for (let i = told; i < shape.names.length; i++) if (!writeName(shape.names[i] as string)) return false
+  for (let i = firstOther; i < otherCount; i++) {
+    const name = others[i] as string
+    if (name === INHERITED) isInherited = true
+    if (!writeName(name)) return false
+  }
+  // A getter may have deleted its own, and the other one was read in its place.
+  if (isInherited && !hasOwn(object, INHERITED)) return false
+  written[head] = (all * 2 ** OTHERS_SHIFT + numbered.id * 2 + (all > 0 ? 1 : 0)) * 16 + OBJECT
+  otherCount = firstOther
+  if (count > 0) forgetIfFull()
+  return true
+}
+
+/** It is not shared: there may be ever new ones, which would be kept for ever. */
+function writeName(name: string): boolean {
+  return at <= MOST_WORDS - 3 && putText(name)
+}
+
+/** Whether an object without properties is no other one, whatever its prototype. */
+function isPlain(object: object): boolean {
+  return mayClone() && native.isPlain(object)
 }
 
 /** Whether it is no plain object, whatever its prototype. */
@@ -487,57 +545,78 @@ function writeBytes(view: ArrayBufferView): boolean {
   const index = classOf(view)
   if (index < 0) return getPrototypeOf(view) === dataViewPrototype && isDataView(view) && writeDataView(view)
   const size = lengthOfView.call(view)
-  if (size === 0) return false
   // Asked for its buffer, the engine would have to make one.
-  if (index === 0 && mayClone() && native.isInHeap(view)) {
-    hasBare = true
-    return putBytes(view as Uint8Array, size, index)
-  }
+  if (index === 0 && mayClone() && native.isInHeap(view)) return putBytes(view as Uint8Array, size, index, view)
   const buffer = memoryOf(view)
-  return isMovable(buffer) && writeView(view, buffer, offsetOfView.call(view), size, index)
+  if (!isMovable(buffer)) return false
+  const offset = offsetOfView.call(view)
+  // Of Node's pool only what is its own, which nobody else has then.
+  if (index === 0 && isOfPool(view, buffer)) return putBytes(new Bytes(buffer, offset, size), size, index, undefined)
+  return writeView(buffer, offset, size, index)
 }
 
 /** Where it is and how long it is can be asked only while its memory is there. */
 function writeDataView(view: DataView): boolean {
   const buffer = memoryOf(view)
-  if (!isMovable(buffer)) return false
-  return writeView(view, buffer, offsetOfDataView.call(view), lengthOfDataView.call(view), DATA_VIEW)
+  return isMovable(buffer) && writeView(buffer, offsetOfDataView.call(view), lengthOfDataView.call(view), DATA_VIEW)
 }
 
-function writeView(view: ArrayBufferView, buffer: ArrayBuffer, offset: number, size: number, index: number): boolean {
-  if (!isAlone(buffer, view)) return false
-  note(buffer)
+function writeView(buffer: ArrayBuffer, offset: number, size: number, index: number): boolean {
+  const number = numberOfMemory(buffer)
+  if (number >= 0) return writeKnown(number, offset, size, index)
   const whole = lengthOf.call(buffer)
-  if (whole === size) return putBytes(new Bytes(buffer), size, index)
+  if (whole === size) return putBytes(new Bytes(buffer), size, index, buffer)
   // Before them, so that who reads them need not look beyond.
-  if (!putBytes(new Bytes(buffer), whole, PART, 2)) return false
+  if (!putBytes(new Bytes(buffer), whole, PART, buffer, 2)) return false
   written[partAt] = offset
   written[partAt + 1] = size * 16 + index
   return true
 }
 
 function writeBuffer(buffer: ArrayBuffer): boolean {
-  if (!isMovable(buffer) || !isAlone(buffer, buffer)) return false
-  return putBytes(new Bytes(buffer), lengthOf.call(buffer), WHOLE)
+  if (!isMovable(buffer)) return false
+  const number = numberOfMemory(buffer)
+  return number >= 0
+    ? writeKnown(number, 0, 0, WHOLE)
+    : putBytes(new Bytes(buffer), lengthOf.call(buffer), WHOLE, buffer)
 }
 
-/** Whether nothing of what is there but `own` is that memory or a view of it: on the other side, too, it would have to be. */
-function isAlone(buffer: ArrayBuffer, own: object): boolean {
-  if (objectCount > MOST_BEFORE_BYTES) return false
-  for (let i = 0; i < objectCount; i++) {
-    const other = objects[i] as object
-    if (other === own) continue
-    if (other === buffer || (hasBare && isView(other) && memoryOf(other) === buffer)) return false
+/** What memory that is there already is counted as, or -1. */
+function numberOfMemory(buffer: ArrayBuffer): number {
+  for (let i = 0; i < comparedCount; i++) if (memories[i] === buffer) return memoryNumbers[i] as number
+  for (let i = 0; i < comparedCount; i++) {
+    const other = memories[i] as object
+    // A getter may have asked for the buffer that there was none of.
+    if (isView(other) && !native.isInHeap(other) && memoryOf(other) === buffer) return memoryNumbers[i] as number
   }
+  return -1
+}
+
+function writeKnown(number: number, offset: number, size: number, index: number): boolean {
+  isSharing = true
+  written[at] = PART * 16 + BYTES
+  written[at + 1] = number
+  written[at + 2] = offset
+  written[at + 3] = size * 16 + index
+  at += 4
   return true
 }
 
 /** Where the words lie that `putBytes` has left out. */
 let partAt = 0
 
-/** Copies bytes as they are in memory, or else six to a word. Leaves out so many words before them. */
-function putBytes(from: Uint8Array, length: number, index: number, before = 0): boolean {
+/**
+ * Copies bytes as they are in memory, or else six to a word. Leaves out so many words before them. `memory`: what they are found
+ * again by.
+ */
+function putBytes(from: Uint8Array, length: number, index: number, memory: object | undefined, before = 0): boolean {
   if (length > MOST_BYTES || at + length / 6 + 3 + before > MOST_WORDS) return false
+  if (memory !== undefined && comparedCount < MOST_MEMORIES) {
+    memories[comparedCount] = memory
+    memoryNumbers[comparedCount++] = memoryCount
+    // Only other memory may turn out to be that of a view that had none.
+  } else if (memory !== undefined && !isView(memory)) return false
+  memoryCount++
   const head = at
   partAt = at + 1
   at = partAt + before

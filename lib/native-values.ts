@@ -5,16 +5,15 @@ import { native as base, type Native } from './native'
 
 /** What the addon adds for them. */
 export interface NativeForValues extends Native {
-  /**
-   * The number of a well-formed text that all threads share; -1 when there is no room for another one. `mayBeOnce`: it is not
-   * known to come again, and half of the room is for others.
-   */
-  shareText(text: string, mayBeOnce: boolean): number
+  /** The number of a well-formed text that all threads share; -1 when there is no room for another one. */
+  shareText(text: string): number
   sharedText(number: number): string
   /** Whether memory can go from thread to thread as it is; see src/moves.rs. */
   canMove(): boolean
   /** Whether a typed array has no buffer before it is asked for; only where `canMove()` says so. */
   isInHeap(view: ArrayBufferView): boolean
+  /** Whether an object, whatever its prototype, is none of a class of the language or the platform; as the next. */
+  isPlain(object: object): boolean
   /** Whether an array has enumerable properties whose names are no indices; only where `canClone()` says so. */
   hasNames(array: readonly unknown[]): boolean
   /** Has `isMarked` know what `markAsUncloneable` does, given an object with nothing but its mark, and one without; whether it does. */

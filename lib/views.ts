@@ -5,7 +5,9 @@ import { builtins } from './builtins'
 import { placeIn } from './collections'
 
 const { bufferOf, bufferOfDataView, classNameOf, isResizable, lengthOf, lengthOfView } = builtins
-const { allocUnsafe, bufferPrototype, getPrototypeOf, isArrayBuffer, isSharedArrayBuffer, isView } = builtins
+const { allocUnsafe, bufferPrototype, getPrototypeOf, isArrayBuffer, isMarkedAsUntransferable, isSharedArrayBuffer } =
+  builtins
+const { isView } = builtins
 const { typedArrays, typedPrototype, Uint8Array: Bytes } = builtins
 /** Bytes of the memory that small Buffers share; some Nodes round it up. */
 const poolSize = lengthOf.call(bufferOf.call(allocUnsafe(1)))
@@ -32,6 +34,13 @@ export function isMemory(value: unknown, buffer: object): value is ArrayBufferVi
   return isView(value) && classNameOf.call(value) !== undefined && bufferOf.call(value) === buffer
 }
 
+/** Whether a view is a Buffer in the memory that Node's small ones share: that is nobody's business on the other side. */
+export function isOfPool(view: ArrayBufferView, buffer: ArrayBufferLike): boolean {
+  if (getPrototypeOf(view) !== bufferPrototype || lengthOf.call(buffer) !== poolSize) return false
+  // Node 20 cannot tell it from other memory of that length.
+  return isMarkedAsUntransferable?.(buffer) ?? true
+}
+
 /** The view to copy when all that arrives is a typed array of that class and its bytes, else `undefined`. */
 export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
   if (classNameOf.call(value) === undefined) return undefined
@@ -41,8 +50,8 @@ export function plainView(value: ArrayBufferView): ArrayBufferView | undefined {
   const whole = length === lengthOf.call(buffer)
   const prototype = getPrototypeOf(value)
   if (prototype === bufferPrototype) {
-    // A clone is a Uint8Array, and would bring all of Node's pool: that is nobody's business on the other side.
-    return whole || lengthOf.call(buffer) === poolSize ? new Bytes(value as Uint8Array) : undefined
+    // A clone is a Uint8Array, and would bring all of Node's pool.
+    return whole || isOfPool(value, buffer) ? new Bytes(value as Uint8Array) : undefined
   }
   return whole && prototype !== null && getPrototypeOf(prototype) === typedPrototype ? value : undefined
 }

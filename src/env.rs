@@ -166,6 +166,7 @@ const FOR_VALUES: &[Function] = &[
     (c"canMove", Some(moves::can_move)),
     (c"isInHeap", Some(objects::is_in_heap)),
     (c"hasNames", Some(objects::has_names)),
+    (c"isPlain", Some(objects::is_plain)),
     (c"findMark", Some(marks::find_mark)),
     (c"isMarked", Some(marks::is_marked)),
     (c"takeMemory", Some(moves::take_memory)),

@@ -28,6 +28,65 @@ pub(crate) unsafe extern "C" fn is_in_heap(env: Env, info: Info) -> Js {
     })
 }
 
+type Ask = unsafe extern "C" fn(Js) -> bool;
+
+struct Classes {
+    /// `v8::Value::Is…() const`
+    is_of: [Ask; 23],
+    /// `v8::Object::InternalFieldCount() const`
+    fields: unsafe extern "C" fn(Js) -> i32,
+}
+
+static CLASSES: LazyLock<Option<Classes>> = LazyLock::new(|| {
+    type Count = unsafe extern "C" fn(Js) -> i32;
+    Some(Classes {
+        is_of: [
+            engine_function!(c"_ZNK2v85Value10IsExternalEv", Ask),
+            engine_function!(c"_ZNK2v85Value13IsArrayBufferEv", Ask),
+            engine_function!(c"_ZNK2v85Value13IsMapIteratorEv", Ask),
+            engine_function!(c"_ZNK2v85Value13IsNativeErrorEv", Ask),
+            engine_function!(c"_ZNK2v85Value13IsSetIteratorEv", Ask),
+            engine_function!(c"_ZNK2v85Value14IsBigIntObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value14IsNumberObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value14IsStringObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value14IsSymbolObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value15IsBooleanObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value17IsArgumentsObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value17IsArrayBufferViewEv", Ask),
+            engine_function!(c"_ZNK2v85Value17IsGeneratorObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value18IsWasmMemoryObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value18IsWasmModuleObjectEv", Ask),
+            engine_function!(c"_ZNK2v85Value19IsSharedArrayBufferEv", Ask),
+            engine_function!(c"_ZNK2v85Value5IsMapEv", Ask),
+            engine_function!(c"_ZNK2v85Value5IsSetEv", Ask),
+            engine_function!(c"_ZNK2v85Value6IsDateEv", Ask),
+            engine_function!(c"_ZNK2v85Value8IsRegExpEv", Ask),
+            engine_function!(c"_ZNK2v85Value9IsPromiseEv", Ask),
+            engine_function!(c"_ZNK2v85Value9IsWeakMapEv", Ask),
+            engine_function!(c"_ZNK2v85Value9IsWeakSetEv", Ask),
+        ],
+        fields: engine_function!(c"_ZNK2v86Object18InternalFieldCountEv", Count),
+    })
+});
+
+/// `isPlain(object)`: whether an object, which is no proxy, is neither of a class of the language that a clone copies in another way
+/// nor has what C++ gives to its own, whatever its prototype is. Not told apart is what no clone takes and nobody but the engine
+/// knows (`WeakRef`, `Intl`, iterators of arrays).
+pub(crate) unsafe extern "C" fn is_plain(env: Env, info: Info) -> Js {
+    raw::guard(env, || {
+        let ([object], _) = raw::arguments::<1>(env, info)?;
+        let is_object = matches!(raw::type_of(env, object)?, sys::ValueType::napi_object);
+        let is_plain = match &*CLASSES {
+            // SAFETY: an object of the current scope, on the thread of its isolate.
+            Some(classes) if is_object => unsafe {
+                (classes.fields)(object) == 0 && !classes.is_of.iter().any(|is_of| is_of(object))
+            },
+            _ => false,
+        };
+        raw::new_boolean(env, is_plain)
+    })
+}
+
 /// `v8::KeyCollectionMode::kOwnOnly`
 const OWN_ONLY: i32 = 0;
 /// `v8::ONLY_ENUMERABLE | v8::SKIP_SYMBOLS`

@@ -16,33 +16,44 @@ use std::sync::{Arc, LazyLock};
 const MOST: usize = 1 << 14;
 const MOST_BYTES: usize = 1 << 20;
 
-#[derive(Default)]
 struct Texts {
     numbers: HashMap<Arc<str>, u32>,
     by_number: Vec<Arc<str>>,
     bytes: usize,
 }
 
-static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(RwLock::default);
+/// The list of names of objects without properties: the first one, so that there is always room for it.
+const NO_NAMES: &str = "[]";
 
-/// `shareText(text, mayBeOnce)`: the number of a well-formed text; -1 when there is no room for another one, or only for those
-/// that are known to come again.
+static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(|| {
+    let mut texts = Texts { numbers: HashMap::new(), by_number: Vec::new(), bytes: 0 };
+    texts.number(NO_NAMES);
+    RwLock::new(texts)
+});
+
+impl Texts {
+    /// The number of a text, if there is one or room for another.
+    fn number(&mut self, text: &str) -> Option<u32> {
+        if let Some(number) = self.numbers.get(text) {
+            return Some(*number);
+        }
+        if self.by_number.len() >= MOST || self.bytes + text.len() > MOST_BYTES {
+            return None;
+        }
+        let (number, text) = (self.by_number.len() as u32, Arc::<str>::from(text));
+        self.bytes += text.len();
+        self.by_number.push(text.clone());
+        self.numbers.insert(text, number);
+        Some(number)
+    }
+}
+
+/// `shareText(text)`: the number of a well-formed text; -1 when there is no room for another one.
 pub(crate) unsafe extern "C" fn share(env: Env, info: Info) -> Js {
-    on_env(env, info, |_, [text, may_be_once]| {
+    on_env(env, info, |_, [text]| {
         let text = raw::string(env, text)?;
-        let part = if raw::boolean(env, may_be_once)? { 2 } else { 1 };
-        let mut texts = TEXTS.write();
-        if let Some(number) = texts.numbers.get(text.as_str()) {
-            return raw::new_number(env, f64::from(*number));
-        }
-        if texts.by_number.len() >= MOST / part || texts.bytes + text.len() > MOST_BYTES / part {
-            return raw::new_number(env, -1.0);
-        }
-        let (number, text) = (texts.by_number.len() as u32, Arc::<str>::from(text));
-        texts.bytes += text.len();
-        texts.by_number.push(text.clone());
-        texts.numbers.insert(text, number);
-        raw::new_number(env, f64::from(number))
+        let number = TEXTS.write().number(&text);
+        raw::new_number(env, number.map_or(-1.0, f64::from))
     })
 }
 

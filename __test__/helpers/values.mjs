@@ -37,7 +37,6 @@ function args() {
   return arguments
 }
 const shared = { x: 1 }
-const pooled = Buffer.from('abc')
 export class Point {
   #secret = 1
   constructor(x) {
@@ -260,7 +259,6 @@ export const TABLE = [
   ['a subclass of Uint8Array', () => new Bytes(bytes(8)), V8],
   ['a whole Buffer', () => Buffer.from(bytes(8)), PLAIN],
   ['a Buffer over a part', () => Buffer.from(bytes(8), 2, 3), V8],
-  ['a pooled Buffer inside', () => [pooled], V8],
   ['bytes that say what they are not', () => Object.defineProperties(new Uint8Array(bytes(8)), {
     buffer: { value: 1 }, byteLength: { value: 2 }, [Symbol.toStringTag]: { value: 'Int8Array' } }), PLAIN],
   // Of the platform.
