@@ -413,12 +413,13 @@ function writeOthers(object: object, head: number, shape: Shape, count: number):
   const told = numbered.names.length
   const all = shape.names.length - told + count
   if (all > MOST_NAMED) return false
+  // They are not shared: there may be ever new ones, which would be kept for ever.
   let isInherited = placeIn(shape.names, INHERITED) >= 0
-  for (let i = told; i < shape.names.length; i++) if (!writeName(shape.names[i] as string)) return false
+  for (let i = told; i < shape.names.length; i++) if (!putText(shape.names[i] as string)) return false
   for (let i = firstOther; i < otherCount; i++) {
     const name = others[i] as string
     if (name === INHERITED) isInherited = true
-    if (!writeName(name)) return false
+    if (!putText(name)) return false
   }
   // A getter may have deleted its own, and the other one was read in its place.
   if (isInherited && !hasOwn(object, INHERITED)) return false
@@ -426,11 +427,6 @@ function writeOthers(object: object, head: number, shape: Shape, count: number):
   otherCount = firstOther
   if (count > 0) forgetIfFull()
   return true
-}
-
-/** It is not shared: there may be ever new ones, which would be kept for ever. */
-function writeName(name: string): boolean {
-  return at <= MOST_WORDS - 3 && putText(name)
 }
 
 /** Whether an object without properties is no other one, whatever its prototype. */

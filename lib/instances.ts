@@ -103,8 +103,6 @@ export function learn(object: object): void {
   }
   const names = keys(copy)
   if (getPrototypeOf(copy) !== objectPrototype || isArray(copy)) return
-  // Without properties there is nothing to compare.
-  if (names.length === 0 && !(mayClone() && native.isPlain(object))) return
   if (names.join() === keys(object).join()) known.add(getPrototypeOf(object) as object)
 }
 

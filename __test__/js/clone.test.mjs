@@ -85,8 +85,8 @@ describe('a value arrives as structuredClone would give it', () => {
   test('small Buffers in a value bring their own bytes only', async () => {
     const [key, value] = [Buffer.from('key'), Buffer.from('value')]
     assert.equal(key.buffer, value.buffer, 'both lie in memory that Node shares among many')
-    // After many values that are not written as numbers it is seldom tried with others, on either side.
-    same(await pool.run([1]), [1])
+    // After many values that are not written as numbers it is tried with one of 16 others only, on either side.
+    for (let times = 0; times < 16; times++) await pool.run([times])
     const output = await pool.run({ key, value, empty: Buffer.alloc(0) })
     const expected = { key: new Uint8Array(key), value: new Uint8Array(value), empty: new Uint8Array(0) }
     same(output, expected)

@@ -304,8 +304,8 @@ describe('capacityBytes', () => {
       await task
       return Number(bytes)
     }
-    // The names in it are shared from their second time on, and take less then.
-    for (let i = 0; i < 2; i++) await held(() => undefined)
+    // The names in it have a number once they have come often, and take less then.
+    for (let i = 0; i < 30; i++) await held(() => undefined)
     const base = await held(() => undefined)
     const of = async (submit) => (await held(submit)) - base
     assert.equal(await of(() => pool.run('x'.repeat(100))), 200)
