@@ -9,15 +9,19 @@ import { native } from './native-values'
 
 /** Properties that a shape tells. */
 const MOST_NAMES = 64
-/** The longest name of one that is remembered, in UTF-16 units. */
-const LONG_NAME = 256
+/** The longest name of one, in UTF-16 units. */
+const LONG_NAME = 64
 /** Most shapes and texts that are remembered before all are forgotten. */
 const MOST_SHAPES = 2048
 const MOST_TEXTS = 4096
-/** So many names are remembered at once, to tell which come again. */
+/** So many names may come next when they are seen first: of objects with keys of their own there are ever new ones. */
+const MOST_FIRST = 16
+/** And so many others are remembered twice, to tell which come again. */
 const MOST_SEEN = 64
 /** So many objects a shape has to be met with before it is told by a number, which all threads keep for ever. */
-const MANY = 8
+const MANY = 4
+/** And of those with one name no more than so many are, which may be that of one thing after the other. */
+const MOST_SINGLE = 1024
 
 /** Of the properties that all objects inherit, the one that has a getter. */
 export const INHERITED = '__proto__'
@@ -38,6 +42,7 @@ export class Shape {
   #last: Shape | undefined
   #next: OwnMap<string, Shape> | undefined
   #seen: OwnSet<string> | undefined
+  #seenBefore: OwnSet<string> | undefined
 
   constructor(names: readonly string[], before?: Shape) {
     this.names = names
@@ -46,32 +51,34 @@ export class Shape {
     if (before === undefined) this.id = EMPTY
   }
 
-  /** The shape with one more property; `undefined` where there is none. One whose name comes again is there the next time. */
+  /** The shape with one more property; `undefined` where there is none with that. */
   with(name: string): Shape | undefined {
     if (name === this.#lastName && this.#last !== undefined) return this.#last
-    const next = this.#next?.get(name)
-    if (next === undefined) {
-      this.#note(name)
-      return undefined
-    }
+    const next = this.#next?.get(name) ?? this.#grow(name)
+    if (next === undefined) return undefined
     this.#lastName = name
     this.#last = next
     return next
   }
 
-  /** Of objects with keys of their own there are ever new ones. */
-  #note(name: string): void {
-    if (this.names.length === MOST_NAMES || name.length > LONG_NAME) return
-    if (this.#seen?.has(name)) {
-      if (shapeCount === MOST_SHAPES) return
-      shapeCount++
-      this.#next ??= new OwnMap()
-      this.#next.set(name, new Shape([...this.names, name], this))
-      this.#seen.delete(name)
-      return
+  #grow(name: string): Shape | undefined {
+    if (shapeCount === MOST_SHAPES || this.names.length === MOST_NAMES || name.length > LONG_NAME) return undefined
+    this.#next ??= new OwnMap()
+    if (this.#next.size >= MOST_FIRST && !this.#comesAgain(name)) return undefined
+    shapeCount++
+    const next = new Shape([...this.names, name], this)
+    this.#next.set(name, next)
+    return next
+  }
+
+  #comesAgain(name: string): boolean {
+    if (this.#seen?.has(name) || this.#seenBefore?.has(name)) return true
+    if (this.#seen === undefined || this.#seen.size === MOST_SEEN) {
+      this.#seenBefore = this.#seen
+      this.#seen = new OwnSet()
     }
-    if (this.#seen === undefined || this.#seen.size === MOST_SEEN) this.#seen = new OwnSet()
     this.#seen.add(name)
+    return false
   }
 
   /** The one that tells most of an object of this shape by a number. */
@@ -86,13 +93,15 @@ export class Shape {
 /** The shape without properties, with which all others begin. */
 export const shapes = { empty: new Shape([]) }
 let shapeCount = 0
+let singleCount = 0
 /** Numbers of shared texts; -1 for one that was seen once. */
 let texts = new OwnMap<string, number>()
 
 /** The number of the text that describes a shape; -2 without room for it. */
 function numberShape(names: readonly string[]): number {
+  if (names.length === 1 && singleCount++ >= MOST_SINGLE) return -2
   for (let i = 0; i < names.length; i++) if (!isWellFormed.call(names[i] as string)) return -2
-  const id = native.shareText(stringify(names))
+  const id = native.shareText(stringify(names), true)
   return id < 0 ? -2 : id
 }
 
@@ -116,7 +125,7 @@ export function numberOfText(text: string, isNoted: boolean): number {
 }
 
 function shareText(text: string): number {
-  const id = isWellFormed.call(text) ? native.shareText(text) : -1
+  const id = isWellFormed.call(text) ? native.shareText(text, false) : -1
   // Without room it is not asked for again.
   texts.set(text, id < 0 ? -2 : id)
   return id

@@ -9,9 +9,10 @@
 //
 // What it does not see in arrays of more than FEW_ELEMENTS: elements that were made not enumerable, which a clone leaves out;
 // and that an element is not there, where a prototype has one in its place that is not enumerable. Nor errors whose prototype is
-// that of plain objects, and objects of other classes that were given that prototype and properties; nor, for the properties
-// after it, what a getter adds to a prototype, or deletes of an object that inherits the same. What Node 20's clone does
-// otherwise: it reads the stack of an error after what is in its cause, and cannot read an error that is within itself.
+// that of plain objects; objects of other classes that were given that prototype and properties, or that or none and of which
+// no clone is made (`WeakRef`, `Intl`); nor, for the properties after it, what a getter adds to a prototype, or deletes of an
+// object that inherits the same. What Node 20's clone does otherwise: it reads the stack of an error after what is in its cause,
+// and cannot read an error that is within itself.
 
 import { builtins } from './builtins'
 import { copyWords, placeIn } from './collections'
@@ -189,6 +190,7 @@ export function write(value: object | string): number {
   for (const _ in objectPrototype) return -1
   isBusy = true
   try {
+    forgetIfFull()
     isCyclic = cyclesExpected > 0
     let isWritten = writeRoot(value)
     if (!isWritten && !isCyclic && cyclesExpected > 0) {
@@ -425,7 +427,6 @@ function writeOthers(object: object, head: number, shape: Shape, count: number):
   if (isInherited && !hasOwn(object, INHERITED)) return false
   written[head] = (all * 2 ** OTHERS_SHIFT + numbered.id * 2 + (all > 0 ? 1 : 0)) * 16 + OBJECT
   otherCount = firstOther
-  if (count > 0) forgetIfFull()
   return true
 }
 

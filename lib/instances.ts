@@ -103,6 +103,8 @@ export function learn(object: object): void {
   }
   const names = keys(copy)
   if (getPrototypeOf(copy) !== objectPrototype || isArray(copy)) return
+  // Without properties there is nothing to compare; to write it takes the engine's word anyhow.
+  if (names.length === 0 && !mayClone()) return
   if (names.join() === keys(object).join()) known.add(getPrototypeOf(object) as object)
 }
 

@@ -5,8 +5,8 @@ import { native as base, type Native } from './native'
 
 /** What the addon adds for them. */
 export interface NativeForValues extends Native {
-  /** The number of a well-formed text that all threads share; -1 when there is no room for another one. */
-  shareText(text: string): number
+  /** The number of a well-formed text that all threads share; -1 when there is no room for another one. Some is for lists of names. */
+  shareText(text: string, areNames: boolean): number
   sharedText(number: number): string
   /** Whether memory can go from thread to thread as it is; see src/moves.rs. */
   canMove(): boolean

@@ -27,17 +27,19 @@ const NO_NAMES: &str = "[]";
 
 static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(|| {
     let mut texts = Texts { numbers: HashMap::new(), by_number: Vec::new(), bytes: 0 };
-    texts.number(NO_NAMES);
+    texts.number(NO_NAMES, true);
     RwLock::new(texts)
 });
 
 impl Texts {
-    /// The number of a text, if there is one or room for another.
-    fn number(&mut self, text: &str) -> Option<u32> {
+    /// The number of a text, if there is one or room for another. A quarter of the room is for lists of names.
+    fn number(&mut self, text: &str, are_names: bool) -> Option<u32> {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
         }
-        if self.by_number.len() >= MOST || self.bytes + text.len() > MOST_BYTES {
+        let (most, most_bytes) =
+            if are_names { (MOST, MOST_BYTES) } else { (MOST / 4 * 3, MOST_BYTES / 4 * 3) };
+        if self.by_number.len() >= most || self.bytes + text.len() > most_bytes {
             return None;
         }
         let (number, text) = (self.by_number.len() as u32, Arc::<str>::from(text));
@@ -48,11 +50,11 @@ impl Texts {
     }
 }
 
-/// `shareText(text)`: the number of a well-formed text; -1 when there is no room for another one.
+/// `shareText(text, areNames)`: the number of a well-formed text; -1 when there is no room for another one.
 pub(crate) unsafe extern "C" fn share(env: Env, info: Info) -> Js {
-    on_env(env, info, |_, [text]| {
+    on_env(env, info, |_, [text, are_names]| {
         let text = raw::string(env, text)?;
-        let number = TEXTS.write().number(&text);
+        let number = TEXTS.write().number(&text, raw::boolean(env, are_names)?);
         raw::new_number(env, number.map_or(-1.0, f64::from))
     })
 }

@@ -38,6 +38,14 @@ const floods = {
   'each key twice': (index) => ({ [`twice ${index >> 1}`]: 1 }),
   'each key four times': (index) => ({ [`four times ${index >> 2}`]: 1 }),
 }
+test('texts and keys of their own leave room for lists of names, however often they come', () => {
+  for (let index = 0; index < 20_000; index++) {
+    for (let times = 0; times < 2; times++) wordsOf([`t${index}`])
+    for (let times = 0; times < 6; times++) assert.ok(wordsOf({ [`user${index}`]: 1 }) > 0)
+  }
+  assert.ok(untilKnown({ late: 1, later: 2 }) < 20)
+})
+
 for (const [title, make] of Object.entries(floods)) {
   test(`objects with ever new names are written, and leave room for those that come again: ${title}`, () => {
     // More than there is room for.
