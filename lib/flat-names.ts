@@ -93,16 +93,23 @@ export class Shape {
 /** The shape without properties, with which all others begin. */
 export const shapes = { empty: new Shape([]) }
 let shapeCount = 0
-let singleCount = 0
+/** Numbers of shapes with one name, which outlast the shapes. */
+const singles = new OwnMap<string, number>()
 /** Numbers of shared texts; -1 for one that was seen once. */
 let texts = new OwnMap<string, number>()
 
 /** The number of the text that describes a shape; -2 without room for it. */
 function numberShape(names: readonly string[]): number {
-  if (names.length === 1 && singleCount++ >= MOST_SINGLE) return -2
+  const single = names.length === 1 ? (names[0] as string) : undefined
+  if (single !== undefined) {
+    const known = singles.get(single)
+    if (known !== undefined || singles.size === MOST_SINGLE) return known ?? -2
+  }
   for (let i = 0; i < names.length; i++) if (!isWellFormed.call(names[i] as string)) return -2
   const id = native.shareText(stringify(names), true)
-  return id < 0 ? -2 : id
+  if (id < 0) return -2
+  if (single !== undefined) singles.set(single, id)
+  return id
 }
 
 /** Forgets all shapes if there is no room for more. */

@@ -22,6 +22,10 @@ test('objects whose names come again are known by a number soon', () => {
   assert.ok(untilKnown({ id: 1, value: 2, other: 3 }) < 20)
 })
 
+test('an object with one name is known', () => {
+  assert.ok(untilKnown({ only: 1 }) < 20)
+})
+
 test('long names are not kept', () => {
   assert.equal(untilKnown({ ['x'.repeat(1000)]: 1 }), Infinity)
 })
@@ -53,3 +57,7 @@ for (const [title, make] of Object.entries(floods)) {
     assert.ok(untilKnown({ [`again ${title}`]: 1, id: 2 }) < 50)
   })
 }
+
+test('an object with one name is known again when all shapes were forgotten', () => {
+  assert.ok(untilKnown({ only: 1 }) < 50)
+})
