@@ -104,7 +104,8 @@ export interface TaskOptions {
   /**
    * How often the task is run again when it fails: a number, or more of it in an object. It keeps its place among waiting
    * tasks and its `timeout`; one that counts from the start counts anew. A task whose input was moved (`transfer`) is not
-   * run again. What was given up is not either.
+   * run again. What was given up is not either: its error (timed out, cancelled without a reason, pool closed) has the failure of
+   * its last run as `cause`.
    * @default the pool's `retries`, which is 0
    */
   readonly retries?: number | RetryOptions | undefined

@@ -23,7 +23,7 @@ import { setImmediate, setTimeout } from './timers'
 const { Float64Array: Floats, min, typedSubarray } = builtins
 
 // They are used for every task: no way through the exports of other modules.
-const { clear, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
+const { clear, extra: extraOf, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
 const { FLAT, MOVED, PLAIN, POSTED } = codecs
 const { ANSWERS, CODECS, NOTICES, NOT_ADMITTED, SIMPLE } = outcome
 const { failure, settleAnswer, settleFailure, settleMoved } = outcome
@@ -262,7 +262,12 @@ function retry(slot: number, [count, runTime, tag, payload]: [number, number, nu
   const { owner } = tickets[slot] as Ticket
   const observer = extras[slot]?.observer
   observer?.retried(count, worker, runTime)
-  const tell: End = (_, reason) => owner.retried?.(observer, count, reason)
+  const resolve = resolvers[slot]
+  const tell: End = (_, reason) => {
+    // What has to be collected may come when the task has ended.
+    if (resolvers[slot] === resolve) extraOf(slot).failed = { reason }
+    owner.retried?.(observer, count, reason)
+  }
   const codec = (tag - ANSWERS) % CODECS
   const data = codec === FLAT ? wordsAt(payload) : eventValues[payload]
   if (tag >= ANSWERS) settleFailure(tell, owner, codec, data, worker)
@@ -309,7 +314,7 @@ function settle(slot: number, tag: number, at: number): void {
     if (!lingers) release(slot)
     if (isOverruled) {
       succeeded = false
-      value = failure(owner, 7, undefined, extra?.reason, worker)
+      value = failure(owner, 7, undefined, extra, worker)
     }
     if (succeeded) resolve(value)
     else fail(resolve, reject, value)
@@ -326,5 +331,5 @@ function settle(slot: number, tag: number, at: number): void {
     else if (codec === MOVED) settleMoved(end, data as number)
     else if (codec < POSTED) settleAnswer(end, true, codec, data)
     else owner.collect?.(codec, data as number, worker, end)
-  } else end(false, failure(owner, tag, eventValues[payload], extra?.reason, worker))
+  } else end(false, failure(owner, tag, eventValues[payload], extra, worker))
 }

@@ -10,8 +10,9 @@ import { ThreadmillError } from './errors'
 import { payload } from './lazy'
 import { native } from './native'
 import type { End, Owner } from './owner'
+import type { Extra } from './slots'
 
-const { assign } = builtins
+const { assign, defineProperty, hasOwn } = builtins
 
 /** In place of a worker's number. */
 export const NOT_ADMITTED = -2
@@ -22,6 +23,13 @@ export const CODECS = 8
 export const NOTICES = ANSWERS + 2 * CODECS
 /** Outputs by tag 0 to 3. */
 export const SIMPLE = [undefined, null, true, false]
+
+/** Codes of tasks that were given up, and might have been run again. */
+const GIVEN_UP: readonly ErrorCode[] = [
+  'ERR_THREADMILL_CANCELLED',
+  'ERR_THREADMILL_TIMEOUT',
+  'ERR_THREADMILL_POOL_CLOSED',
+]
 
 /** What a JS worker threw. */
 export function settleFailure(end: End, owner: Owner, codec: number, data: unknown, worker: number): void {
@@ -56,18 +64,24 @@ export function settleMoved(end: End, key: number): void {
   end(succeeded, value)
 }
 
-/** The error of a task that gave no output; `given`: the reason of whoever cancelled it. */
+/** The error of a task that gave no output; `extra`: what is kept of the task. */
 export function failure(
   owner: Owner,
   tag: number,
   value: unknown,
-  given: { readonly reason: unknown } | undefined,
+  extra: Pick<Extra, 'failed' | 'reason'> | undefined,
   worker: number,
 ): unknown {
   // Not looked at: it is the user's, and may be a proxy that throws.
-  if (tag === 7 && given !== undefined) return given.reason
+  if (tag === 7 && extra?.reason !== undefined) return extra.reason.reason
   const error = errorOf(tag, value)
-  return error instanceof ThreadmillError ? (owner.explain?.(error, worker) ?? error) : error
+  if (!(error instanceof ThreadmillError)) return error
+  const explained = owner.explain?.(error, worker) ?? error
+  // Why it had not ended by then.
+  if (extra?.failed !== undefined && GIVEN_UP.includes(explained.code) && !hasOwn(explained, 'cause')) {
+    defineProperty(explained, 'cause', { value: extra.failed.reason, writable: true, configurable: true })
+  }
+  return explained
 }
 
 /** The addon tells the number that the system has for a failure, which on Windows is not the one that Node has for that code. */

@@ -26,6 +26,8 @@ export interface Extra {
   reason: { readonly reason: unknown } | undefined
   /** What `cancel` has done: the task ended by it, or had ended, and its outcome is not to be seen. */
   given: 'up' | 'late' | undefined
+  /** How its run before this one failed, wrapped likewise. */
+  failed: { readonly reason: unknown } | undefined
   cleanup: Cleanup | undefined
 }
 
@@ -56,7 +58,7 @@ export function extra(slot: number): Extra {
   let found = extras[slot]
   if (found === undefined) {
     // All of its own: others may have added to the prototype of objects.
-    found = { observer: undefined, reason: undefined, given: undefined, cleanup: undefined }
+    found = { observer: undefined, reason: undefined, given: undefined, failed: undefined, cleanup: undefined }
     extras[slot] = found
   }
   return found

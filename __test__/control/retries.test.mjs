@@ -53,6 +53,61 @@ test('an uncaught exception is the cause of the last failure', async (t) => {
   assert.equal(error.cause.message, 'last words')
 })
 
+describe('a task that is given up before it is run again tells why its last run failed', () => {
+  const FAILS = { do: 'fail', cell: 2, times: 1e9 }
+  const LONG = { limit: 5, delay: 60_000, on: 'error' }
+
+  for (const [how, code, end] of [
+    ['cancelled', 'ERR_THREADMILL_CANCELLED', ({ task }) => task.cancel()],
+    ['closed', 'ERR_THREADMILL_POOL_CLOSED', ({ pool }) => pool.destroy()],
+  ]) {
+    test(how, async (t) => {
+      const { pool } = control(t, { maxWorkers: 1 })
+      const task = pool.addTask(FAILS, { retries: LONG })
+      const failed = rejection(task)
+      const [, , reason] = await once(pool, 'retry')
+      await end({ pool, task })
+      const error = await failed
+      assert.equal(error.code, code)
+      assert.equal(error.cause.message, 'failed on purpose')
+      assert.equal(error.cause, reason)
+      assert.ok(!Object.keys(error).includes('cause'), 'as that of other errors')
+    })
+  }
+
+  test('timed out', async (t) => {
+    const { pool, numbers } = control(t, { maxWorkers: 1 })
+    await pool.run({ do: 'value' })
+    const error = await rejection(pool.run(FAILS, { retries: LONG, timeout: 1500 }))
+    assert.equal(error.code, 'ERR_THREADMILL_TIMEOUT')
+    assert.deepEqual([numbers[2], error.cause.run], [1, 1])
+  })
+
+  test('with a reason, that is what it rejects with', async (t) => {
+    const { pool } = control(t, { maxWorkers: 1 })
+    const task = pool.addTask(FAILS, { retries: LONG })
+    const failed = rejection(task)
+    await once(pool, 'retry')
+    const reason = new Error('enough')
+    task.cancel(reason)
+    assert.equal(await failed, reason)
+    assert.ok(!('cause' in reason))
+  })
+
+  test('one that has not failed has none, and not that of who had its place', async (t) => {
+    const { pool } = control(t, { maxWorkers: 1 })
+    const first = pool.addTask(FAILS, { retries: LONG })
+    const failed = rejection(first)
+    await once(pool, 'retry')
+    first.cancel()
+    await failed
+    const second = pool.addTask({ do: 'block', cell: 4 })
+    second.cancel()
+    const error = await rejection(second)
+    assert.deepEqual([error.code, 'cause' in error], ['ERR_THREADMILL_CANCELLED', false])
+  })
+})
+
 describe('at a retry, the handle tells of the run that failed', () => {
   const source = `
     let last
