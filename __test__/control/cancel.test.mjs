@@ -254,3 +254,22 @@ test('a cancel that comes while a worker takes the task over is not lost', async
   }
   assert.equal(lost, 0)
 })
+
+test('a kernel that is given up has run until then, on that worker', async (t) => {
+  const { pool } = control(t, {})
+  for (const end of ['cancel', 'timeout']) {
+    const task = pool.addTask(60, { kernel: 'fib', ...(end === 'timeout' ? { timeout: 2000 } : {}) })
+    const failed = rejection(task)
+    await until(() => pool.stats().native[0].running.includes('fib'))
+    const seen = performance.now()
+    if (end === 'cancel') {
+      blockUntil(() => performance.now() - seen > 5)
+      task.cancel()
+    }
+    await failed
+    const elapsed = performance.now() - seen
+    assert.deepEqual([task.worker.lane, task.worker.id], ['native', 0])
+    assert.ok(task.taskCost > 4 && task.taskCost < elapsed + 2000, `${end}: ${task.taskCost} of ${elapsed} ms`)
+    await until(() => pool.stats().abandoned === 0)
+  }
+})

@@ -80,9 +80,9 @@ pub enum Event {
         ticket: u32,
         /// How it ended.
         outcome: Outcome,
-        /// Worker that ran it, also when a JS worker still does; [`NO_WORKER`] for none, and for a kernel that was given up.
+        /// Worker that ran it, or still does; [`NO_WORKER`] for none.
         worker: u32,
-        /// Run time, ns; 0 when it did not run.
+        /// Run time, of a task that was given up until then, ns; 0 when it did not run.
         run_time: u64,
         /// Whether the memory of the input is still in use (C2).
         held: bool,

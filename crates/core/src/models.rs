@@ -220,7 +220,7 @@ fn loom_l1_a_task_is_begun_or_revoked() {
             let cell = cell.clone();
             thread::spawn(move || cell.revoke(1))
         };
-        let begun = cell.begin();
+        let begun = cell.begin(0);
         let revoked = thief.join().unwrap();
         assert!(begun.is_some() != revoked.is_some());
         assert_eq!(begun.or(revoked), Some(7));
@@ -234,11 +234,11 @@ fn loom_l2_a_task_is_finished_or_abandoned() {
         let cell = Arc::new(Cell::new());
         cell.put(1, LABEL, ());
         let settled = Arc::new(AtomicUsize::new(0));
-        cell.begin().unwrap();
+        cell.begin(0).unwrap();
         let canceller = {
             let (cell, settled) = (cell.clone(), settled.clone());
             thread::spawn(move || {
-                if cell.abandon(1) {
+                if cell.abandon(1).is_some() {
                     settled.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -260,12 +260,12 @@ fn loom_l4_a_task_between_two_runs_is_found() {
         let cell = Arc::new(Cell::new());
         let queue = Arc::new(Mutex::new(Vec::new()));
         cell.put(1, LABEL, ());
-        cell.begin().unwrap();
+        cell.begin(0).unwrap();
         let canceller = {
             let (cell, queue) = (cell.clone(), queue.clone());
             thread::spawn(move || {
                 let mut queue = queue.lock();
-                assert!(cell.abandon(1) || queue.pop() == Some(1));
+                assert!(cell.abandon(1).is_some() || queue.pop() == Some(1));
             })
         };
         {

@@ -46,6 +46,8 @@ pub(crate) struct Cell<P> {
     ticket: AtomicU32,
     sink_and_kernel: AtomicU32,
     in_place: AtomicBool,
+    /// When its run began. Written by the owner before it begins, read after it was abandoned.
+    since: AtomicU64,
     payload: UnsafeCell<MaybeUninit<P>>,
 }
 
@@ -62,6 +64,7 @@ impl<P> Cell<P> {
             ticket: AtomicU32::new(0),
             sink_and_kernel: AtomicU32::new(0),
             in_place: AtomicBool::new(false),
+            since: AtomicU64::new(0),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -79,8 +82,9 @@ impl<P> Cell<P> {
         self.state.store(AHEAD, Ordering::Release);
     }
 
-    /// Starts the task unless it was revoked. Owner only, no lock.
-    pub(crate) fn begin(&self) -> Option<P> {
+    /// Starts the task at that time unless it was revoked. Owner only, no lock.
+    pub(crate) fn begin(&self, now: u64) -> Option<P> {
+        self.since.store(now, Ordering::Relaxed);
         self.state.compare_exchange(AHEAD, RUNNING, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         // SAFETY: the exchange was won (L1), so the payload was written and nobody else takes it.
         Some(unsafe { (*self.payload.get()).assume_init_read() })
@@ -108,10 +112,11 @@ impl<P> Cell<P> {
         Some(unsafe { (*self.payload.get()).assume_init_read() })
     }
 
-    /// Gives the running task with this id up; `true` when the caller is to settle it. Under the lock.
-    pub(crate) fn abandon(&self, id: u64) -> bool {
-        self.id.load(Ordering::Relaxed) == id
-            && self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    /// Gives the running task with this id up; when it began, if the caller is to settle it. Under the lock.
+    pub(crate) fn abandon(&self, id: u64) -> Option<u64> {
+        let is_won = self.id.load(Ordering::Relaxed) == id
+            && self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        is_won.then(|| self.since.load(Ordering::Relaxed))
     }
 
     /// Id of the task in the cell. Under the lock.
@@ -163,9 +168,9 @@ mod tests {
         assert_eq!(cell.label(), LABEL);
         assert_eq!(cell.revoke(2), None);
         assert_eq!(cell.revoke(1).as_deref(), Some("a"));
-        assert_eq!(cell.begin(), None);
+        assert_eq!(cell.begin(7), None);
         cell.put(2, LABEL, "b".to_owned());
-        assert_eq!(cell.begin().as_deref(), Some("b"));
+        assert_eq!(cell.begin(7).as_deref(), Some("b"));
         assert_eq!(cell.revoke(2), None);
         assert!(cell.finish());
     }
@@ -174,18 +179,18 @@ mod tests {
     fn l2_a_task_is_finished_or_abandoned_never_both() {
         let cell = Cell::new();
         cell.put(1, LABEL, ());
-        assert!(!cell.abandon(1), "it has not begun");
-        cell.begin().unwrap();
-        assert!(!cell.abandon(2), "another task");
-        assert!(cell.abandon(1));
-        assert!(!cell.abandon(1), "only once");
+        assert_eq!(cell.abandon(1), None, "it has not begun");
+        cell.begin(7).unwrap();
+        assert_eq!(cell.abandon(2), None, "another task");
+        assert_eq!(cell.abandon(1), Some(7), "when it began");
+        assert_eq!(cell.abandon(1), None, "only once");
         assert!(cell.is_abandoned());
         assert!(!cell.finish());
         cell.release();
         cell.put(2, LABEL, ());
-        cell.begin().unwrap();
+        cell.begin(7).unwrap();
         assert!(cell.finish());
-        assert!(!cell.abandon(2));
+        assert_eq!(cell.abandon(2), None);
     }
 
     #[test]

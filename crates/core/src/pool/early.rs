@@ -105,15 +105,13 @@ impl Pool {
         }
         let Some(cell) = self.slots[worker.index as usize].find(id.to_bits()) else { return false };
         let label = cell.label();
-        let won = cell.abandon(id.to_bits());
-        if won {
-            self.trace.recorder().cancel(id, label.kernel, Some(worker), &outcome);
-            self.note_settled();
-            let (ticket, worker) = (label.ticket, worker.index);
-            let settled = Event::Settled { ticket, outcome, worker, run_time: 0, held: true };
-            self.sink(label.sink).deliver(settled);
-        }
-        won
+        let Some(started) = cell.abandon(id.to_bits()) else { return false };
+        self.trace.recorder().cancel(id, label.kernel, Some(worker), &outcome);
+        self.note_settled();
+        let (ticket, worker) = (label.ticket, worker.index);
+        let run_time = clock::now().saturating_sub(started);
+        self.sink(label.sink).deliver(Event::Settled { ticket, outcome, worker, run_time, held: true });
+        true
     }
 
     pub(super) fn start_alarm(self: &Arc<Self>, alarm: Option<u64>) {

@@ -142,7 +142,7 @@ impl Worker<'_> {
 
     /// Runs the task in `cell` unless somebody took it back. Returns the time at its end.
     fn run_one(&mut self, cell: &Cell<Job>, started: u64, recorder: &mut Recorder) -> u64 {
-        let Some(job) = cell.begin() else { return started };
+        let Some(job) = cell.begin(started) else { return started };
         self.pool.trace.renew(recorder);
         recorder.start(cell.id(), job.kernel, native(self.index), started, 0);
         let (ticket, sink, kernel, submitted) = (job.ticket, job.sink as usize, job.kernel, job.submitted);
