@@ -39,8 +39,8 @@ export interface RegisterMetricsOptions {
 
 /**
  * Registers metrics of pools in a registry of prom-client. They are read from `pool.stats()` when the registry is scraped;
- * between scrapes they cost nothing. Called again for the same registry and prefix, it adds the pools to those metrics. Names
- * and labels are in `docs/metrics.md`. After `registry.clear()` it begins anew, with the pools that it is given.
+ * between scrapes they cost nothing. Called again for the same registry and prefix, it adds the pools to those metrics; a pool
+ * that is being closed gives way to another one of its name. Names and labels are in `docs/metrics.md`. After `registry.clear()` it begins anew, with the pools that it is given.
  *
  * A pool that has ended is in no later scrape; with the last one the metrics leave the registry.
  * @param registry `register` of prom-client, or a `Registry` of yours
@@ -79,8 +79,10 @@ export type InstrumentOptions =
  * A span begins at submit as a child of the active span and ends when the task is settled, with its error if it has
  * one. In a worker it is active while the entry function runs, so that spans made there with `@opentelemetry/api` are its
  * children, and those of tasks that the function submits are. For that the worker needs a tracer provider and a context
- * manager of its own, registered for instance in `onWorkerStart`. Called again for a pool, it replaces that pool's tracer.
- * @throws TypeError for the arguments, and for pools of the same name; ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` when
+ * manager of its own, registered for instance in `onWorkerStart`. Called again for a pool, the later tracer takes the place of the
+ * earlier one until it is stopped. What a tracer throws is warned of once, and harms no task.
+ * @throws TypeError for the arguments, and for pools of one name that a meter would report on, also by several calls, unless one is
+ * being closed; ThreadmillError `ERR_THREADMILL_NOT_SUPPORTED` when
  * there is a tracer and `@opentelemetry/api` is not installed, `ERR_THREADMILL_POOL_CLOSED` for a pool that has ended
  * @example
  * instrument({ tracer: trace.getTracer('app'), meter: metrics.getMeter('app') }, [pool, other])

@@ -3,8 +3,8 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
-import { OwnMap } from './collections'
-import { isInstance, wrongType } from './errors'
+import { OwnMap, OwnWeakSet } from './collections'
+import { describe, isInstance, wrongType } from './errors'
 import { checkName } from './own'
 import { soon } from './timers'
 
@@ -118,6 +118,23 @@ export function rethrow(error: unknown): void {
   soon(() => {
     throw error
   })
+}
+
+/** Whether somebody was warned of it. */
+const warned = new OwnWeakSet<object>()
+
+/** What `reporter` throws harms nobody: a warning tells of the first time. */
+export function quietly<T>(reporter: object, what: string, call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (error) {
+    if (warned.has(reporter)) return undefined
+    warned.add(reporter)
+    const { message, stack } = isInstance(error, Error) ? error : { message: describe(error), stack: undefined }
+    const detail = stack === undefined ? {} : { detail: stack }
+    process.emitWarning(`${what} has failed: ${message}`, { type: 'ThreadmillWarning', ...detail })
+    return undefined
+  }
 }
 
 /** The type of a message, checked. */

@@ -2,6 +2,7 @@
 // The end of a pool: nothing is admitted any more, tasks end or are given up, callbacks of users run, workers leave, and the
 // pool is released.
 
+import { rethrow } from './callbacks'
 import { settleNow } from './drain'
 import type { JsLane } from './lane'
 import { shutdown, signalHandlers } from './lazy-owner'
@@ -152,7 +153,13 @@ export class PoolEnd {
     this.isReleased = true
     this.#shutdown?.ended()
     this.#host.released()
-    for (const listener of this.#atRelease) listener()
+    for (const listener of this.#atRelease) {
+      try {
+        listener()
+      } catch (error) {
+        rethrow(error)
+      }
+    }
     this.#resolveEnded?.()
     this.#resolveEnded = undefined
   }

@@ -3,11 +3,13 @@
 // name of the export, as the scheduler knows nothing of either.
 //
 // T1. An input is not touched, and a task of a pool that nobody traces is submitted as ever.
-// T2. What fails in a tracer becomes an uncaught exception and harms no task.
+// T2. What fails in a tracer is warned of once, and harms no task, nor the thread that it runs on.
 
-import { rethrow } from './callbacks'
+import { quietly } from './callbacks'
+import { MAIN_WORKER } from './native'
+import type { Observer } from './owner'
+import { observe } from './slots'
 import type { Settlement } from './submit'
-import type { TaskHandle } from './task'
 
 /** What is known of a task when it is submitted. */
 export interface Call {
@@ -20,6 +22,8 @@ export interface Call {
 
 /** Follows tasks. */
 export interface TaskTracer {
+  /** What makes the spans. */
+  readonly source: object
   /** A task is about to be submitted; `undefined` for one that is not to be followed. */
   begin(call: Call): TaskTrace | undefined
 }
@@ -31,7 +35,38 @@ export interface TaskTrace {
   /** Calls what submits it. */
   run<T>(submit: () => T): T
   /** It is settled. `outcome`: how. */
-  end(task: TaskHandle<unknown> | undefined, outcome: Outcome): void
+  end(run: Ran, outcome: Outcome): void
+}
+
+/** What is known of the runs of a task; a handle knows it, too. */
+export interface Ran {
+  /** The one that ran it at last; `undefined` when none did. */
+  readonly worker: { readonly id: number } | undefined
+  /** Milliseconds, runs that failed included. */
+  readonly ranFor: number
+  readonly retries: number
+}
+
+/** Notes that, where there is no handle. */
+class Runs implements Ran, Observer {
+  worker: Ran['worker']
+  ranFor = 0
+  retries = 0
+
+  ended(worker: number, runTime: number): void {
+    if (worker < 0) return
+    this.worker = { id: worker === MAIN_WORKER ? -1 : worker }
+    this.ranFor += runTime
+  }
+
+  retried(count: number, worker: number, runTime: number): void {
+    this.retries = count
+    this.ended(worker, runTime)
+  }
+
+  progress(): void {}
+
+  message(): void {}
 }
 
 export type Outcome = { readonly succeeded: true } | { readonly succeeded: false; readonly reason: unknown }
@@ -47,10 +82,12 @@ export function traced(
   settlement: Settlement,
   submit: (settlement: Settlement, carried?: string) => number,
 ): number {
-  const trace = quietly(() => tracer.begin(call))
+  const safely = <T>(part: () => T): T | undefined => quietly(tracer.source, 'the tracer of a pool', part)
+  const trace = safely(() => tracer.begin(call))
   if (trace === undefined) return submit(settlement)
   const { task, promise, resolve, reject } = settlement
-  const end = (outcome: Outcome): void => quietly(() => trace.end(task, outcome))
+  const runs = task === undefined ? new Runs() : undefined
+  const end = (outcome: Outcome): void => safely(() => trace.end(task ?? (runs as Runs), outcome))
   const followed: Settlement = {
     task,
     promise,
@@ -63,21 +100,29 @@ export function traced(
       reject(reason)
     },
   }
-  try {
-    return trace.run(() => submit(followed, trace.carried))
-  } catch (reason) {
-    end({ succeeded: false, reason })
-    throw reason
+  let submitted: Submitted | undefined
+  const submitOnce = (): void => {
+    try {
+      const slot = submit(followed, trace.carried)
+      if (runs !== undefined && slot >= 0) observe(slot, runs)
+      submitted = { slot }
+    } catch (reason) {
+      end({ succeeded: false, reason })
+      submitted = { slot: undefined, reason }
+    }
   }
+  safely(() => trace.run(submitOnce))
+  // It fails before that, or after.
+  if (submitted === undefined) submitOnce()
+  return slotOf(submitted as unknown as Submitted)
 }
 
-function quietly<T>(call: () => T): T | undefined {
-  try {
-    return call()
-  } catch (error) {
-    rethrow(error)
-    return undefined
-  }
+/** What came of a submission. */
+type Submitted = { readonly slot: number } | { readonly slot: undefined; readonly reason: unknown }
+
+function slotOf(submitted: Submitted): number {
+  if (submitted.slot === undefined) throw submitted.reason
+  return submitted.slot
 }
 
 /** What is sent for a name, with what is carried. */

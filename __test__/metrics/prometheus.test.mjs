@@ -1,6 +1,7 @@
 // Figures of pools in real registries of prom-client.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -260,6 +261,35 @@ describe('pools come and go', () => {
     registerMetrics(registry, one)
     after.stop()
     assert.deepEqual(await pools(), ['a'])
+  })
+
+  test('one that is being closed gives way to one of its name', async (t) => {
+    const registry = new client.Registry()
+    const [old, fresh] = [0, 1].map(() => poolOf(t, { name: 'same', threads: 1 }))
+    registerMetrics(registry, old)
+    const running = old.addTask(60, { kernel: 'fib' })
+    running.catch(() => {})
+    assert.throws(() => registerMetrics(registry, fresh), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
+    const closing = old.close()
+    registerMetrics(registry, fresh)
+    running.cancel()
+    await closing
+    await fresh.kernels.echo(1)
+    await until(() => fresh.stats().tasksCompleted === 1)
+    assert.equal((await scrape(registry)).series.get('threadmill_tasks_completed_total pool=same'), 1)
+  })
+
+  test('a registry that throws when a pool leaves it does not keep the pool', async (t) => {
+    const warned = once(process, 'warning')
+    const registry = new client.Registry()
+    registry.removeSingleMetric = () => {
+      throw new Error('not removed')
+    }
+    const pool = poolOf(t, { name: 'left', threads: 1 })
+    registerMetrics(registry, pool)
+    await pool.close()
+    const [{ message }] = await warned
+    assert.equal(message, "what is told of pool 'left' has failed: not removed")
   })
 
   test('registries, prefixes and default labels are told apart', async (t) => {

@@ -1,6 +1,7 @@
 // Spans of tasks, in this thread and in workers, with the real SDK.
 import assert from 'node:assert/strict'
 import { afterEach, before, describe, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { MessageChannel } from 'node:worker_threads'
 import { context, createTraceState, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -179,6 +180,24 @@ describe('in a worker', () => {
     assert.deepEqual([last.name, last.parent], ['task entry', before.spanId])
   })
 
+  test('those that it submits without a handle have their worker, run time and retries', async (t) => {
+    const pool = poolOf(t, module, { maxWorkers: 1, threads: 1 })
+    instrument(options, pool)
+    await pool.run({ do: 'nested-runs' })
+    const spans = await pool.run({ do: 'spans' })
+    const told = spans.map(({ name, attributes }) => [
+      name,
+      attributes['threadmill.worker'],
+      attributes['threadmill.retries'],
+      attributes['threadmill.run_time'] >= 0,
+    ])
+    assert.deepEqual(told, [
+      ['task entry', 0, undefined, true],
+      ['task entry', 0, 2, true],
+      ['task fib', 0, undefined, true],
+    ])
+  })
+
   test('such a task has its error', async (t) => {
     const pool = poolOf(t, module, { maxWorkers: 1 })
     instrument(options, pool)
@@ -327,6 +346,72 @@ describe('on the thread that owns the pool', () => {
   })
 })
 
+test('a tracer that fails in a worker harms neither the task nor the worker', async () => {
+  const { stdout, stderr, code } = await runProgram(`
+    import { WorkerPool } from 'threadmill'
+    import { instrument } from 'threadmill/metrics'
+    import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+    const pool = new WorkerPool(${JSON.stringify(module.href)}, { maxWorkers: 1, threads: 1, workerData: { broken: true } })
+    instrument({ tracer: new BasicTracerProvider().getTracer('app') }, pool)
+    for (let n = 0; n < 3; n++) await pool.run({ do: 'nested-runs' })
+    console.log(pool.stats().crashes, pool.stats().tasksErrored)
+    await pool.close()
+  `)
+  assert.equal(code, 0)
+  assert.equal(stdout, '0 0\n')
+  assert.equal(stderr.split('the tracer of a pool has failed: no export').length, 2, stderr)
+})
+
+test('reasons whose getters throw end their spans', async (t) => {
+  const pool = poolOf(t, { threads: 1 })
+  instrument(options, pool)
+  const hostile = (key) =>
+    Object.defineProperty(new TypeError('hostile'), key, {
+      get() {
+        throw new Error('from a getter')
+      },
+    })
+  const keys = ['message', 'name', 'code', 'stack']
+  for (const key of keys) {
+    const thrown = hostile(key)
+    assert.equal(await rejection(pool.run(() => Promise.reject(thrown), { mainThread: true })), thrown)
+  }
+  const task = pool.addTask(60, { kernel: 'fib' })
+  const proxy = new Proxy(new Error('hidden'), {
+    get() {
+      throw new Error('from a trap')
+    },
+  })
+  task.cancel(proxy)
+  // In a list: what resolves a promise is asked for a `then`.
+  const [reason] = await task.then(undefined, (given) => [given])
+  assert.equal(reason, proxy)
+  const other = Object.assign(runInNewContext('new RangeError("of another realm")'), { code: '' })
+  await rejection(pool.run(() => Promise.reject(other), { mainThread: true }))
+  const told = finished().map(({ attributes, status }) => [attributes['error.type'], status.message])
+  assert.deepEqual(told.slice(0, 4), [
+    ['TypeError', ''],
+    ['_OTHER', 'hostile'],
+    ['TypeError', 'hostile'],
+    ['TypeError', 'hostile'],
+  ])
+  assert.equal(told.length, 6)
+  assert.deepEqual(told[5], ['RangeError', 'of another realm'])
+})
+
+test('with the end of an instrumentation, the one before it goes on', async (t) => {
+  const pool = poolOf(t, { threads: 1 })
+  instrument({ tracer: tracerProvider.getTracer('first') }, pool)
+  const second = instrument({ tracer: tracerProvider.getTracer('second') }, pool)
+  await pool.kernels.echo(1)
+  second.stop()
+  await pool.kernels.echo(2)
+  assert.deepEqual(
+    finished().map((span) => span.instrumentationScope.name),
+    ['second', 'first'],
+  )
+})
+
 test('the end of an instrumentation does not end one that came after it', async (t) => {
   const pool = poolOf(t, { threads: 1 })
   const [first, second] = ['first', 'second'].map((name) =>
@@ -346,22 +431,41 @@ test('a tracer that throws harms no task', async () => {
   const { stdout, stderr, code } = await runProgram(`
     import { WorkerPool } from 'threadmill'
     import { instrument } from 'threadmill/metrics'
-    const errors = []
-    process.on('uncaughtException', (error) => errors.push(error.message))
-    const context = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }
+    import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+    const warnings = []
+    process.on('warning', ({ message }) => warnings.push(message))
+    const spanContext = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }
     const fail = (message) => () => { throw new Error(message) }
-    const spans = [
-      fail('no span'),
-      () => ({ spanContext: () => context, setAttributes() {}, setAttribute() {}, end: fail('no end') }),
-    ]
-    const tracer = { startSpan: () => spans.shift()() }
+    const span = { spanContext: () => spanContext, setAttributes() {}, setAttribute() {}, end() {} }
+    const starts = [fail('no span'), () => undefined, () => ({ ...span, end: fail('no end') })]
     const pool = new WorkerPool({ threads: 1 })
-    instrument({ tracer }, pool)
-    console.log(await pool.kernels.echo(1), await pool.kernels.echo(2))
+    const first = instrument({ tracer: { startSpan: () => starts.shift()() } }, pool)
+    console.log(await pool.kernels.echo(1), await pool.kernels.echo(2), await pool.kernels.echo(3))
+    first.stop()
+
+    const fails = (when) => ({
+      active: () => ROOT_CONTEXT,
+      disable() {},
+      with(_, call) {
+        if (when === 'before') throw new Error('no context')
+        call()
+        throw new Error('no way back')
+      },
+    })
+    for (const when of ['before', 'after']) {
+      context.disable()
+      context.setGlobalContextManager(fails(when))
+      const reporter = instrument({ tracer: { startSpan: () => span } }, pool)
+      console.log(when, await pool.kernels.echo(4))
+      console.log(await pool.kernels.sha256(1).catch(({ code }) => code))
+      reporter.stop()
+    }
+    console.log(pool.stats().tasksCompleted)
     await pool.close()
-    console.log(errors.join())
+    console.log(warnings.map((text) => text.replace('the tracer of a pool has failed: ', '')).join())
   `)
-  assert.equal(stderr, '')
-  assert.equal(stdout, '1 2\nno span,no end\n')
-  assert.equal(code, 0)
+  assert.equal(code, 0, stderr)
+  const refused = 'ERR_THREADMILL_INVALID_ARG_TYPE'
+  const outputs = `1 2 3\nbefore 4\n${refused}\nafter 4\n${refused}\n5\n`
+  assert.equal(stdout, `${outputs}no span,no context,no way back\n`, stderr)
 })

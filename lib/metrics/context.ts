@@ -32,6 +32,10 @@ export class TaskContext implements TaskTracer {
     this.#context = otel.trace.setSpanContext(otel.ROOT_CONTEXT, spanContextOf(otel, carried))
   }
 
+  get source(): object {
+    return this.#api
+  }
+
   run<T>(call: () => T): T {
     return this.#api.context.with(this.#context, call)
   }

@@ -231,3 +231,8 @@ export const TIMES: readonly TimeFigure[] = [
     read: (stats) => stats.runTime,
   },
 ]
+
+/** All of these times together, s. */
+export function totalOf({ count, mean }: TimeStats): number {
+  return (mean * count) / 1000
+}

@@ -2,6 +2,7 @@
 // The pools that are reported on: their cores, so that a pool which nobody can reach any more is released all the same.
 
 import type { PoolStats } from '../..'
+import { quietly } from '../callbacks'
 import type { PoolCore } from '../core'
 import { wrongType, wrongValue } from '../errors'
 import { coreOf } from '../pool'
@@ -40,9 +41,13 @@ export class Watched {
     this.#emptied = emptied
   }
 
-  /** @throws TypeError when their names would not tell them apart */
+  /**
+   * One that is being closed gives way to another one of its name.
+   * @throws TypeError when their names would not tell them apart
+   */
   add(cores: readonly PoolCore[]): void {
-    const names = new Map([...this.#pools].map(([name, { core }]) => [name, core]))
+    const staying = [...this.#pools].filter(([, { core }]) => core.ending < 0 || cores.includes(core))
+    const names = new Map(staying.map(([name, { core }]) => [name, core]))
     for (const core of cores) {
       const { name } = core.settings
       if ((names.get(name) ?? core) !== core) throw wrongValue('pools', 'pools with names of their own', name)
@@ -51,8 +56,12 @@ export class Watched {
     for (const core of cores) {
       const { name } = core.settings
       const known = this.#pools.get(name)
-      if (known === undefined) this.#pools.set(name, { core, forget: core.onRelease(() => this.#drop(core)), count: 1 })
-      else known.count++
+      if (known?.core === core) {
+        known.count++
+        continue
+      }
+      known?.forget()
+      this.#pools.set(name, { core, forget: core.onRelease(() => this.#leave(core)), count: 1 })
     }
     this.#figures = undefined
   }
@@ -60,6 +69,11 @@ export class Watched {
   remove(core: PoolCore): void {
     const known = this.#pools.get(core.settings.name)
     if (known?.core === core && --known.count === 0) this.#drop(core)
+  }
+
+  /** It has ended. What its reporter throws is no matter of its own. */
+  #leave(core: PoolCore): void {
+    quietly(this, `what is told of pool '${core.settings.name}'`, () => this.#drop(core))
   }
 
   #drop(core: PoolCore): void {

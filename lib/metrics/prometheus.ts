@@ -10,7 +10,7 @@ import type { PrometheusClient, PrometheusRegistry, RegisterMetricsOptions, Repo
 import type { PoolCore } from '../core'
 import { wrongType, wrongValue } from '../errors'
 import { optionsObject, own, ownOr } from '../options'
-import { FIGURES, type Figure, QUANTILES, TIMES, type TimeFigure } from './figures'
+import { FIGURES, type Figure, QUANTILES, TIMES, type TimeFigure, totalOf } from './figures'
 import { hasMethods, peer } from './peer'
 import { coresOf, Watched } from './pools'
 
@@ -119,11 +119,10 @@ class Group {
 }
 
 function summaryValues(name: string, labels: object, times: TimeStats): object[] {
-  const { count, mean } = times
   return [
     ...QUANTILES.map(([quantile, key]) => ({ labels: { quantile, ...labels }, value: times[key] / 1000 })),
-    { metricName: `${name}_sum`, labels, value: (mean * count) / 1000 },
-    { metricName: `${name}_count`, labels, value: count },
+    { metricName: `${name}_sum`, labels, value: totalOf(times) },
+    { metricName: `${name}_count`, labels, value: times.count },
   ]
 }
 

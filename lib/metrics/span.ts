@@ -1,10 +1,10 @@
 // Stage: submit and settle. Thread: any that submits tasks.
 // The span of a task: from submit to settle, and what of it travels with the task.
 
+import { types } from 'node:util'
 import type { Attributes, Context, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { describe, isInstance } from '../errors'
-import type { TaskHandle } from '../task'
-import type { Call, Outcome, TaskTrace } from '../trace'
+import type { Call, Outcome, Ran, TaskTrace } from '../trace'
 
 export type Api = typeof import('@opentelemetry/api')
 
@@ -41,30 +41,47 @@ class SpanTrace implements TaskTrace {
     return this.#api.context.with(this.#context, submit)
   }
 
-  end(task: TaskHandle<unknown> | undefined, outcome: Outcome): void {
+  end({ worker, ranFor, retries }: Ran, outcome: Outcome): void {
     const span = this.#span
-    const { worker, ranFor = 0, retries = 0 } = task ?? {}
-    if (worker !== undefined) {
-      span.setAttributes({ 'threadmill.worker': worker.id, 'threadmill.run_time': ranFor / 1000 })
+    try {
+      if (worker !== undefined) {
+        span.setAttributes({ 'threadmill.worker': worker.id, 'threadmill.run_time': ranFor / 1000 })
+      }
+      if (retries > 0) span.setAttribute('threadmill.retries', retries)
+      if (!outcome.succeeded) this.#fail(outcome.reason)
+    } finally {
+      span.end()
     }
-    if (retries > 0) span.setAttribute('threadmill.retries', retries)
-    if (!outcome.succeeded) {
-      const { reason } = outcome
-      const isError = isInstance(reason, Error)
-      const message = isError ? reason.message : describe(reason)
-      span.recordException(isError ? reason : message)
-      span.setAttribute('error.type', typeOf(reason))
-      span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message })
-    }
-    span.end()
+  }
+
+  #fail(reason: unknown): void {
+    const exception = exceptionOf(reason)
+    this.#span.recordException(exception)
+    this.#span.setAttribute('error.type', exception.code ?? exception.name ?? '_OTHER')
+    this.#span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: exception.message })
   }
 }
 
-/** The code of an error, else its name. */
-function typeOf(reason: unknown): string {
-  if (!isInstance(reason, Error)) return '_OTHER'
-  const { code, name } = reason as Error & { readonly code?: unknown }
-  return typeof code === 'string' ? code : name
+/** What the error of a task tells of itself; it is the user's, and its getters may throw. */
+interface TaskException {
+  readonly code?: string
+  readonly name?: string
+  readonly message: string
+  readonly stack?: string
+}
+
+function exceptionOf(reason: unknown): TaskException {
+  if (!isInstance(reason, Error) && !types.isNativeError(reason)) return { message: describe(reason) }
+  const exception: { -readonly [K in keyof TaskException]: TaskException[K] } = { message: '' }
+  for (const key of ['code', 'name', 'message', 'stack'] as const) {
+    try {
+      const text = (reason as Error & { readonly code?: unknown })[key]
+      if (typeof text === 'string' && text !== '') exception[key] = text
+    } catch {
+      // It tells nothing of this.
+    }
+  }
+  return exception
 }
 
 /** W3C `traceparent`, and `tracestate` if there is one. */
