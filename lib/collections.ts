@@ -59,3 +59,10 @@ export function placeIn(items: readonly unknown[], item: unknown): number {
   for (let at = 0; at < items.length; at++) if (items[at] === item) return at
   return -1
 }
+
+/** The items from there on, by no method of arrays. */
+export function listFrom<T>(items: readonly T[], start: number): T[] {
+  const rest: T[] = []
+  for (let at = start; at < items.length; at++) rest[rest.length] = items[at] as T
+  return rest
+}

@@ -86,6 +86,7 @@ export class SeatPool implements EntryHost, EntryLane {
   readonly #told = new OwnSet<TaskHandle<unknown>>()
   /** Who waits for an output, by worker and key. */
   readonly #collecting = new OwnMap<string, End>()
+  #doubts = 0
 
   constructor(host: SeatHost, pool: SeatSettings) {
     this.#host = host
@@ -237,6 +238,24 @@ export class SeatPool implements EntryHost, EntryLane {
     this.#host.control.postMessage(report)
   }
 
+  /** Something that the owner has posted cannot be read here: an output that was asked for, perhaps. */
+  unread(cause: unknown): void {
+    const asked: string[] = []
+    this.#collecting.forEach((_, key) => {
+      asked[asked.length] = key
+    })
+    if (asked.length === 0) return
+    // The owner answers in the order in which it is asked: what has not come then does not come.
+    this.collect(POSTED, this.#doubts++, NOBODY, () => {
+      for (let at = 0; at < asked.length; at++) {
+        const end = this.#collecting.get(asked[at] as string)
+        if (end === undefined) continue
+        this.#collecting.delete(asked[at] as string)
+        end(false, new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the output could not be read', { cause }))
+      }
+    })
+  }
+
   /** Settles what has come back by now. Not to be called by what a drain calls. */
   settleNow(): void {
     settleNow()
@@ -321,6 +340,9 @@ export class SeatPool implements EntryHost, EntryLane {
 function isClosed(reason: unknown): boolean {
   return isInstance(reason, ThreadmillError) && reason.code === 'ERR_THREADMILL_POOL_CLOSED'
 }
+
+/** A worker that nobody is, and that has no output. */
+const NOBODY = -1
 
 /** How long it goes without saying that a worker is asked for, ms. */
 const AGAIN = 100

@@ -4,8 +4,8 @@
 import process from 'node:process'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { rethrow } from './callbacks'
-import { OwnMap, OwnSet } from './collections'
-import { ThreadmillError } from './errors'
+import { listFrom, OwnMap, OwnSet } from './collections'
+import { isInstance, ThreadmillError } from './errors'
 import { type LastLook, lookLast } from './last-look'
 import { payload } from './lazy'
 import { native } from './native'
@@ -30,7 +30,16 @@ export interface OrdersHost {
   collected(worker: number, key: number, read: Read): void
   /** So much of what it has written has been read. */
   textRead(stream: Stream, length: number): void
+  /** Something that was posted cannot be read here. */
+  unread(error: unknown): void
 }
+
+/** The code of what its keeper has not any more. */
+const LOST = 'ERR_THREADMILL_WORKER_CRASHED'
+/** Names no input: the owner refuses it. */
+const NONE = 0
+/** What could not be read and nobody has asked for is kept for so many. */
+const MOST_UNREAD = 64
 
 function fail(reason: unknown): never {
   throw reason
@@ -49,6 +58,10 @@ export class Orders {
   readonly #ahead = new OwnMap<number, Parcel>()
   /** Contents of messages. */
   readonly #contents = new OwnMap<number, Parcel>()
+  /** Why things could not be read, until it shows what they were. */
+  #unread: unknown[] = []
+  /** The inputs that had been asked for when something could not be read, for each answer about that which is to come. */
+  #doubts: (readonly number[])[] = []
 
   constructor(control: MessagePort, lastLook: LastLook, host: OrdersHost) {
     this.#control = control
@@ -73,11 +86,15 @@ export class Orders {
     this.#control.on('messageerror', (error) => this.#cannotRead(error))
   }
 
-  /** Takes the contents of a message, which were posted before the worker was told of it (J8 in lane-mail.ts). */
+  /**
+   * Takes the contents of a message, which were posted before the worker was told of it (J8 in lane-mail.ts).
+   * @throws what reading them has thrown
+   */
   takeContents(key: number): Parcel | undefined {
     this.#read()
     const parcel = this.#contents.get(key)
     this.#contents.delete(key)
+    if (parcel === undefined && this.#unread.length > 0) throw this.#takeUnread()
     return parcel
   }
 
@@ -133,7 +150,7 @@ export class Orders {
         received = receiveMessageOnPort(this.#control)
       } catch (error) {
         // It has been taken all the same.
-        if (!this.#cannotRead(error)) rethrow(error)
+        this.#cannotRead(error)
         continue
       }
       if (received === undefined) return
@@ -146,16 +163,47 @@ export class Orders {
   }
 
   /**
-   * What cannot be read is taken for the oldest input that was asked for, since they come in that order. One whose task has not
-   * begun is asked for again then. Whether there was one.
+   * What it was shows later. An input that was asked for: when something comes that was asked for after it, as that comes in
+   * order; one whose task has not begun is asked for again then. One that came unasked: when its task asks for it, which its keeper
+   * refuses. The contents of a message: when it is delivered.
    */
-  #cannotRead(error: unknown): boolean {
-    let oldest: number | undefined
+  #cannotRead(error: unknown): void {
+    if (this.#unread.length < MOST_UNREAD) this.#unread[this.#unread.length] = error
+    this.#host.unread(error)
+    if (this.#asked.size === 0) return
+    const asked: number[] = []
     this.#asked.forEach((key) => {
-      oldest ??= key
+      asked[asked.length] = key
     })
-    if (oldest !== undefined) this.#receive(oldest, () => fail(error))
-    return oldest !== undefined
+    this.#doubts[this.#doubts.length] = asked
+    native.wantInput(NONE)
+  }
+
+  /** All that had been asked for has come, or does not come. */
+  #settleDoubts(): void {
+    const asked = this.#doubts[0] ?? []
+    this.#doubts = listFrom(this.#doubts, 1)
+    for (let at = 0; at < asked.length; at++) {
+      const key = asked[at] as number
+      if (!this.#asked.has(key)) continue
+      const reason = this.#takeUnread()
+      this.#receive(key, () => fail(reason))
+    }
+  }
+
+  #takeUnread(): unknown {
+    if (this.#unread.length === 0) return new ThreadmillError('ERR_THREADMILL_SYSTEM', 'the input could not be read')
+    const oldest = this.#unread[0]
+    this.#unread = listFrom(this.#unread, 1)
+    return oldest
+  }
+
+  /** Its keeper does not give an input. */
+  #refused(key: number, reason: unknown): void {
+    // It has given it before, and this worker could not read it.
+    const isHere = this.#unread.length > 0 && isInstance(reason, ThreadmillError) && reason.code === LOST
+    const why = isHere ? this.#takeUnread() : reason
+    this.#receive(key, () => fail(why))
   }
 
   #obey(order: Order): void {
@@ -181,7 +229,8 @@ export class Orders {
         if (!this.#receive(order.key, () => order.value)) this.#keep(order.key, order)
         break
       case 'refused':
-        this.#receive(order.key, () => fail(payload().decodeReason(order.codec, order.data)))
+        if (order.key === NONE) this.#settleDoubts()
+        else this.#refused(order.key, payload().decodeReason(order.codec, order.data))
         break
       case 'discard':
         closePorts(this.#ahead.get(order.key))

@@ -27,7 +27,7 @@ import { payload, taskContext } from './lazy'
 import type { TaskContext } from './metrics/context'
 import { ATTEMPT, native, TASK_STRIDE } from './native'
 import { uses } from './packs'
-import { isMemoryOf, KEYS_PER_LIFE, post } from './parcel'
+import { isMemoryOf, KEYS_PER_LIFE, type Parcel, post } from './parcel'
 import type { HeapWatch as HeapLimits, Launch, Report } from './protocol'
 import { part } from './refused'
 import {
@@ -140,6 +140,7 @@ const orders = new Orders(control, lastLook, {
   inputCame: () => turn(),
   settleNow: () => seatPool?.settleNow(),
   collected: (...given) => seatPool?.collected(...given),
+  unread: (error) => seatPool?.unread(error),
   textRead: (...given) => output.read(...given),
 })
 const client = new Client(index, {
@@ -385,7 +386,12 @@ function take(at: number, values: unknown[]): TakenTask | undefined {
 
 function deliver(type: string, data: unknown, codec: number): void {
   if (codec === POSTED) {
-    const parcel = orders.takeContents(data as number)
+    let parcel: Parcel | undefined
+    try {
+      parcel = orders.takeContents(data as number)
+    } catch (error) {
+      warnUnreadable(`a message of type '${type}'`, error)
+    }
     if (parcel !== undefined) Client.deliver(client, type, parcel.value)
     return
   }
