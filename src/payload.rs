@@ -50,7 +50,8 @@ impl Keep {
             raw::set_element(env, self.held, self.slot, list)?;
             (list, 0)
         };
-        raw::set_element(env, list, length, value)?;
+        // Not set: a setter that somebody has given to all arrays would get it, and nothing would keep the memory.
+        set_own(env, list, &length.to_string(), value)?;
         self.list = Some((list, length + 1));
         Ok(length)
     }

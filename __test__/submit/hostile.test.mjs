@@ -331,6 +331,31 @@ describe('hostile values', () => {
     assert.deepEqual([code, stdout, stderr], [0, 'Set(1) { 55 }\n', ''])
   })
 
+  test('an index setter of all arrays gets no memory of a task, and does not take it away', async () => {
+    const source = `import { WorkerPool } from 'threadmill'
+      const pool = new WorkerPool({ threads: 1 })
+      const numbers = Float64Array.from({ length: 2_000_000 }, (_, index) => (index * 7919) % 1000003)
+      const shared = new Uint8Array(new SharedArrayBuffer(64 * 2 ** 20))
+      await pool.kernels.sha256(shared)
+      const seen = []
+      Object.defineProperty(Array.prototype, 0, {
+        configurable: true,
+        get() {},
+        set(value) {
+          if (value instanceof ArrayBuffer || value instanceof Uint8Array) seen.push(value.byteLength)
+          Object.defineProperty(this, 0, { value, writable: true, enumerable: true, configurable: true })
+        },
+      })
+      const tasks = [pool.kernels.sort(numbers, { transfer: [numbers.buffer] }), pool.kernels.sha256(shared)]
+      delete Array.prototype[0]
+      gc()
+      const [sorted, hash] = await Promise.all(tasks)
+      console.log(sorted.every((number, at) => at === 0 || number >= sorted[at - 1]), hash.length, seen)
+      await pool.close()`
+    const { code, stdout, stderr } = await runProgram(source, { nodeArgs: ['--expose-gc'] })
+    assert.deepEqual([code, stdout, stderr], [0, 'true 64 []\n', ''])
+  })
+
   test('an input or output that there is no memory for rejects its task alone', {
     skip: process.platform !== 'linux',
   }, async () => {
