@@ -20,10 +20,23 @@ import * as runTimes from './run-times'
 import * as slots from './slots'
 import { setImmediate, setTimeout } from './timers'
 
-const { Float64Array: Floats, min, typedSubarray } = builtins
+const { Float64Array: Floats, min, setPrototypeOf, typedSubarray } = builtins
 
 // They are used for every task: no way through the exports of other modules.
-const { clear, extra: extraOf, extras, fail, free, held, lingering, rejecters, release, resolvers, tickets } = slots
+const {
+  clear,
+  extra: extraOf,
+  extras,
+  fail,
+  free,
+  held,
+  lingering,
+  rejecters,
+  release,
+  resolvers,
+  shrink,
+  tickets,
+} = slots
 const { FLAT, MOVED, PLAIN, POSTED } = codecs
 const { ANSWERS, CODECS, NOTICES, NOT_ADMITTED, SIMPLE } = outcome
 const { failure, settleAnswer, settleFailure, settleMoved } = outcome
@@ -40,7 +53,8 @@ const { now } = native
 const pools = new OwnMap<number, Owner>()
 
 const events = new Floats(EVENTS * DRAIN_STRIDE)
-const eventValues: unknown[] = []
+/** Without a prototype: the binding sets elements, and setters of others would be called within. */
+const eventValues: unknown[] = setPrototypeOf([], null)
 /** Plain values of one drain call; what does not fit comes with the others. */
 const words = new Floats(32_768)
 
@@ -155,7 +169,10 @@ function settleUntil(deadline: number): void {
       }
     }
     eventValues.length = 0
-    if (count < EVENTS) return
+    if (count < EVENTS) {
+      shrink()
+      return
+    }
     if (now() >= deadline) {
       settleLater()
       return

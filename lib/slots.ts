@@ -54,6 +54,21 @@ export function allocate(ticket: Ticket, resolve: Resolve): number {
   return slot
 }
 
+/** Places that are kept when no task is unfinished. */
+const KEPT = 65_536
+
+/** Gives back what a burst of tasks has taken, when all of them are settled. */
+export function shrink(): void {
+  if (free.length <= KEPT || free.length < held.length) return
+  resolvers.length = 0
+  rejecters.length = 0
+  tickets.length = 0
+  extras.length = 0
+  held.length = 0
+  lingering.length = 0
+  free.length = 0
+}
+
 export function extra(slot: number): Extra {
   let found = extras[slot]
   if (found === undefined) {
