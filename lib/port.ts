@@ -17,7 +17,7 @@ import { BuiltinPromise, resolved } from './promise'
 import * as runTimes from './run-times'
 import * as slots from './slots'
 
-const { bufferOf, defineProperty, Float64Array: Floats, typedSet, Uint8Array: Bytes } = builtins
+const { bufferOf, defineProperty, Float64Array: Floats, setPrototypeOf, typedSet, Uint8Array: Bytes } = builtins
 
 // They are used for every task: no way through the exports of other modules.
 const { clear, extra, extras, fail, held, rejecters, release, resolvers, tickets } = slots
@@ -42,7 +42,7 @@ let arena: Uint8Array = new Bytes(0)
 /** The same memory. */
 let arenaWords = new Floats(0)
 let arenaUsed = 0
-let values: unknown[] = []
+let values = valuesOfBatch()
 let buffered = 0
 let turnScheduled = false
 /** Whether it was asked in this turn if somebody has nothing to do. */
@@ -50,6 +50,11 @@ let hasAsked = false
 /** What was buffered when `isGrowing` looked last, and how often that has been so. */
 let seen = 0
 let looks = 0
+
+/** Without a prototype: a setter of all arrays would get what belongs to a task alone. */
+function valuesOfBatch(): unknown[] {
+  return setPrototypeOf([], null)
+}
 
 /** Starts a record; the caller adds the input and calls `commit`. */
 function begin(slot: number, ticket: Ticket): number {
@@ -127,7 +132,7 @@ export function flush(): void {
   const batch = values
   buffered = 0
   arenaUsed = 0
-  if (batch.length > 0) values = []
+  if (batch.length > 0) values = valuesOfBatch()
   try {
     native.flush(header, count, batch, arena, held)
   } catch (error) {
