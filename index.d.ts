@@ -151,7 +151,7 @@ export type DynamicRunOptions<N extends string = string> = KernelCallOptions & {
 /** Options of `map`, beside those of `run`. `transfer` makes no sense for many inputs and is refused; the function marks one. */
 export interface MapOptions {
   /**
-   * Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1.
+   * Most tasks of this `map` in progress or finished but not yet consumed. Whole number from 1 to 2^30.
    * @default 4 × the most workers: `threads`, or in a pool with a module `maxWorkers`, for kernels too; 32 × while its
    * tasks are measured to take less than 0.02 ms
    */
@@ -277,7 +277,7 @@ export interface IWorkerClient<T = any> {
    * worker submitted are unsettled, its own unfinished tasks do not count against `workerConcurrency`. Inputs and outputs
    * that only `postMessage` can move go by way of the thread that made the pool, and wait while it is busy.
    *
-   * Rejects with what `pool.run` rejects with.
+   * Rejects with what `pool.run` rejects with, but for the `cause` of `ERR_THREADMILL_WORKER_CRASHED` where a worker submits.
    */
   run<U = any>(input: unknown, options: NamedTaskOptions): Promise<U>
   run<I extends T = T, U = any>(input: I, options?: EntryTaskOptions): Promise<U>
@@ -332,6 +332,7 @@ export interface IWorkerClient<T = any> {
   readonly kernels: Kernels
   /**
    * Sends a message that `pool.onMessage` hears, and `task.on('message')` of the running task, before that task completes.
+   * On the thread that made the pool nothing is copied or moved.
    * @param transfer what of the contents is moved instead of copied
    * @throws DataCloneError
    */
@@ -357,7 +358,7 @@ export type ITaskPool<T = any> = Pick<IWorkerClient<T>, 'addTask'>
 export interface AutoScaleOptions {
   /** @default 0.8 */
   readonly grow?: number | undefined
-  /** Not above `grow`. @default 0.2 */
+  /** Not above `grow`. @default 0.2, or `grow` where that is less */
   readonly shrink?: number | undefined
 }
 
@@ -420,7 +421,8 @@ export interface WorkerPoolOptions<T = any, U = any> extends NativePoolOptions {
   /**
    * Expected run time of a task in ms, asked once at submit; what was measured for the `key` of a task counts more. It
    * matters for `schedule: 'longest-first'` and for placement. What throws or is no number from 0 counts as 0. The task is not
-   * queued yet, and cannot be cancelled from here. Of tasks that workers submit only what was measured for their `key` counts: they
+   * queued yet, and cannot be cancelled from here. It is asked of tasks of the entry function that workers are to run. Of tasks that
+   * workers submit only what was measured for their `key` counts: they
    * do not come by this thread.
    */
   readonly inherentCostEstimator?: ((task: Task<any, any>) => number) | undefined
@@ -1263,7 +1265,10 @@ export const isMainThread: boolean
 export class ThreadmillError extends Error {
   constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown })
   readonly code: ErrorCode
-  /** Of `ERR_THREADMILL_WORKER_CRASHED`, and of `ERR_THREADMILL_ENTRY` where the thread has ended: its exit code. */
+  /**
+   * Of `ERR_THREADMILL_WORKER_CRASHED`, unless the worker was ended because of another task, and of `ERR_THREADMILL_ENTRY` where the
+   * thread has ended: its exit code.
+   */
   readonly exitCode?: number | undefined
   /** Of `ERR_THREADMILL_WORKER_CRASHED`: the number of the worker that has ended. */
   readonly worker?: number | undefined

@@ -153,6 +153,6 @@ export function warnUnsent(what: string, error: unknown): void {
 }
 
 function warnLost(what: string, error: unknown): void {
-  const why = isInstance(error, Error) ? error.message : ''
-  process.emitWarning(`${what}: ${why}`, 'ThreadmillWarning')
+  const why = isInstance(error, Error) && error.message !== '' ? `: ${error.message}` : ''
+  process.emitWarning(`${what}${why}`, 'ThreadmillWarning')
 }

@@ -82,9 +82,10 @@ export class Crashes {
 
   /** Adds to an error of the scheduler how the worker ended; `index` is below 0 when it is not one alone. */
   explain(error: ThreadmillError, index: number): ThreadmillError {
-    const last = index < 0 ? this.#last : this.#byWorker[index]
-    const crash = error.code === 'ERR_THREADMILL_WORKER_CRASHED' ? last : undefined
-    if (crash === undefined) return error
+    if (error.code !== 'ERR_THREADMILL_WORKER_CRASHED') return error
+    const crash = index < 0 ? this.#last : this.#byWorker[index]
+    // One that was ended on purpose.
+    if (crash === undefined) return index < 0 ? error : Object.assign(error, { worker: index })
     const { exitCode, options, worker } = crash
     return Object.assign(new ThreadmillError(error.code, error.message, options), { exitCode, worker })
   }

@@ -37,6 +37,8 @@ export interface MailHost {
 /** See the head of this file. */
 export class LaneMail {
   readonly #host: MailHost
+  /** Numbers of workers that have ended to be replaced, and have not been yet. */
+  readonly #awaited = new Set<number>()
   /** By number: what is kept for who comes next (J14). */
   readonly #kept = new Map<number, { readonly type: string; readonly contents: Prepared }[]>()
 
@@ -49,7 +51,10 @@ export class LaneMail {
     let contents: unknown
     if (codec === POSTED) {
       const parcel = this.#host.store.takeValue(index, data as number)
-      if (parcel === undefined) return
+      if (parcel === undefined) {
+        warnUnreadable(`a message of type '${type}' of worker ${index}`, undefined)
+        return
+      }
       contents = parcel.value
     } else {
       try {
@@ -86,8 +91,11 @@ export class LaneMail {
   post(index: number, type: string, contents: unknown, transfer: unknown): void {
     const { encoded, list } = encodeMarked(contents, transfer)
     const thread = this.#host.threads[index]
-    // The number may be another's when the pool has ended.
-    if (thread === undefined) return
+    if (thread === undefined) {
+      // The number may be another's when the pool has ended.
+      if (this.#awaited.has(index)) this.#keep(index, type, encoded, list)
+      return
+    }
     // Tasks submitted before it come first.
     flush()
     this.#send(index, thread, type, encoded, list)
@@ -95,10 +103,7 @@ export class LaneMail {
 
   #send(index: number, thread: LaneThread, type: string, encoded: Encoded, list: Transferable[], isKept = false): void {
     if (thread.isDeaf && thread.hasHeir) {
-      const message = { type, contents: keep(encoded, list) }
-      const others = this.#kept.get(index)
-      if (others === undefined) this.#kept.set(index, [message])
-      else others.push(message)
+      this.#keep(index, type, encoded, list)
       return
     }
     const { handle, store } = this.#host
@@ -113,9 +118,22 @@ export class LaneMail {
     native.postToWorker(handle, index, type, codec, contents, isKept)
   }
 
+  #keep(index: number, type: string, encoded: Encoded, list: Transferable[]): void {
+    const message = { type, contents: keep(encoded, list) }
+    const others = this.#kept.get(index)
+    if (others === undefined) this.#kept.set(index, [message])
+    else others.push(message)
+  }
+
+  /** A worker has ended, to be replaced when a task takes it. */
+  awaitHeir(index: number): void {
+    this.#awaited.add(index)
+  }
+
   /** A worker is being launched: it gets what is kept for its number. */
   handOver(thread: LaneThread): void {
     const { index } = thread
+    this.#awaited.delete(index)
     const kept = this.#kept.get(index) ?? []
     this.#kept.delete(index)
     for (const { type, contents } of kept) {
@@ -133,5 +151,6 @@ export class LaneMail {
   end(): void {
     for (const { contents } of [...this.#kept.values()].flat()) closePorts({ value: undefined, list: contents.list })
     this.#kept.clear()
+    this.#awaited.clear()
   }
 }

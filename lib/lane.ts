@@ -409,6 +409,7 @@ export class JsLane implements EntryLane, ThreadHost {
     this.store.endLate(index)
     this.#guests.forget(index)
     this.#threads[index] = undefined
+    if (thread.leaving && thread.hasHeir && !this.#closing) this.#mail.awaitHeir(index)
     this.store.forget(index)
     this.size.left(thread)
     const origin = this.#workers[index]

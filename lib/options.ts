@@ -168,7 +168,7 @@ function checkAutoScale(value: unknown): { readonly grow: number; readonly shrin
   const given = value === true ? {} : value
   if (!isObject(given)) throw wrongType('options.autoScale', 'a boolean or an object', value)
   const grow = factor('options.autoScale.grow', ownOr(given, 'grow', 0.8), 0, 1)
-  return { grow, shrink: factor('options.autoScale.shrink', ownOr(given, 'shrink', 0.2), 0, grow) }
+  return { grow, shrink: factor('options.autoScale.shrink', ownOr(given, 'shrink', Math.min(0.2, grow)), 0, grow) }
 }
 
 function checkIdleTimeout(value: unknown): number {
@@ -252,8 +252,11 @@ export function checkEntryOptions(
   const isBeyond = isAbove && !isThere(worker)
   const workers = isAbove && !isBeyond ? worker + 1 : most
   const isForced = strength === 'force' || strength === 2
-  const ignored = { workerAffinity: undefined, ...(isMain && { affinityKey: undefined }) }
-  const checked = isMain || (isBeyond && !isForced) ? { ...options, ...ignored } : options
+  if (isMain && worker !== undefined && worker !== 'main' && worker !== -1) {
+    wholeNumber('options.workerAffinity', worker, 0, Number.MAX_SAFE_INTEGER, `, -1 or 'main'`)
+  }
+  const isIgnored = isMain || (isBeyond && !isForced)
+  const checked = isIgnored ? { ...options, workerAffinity: undefined } : options
   const transfer = own(options, 'transfer')
   const settings = readOptions(checked, pool, workers, undefined)
   const name = own(options, 'name')
@@ -264,6 +267,8 @@ export function checkEntryOptions(
   }
   if (transfer !== undefined) settings.list = checkTransferList('options.transfer', transfer)
   settings.isMain = isMain
+  // There is one worker.
+  if (isMain) [settings.affinity, settings.affinityKey] = [-1, undefined]
   return settings
 }
 

@@ -279,7 +279,7 @@ export function cancel(slot: number, reason: { readonly reason: unknown } | unde
   return true
 }
 
-/** The native worker that runs the task in `slot`, or -1. */
+/** The worker that runs the task in `slot`; -1 when it waits, -2 when it has ended and has not been settled yet. */
 export function runningOn(slot: number): number {
   flush()
   return native.inspect(handleOf(slot), slot)

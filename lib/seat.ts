@@ -58,7 +58,7 @@ export interface SeatHost {
   reportSoon(): void
 }
 
-const { clone, freeze } = builtins
+const { assign, clone, freeze } = builtins
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
 
@@ -332,8 +332,11 @@ export class SeatPool implements EntryHost, EntryLane {
 
   closed(): void {}
 
-  explain(error: ThreadmillError): ThreadmillError {
-    return error
+  /** What the worker threw is with the owner. */
+  explain(error: ThreadmillError, index: number): ThreadmillError {
+    if (error.code !== 'ERR_THREADMILL_WORKER_CRASHED' || index < 0) return error
+    const exitCode = EXIT_CODE.exec(error.message)?.[1]
+    return assign(error, { worker: index }, exitCode === undefined ? undefined : { exitCode: Number(exitCode) })
   }
 }
 
@@ -343,6 +346,9 @@ function isClosed(reason: unknown): boolean {
 
 /** A worker that nobody is, and that has no output. */
 const NOBODY = -1
+
+/** As lib/lane.ts says how a worker has ended. */
+const EXIT_CODE = /^worker \d+ ended with exit code (\d+)/
 
 /** How long it goes without saying that a worker is asked for, ms. */
 const AGAIN = 100

@@ -262,7 +262,7 @@ function admitEntry(
   }
   const { resolve, reject, task, promise } = settlement
   let settings: EntrySettings | undefined
-  if (options !== undefined || ticket === undefined) settings = settingsOf(host, options ?? {})
+  if (options !== undefined || ticket === undefined) settings = settingsOf(host, options === undefined ? {} : options)
   const signal = settings?.signal
   checkNotAborted(signal)
   host.checkRoom()

@@ -62,9 +62,10 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   #settleEarly: ((promise: Promise<unknown>) => void) | undefined
   /** -1 once the task has ended. */
   #slot = -1
+  /** The one that ran it last, while none runs it. */
   #worker: IWorker | undefined
-  /** Whether that one runs it, or ran it at last. */
-  #isBegun = false
+  /** The one that ran it when somebody asked. */
+  #seen: { readonly index: number; readonly worker: IWorker | undefined } | undefined
   #cost: number
   #overhead = 0
   #ranFor = 0
@@ -94,12 +95,13 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
   }
 
   get worker(): IWorker | undefined {
-    if (!this.#isBegun && this.#slot >= 0) {
-      const worker = this.#workerAt(runningOn(this.#slot))
-      this.#isBegun = worker !== undefined
-      this.#worker = worker ?? this.#worker
-    }
-    return this.#worker
+    if (this.#slot < 0) return this.#worker
+    const index = runningOn(this.#slot)
+    // It may have been given back since somebody asked.
+    if (index === -1) this.#seen = undefined
+    if (index < 0) return this.#seen === undefined ? this.#worker : this.#seen.worker
+    if (index !== this.#seen?.index) this.#seen = { index, worker: this.#workerAt(index) }
+    return this.#seen.worker
   }
 
   get taskCost(): number {
@@ -179,8 +181,7 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
     this.#slot = -1
     if (worker >= 0) {
       this.#ranOn = worker
-      this.#worker = this.#workerAt(worker)
-      this.#isBegun = true
+      this.#worker = this.#seen?.index === worker ? this.#seen.worker : this.#workerAt(worker)
       this.#cost = runTime
       this.#ranFor += runTime
       this.#overhead = overhead
@@ -189,14 +190,15 @@ export class TaskHandle<T = unknown, U = unknown> implements Task<T, U>, Observe
 
   retried(count: number, worker: number, runTime: number): void {
     this.#retries = count
+    this.#seen = undefined
     this.#worker = this.#workerAt(worker)
-    this.#isBegun = false
     this.#cost = runTime
     this.#ranFor += runTime
   }
 
   progress(done: number, total: number): void {
-    this.#listeners?.call('progress', { done, total, fraction: total > 0 ? Math.min(1, done / total) : 0 })
+    const all = Math.min(done, total)
+    this.#listeners?.call('progress', { done: all, total, fraction: total > 0 ? all / total : 0 })
   }
 
   message(type: string, contents: unknown): void {

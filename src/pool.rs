@@ -128,11 +128,14 @@ fn on_task(env: Env, info: Info, body: impl FnOnce(Option<(&Arc<Pool>, TaskId)>)
     })
 }
 
-/// `inspect(pool, slot)`: the native worker that is running the task of that pool, or -1.
+/// `inspect(pool, slot)`: the worker that is running the task of that pool; -1 when it waits for one, -2 when nobody knows of it
+/// any more.
 pub(crate) unsafe extern "C" fn inspect(env: Env, info: Info) -> Js {
     on_task(env, info, |task| {
-        let worker = task.and_then(|(pool, id)| pool.worker_of(id));
-        raw::new_number(env, worker.map_or(-1.0, f64::from))
+        let none = |waits| if waits { -1.0 } else { -2.0 };
+        let worker =
+            task.map(|(pool, id)| pool.worker_of(id).map_or_else(|| none(pool.is_waiting(id)), f64::from));
+        raw::new_number(env, worker.unwrap_or(-2.0))
     })
 }
 

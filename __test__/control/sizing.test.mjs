@@ -156,13 +156,18 @@ describe('by load', () => {
   for (const [autoScale, name] of [
     [1, 'TypeError'],
     [{ grow: 1.1 }, 'RangeError'],
-    [{ grow: 0.1 }, 'RangeError'],
+    [{ grow: 0.1, shrink: 0.2 }, 'RangeError'],
     [{ shrink: '0' }, 'TypeError'],
   ]) {
     test(`autoScale ${JSON.stringify(autoScale)} is refused`, (t) => {
       assert.throws(() => control(t, { autoScale }), { name, message: /options\.autoScale/ })
     })
   }
+})
+
+test('autoScale shrinks below where it grows, if nothing else is said', async (t) => {
+  const { pool } = control(t, { autoScale: { grow: 0.1 } })
+  assert.equal(await pool.run({ do: 'value', value: 1 }), 1)
 })
 
 describe('resize', () => {

@@ -569,3 +569,22 @@ for (const [what, code] of Object.entries({
     assert.equal(await pool.run(1), 1)
   })
 }
+
+test('a task that a worker submitted has the number and the exit code of the worker that ended, too', async (t) => {
+  const source = `export default ([how, code], client) => {
+    if (how === 'exit') process.exit(code)
+    const options = { workerAffinity: 1, affinityStrength: 'force' }
+    const tell = ({ code, exitCode, worker }) => [code, exitCode, worker]
+    const input = ['exit', code]
+    return (how === 'run' ? client.run(input, options) : client.addTask(input, options).then()).catch(tell)
+  }`
+  const pool = new WorkerPool(`data:text/javascript,${encodeURIComponent(source)}`, { minWorkers: 2, maxWorkers: 2 })
+  t.after(() => pool.destroy())
+  for (const [how, code] of [
+    ['run', 9],
+    ['addTask', 0],
+  ]) {
+    const told = await pool.run([how, code], { workerAffinity: 0, ...FORCE })
+    assert.deepEqual(told, [CRASHED.code, code, 1])
+  }
+})

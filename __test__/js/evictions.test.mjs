@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WorkerPool } from 'threadmill'
-import { until } from '../helpers/pool.mjs'
+import { blockUntil, rejection, until } from '../helpers/pool.mjs'
 
 const MODULE = new URL('./fixtures/evictions.mjs', import.meta.url)
 
@@ -76,4 +76,62 @@ test('a task that has returned beside one that is given up does not begin again'
   await assert.rejects(hangs.then(), { code: 'ERR_THREADMILL_CANCELLED' })
   assert.deepEqual(await Promise.all(others), [1, 2, 3, 4, 5, 6])
   assert.deepEqual([...begun.subarray(0, 7)], [1, 1, 1, 1, 1, 1, 2])
+})
+
+describe('a handle that was asked for its worker', () => {
+  const source = `export default ({ gate, number }) => {
+    const view = gate && new Int32Array(gate)
+    return view === undefined ? number : Atomics.waitAsync(view, 0, 0).value.then(() => number)
+  }`
+  const module = `data:text/javascript,${encodeURIComponent(source)}`
+
+  test('tells nothing of it once the task was given back, until it begins again', async (t) => {
+    const pool = new WorkerPool(module, { maxWorkers: 1, workerConcurrency: 2, cancelGrace: 0 })
+    t.after(() => pool.destroy())
+    await pool.run({})
+    const gate = new SharedArrayBuffer(4)
+    const hung = pool.addTask({ gate: new SharedArrayBuffer(4) })
+    const other = pool.addTask({ gate, number: 7 })
+    await until(() => other.worker !== undefined)
+    const { threadId } = other.worker
+    hung.cancel()
+    await hung.catch(() => {})
+    // Its worker is gone, and the next one still loads.
+    const seen = []
+    await until(() => {
+      seen.push(other.worker?.threadId)
+      return seen.at(-1) !== undefined && seen.at(-1) !== threadId
+    })
+    assert.ok(seen.includes(undefined), `${seen}`)
+    Atomics.store(new Int32Array(gate), 0, 1)
+    Atomics.notify(new Int32Array(gate), 0)
+    assert.equal(await other, 7)
+    assert.equal(other.worker.id, 0)
+  })
+
+  test('goes on telling it when the task has ended and is not settled yet', async (t) => {
+    const pool = new WorkerPool({ threads: 1 })
+    t.after(() => pool.close())
+    const task = pool.addTask(30, { kernel: 'fib' })
+    blockUntil(() => task.worker !== undefined)
+    blockUntil(() => !pool.stats().native[0].running.includes('fib'))
+    assert.equal(task.worker?.id, 0)
+    assert.equal(task.worker, task.worker)
+    assert.equal(await task, 832_040)
+    assert.equal(task.worker.id, 0)
+  })
+
+  test('an error of one whose input could not be sent again has its number', async (t) => {
+    const pool = new WorkerPool(module, { maxWorkers: 1, workerConcurrency: 2, cancelGrace: 0 })
+    t.after(() => pool.destroy())
+    await pool.run({})
+    const hung = pool.addTask({ gate: new SharedArrayBuffer(4) })
+    const bytes = new ArrayBuffer(8)
+    const other = pool.addTask({ gate: new SharedArrayBuffer(4), bytes }, { transfer: [bytes] })
+    await until(() => other.worker !== undefined && hung.worker !== undefined)
+    hung.cancel()
+    await hung.catch(() => {})
+    const { code, worker, exitCode } = await rejection(other)
+    assert.deepEqual([code, worker, exitCode], ['ERR_THREADMILL_WORKER_CRASHED', 0, undefined])
+  })
 })

@@ -356,3 +356,43 @@ test('beyond its capacity a pool refuses, and has room again when a task has end
   assert.equal(await pool.kernels.fib(10), 55)
   await pool.close()
 })
+
+describe('options of tasks for an entry function', () => {
+  const module = 'data:text/javascript,export default (input, client) => client.id'
+  let pool
+  before(() => {
+    pool = new WorkerPool(module, { maxWorkers: 1 })
+  })
+  after(() => pool.close())
+
+  for (const [title, options, code] of [
+    ['a fraction of a worker', { workerAffinity: 1.5 }, RANGE],
+    ['a worker below -1', { workerAffinity: -7 }, RANGE],
+    ['null for a worker', { workerAffinity: null }, TYPE],
+    ['an unknown name for a worker', { workerAffinity: 'x' }, VALUE],
+    ['a number for a key', { affinityKey: 5 }, TYPE],
+    ['a key with a lone surrogate', { affinityKey: '\ud800' }, VALUE],
+  ]) {
+    test(`${title}, also where the worker does not matter`, async () => {
+      for (const mainThread of [false, true]) {
+        assert.equal((await rejection(pool.run(1, { mainThread, ...options }))).code, code)
+        assert.throws(() => pool.addTask(1, { mainThread, ...options }), { code })
+      }
+    })
+  }
+
+  test('workers and keys that are nobody else mean the thread of the owner', async () => {
+    for (const options of [{ workerAffinity: 5 }, { affinityKey: 'a' }, { workerAffinity: 0, affinityKey: 'a' }]) {
+      assert.equal(await pool.run(1, { mainThread: true, ...options }), -1)
+    }
+  })
+
+  test('null is no options, whoever is asked', async () => {
+    assert.equal((await rejection(pool.run(1, null))).code, TYPE)
+    assert.throws(() => pool.addTask(1, null), { code: TYPE })
+    const asked = (_, client) => client.run(1, null)
+    const other = new WorkerPool(`data:text/javascript,export default ${asked}`, { maxWorkers: 1 })
+    assert.equal((await rejection(other.run(1))).code, TYPE)
+    await other.close()
+  })
+})

@@ -140,6 +140,11 @@ impl<P> Cell<P> {
         self.state.load(Ordering::Relaxed) >= RUNNING
     }
 
+    /// Whether the task in it has not begun. Under the lock.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == AHEAD
+    }
+
     /// Whether the running task was given up. One relaxed load: kernels poll it, nothing is read on the strength of it.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.state.load(Ordering::Relaxed) == ABANDONED

@@ -67,7 +67,9 @@ pub use crate::trace::Recording;
 
 use crate::completion::{CompletionSink, Event, NO_WORKER, Outcome};
 use crate::error::ErrorCode;
-use crate::scheduler::{Config, Lane, LeaveReport, Schedule, Scheduler, TaskId, TaskSpec, Time, WorkerRef};
+use crate::scheduler::{
+    Config, Lane, LeaveReport, Schedule, Scheduler, Status, TaskId, TaskSpec, Time, WorkerRef,
+};
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 use crate::trace::Trace;
 use alarm::Alarm;
@@ -256,6 +258,19 @@ impl Pool {
         (0..self.threads())
             .find(|index| self.slots[*index as usize].find(bits).is_some_and(Cell::is_running))
             .or_else(|| Self::js_worker_of(&state, id))
+    }
+
+    /// Whether a task is still to begin, maybe once more. Not if nobody knows of it any more.
+    pub fn is_waiting(&self, id: TaskId) -> bool {
+        let state = self.state.lock();
+        match state.scheduler.status(id) {
+            Some(Status::Queued) => true,
+            Some(Status::Ahead(WorkerRef { lane: Lane::Native, index })) => {
+                self.slots[index as usize].find(id.to_bits()).is_some_and(Cell::is_ahead)
+            }
+            Some(Status::Ahead(_)) => state.is_taken_ahead(id),
+            _ => false,
+        }
     }
 
     fn all_cells(&self) -> impl Iterator<Item = &Cell<Job>> {

@@ -483,6 +483,12 @@ impl Pool {
 }
 
 impl State {
+    /// Whether a JS worker has taken that task and not begun it.
+    pub(super) fn is_taken_ahead(&self, id: TaskId) -> bool {
+        let mut workers = self.js.iter().chain([&self.main]);
+        workers.any(|worker| worker.running.iter().any(|task| task.id == id && worker.is_ahead(task)))
+    }
+
     fn js_worker(&mut self, index: u32) -> Option<&mut JsWorker> {
         if index == MAIN { Some(&mut self.main) } else { self.js.get_mut(index as usize) }
     }
