@@ -1,6 +1,6 @@
 // Modules whose exports run in workers: what can be imported, what is on the proxies, and what calls give.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -209,6 +209,33 @@ describe('what can be imported', () => {
     assert.equal(await proxy.plain(), 5)
     assert.equal(typeof proxy.default, 'function')
     assert.deepEqual(Object.keys(proxy).sort(), ['default', 'named', 'plain', 'timesPlain'])
+  })
+
+  test('CommonJS modules whose exports Node does not find in their text', async (t) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'threadmill-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const add = '(a, b) => a + b'
+    const modules = {
+      literal: [`module.exports = { add: ${add}, sub: (a, b) => a - b }`, ['add', 'default', 'sub']],
+      assigned: [`Object.assign(exports, { add: ${add} })`, ['add', 'default']],
+      handedOn: [`const own = './literal.cjs'; module.exports = require(own)`, ['add', 'default', 'sub']],
+      instance: [`module.exports = new (class { add = ${add} })()`, ['add', 'default']],
+      callable: [`module.exports = Object.assign((a) => -a, { add: ${add} })`, ['add', 'default']],
+      list: [`module.exports = [1, 2]`, ['default']],
+      transpiled: [
+        `Object.defineProperty(exports, '__esModule', { value: true }); exports.add = ${add}; exports.default = (a) => 'own ' + a`,
+        ['add', 'default'],
+      ],
+    }
+    for (const [name, [text]] of Object.entries(modules)) writeFileSync(path.join(folder, `${name}.cjs`), text)
+    for (const [name, [, names]] of Object.entries(modules)) {
+      const proxy = await persistent(t, path.join(folder, `${name}.cjs`))
+      assert.deepEqual(Object.keys(proxy).sort(), names, name)
+      if (names.includes('add')) assert.equal(await proxy.add(1, 2), 3, name)
+      if (name === 'callable') assert.equal(await proxy.default(4), -4)
+      if (name === 'list') assert.deepEqual(await proxy.default(), [1, 2])
+      if (name === 'transpiled') assert.equal(await proxy.default(4), 'own 4')
+    }
   })
 
   test('packages, ESM and CommonJS, from the working directory, and built-in modules', async () => {
