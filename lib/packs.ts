@@ -171,9 +171,19 @@ function enterWorker(): void {
 
 /** Runs a pack, which defines its modules. */
 function open(pack: Pack): void {
-  const run = compile(pack) ?? (require(`./${pack.file}`) as Run)
+  const run = compile(pack) ?? required(pack)
   run(define, require, path.join(__dirname, pack.file), __dirname)
   uses(pack.file)
+}
+
+function required({ file }: Pack): Run {
+  try {
+    return require(`./${file}`) as Run
+  } catch (cause) {
+    // Its own parts lie beside it unless somebody has put it into a bundle.
+    const message = `threadmill does not find its file '${file}': it cannot be bundled into a program, leave it external (docs/runtimes.md)`
+    throw Object.assign(new Error(message, { cause }), { code: 'ERR_THREADMILL_NOT_SUPPORTED' })
+  }
 }
 
 /** What the text of a pack gives. */

@@ -18,6 +18,12 @@ const BASE = 'pack-base.js'
 /** What the loader finds and keeps code with. Owners have it with the loader; for workers it is a file of its own. */
 const CACHE = 'code-cache.js'
 
+/**
+ * What copies the files that a program needs finds them by what it sees required, and sees into no pack; see `@vercel/nft`. It is
+ * never run.
+ */
+const ADDON = "0 && require('../native/index.js')\n"
+
 /** What is imported from outside, of what is packed. */
 const ENTRIES = [IMPORT, FUNCTIONS]
 
@@ -67,7 +73,7 @@ export function pack(folder) {
   const table = tableText(places, fingerprints)
   const cache = moduleText(CACHE, textOf(CACHE), places)
   const loader = withPlainImports(textOf(LOADER))
-  writeFileSync(path.join(folder, BASE), loader + cache + table)
+  writeFileSync(path.join(folder, BASE), loader + cache + table + ADDON)
   writeFileSync(path.join(folder, LOADER), `'use strict'\nmodule.exports = require('./${BASE}')\n`)
   for (const [name, file] of places) {
     const up = path.posix.relative(path.posix.dirname(name), '.') || '.'

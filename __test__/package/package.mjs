@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { nodeFileTrace } from '@vercel/nft'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const TIMEOUT = 120_000
@@ -107,6 +108,28 @@ test('under import, every name that require gives can be imported', () => {
     console.log(JSON.stringify([required.length > 0, required.filter((name) => !(name in names))]))
   `
   assert.equal(runFile('names.mjs', code), '[true,[]]')
+})
+
+test('what copies the files that a program needs finds all of it, and the copy runs', async () => {
+  writeFileSync(path.join(app, 'entry.cjs'), 'module.exports = (input) => input + 1')
+  const code = `
+    const path = require('node:path')
+    const { WorkerPool } = require('threadmill')
+    const pool = new WorkerPool(path.join(__dirname, 'entry.cjs'))
+    Promise.all([pool.run(1), pool.kernels.fib(10)]).then((outputs) => console.log(outputs.join()), console.error).finally(() => pool.close())`
+  writeFileSync(path.join(app, 'traced.cjs'), code)
+  const { fileList } = await nodeFileTrace([path.join(app, 'traced.cjs')], { base: app, processCwd: app })
+  const copy = path.join(folder, 'copy')
+  for (const file of fileList) cpSync(path.join(app, file), path.join(copy, file), { dereference: true })
+  rmSync(path.join(app, 'entry.cjs'))
+  assert.equal(run(process.execPath, [path.join(copy, 'traced.cjs')], copy).trim(), '2,55')
+})
+
+test('without its own files, as in a bundle, it says why it does not run', () => {
+  const text = readFileSync(path.join(app, 'node_modules/threadmill/dist/pack-base.js'), 'utf8')
+  const code = `${text.replace("0 && require('../native/index.js')", '')}
+    try { exports.load('index.js') } catch (error) { console.log(error.code, error.message) }`
+  assert.match(runFile('bundle.cjs', code), /^ERR_THREADMILL_NOT_SUPPORTED .*leave it external/)
 })
 
 test('its command runs', () => {
