@@ -773,7 +773,7 @@ export interface WorkerStats {
   readonly messageCount: number
   /** Tasks that it ended with an error; for a JS worker also how often its thread crashed and failed none. */
   readonly errorCount: number
-  /** How often the thread of a JS worker has crashed; 0 for a native one. */
+  /** How often the thread of a JS worker has crashed or could not start; 0 for a native one. */
   readonly crashes: number
   /** Seconds since the last answer or message of a JS worker, or since its launch; `null` for a native one. */
   readonly lastActiveSecs: number | null
@@ -829,7 +829,7 @@ export interface PoolStats {
   readonly tasksAdmitted: number
   /** Runs of tasks of this thread that failed and were begun again; see `TaskOptions.retries`. */
   readonly retries: number
-  /** JS workers that ended without being asked to. */
+  /** JS workers that ended without being asked to, those that could not load the module or start among them. */
   readonly crashes: number
   /** Mean time from submit to end of successful tasks, without runs that were begun again, ms; 0 when there are none. */
   readonly avgProcessingTime: number
@@ -1108,7 +1108,7 @@ export interface WorkerPool<T = any, U = any> {
 
   /**
    * Sends a message to every JS worker that exists, and to functions on this thread once one has run.
-   * @param transfer what of the contents is moved, while one worker exists at most
+   * @param transfer what of the contents is moved, while one of these exists at most; on this thread nothing is moved
    * @throws DataCloneError; TypeError `ERR_THREADMILL_INVALID_ARG_VALUE` for what cannot be moved to several workers
    */
   postMessageToWorkers(type: string, contents?: unknown, transfer?: readonly object[]): this
@@ -1168,7 +1168,7 @@ export interface WorkerPool<T = any, U = any> {
   /**
    * Stops admitting, finishes everything that was admitted, then releases the threads. What tasks submit meanwhile is
    * finished, too. Repeated calls give the same promise.
-   * When the pool has not ended after `timeout` ms (0 to 2^31-1), it is destroyed; of several calls the earliest end counts.
+   * When the pool has not ended after `timeout` ms (0 to 2^31-1, or `Infinity`), it is destroyed; of several calls the earliest end counts.
    */
   close(options?: { readonly timeout?: number | undefined }): Promise<void>
   /** Stops admitting, finishes what runs, rejects what waits with `ERR_THREADMILL_POOL_CLOSED`, then releases the threads. `force` is `destroy()`. */
@@ -1709,7 +1709,8 @@ export interface Kernels {
   /**
    * Compresses a string (as UTF-8) or bytes to a Brotli stream.
    *
-   * At quality 9 and above, up to half a second passes between two cancel checks.
+   * At quality 9 and above, up to half a second passes between two cancel checks; at 11, with text that repeats itself in long pieces,
+   * some seconds.
    * @returns The compressed bytes.
    * @throws `ERR_THREADMILL_INVALID_ARG_TYPE`, `ERR_THREADMILL_OUT_OF_RANGE`.
    */

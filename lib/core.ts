@@ -218,7 +218,7 @@ export class PoolCore implements EntryHost {
     if (!isClosed && !isUnusable && !isReasonOf(own(task.options, 'signal'), error)) throw error
     task.attach(-1, BuiltinPromise.reject(error))
     if (isUnusable) this.#tellRejected(task)
-    else if (isClosed && (!isAwaited || this.isWatched())) quiet(task)
+    else if (isClosed && !isAwaited) quiet(task)
   }
 
   /** A task has been rejected before it was queued: whoever listens hears of it as of any other. */
@@ -443,8 +443,9 @@ export class PoolCore implements EntryHost {
   }
 
   broadcast(type: string, contents: unknown, transfer?: unknown): void {
-    this.lane?.broadcast(type, contents, transfer)
-    this.#lanes.knownMain?.deliver(type, contents)
+    const main = this.#lanes.knownMain
+    this.lane?.broadcast(type, contents, transfer, main !== undefined)
+    main?.deliver(type, contents)
   }
 
   get begun(): number {

@@ -70,11 +70,14 @@ export class LaneMail {
     if (origin !== undefined) this.#host.message(type, contents, origin)
   }
 
-  /** Sends a message to every worker that exists. What is moved can go to one only. @throws DataCloneError */
-  broadcast(type: string, contents: unknown, transfer?: unknown): void {
+  /**
+   * Sends a message to every worker that exists. What is moved can go to one only; `isHeardHere`: whether this thread counts as one.
+   * @throws DataCloneError
+   */
+  broadcast(type: string, contents: unknown, transfer: unknown, isHeardHere: boolean): void {
     if (transferOf(contents) !== undefined || transfer !== undefined) {
       const all = [...this.#host.threads.keys()].filter((index) => this.#host.threads[index] !== undefined)
-      if (all.length > 1)
+      if (all.length > 1 || (all.length === 1 && isHeardHere))
         throw wrongValue('contents', 'without what is moved, which cannot go to several workers', contents)
       for (const index of all) this.post(index, type, contents, transfer)
       return

@@ -272,8 +272,8 @@ export class JsLane implements EntryLane, ThreadHost {
     return this.#host.explain?.(explained) ?? explained
   }
 
-  broadcast(type: string, contents: unknown, transfer?: unknown): void {
-    this.#mail.broadcast(type, contents, transfer)
+  broadcast(type: string, contents: unknown, transfer: unknown, isHeardHere: boolean): void {
+    this.#mail.broadcast(type, contents, transfer, isHeardHere)
   }
 
   #launch(index: number): void {
@@ -416,6 +416,8 @@ export class JsLane implements EntryLane, ThreadHost {
     const cause = refusal ?? (thread.hasCause ? thread.cause : undefined)
     // Before anybody hears of it: a listener may launch the next one, which has its number.
     const [waiting, repeated, failed] = this.#leave(thread, exitCode, refusal)
+    const isOnPurpose = this.#closing || refusal !== undefined || thread.evicted
+    if (!isOnPurpose) this.crashes.add(thread.crash(exitCode), thread.hasFailed || thread.hasCrashed)
     if (origin !== undefined) {
       this.#host.exited(origin, exitCode, cause, thread.exitReason(refusal !== undefined, this.#closing))
       if (origin.threadId === thread.threadId) origin.threadId = undefined
@@ -439,7 +441,6 @@ export class JsLane implements EntryLane, ThreadHost {
       this.#replace(waiting)
       return
     }
-    this.crashes.add(thread.crash(exitCode), thread.hasCrashed)
     if (thread.leaving && thread.stopping) {
       // One that took too long to say goodbye was terminated.
       if (thread.hasCause) this.#unheard(origin, exitCode, thread)
@@ -455,9 +456,7 @@ export class JsLane implements EntryLane, ThreadHost {
       flush()
       const why = `the workers of pool '${this.#host.name}' crash again and again`
       native.rejectWaiting(this.handle, 0, why)
-      this.#host.broken(
-        new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', why, thread.hasCause ? { cause } : undefined),
-      )
+      this.#host.broken(this.crashes.explain(new ThreadmillError('ERR_THREADMILL_WORKER_CRASHED', why), index))
     } else if (waiting > 0 && !thread.leaving) this.#launch(index)
     else if (this.crashes.isEndless) return
     else if (thread.leaving) this.#launchAgain()
@@ -481,7 +480,6 @@ export class JsLane implements EntryLane, ThreadHost {
 
   /** A worker that could not load the entry module has gone. */
   #endUnloaded(thread: LaneThread, exitCode: number, origin: IWorker | undefined): void {
-    this.crashes.add(thread.crash(exitCode), true)
     if (this.#failedLoads.areFinal || this.size.serving === 0) this.#rejectUnusable()
     if (!this.#failedLoads.areFinal) this.#failedLoads.pause(() => this.#launchAgain())
     this.#unheard(origin, exitCode, thread)

@@ -7,8 +7,11 @@
 //     required. A new thread has no hooks but those that come with its flags.
 
 import { types } from 'node:util'
+import { builtins } from './builtins'
 import { IS_NODE, mayBeChanged } from './runtime'
 import { clearTimeout, setTimeout } from './timers'
+
+const { assign } = builtins
 
 /** Of files that hold modules in JavaScript. */
 const EXTENSIONS = ['.js', '.mjs', '.cjs']
@@ -41,7 +44,13 @@ function isOfWasm(code: unknown, error: unknown): boolean {
 }
 
 /** What `require` says of modules that cannot be linked: without the place, and not what Node advises. */
-const UNLINKED = /does not provide an export named|^Named export '/
+const UNLINKED = /does not provide an export named|^Named export '|ERR_NETWORK_IMPORT_DISALLOWED/
+/** Codes of what it says of them, and of URLs of a scheme that it does not know. */
+const UNCLEAR: ReadonlySet<unknown> = new Set([
+  'ERR_REQUIRE_CYCLE_MODULE',
+  'ERR_INTERNAL_ASSERTION',
+  'ERR_NETWORK_IMPORT_DISALLOWED',
+])
 /** Longest time that another thread has to tell more, ms. */
 const PATIENCE = 2000
 
@@ -53,7 +62,7 @@ const PATIENCE = 2000
 export async function explained(url: string, error: unknown): Promise<unknown> {
   if (!types.isNativeError(error)) return error
   const { code, message } = error as Error & { readonly code?: unknown }
-  if (!UNLINKED.test(message) && code !== 'ERR_REQUIRE_CYCLE_MODULE') return error
+  if (!UNLINKED.test(message) && !UNCLEAR.has(code)) return error
   try {
     const told = await linkingError(url)
     return types.isNativeError(told) ? told : error
@@ -67,7 +76,7 @@ function linkingError(url: string): Promise<unknown> {
   const first = 'data:text/javascript,throw "it can be linked"'
   const source = `import ${JSON.stringify(first)}; import ${JSON.stringify(url)}`
   const probe = `data:text/javascript,${encodeURIComponent(source)}`
-  const script = `import(${JSON.stringify(probe)}).catch((error) => require('node:worker_threads').parentPort.postMessage(error))`
+  const script = `import(${JSON.stringify(probe)}).catch((error) => require('node:worker_threads').parentPort.postMessage([error, error?.code]))`
   const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
   const worker = new Worker(script, { eval: true, stdout: true, stderr: true })
   return new Promise((resolve) => {
@@ -77,7 +86,10 @@ function linkingError(url: string): Promise<unknown> {
       worker.terminate()
     }
     const timer = setTimeout(end, PATIENCE)
-    worker.once('message', end)
+    // A clone of an error has no code.
+    worker.once('message', ([error, code]: [Error, unknown]) =>
+      end(code === undefined ? error : assign(error, { code })),
+    )
     worker.once('error', () => end())
     worker.once('exit', () => end())
   })

@@ -135,6 +135,18 @@ test('what cannot be linked says where, and what Node advises, as import() does'
   }
 })
 
+test('imports by a scheme that Node does not know are told as import() tells them', async () => {
+  for (const [name, from] of [
+    ['virtual', 'virtual:x'],
+    ['remote', 'https://127.0.0.1:1/x.mjs'],
+  ]) {
+    const file = write(`schemes/${name}.mjs`, `import '${from}'\nexport default () => 1\n`)
+    const error = await outputOf(file).catch((reason) => reason)
+    const imported = await import(pathToFileURL(file).href).catch((reason) => reason)
+    assert.deepEqual([error.cause.code, error.cause.message], [imported.code, imported.message])
+  }
+})
+
 test('whatever is told of a module that cannot be linked, what has run does not run again', {
   timeout: 60_000,
 }, async () => {

@@ -368,3 +368,28 @@ test('a message for a worker that was replaced and has no thread yet is heard by
   task.worker.postMessageToWorker('told', 'when it has gone')
   assert.deepEqual(await pool.run(), ['while it goes', new Uint8Array([1, 2]), 'when it has gone'])
 })
+
+test('what is moved goes to one only, and this thread counts once it has run a task', async (t) => {
+  const heard = []
+  const entryPoint = (_, client) => client.onMessage('bytes', ({ byteLength }) => heard.push(byteLength))
+  const source = `export default (_, client) => {
+    client.onMessage('bytes', ({ byteLength }) => client.postMessageToPool('heard', byteLength))
+  }`
+  const module = `data:text/javascript,${encodeURIComponent(source)}`
+  const pool = closing(t, new WorkerPool(module, { maxWorkers: 1, entryPoint }))
+  pool.onMessage('heard', (length) => heard.push(`there ${length}`))
+  await pool.run(0, { mainThread: true })
+  const first = new ArrayBuffer(4)
+  pool.postMessageToWorkers('bytes', first, [first])
+  await until(() => heard.length === 1)
+  assert.deepEqual([heard, first.byteLength], [[4], 4])
+  await pool.run(0)
+  const second = new ArrayBuffer(8)
+  assert.throws(() => pool.postMessageToWorkers('bytes', second, [second]), {
+    code: 'ERR_THREADMILL_INVALID_ARG_VALUE',
+  })
+  assert.equal(second.byteLength, 8)
+  pool.postMessageToWorkers('bytes', second)
+  await until(() => heard.length === 3)
+  assert.deepEqual(heard, [4, 8, 'there 8'])
+})

@@ -588,3 +588,39 @@ test('a task that a worker submitted has the number and the exit code of the wor
     assert.deepEqual(told, [CRASHED.code, code, 1])
   }
 })
+
+describe('what the pool counts as a crash', () => {
+  test('is counted when its listeners hear of it', async (t) => {
+    const pool = new WorkerPool('data:text/javascript,export default (code) => process.exit(code)', { maxWorkers: 1 })
+    t.after(() => pool.destroy())
+    const told = []
+    pool.on('worker-exit', (_worker, code, _error, reason) => told.push([reason, code, pool.stats().crashes]))
+    for (const code of [3, 4]) await rejection(pool.run(code))
+    assert.deepEqual(told, [
+      ['crashed', 3, 1],
+      ['crashed', 4, 2],
+    ])
+  })
+
+  test('is a worker that cannot load the module, too', async (t) => {
+    const pool = new WorkerPool('data:text/javascript,throw new Error("never")', { maxWorkers: 1 })
+    t.after(() => pool.destroy())
+    const told = []
+    pool.on('worker-exit', (_worker, _code, _error, reason) => told.push([reason, pool.stats().crashes]))
+    const { code } = await rejection(pool.run(1))
+    assert.equal(code, 'ERR_THREADMILL_ENTRY')
+    await until(() => told.length > 0)
+    assert.deepEqual(told, [['start-failed', 1]])
+  })
+
+  test('the error of broken is that of the tasks that waited', async (t) => {
+    const pool = new WorkerPool('data:text/javascript,export default () => process.exit(4)', { maxWorkers: 1 })
+    t.after(() => pool.destroy())
+    const broken = []
+    pool.on('broken', (error) => broken.push(error))
+    const errors = await Promise.all(Array.from({ length: 5 }, () => rejection(pool.run(1))))
+    const { code, exitCode, worker } = broken[0]
+    assert.deepEqual([code, exitCode, worker], [CRASHED.code, 4, 0])
+    assert.deepEqual([errors[4].code, errors[4].exitCode, errors[4].worker], [CRASHED.code, 4, 0])
+  })
+})

@@ -68,6 +68,21 @@ test('failures that a listener saw are no unhandled rejections, falsy reasons co
   assert.deepEqual([child.stdout, child.stderr, child.status], [expected, '', 0])
 })
 
+test('what a closed pool refuses is one, with a listener too: that is told of tasks only', () => {
+  const script = `
+    const { WorkerPool } = require('threadmill')
+    process.on('unhandledRejection', ({ code }) => console.log(code))
+    const pool = new WorkerPool(${JSON.stringify(fileURLToPath(TASKS))}, { maxWorkers: 1 })
+    pool.on('task-complete', (error) => console.log('told', error))
+    pool.close().then(() => {
+      pool.addTask({ do: 'throw', message: 'x' })
+      pool.run({ do: 'throw', message: 'x' })
+    })`
+  const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000, cwd })
+  const closed = 'ERR_THREADMILL_POOL_CLOSED\n'
+  assert.deepEqual([child.stdout, child.stderr, child.status], [closed + closed, '', 0])
+})
+
 test('without a listener they are', () => {
   const script = `
     const { WorkerPool } = require('threadmill')

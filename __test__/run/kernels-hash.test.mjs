@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -178,10 +180,14 @@ describe('hashFile', () => {
     })
   })
 
-  test('refuses special files at once', { skip: process.platform === 'win32' }, async () => {
+  test('refuses special files at once', { skip: process.platform === 'win32' }, async (t) => {
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
-    for (const path of [fifo, '/dev/zero']) {
+    const socket = join(folder, 's')
+    const server = createServer().listen(socket)
+    await once(server, 'listening')
+    t.after(() => server.close())
+    for (const path of [fifo, '/dev/zero', socket]) {
       await assert.rejects(kernels.hashFile({ path, algorithm: 'crc32' }), { code: 'ERR_THREADMILL_INVALID_ARG_VALUE' })
     }
   })

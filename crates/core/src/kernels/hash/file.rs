@@ -107,6 +107,9 @@ fn open(path: &str) -> Result<(File, u64), KernelError> {
         // Windows refuses to open folders at all; say what is the matter, as every other system does.
         #[cfg(windows)]
         Err(_) if std::path::Path::new(path).is_dir() => return Err(is_a_directory(path)),
+        // Sockets cannot be opened, nor devices without a driver.
+        #[cfg(unix)]
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(no_file(path)),
         Err(error) => return Err(KernelError::io(&error, "open", path)),
     };
     let metadata = file.metadata().map_err(|error| KernelError::io(&error, "fstat", path))?;
@@ -114,9 +117,13 @@ fn open(path: &str) -> Result<(File, u64), KernelError> {
         return Err(is_a_directory(path));
     }
     if !metadata.is_file() {
-        return Err(KernelError::arg_value(format!("'path' must name a regular file, and '{path}' is none")));
+        return Err(no_file(path));
     }
     Ok((file, metadata.len()))
+}
+
+fn no_file(path: &str) -> KernelError {
+    KernelError::arg_value(format!("'path' must name a regular file, and '{path}' is none"))
 }
 
 /// The error that reading a folder gives.
