@@ -180,6 +180,8 @@ function required({ file }: Pack): Run {
   try {
     return require(`./${file}`) as Run
   } catch (cause) {
+    const { existsSync } = require('node:fs') as typeof import('node:fs')
+    if (existsSync(path.join(__dirname, file))) throw cause
     // Its own parts lie beside it unless somebody has put it into a bundle.
     const message = `threadmill does not find its file '${file}': it cannot be bundled into a program, leave it external (docs/runtimes.md)`
     throw Object.assign(new Error(message, { cause }), { code: 'ERR_THREADMILL_NOT_SUPPORTED' })
