@@ -6,6 +6,7 @@ import { getSystemErrorMap } from 'node:util'
 import type { ErrorCode } from '..'
 import { builtins } from './builtins'
 import { PLAIN, POSTED } from './codecs'
+import { placeIn } from './collections'
 import { ThreadmillError } from './errors'
 import { payload } from './lazy'
 import { native } from './native'
@@ -78,7 +79,7 @@ export function failure(
   if (!(error instanceof ThreadmillError)) return error
   const explained = owner.explain?.(error, worker) ?? error
   // Why it had not ended by then.
-  if (extra?.failed !== undefined && GIVEN_UP.includes(explained.code) && !hasOwn(explained, 'cause')) {
+  if (extra?.failed !== undefined && placeIn(GIVEN_UP, explained.code) >= 0 && !hasOwn(explained, 'cause')) {
     defineProperty(explained, 'cause', { value: extra.failed.reason, writable: true, configurable: true })
   }
   return explained

@@ -11,7 +11,7 @@ use napi::sys;
 use std::sync::Arc;
 use threadmill_core::kernel::{Detached, Input, KernelContext};
 use threadmill_core::kernels as registry;
-use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing, clock};
+use threadmill_core::pool::{Pin, Pool, PoolOptions, Sizing, Whereabouts, clock};
 use threadmill_core::scheduler::{LearnedCost, Schedule, TaskId};
 use threadmill_core::value::Value;
 
@@ -132,10 +132,13 @@ fn on_task(env: Env, info: Info, body: impl FnOnce(Option<(&Arc<Pool>, TaskId)>)
 /// any more.
 pub(crate) unsafe extern "C" fn inspect(env: Env, info: Info) -> Js {
     on_task(env, info, |task| {
-        let none = |waits| if waits { -1.0 } else { -2.0 };
-        let worker =
-            task.map(|(pool, id)| pool.worker_of(id).map_or_else(|| none(pool.is_waiting(id)), f64::from));
-        raw::new_number(env, worker.unwrap_or(-2.0))
+        let whereabouts = task.map_or(Whereabouts::Gone, |(pool, id)| pool.whereabouts(id));
+        let number = match whereabouts {
+            Whereabouts::Running(worker) => f64::from(worker),
+            Whereabouts::Waiting => -1.0,
+            Whereabouts::Gone => -2.0,
+        };
+        raw::new_number(env, number)
     })
 }
 

@@ -166,6 +166,17 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+/// Where a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// A worker of its lane runs it.
+    Running(u32),
+    /// It is still to begin, maybe once more.
+    Waiting,
+    /// It has ended, or was never admitted.
+    Gone,
+}
+
 impl Pool {
     /// A pool without threads; they start with the first tasks.
     pub fn new(options: PoolOptions) -> Arc<Self> {
@@ -253,24 +264,32 @@ impl Pool {
 
     /// The worker, of the lane that the task is for, that is running it.
     pub fn worker_of(&self, id: TaskId) -> Option<u32> {
-        let state = self.state.lock();
-        let bits = id.to_bits();
-        (0..self.threads())
-            .find(|index| self.slots[*index as usize].find(bits).is_some_and(Cell::is_running))
-            .or_else(|| Self::js_worker_of(&state, id))
+        match self.whereabouts(id) {
+            Whereabouts::Running(worker) => Some(worker),
+            _ => None,
+        }
     }
 
-    /// Whether a task is still to begin, maybe once more. Not if nobody knows of it any more.
-    pub fn is_waiting(&self, id: TaskId) -> bool {
+    /// Where a task is at one moment.
+    pub fn whereabouts(&self, id: TaskId) -> Whereabouts {
         let state = self.state.lock();
-        match state.scheduler.status(id) {
+        let bits = id.to_bits();
+        // First: workers begin tasks without the lock.
+        let is_waiting = match state.scheduler.status(id) {
             Some(Status::Queued) => true,
             Some(Status::Ahead(WorkerRef { lane: Lane::Native, index })) => {
-                self.slots[index as usize].find(id.to_bits()).is_some_and(Cell::is_ahead)
+                self.slots[index as usize].find(bits).is_some_and(Cell::is_ahead)
             }
             Some(Status::Ahead(_)) => state.is_taken_ahead(id),
             _ => false,
+        };
+        if is_waiting {
+            return Whereabouts::Waiting;
         }
+        (0..self.threads())
+            .find(|index| self.slots[*index as usize].find(bits).is_some_and(Cell::is_running))
+            .or_else(|| Self::js_worker_of(&state, id))
+            .map_or(Whereabouts::Gone, Whereabouts::Running)
     }
 
     fn all_cells(&self) -> impl Iterator<Item = &Cell<Job>> {
